@@ -1,0 +1,1 @@
+"""The register, kept and searchable: SQL is the truth, FAISS the cache."""

@@ -1,0 +1,33 @@
+"""Every error a user of MarkLens can meet that is the input's or the set-up's fault.
+
+::
+
+    MarkLensError
+    ├── UnreadableImage     a picture that cannot be decoded, or must not be
+    ├── BadViennaCode       not a code, or not one of the Vienna Classification
+    ├── BadCheckpoint       a network folder that is missing, damaged or of another version
+    ├── MissingPackage      an optional package that this installation lacks
+    └── indexer.errors      the register's own branch
+
+The text of each is one plain sentence: what is wrong, and what to do about it.
+"""
+
+
+class MarkLensError(Exception):
+    """Base of all errors that MarkLens raises on purpose."""
+
+
+class UnreadableImage(MarkLensError):
+    """A picture that cannot be decoded, is too small to compare, or too large to open safely."""
+
+
+class BadViennaCode(MarkLensError):
+    """A text that is not a Vienna code, or a code that the classification does not hold."""
+
+
+class BadCheckpoint(MarkLensError):
+    """A network folder that is missing, damaged, or written for another version."""
+
+
+class MissingPackage(MarkLensError):
+    """An optional package that this installation lacks; the text says how to install it."""
