@@ -1,0 +1,199 @@
+"""A network on disk: weights, shape, preprocessing, labels, calibration, scores, fingerprint.
+
+A checkpoint is a folder::
+
+    model.safetensors    every tensor of MarkNet, float16
+    config.json          NetworkConfig, Preprocess, labels, blocks, calibration, metrics
+    openvino_int8.xml    the same network for the CPU, convolutions in int8 (with .bin beside it)
+    MODEL_CARD.md        how it was made and what it scores
+
+The fingerprint names what the embeddings depend on: tensors, shape and preprocessing. Vectors of
+different fingerprints must never meet in one index.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import BadCheckpoint
+from models.preprocess import Preprocess
+from models.vienna import ViennaCode
+
+if TYPE_CHECKING:
+    from models.network import MarkNet
+
+FORMAT = 1
+WEIGHTS, CONFIG, OPENVINO = "model.safetensors", "config.json", "openvino_int8.xml"
+SHIPPED = Path(__file__).parent / "weights" / "marknet"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One aspect of the embedding: columns ``start:stop``, and its weight unless the user sets one."""
+
+    name: str
+    start: int
+    stop: int
+    weight: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logit → probability and decision, per label.
+
+    Attributes:
+        slope: (labels,) float32.
+        offset: (labels,) float32; probability = sigmoid(slope · logit + offset) (Platt scaling:
+            Platt, "Probabilistic outputs for support vector machines", 1999).
+        threshold: (labels,) float32, the probability from which a code counts as seen.
+    """
+
+    slope: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    threshold: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything about a network but its tensors."""
+
+    folder: Path
+    network: dict[str, Any]
+    preprocess: Preprocess
+    labels: tuple[ViennaCode, ...]
+    blocks: tuple[Block, ...]
+    calibration: Calibration
+    metrics: dict[str, Any]
+    fingerprint: str
+
+    @classmethod
+    def open(cls, folder: Path = SHIPPED) -> "Checkpoint":
+        """Read and check a checkpoint's configuration.
+
+        Raises:
+            BadCheckpoint: the folder or a file in it is missing, damaged or of another format.
+        """
+        path = folder / CONFIG
+        try:
+            config = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadCheckpoint(f"{path}: cannot be read as a network's settings ({error})") from error
+        if config.get("format") != FORMAT:
+            raise BadCheckpoint(
+                f"{folder}: checkpoint format {config.get('format')!r}, this MarkLens reads {FORMAT}"
+            )
+        try:
+            checkpoint = cls._from_config(folder, config)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadCheckpoint(f"{path}: incomplete or damaged ({error!r})") from error
+        if not (folder / WEIGHTS).is_file():
+            raise BadCheckpoint(f"{folder}: {WEIGHTS} is missing; copy the whole folder again")
+        return checkpoint
+
+    @classmethod
+    def _from_config(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
+        calibration = config["calibration"]
+        return cls(
+            folder=folder,
+            network=config["network"],
+            preprocess=Preprocess(**config["preprocess"]),
+            labels=tuple(ViennaCode.parse(text) for text in config["labels"]),
+            blocks=tuple(Block(**block) for block in config["blocks"]),
+            calibration=Calibration(
+                *(
+                    np.asarray(calibration[part], np.float32)
+                    for part in ("slope", "offset", "threshold")
+                )
+            ),
+            metrics=config["metrics"],
+            fingerprint=config["fingerprint"],
+        )
+
+    def load_network(self) -> "MarkNet":
+        """Build the MarkNet and load its weights (imports torch).
+
+        Raises:
+            BadCheckpoint: the weights are damaged or do not fit the shape or the fingerprint.
+        """
+        from safetensors.torch import load_file
+
+        from models.network import MarkNet, NetworkConfig
+
+        path = self.folder / WEIGHTS
+        try:
+            state = load_file(path)
+            network = MarkNet(NetworkConfig(**self.network))
+            network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+        except Exception as error:
+            raise BadCheckpoint(f"{path}: damaged or of another shape ({error})") from error
+        if fingerprint(path, self.network, self.preprocess) != self.fingerprint:
+            raise BadCheckpoint(f"{path}: does not match its config.json; copy the folder again")
+        return network.eval()
+
+
+def fingerprint(weights: Path, network: dict[str, Any], preprocess: Preprocess) -> str:
+    """Name a network by what its embeddings depend on: 16 hexadecimal digits."""
+    digest = hashlib.sha256(weights.read_bytes())
+    settings = {"network": network, "preprocess": preprocess.to_dict()}
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def save_checkpoint(
+    folder: Path,
+    network: "MarkNet",
+    *,
+    preprocess: Preprocess,
+    labels: tuple[ViennaCode, ...],
+    weights: dict[str, float],
+    calibration: Calibration,
+    metrics: dict[str, Any],
+) -> Checkpoint:
+    """Write ``model.safetensors`` (float16) and ``config.json``; return the checkpoint read back.
+
+    Args:
+        folder: created if missing.
+        network: its ``config`` is saved too.
+        preprocess: the pictures' way in.
+        labels: the Vienna code of each logit.
+        weights: default weight of each block, in the embedding's order.
+        calibration: arrays of ``len(labels)``.
+        metrics: what the network scores, as shown in the model card.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, folder / WEIGHTS)
+    lengths = {
+        "visual": network.config.visual,
+        "concept": network.config.concept,
+        "colour": network.colour.references.shape[0],
+    }
+    blocks, start = [], 0
+    for name, weight in weights.items():
+        stop = start + lengths[name]
+        blocks.append({"name": name, "start": start, "stop": stop, "weight": weight})
+        start = stop
+    # Through JSON once, so that tuples compare equal to what reading back gives.
+    shape = json.loads(json.dumps(network.config.to_dict()))
+    config = {
+        "format": FORMAT,
+        "fingerprint": fingerprint(folder / WEIGHTS, shape, preprocess),
+        "network": shape,
+        "preprocess": preprocess.to_dict(),
+        "blocks": blocks,
+        "labels": [str(code) for code in labels],
+        "calibration": {
+            part: [round(float(value), 6) for value in getattr(calibration, part)]
+            for part in ("slope", "offset", "threshold")
+        },
+        "metrics": metrics,
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    return Checkpoint.open(folder)

@@ -1,0 +1,173 @@
+"""Pictures in, embeddings and calibrated Vienna probabilities out: what the rest of MarkLens uses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.checkpoint import OPENVINO, SHIPPED, Block, Checkpoint
+from models.errors import BadCheckpoint, MissingPackage
+from models.runtimes import Runtime
+from models.vienna import PredictedCode, ViennaCode
+
+__all__ = ["Block", "Encoded", "Encoder"]
+
+Device = Literal["auto", "cpu", "cuda"]
+RuntimeName = Literal["auto", "torch", "openvino"]
+_CHUNK = 16  # pictures per call of the runtime: enough to fill the cores, small in memory
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the network says of n pictures.
+
+    Attributes:
+        embeddings: (n, d) float16, unit-length blocks side by side.
+        probabilities: (n, labels) float32, calibrated; a category is at least as probable as any
+            of its divisions.
+    """
+
+    embeddings: NDArray[np.float16]
+    probabilities: NDArray[np.float32]
+
+
+class Encoder:
+    """A checkpoint and a runtime for it."""
+
+    def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._preprocess = checkpoint.preprocess
+        self._calibration = checkpoint.calibration
+        self.fingerprint = checkpoint.fingerprint
+        self.labels: tuple[ViennaCode, ...] = checkpoint.labels
+        self.blocks: tuple[Block, ...] = checkpoint.blocks
+        self.dimension = checkpoint.blocks[-1].stop
+        self.device = runtime.device
+        self.runtime_name = runtime.name
+        rows = {code: row for row, code in enumerate(self.labels)}
+        self._parents = [
+            (row, rows[parent])
+            for code, row in sorted(rows.items(), reverse=True)  # sections before divisions
+            for parent in code.ancestors()[-1:]
+            if parent in rows
+        ]
+
+    @classmethod
+    def load(
+        cls, folder: Path | None = None, device: Device = "auto", runtime: RuntimeName = "auto"
+    ) -> "Encoder":
+        """Load a network; the shipped one by default.
+
+        Args:
+            folder: the checkpoint's folder.
+            device: ``auto`` takes CUDA where torch sees it.
+            runtime: ``auto`` is torch on CUDA, OpenVINO int8 on the CPU where the checkpoint has it.
+
+        Raises:
+            BadCheckpoint: the folder is missing or damaged.
+            MissingPackage: CUDA is asked for and not there.
+        """
+        checkpoint = Checkpoint.open(folder or SHIPPED)
+        return cls(checkpoint, _choose_runtime(checkpoint, device, runtime))
+
+    def encode(self, images: Sequence[Image.Image]) -> Encoded:
+        """Encode pictures; safe to call from several threads.
+
+        Args:
+            images: mode RGB, any sizes.
+        """
+        return self.encode_pixels(self._preprocess.batch(images))
+
+    def encode_pixels(self, pixels: NDArray[np.uint8]) -> Encoded:
+        """Encode pictures that :meth:`preprocess` has made ready.
+
+        Args:
+            pixels: (n, size, size, 3) uint8 RGB.
+        """
+        embeddings = np.zeros((len(pixels), self.dimension), np.float16)
+        logits = np.zeros((len(pixels), len(self.labels)), np.float32)
+        for start in range(0, len(pixels), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            embedding, logits[part] = self._runtime.run(pixels[part])
+            embeddings[part] = embedding.astype(np.float16)
+        return Encoded(embeddings, self._probabilities(logits))
+
+    def preprocess(self, images: Sequence[Image.Image]) -> NDArray[np.uint8]:
+        """Make pictures ready: the part of encoding that runs in any thread without the network.
+
+        Returns:
+            (n, size, size, 3) uint8 RGB.
+        """
+        return self._preprocess.batch(images)
+
+    def predicted(
+        self, probabilities: NDArray[np.float32], minimum: float | None = None
+    ) -> tuple[PredictedCode, ...]:
+        """Name the codes seen in one picture, the most probable first.
+
+        Args:
+            probabilities: (labels,), one row of :attr:`Encoded.probabilities`.
+            minimum: least probability; None takes each code's own calibrated threshold.
+        """
+        least = self._calibration.threshold if minimum is None else np.float32(minimum)
+        seen = np.flatnonzero(probabilities >= least)
+        codes = [PredictedCode(self.labels[row], float(probabilities[row])) for row in seen]
+        return tuple(sorted(codes, key=lambda seen: (-seen.probability, seen.code)))
+
+    @property
+    def thresholds(self) -> dict[ViennaCode, float]:
+        """The probability from which each code counts as seen."""
+        return dict(zip(self.labels, self._calibration.threshold.tolist(), strict=True))
+
+    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        scaled = self._calibration.slope * logits + self._calibration.offset
+        probabilities = (1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))).astype(np.float32)
+        # A division implies its category: Giunchiglia and Lukasiewicz, "Coherent hierarchical
+        # multi-label classification networks", NeurIPS 2020 (their max constraint).
+        for child, parent in self._parents:
+            np.maximum(
+                probabilities[:, parent], probabilities[:, child], out=probabilities[:, parent]
+            )
+        return probabilities
+
+
+def _choose_runtime(checkpoint: Checkpoint, device: Device, runtime: RuntimeName) -> Runtime:
+    """The one place that decides what computes."""
+    model = checkpoint.folder / OPENVINO
+    if device == "auto":
+        device = "cuda" if runtime != "openvino" and _cuda_is_there() else "cpu"
+    elif device == "cuda" and not _cuda_is_there():
+        raise MissingPackage(
+            "MARKLENS_DEVICE=cuda, but torch sees no CUDA device: check nvidia-smi, or use auto"
+        )
+    if runtime == "auto":
+        runtime = "openvino" if device == "cpu" and model.is_file() else "torch"
+    if runtime == "torch":
+        from models.runtimes.torch_runtime import TorchRuntime
+
+        return TorchRuntime(checkpoint.load_network(), device)
+    if device == "cuda":
+        raise MissingPackage("the OpenVINO runtime computes on the CPU: use torch for CUDA")
+    if not model.is_file():
+        raise BadCheckpoint(
+            f"{model}: missing; make it with 'python -m models.training.export {checkpoint.folder}'"
+        )
+    from models.runtimes.openvino_runtime import OpenVinoRuntime
+
+    return OpenVinoRuntime(model)
+
+
+def _cuda_is_there() -> bool:
+    """Whether torch can use a GPU, without importing torch on machines that have no driver."""
+    if not Path("/proc/driver/nvidia").exists() and not Path("/dev/dxg").exists():
+        return False
+    if find_spec("torch") is None:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
