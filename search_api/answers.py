@@ -1,0 +1,72 @@
+"""What `MarkLens` answers with: frozen values that every face shows in its own way."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.marks import Mark
+from indexer.query import SearchResult
+from models.vienna import PredictedCode
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one search.
+
+    Attributes:
+        result: the ranked hits and the plan that found them.
+        vienna: the codes seen in the query picture, most probable first.
+        milliseconds: time spent in ``decode``, ``encode`` (waiting for a free place included),
+            ``filter`` and ``search``.
+    """
+
+    result: SearchResult
+    vienna: tuple[PredictedCode, ...]
+    milliseconds: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A mark that was written, and whether its id was new to the register."""
+
+    mark: Mark
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What a process can say about the register without loading the network.
+
+    Attributes:
+        marks: live marks.
+        sequence: number of the last committed change.
+        fingerprint: the network that the embeddings come from; None in an empty register.
+        dimension: numbers an embedding has; None in an empty register.
+        database: URL of the register, without its password.
+        data_dir: folder of pictures and snapshots.
+    """
+
+    marks: int
+    sequence: int
+    fingerprint: str | None
+    dimension: int | None
+    database: str
+    data_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What `MarkLens.rebuild` did.
+
+    Attributes:
+        marks: live marks in the new index.
+        sequence: the change up to which the index holds them.
+        encoded: marks whose picture was encoded again.
+        skipped: (id, reason) of marks whose picture could not be encoded; they stay in the
+            register, and no search by picture finds them.
+    """
+
+    marks: int
+    sequence: int
+    encoded: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,380 @@
+"""`MarkLens`: the register, its pictures, the network and the index, wired together.
+
+This is the Python API; the command line and HTTP are two faces of it::
+
+    with MarkLens.open() as marklens:
+        answer = marklens.search(Path("logo.png"), k=10)
+        for hit in answer.result.hits:
+            ...
+
+The network is loaded by the first call that looks at a picture, and the index by the first
+search, so that counting or deleting marks starts at once.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+
+from indexer.errors import FingerprintMismatch, UnknownMark
+from indexer.follower import Follower
+from indexer.image_store import ImageStore
+from indexer.ingest import IngestOptions, IngestReport, Progress, encode_marks, ingest
+from indexer.marks import Mark, MarkRecord
+from indexer.query import Filter, SearchQuery, SearchResult
+from indexer.register import Register
+from indexer.searcher import Searcher
+from indexer.sources import open_source
+from models.encoder import Encoder
+from models.vienna import PredictedCode, ViennaTree
+from search_api.answers import Added, Answer, RebuildReport, Status
+from search_api.places import Places
+from search_api.query_pictures import Box, Looked, Picture, look, stored_look
+from search_api.reencode import encode_again
+from search_api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_ALL_MARKS = Filter()
+
+
+class MarkLens:
+    """An open register that can be searched, written and rebuilt; safe to share by threads."""
+
+    def __init__(self, settings: Settings, register: Register, images: ImageStore) -> None:
+        self.settings = settings
+        self.register = register
+        self.images = images
+        self._lock = RLock()
+        self._places = Places(settings.encode_workers, settings.encode_queue)
+        self._encoder: Encoder | None = None
+        self._follower: Follower | None = None
+        self._searcher: Searcher | None = None
+
+    @classmethod
+    def open(cls, settings: Settings | None = None) -> "MarkLens":
+        """Open the register that `settings` (default: the environment) name.
+
+        Raises:
+            BadSettings: the environment holds a value that cannot be used.
+            DatabaseUnavailable: the register cannot be opened.
+        """
+        settings = Settings.read() if settings is None else settings
+        register = Register.open(settings.register_url)
+        return cls(settings, register, ImageStore(settings.images_dir))
+
+    def close(self) -> None:
+        """Stop following and close the register; a second call does nothing."""
+        self._stop()
+        self.register.close()
+
+    def __enter__(self) -> "MarkLens":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def encoder(self) -> Encoder:
+        """The network, loaded on first use.
+
+        Raises:
+            BadCheckpoint: its folder is missing, damaged or of another version.
+        """
+        with self._lock:
+            if self._encoder is None:
+                chosen = self.settings
+                self._encoder = Encoder.load(chosen.checkpoint, chosen.device, chosen.runtime)
+            return self._encoder
+
+    @property
+    def follower(self) -> Follower:
+        """The index, loaded on first use and then up to date with the register."""
+        with self._lock:
+            if self._follower is None:
+                fingerprint, dimension = self._bound()
+                follower = Follower(
+                    self.register,
+                    self.settings.snapshot_dir,
+                    dimension,
+                    fingerprint,
+                    self.settings.device,
+                )
+                follower.refresh()
+                self._follower = follower
+            return self._follower
+
+    @property
+    def searcher(self) -> Searcher:
+        """The ranking over the index, for embeddings of the network in use.
+
+        Raises:
+            FingerprintMismatch: the register holds embeddings of another network.
+        """
+        with self._lock:
+            if self._searcher is None:
+                self._bind()
+                self._searcher = Searcher(self.register, self.follower, self.encoder.blocks)
+            return self._searcher
+
+    @property
+    def ready(self) -> bool:
+        """Whether a search would be answered without loading the network or the index first."""
+        return self._searcher is not None
+
+    def start_following(self) -> None:
+        """Load network and index, then follow other processes' changes in the background."""
+        searcher = self.searcher
+        self.follower.start(self.settings.poll_s)
+        logger.info("following the register: %s", searcher)
+
+    def search(
+        self,
+        picture: Picture,
+        *,
+        crop: Box | None = None,
+        k: int = 20,
+        filter: Filter = _ALL_MARKS,
+        weights: Mapping[str, float] | None = None,
+    ) -> Answer:
+        """Find the marks that look most like a picture.
+
+        Args:
+            picture: the query, as an open picture, the bytes of a file, or a path.
+            crop: x, y, width, height of the part to compare, in pixels of the upright original.
+            k: how many marks to return, 1 to 1000.
+            filter: which marks may be returned.
+            weights: block name to weight (0 or more); a block left out keeps its default.
+
+        Raises:
+            UnreadableImage: the picture cannot be decoded, or `crop` lies outside of it.
+            BadQuery: `k` or a weight is out of range.
+            BadViennaCode: the filter names a code that does not exist.
+            TooBusy: too many pictures wait already.
+        """
+        searcher = self.searcher
+        self._require_known_codes(filter)
+        looked = self._look(picture, crop)
+        query = SearchQuery(
+            embedding=looked.embedding,
+            k=k,
+            filter=filter,
+            weights=weights,
+            exclude=frozenset(),
+        )
+        return _answer(searcher.search(query), looked)
+
+    def search_like(
+        self,
+        mark_id: str,
+        *,
+        crop: Box | None = None,
+        k: int = 20,
+        filter: Filter = _ALL_MARKS,
+        weights: Mapping[str, float] | None = None,
+    ) -> Answer:
+        """Find the marks that look most like a mark of the register; it is left out itself.
+
+        Its stored embedding is compared; only with a `crop` is its picture encoded.
+
+        Raises:
+            UnknownMark: the register holds no such mark.
+            BadQuery: as in `search`, or the mark has no embedding.
+            UnreadableImage, BadViennaCode, TooBusy: as in `search`.
+        """
+        searcher = self.searcher
+        self._require_known_codes(filter)
+        mark = self.register.mark(mark_id)
+        if crop is None:
+            looked = stored_look(self.register, self.encoder.thresholds, mark)
+        else:
+            looked = self._look(self.image(mark_id), crop)
+        query = SearchQuery(
+            embedding=looked.embedding,
+            k=k,
+            filter=filter,
+            weights=weights,
+            exclude=frozenset({mark_id}),
+        )
+        return _answer(searcher.search(query), looked)
+
+    def classify(self, picture: Picture, crop: Box | None = None) -> tuple[PredictedCode, ...]:
+        """Name the Vienna codes seen in a picture, most probable first.
+
+        Raises:
+            UnreadableImage, TooBusy: as in `search`.
+        """
+        return self._look(picture, crop).vienna
+
+    def mark(self, mark_id: str) -> Mark:
+        """Return a live mark.
+
+        Raises:
+            UnknownMark: the register holds no such mark.
+        """
+        return self.register.mark(mark_id)
+
+    def image(self, mark_id: str) -> bytes:
+        """Return the original picture of a mark.
+
+        Raises:
+            UnknownMark: the register holds no such mark, or the mark has no picture.
+        """
+        digest = self.register.mark(mark_id).image_digest
+        if digest is None:
+            raise UnknownMark(f"The mark {mark_id!r} has no picture.")
+        return self.images.get(digest)
+
+    def add(self, record: MarkRecord, image: bytes) -> Added:
+        """Register one mark, or replace the one of the same id; on return searches find it.
+
+        Raises:
+            UnreadableImage: the picture cannot be decoded.
+            BadRecord: the record breaks a rule of the register.
+            FingerprintMismatch: the register holds embeddings of another network.
+        """
+        encoder = self._bind()
+        with self._places.place():
+            encoded = encode_marks(encoder, [(record, image)])
+        created = record.id not in self.register.digests([record.id])
+        self.images.put(image)
+        self.register.add(encoded)
+        self._catch_up()
+        return Added(self.register.mark(record.id), created)
+
+    def delete(self, mark_id: str) -> None:
+        """Withdraw a mark: this process stops returning it now, others within `poll_s`.
+
+        Raises:
+            UnknownMark: the register holds no such mark.
+        """
+        if self.register.delete([mark_id]) == 0:
+            raise UnknownMark(mark_id)
+        self._catch_up()
+
+    def ingest(
+        self,
+        source: Path,
+        *,
+        images: Path | None = None,
+        format: str = "auto",
+        options: IngestOptions | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Write a table of marks, or a folder of pictures, into the register.
+
+        Args:
+            source: a CSV or JSONL table, or a folder; docs name the columns.
+            images: folder that the table's ``image`` column is relative to.
+            format: the table's format, or ``auto``.
+            options: batch size, dry run and the like.
+            on_progress: called after each batch.
+
+        Raises:
+            SourceError: the table cannot be read at all; bad rows are reported, not raised.
+            FingerprintMismatch: the register holds embeddings of another network.
+        """
+        rows = open_source(source, images, format)
+        encoder = self._bind()
+        report = ingest(rows, self.register, self.images, encoder, options, on_progress)
+        self._catch_up()
+        return report
+
+    def status(self) -> Status:
+        """Count what the register holds, without loading the network or the index."""
+        bound = self.register.bound()
+        return Status(
+            marks=self.register.count(),
+            sequence=self.register.sequence(),
+            fingerprint=bound[0] if bound else None,
+            dimension=bound[1] if bound else None,
+            database=self.register.url,
+            data_dir=self.settings.data_dir,
+        )
+
+    def rebuild(
+        self, encode: bool = False, on_progress: Callable[[int, int], None] | None = None
+    ) -> RebuildReport:
+        """Make the index again from the register alone.
+
+        Args:
+            encode: also encode every stored picture again with the network in use, and bind the
+                register to that network. Stop servers and indexing of the register first. An
+                interrupted run goes on where it stopped; until it is complete nothing else
+                opens the register for search.
+            on_progress: called with (marks encoded, marks to encode) after each batch.
+
+        Raises:
+            DatabaseUnavailable: the register cannot be read or written.
+        """
+        encoded, skipped = 0, ()
+        if encode:
+            self._stop()
+            encoded, skipped = encode_again(self.register, self.images, self.encoder, on_progress)
+        self.follower.rebuild()
+        self.follower.save_snapshot()
+        sequence = self.follower.view().sequence
+        return RebuildReport(self.register.count(), sequence, encoded, skipped)
+
+    def _stop(self) -> None:
+        with self._lock:
+            if self._follower is not None:
+                self._follower.stop()
+            self._follower = self._searcher = None
+
+    def _catch_up(self) -> None:
+        """Show this process's own write at once, where it already holds an index."""
+        follower = self._follower
+        if follower is not None:
+            follower.refresh()
+
+    def _bound(self) -> tuple[str, int]:
+        """Fingerprint and dimension of the register's embeddings; binds an empty register."""
+        bound = self.register.bound()
+        if bound is None:
+            encoder = self._bind()
+            return encoder.fingerprint, encoder.dimension
+        return bound
+
+    def _bind(self) -> Encoder:
+        encoder = self.encoder
+        try:
+            self.register.bind_fingerprint(encoder.fingerprint, encoder.dimension)
+        except FingerprintMismatch as error:
+            raise FingerprintMismatch(
+                "The register's embeddings come from another network than the one in use: "
+                "run `marklens rebuild --encode`, or set MARKLENS_CHECKPOINT to that network."
+            ) from error
+        return encoder
+
+    def _require_known_codes(self, wanted: Filter) -> None:
+        """Refuse codes that neither the classification nor a mark's owner ever used."""
+        tree = ViennaTree.load()
+        codes = (*wanted.vienna_any, *wanted.vienna_all, *wanted.vienna_none)
+        unknown = [code for code in codes if code not in tree]
+        if not unknown:
+            return
+        held = self.register.code_counts("assigned")
+        for code in unknown:
+            if code not in held:
+                tree.require(code)
+
+    def _look(self, picture: Picture, crop: Box | None) -> Looked:
+        return look(self.encoder, self._places, picture, crop)
+
+
+def _answer(result: SearchResult, looked: Looked) -> Answer:
+    milliseconds = {
+        "decode": looked.decode_ms,
+        "encode": looked.encode_ms,
+        **result.plan.milliseconds,
+    }
+    return Answer(result, looked.vienna, milliseconds)

@@ -1,0 +1,114 @@
+"""One table: what each error means over HTTP (status, type) and on the command line (exit code).
+
+Exit code 2 says "your input", 1 says "the set-up or the machine". Errors that only the faces
+know are here too::
+
+    MarkLensError
+    ├── BadField       a form field or option that cannot be understood
+    ├── NotAllowed     writing without the right to
+    ├── TooLarge       a request body over the limit
+    ├── TooBusy        every place in the queue is taken
+    └── BadSettings    (settings.py)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from indexer.errors import (
+    BadFilter,
+    BadQuery,
+    BadRecord,
+    DatabaseUnavailable,
+    FingerprintMismatch,
+    SnapshotDamaged,
+    SourceError,
+    UnknownMark,
+)
+from models.errors import (
+    BadCheckpoint,
+    BadViennaCode,
+    MarkLensError,
+    MissingPackage,
+    UnreadableImage,
+)
+
+TYPE_PREFIX = "urn:marklens:problem:"
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+
+
+class BadField(MarkLensError):
+    """A form field, or a command-line option, that cannot be understood.
+
+    Attributes:
+        field: its name.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class NotAllowed(MarkLensError):
+    """Writing without a token, or from where writing is not allowed."""
+
+
+class BadToken(MarkLensError):
+    """A missing or wrong API token."""
+
+
+class TooLarge(MarkLensError):
+    """A request body over the limit."""
+
+
+class TooBusy(MarkLensError):
+    """More pictures to encode than may wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """How one kind of error shows.
+
+    Attributes:
+        status: HTTP status.
+        slug: last part of the problem type.
+        title: the kind of problem in a few words, the same for each of its kind.
+        exit_code: of the command line.
+    """
+
+    status: int
+    slug: str
+    title: str
+    exit_code: int
+
+    @property
+    def type(self) -> str:
+        """The RFC 9457 problem type."""
+        return TYPE_PREFIX + self.slug
+
+
+PROBLEMS: Mapping[type[MarkLensError], Problem] = {
+    UnreadableImage: Problem(422, "unreadable-image", "The picture cannot be read", 2),
+    BadViennaCode: Problem(422, "bad-vienna-code", "Not a Vienna code", 2),
+    BadField: Problem(422, "bad-field", "A field cannot be understood", 2),
+    BadFilter: Problem(422, "bad-filter", "The filter cannot be understood", 2),
+    BadQuery: Problem(422, "bad-query", "The query cannot be answered", 2),
+    BadRecord: Problem(422, "bad-record", "The mark breaks a rule of the register", 2),
+    SourceError: Problem(422, "bad-source", "The source cannot be read", 2),
+    UnknownMark: Problem(404, "unknown-mark", "No such mark", 2),
+    BadToken: Problem(401, "bad-token", "The API token is missing or wrong", 2),
+    NotAllowed: Problem(403, "not-allowed", "Writing is not allowed from here", 2),
+    TooLarge: Problem(413, "too-large", "The request is too large", 2),
+    TooBusy: Problem(503, "too-busy", "The queue is full", 1),
+    DatabaseUnavailable: Problem(503, "database-unavailable", "The register is unavailable", 1),
+    FingerprintMismatch: Problem(503, "fingerprint-mismatch", "Another network's register", 1),
+    SnapshotDamaged: Problem(503, "snapshot-damaged", "The index snapshot is damaged", 1),
+    BadCheckpoint: Problem(503, "bad-checkpoint", "The network cannot be loaded", 1),
+    MissingPackage: Problem(503, "missing-package", "A package is not installed", 1),
+    MarkLensError: Problem(500, "error", "MarkLens cannot do this", 1),
+}
+
+
+def problem_for(error: MarkLensError) -> Problem:
+    """Look an error up by its class, or by the nearest class it derives from."""
+    return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)

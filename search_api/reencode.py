@@ -1,0 +1,77 @@
+"""Encode every stored picture again: what changing the network means for a register.
+
+While it runs the register is bound to a fingerprint that no network has, so that nothing mixes
+embeddings of two networks, also when the run is killed. A second run finds by their digests the
+marks that are done and goes on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from indexer.image_store import ImageStore
+from indexer.ingest import encode_marks, mark_digest
+from indexer.marks import EncodedMark, Mark
+from indexer.register import Register
+from models.encoder import Encoder
+from models.errors import MarkLensError
+
+_BATCH = 64
+_UNFINISHED = "unfinished rebuild for "
+
+Skipped = tuple[tuple[str, str], ...]
+
+
+def encode_again(
+    register: Register,
+    images: ImageStore,
+    encoder: Encoder,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[int, Skipped]:
+    """Replace every embedding and predicted code by those of `encoder`, and bind it.
+
+    Args:
+        register: the register; nothing else may write to it meanwhile.
+        images: where its pictures are.
+        encoder: the network to go over to.
+        on_progress: called with (marks done, marks in all) after each batch.
+
+    Returns:
+        How many marks were encoded, and (id, reason) of those whose picture could not be.
+    """
+    register.rebind_fingerprint(_UNFINISHED + encoder.fingerprint, encoder.dimension)
+    total, done, encoded = register.count(), 0, 0
+    skipped: list[tuple[str, str]] = []
+    for batch in _batches(register):
+        due = _still_due(batch, register, encoder.fingerprint)
+        rows: list[EncodedMark] = []
+        for mark in due:
+            try:
+                rows += encode_marks(encoder, [(mark.record, images.get(mark.image_digest or ""))])
+            except MarkLensError as error:
+                skipped.append((mark.record.id, str(error)))
+        if rows:
+            register.add(rows)
+        encoded += len(rows)
+        done += len(batch)
+        if on_progress is not None:
+            on_progress(done, total)
+    register.rebind_fingerprint(encoder.fingerprint, encoder.dimension)
+    return encoded, tuple(skipped)
+
+
+def _batches(register: Register) -> Iterator[Sequence[Mark]]:
+    """Yield the marks that were live at the start; rewritten ones move behind the end."""
+    after, upto = 0, register.sequence()
+    while changes := register.changes(after, _BATCH, upto):
+        after = changes[-1].sequence
+        marks = register.marks([change.id for change in changes if not change.deleted])
+        yield tuple(marks.values())
+
+
+def _still_due(marks: Sequence[Mark], register: Register, fingerprint: str) -> list[Mark]:
+    known = register.digests([mark.record.id for mark in marks])
+    return [
+        mark
+        for mark in marks
+        if mark.image_digest is not None
+        and known.get(mark.record.id) != mark_digest(mark.record, mark.image_digest, fingerprint)
+    ]

@@ -1,0 +1,111 @@
+"""The one reader of the environment: every setting of MarkLens, its default and its limits.
+
+A variable is ``MARKLENS_`` and the field's name in capitals: ``MARKLENS_DATA_DIR``.
+"""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.errors import MarkLensError
+
+
+class BadSettings(MarkLensError):
+    """A setting from the environment or the command line that cannot be used."""
+
+
+class Settings(BaseSettings):
+    """What a process of MarkLens needs to know before it starts.
+
+    Build it with `Settings.read`, which turns a wrong value into one plain sentence.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MARKLENS_", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(
+        Path("marklens-data"), description="Folder of the pictures, snapshots and SQLite register."
+    )
+    database_url: str | None = Field(
+        None,
+        description="SQLAlchemy URL of the register, such as postgresql+psycopg://user:pw@host/db; "
+        "register.db in the data folder where unset.",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where the network and the index run."
+    )
+    runtime: Literal["auto", "torch", "openvino"] = Field(
+        "auto", description="What runs the network."
+    )
+    checkpoint: Path | None = Field(
+        None, description="Folder of another network than the one that is shipped."
+    )
+    host: str = Field("127.0.0.1", description="Address the server listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port the server listens on.")
+    max_upload_bytes: int = Field(
+        20 * 1024 * 1024, ge=1024, description="Largest request body that is read, in bytes."
+    )
+    poll_s: float = Field(
+        1.0, gt=0, le=3600, description="Seconds between two looks at the register's sequence."
+    )
+    api_token: SecretStr | None = Field(
+        None,
+        description="Secret that writing over HTTP needs (Authorization: Bearer …). Without it, "
+        "writing works only on a loopback address.",
+    )
+    encode_workers: int = Field(2, ge=1, le=64, description="Pictures encoded at the same time.")
+    encode_queue: int = Field(
+        16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."
+    )
+
+    @field_validator("database_url", "checkpoint", "api_token", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        """Read an empty variable as unset: compose files pass ``VAR=`` for what is not given."""
+        return None if value == "" else value
+
+    @classmethod
+    def read(cls, **overrides: Any) -> "Settings":
+        """Read the environment; `overrides` (from a command line) win, None meaning "not given".
+
+        Raises:
+            BadSettings: a value cannot be used; the text names the variable and the reason.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            reasons = "; ".join(
+                f"MARKLENS_{str(fault['loc'][0]).upper() if fault['loc'] else '?'}: {fault['msg']}"
+                for fault in error.errors()
+            )
+            raise BadSettings(f"A setting cannot be used: {reasons}.") from error
+
+    @property
+    def register_url(self) -> str:
+        """The register's SQLAlchemy URL, with the default filled in."""
+        if self.database_url is not None:
+            return self.database_url
+        return f"sqlite:///{self.data_dir / 'register.db'}"
+
+    @property
+    def images_dir(self) -> Path:
+        """Folder of the original pictures, by digest."""
+        return self.data_dir / "images"
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Folder of the index snapshots: a cache that may be deleted at any time."""
+        return self.data_dir / "snapshots"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server listens only to this machine."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False
