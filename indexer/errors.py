@@ -1,0 +1,52 @@
+"""What can go wrong with a register, its sources and its index.
+
+::
+
+    MarkLensError (models.errors)
+    ├── UnknownMark           no live mark of that id
+    ├── BadRecord             a mark that breaks a rule of the register
+    ├── BadFilter             a filter that contradicts itself or is out of range
+    ├── BadQuery              a search that is out of range
+    ├── SourceError           a table or folder that cannot be read at all
+    ├── DatabaseUnavailable   the database cannot be opened, reached or written
+    ├── FingerprintMismatch   embeddings of two networks would meet
+    └── SnapshotDamaged       an index file that does not hold what it should
+"""
+
+from models.errors import MarkLensError
+
+
+class UnknownMark(MarkLensError):
+    """No live mark has this id."""
+
+    def __init__(self, text: str) -> None:
+        known = " " in text  # a sentence; otherwise the bare id
+        super().__init__(text if known else f"The register holds no mark {text!r}.")
+
+
+class BadRecord(MarkLensError):
+    """A mark that breaks a rule of the register; the text names the field."""
+
+
+class BadFilter(MarkLensError):
+    """A filter that contradicts itself or is out of range."""
+
+
+class BadQuery(MarkLensError):
+    """A search that is out of range."""
+
+
+class SourceError(MarkLensError):
+    """A table or folder that cannot be read at all."""
+
+
+class DatabaseUnavailable(MarkLensError):
+    """The database cannot be opened, reached or written."""
+
+
+class FingerprintMismatch(MarkLensError):
+    """The register's embeddings come from another network than the one in use."""
+
+
+class SnapshotDamaged(MarkLensError):
+    """An index file on disk that does not hold what its manifest says; it is rebuilt from SQL."""

@@ -1,0 +1,180 @@
+"""Marks: as a source describes them, as they are written, and as the register holds them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import BadRecord
+from models.vienna import PredictedCode, ViennaCode
+
+MAX_ID = 128
+NICE_CLASSES = range(1, 46)  # the Nice Classification's goods and services classes
+
+RunState = Literal["running", "interrupted", "failed", "finished"]
+CodeSource = Literal["assigned", "predicted", "either"]
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRecord:
+    """A mark as a source or a user describes it; only the id is required.
+
+    Attributes:
+        id: unique in the register: 1 to 128 printable characters, no white space, no ``/``.
+        text: the words in the mark.
+        owner: who holds it.
+        office: the office's code, such as ``EM``.
+        status: lower case, such as ``registered``.
+        filed: day of filing.
+        registered: day of registration.
+        nice: Nice classes, sorted, each once.
+        vienna: codes assigned by an office, sorted, each once.
+        image_name: the picture's name as the source gave it.
+
+    Raises:
+        BadRecord: the id or a Nice class is out of its rules.
+    """
+
+    id: str
+    text: str | None = None
+    owner: str | None = None
+    office: str | None = None
+    status: str | None = None
+    filed: date | None = None
+    registered: date | None = None
+    nice: tuple[int, ...] = ()
+    vienna: tuple[ViennaCode, ...] = ()
+    image_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the rules and bring lists into their one order."""
+        if not self.id or len(self.id) > MAX_ID:
+            raise BadRecord(f"id has {len(self.id)} characters; give it 1 to {MAX_ID}")
+        if "/" in self.id or not all(sign.isprintable() and not sign.isspace() for sign in self.id):
+            raise BadRecord(f"id {self.id!r} holds white space, '/' or an unprintable character")
+        wrong = [number for number in self.nice if number not in NICE_CLASSES]
+        if wrong:
+            raise BadRecord(f"Nice class {wrong[0]} does not exist; they go from 1 to 45")
+        for name in ("text", "owner", "office", "status", "image_name"):
+            value = getattr(self, name)
+            if value is not None and "\x00" in value:
+                raise BadRecord(f"{name} holds a NUL character; remove it")
+        object.__setattr__(self, "nice", tuple(sorted(set(self.nice))))
+        object.__setattr__(self, "vienna", tuple(sorted(set(self.vienna))))
+
+
+@dataclass(frozen=True)
+class EncodedMark:
+    """A mark with what the network says of its picture: one row ready to be written.
+
+    Attributes:
+        record: the mark.
+        digest: changes when anything does that the register holds of it.
+        image_digest: SHA-256 (hex) of the picture's bytes; None for a mark without picture.
+        media_type: of the picture.
+        width, height: of the picture, pixels.
+        embedding: (d,) float16, or None without picture.
+        predicted: codes seen with a probability worth keeping.
+        confident: those of them that reach their calibrated threshold.
+    """
+
+    record: MarkRecord
+    digest: str
+    image_digest: str | None = None
+    media_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    embedding: NDArray[np.float16] | None = None
+    predicted: tuple[PredictedCode, ...] = ()
+    confident: frozenset[ViennaCode] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A live mark as the register holds it."""
+
+    record: MarkRecord
+    sequence: int
+    image_digest: str | None
+    media_type: str | None
+    width: int | None
+    height: int | None
+    predicted: tuple[PredictedCode, ...]
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPrediction:
+    """A predicted code of a mark, and whether it reached its threshold when it was written."""
+
+    code: ViennaCode
+    probability: float
+    confident: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """What followers need of a row, in sequence order.
+
+    A deleted mark's change carries its id and sequence only.
+    """
+
+    id: str
+    sequence: int
+    deleted: bool
+    embedding: NDArray[np.float16] | None = None
+    assigned: tuple[ViennaCode, ...] = ()
+    predicted: tuple[StoredPrediction, ...] = ()
+    nice: tuple[int, ...] = ()
+    status: str | None = None
+    office: str | None = None
+    filed: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """What a run over a source did so far; read = the sum of the others."""
+
+    read: int = 0
+    indexed: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunPosition:
+    """Where a run stands, committed in the same transaction as the marks up to there."""
+
+    run_id: int
+    position: int
+    counts: RunCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run over a source, named by path, size (bytes) and time of change (ns)."""
+
+    id: int
+    source: str
+    size: int
+    mtime_ns: int
+    position: int
+    counts: RunCounts
+    state: RunState
+    started: datetime
+    finished: datetime | None
+    rejects_file: str | None
+
+
+@dataclass(frozen=True)
+class Facets:
+    """What live marks have to filter by, with how many marks have it."""
+
+    status: Mapping[str, int] = field(default_factory=dict)
+    office: Mapping[str, int] = field(default_factory=dict)
+    nice: Mapping[int, int] = field(default_factory=dict)
+    filed: tuple[date, date] | None = None
