@@ -1,0 +1,107 @@
+"""The register's tables, the same in SQLite and PostgreSQL."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+# SQLite numbers rows only in a column of type INTEGER.
+_Identity = BigInteger().with_variant(Integer(), "sqlite")
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    # Rising over the whole register; a rewritten or deleted mark gets a new one.
+    Column("sequence", BigInteger, nullable=False, unique=True),
+    Column("deleted", Boolean, nullable=False, default=False),
+    Column("digest", String(64), nullable=False),
+    Column("text", Text),
+    Column("text_folded", Text),  # NFKC and case folded: what searches by words compare with
+    Column("owner", Text),
+    Column("office", Text),
+    Column("status", Text),
+    Column("filed", Date),
+    Column("registered", Date),
+    Column("image_name", Text),
+    Column("image_digest", String(64)),
+    Column("media_type", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("updated", DateTime(timezone=True), nullable=False),
+    Index("marks_by_image", "image_digest"),
+)
+
+# Apart from `marks`, so that reading marks does not drag a kilobyte of numbers along.
+mark_embeddings = Table(
+    "mark_embeddings",
+    metadata,
+    Column("mark_id", ForeignKey("marks.id", ondelete="CASCADE"), primary_key=True),
+    Column("embedding", LargeBinary, nullable=False),  # little-endian float16
+)
+
+mark_codes = Table(
+    "mark_codes",
+    metadata,
+    Column("mark_id", ForeignKey("marks.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", String(9), primary_key=True),  # 'assigned' or 'predicted'
+    Column("code", String(8), primary_key=True),
+    Column("probability", Float),  # of predicted codes
+    Column("confident", Boolean, nullable=False),  # at least the code's calibrated threshold
+    Index("mark_codes_by_code", "source", "code"),
+)
+
+mark_classes = Table(
+    "mark_classes",
+    metadata,
+    Column("mark_id", ForeignKey("marks.id", ondelete="CASCADE"), primary_key=True),
+    Column("nice_class", Integer, primary_key=True),
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", _Identity, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False, default=0),
+    Column("read", BigInteger, nullable=False, default=0),
+    Column("indexed", BigInteger, nullable=False, default=0),
+    Column("updated", BigInteger, nullable=False, default=0),
+    Column("unchanged", BigInteger, nullable=False, default=0),
+    Column("rejected", BigInteger, nullable=False, default=0),
+    Column("state", String(11), nullable=False),
+    Column("started", DateTime(timezone=True), nullable=False),
+    Column("finished", DateTime(timezone=True)),
+    Column("rejects_file", Text),
+    Index("runs_by_source", "source"),
+)
