@@ -1,4 +1,4 @@
-"""Opening the register's database: URL, engine, errors in plain words, schema to its newest step."""
+"""Opening the register's database: URL, engine, plain errors, schema at its newest step."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -110,9 +110,8 @@ def migrate(engine: Engine, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     # Alembic reads the version table itself; only one process at a time may do so.
-    with engine.connect().execution_options(transaction="IMMEDIATE") as connection:
-        with connection.begin():
-            if engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-            config.attributes["connection"] = connection
-            (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+    with engine.execution_options(transaction="IMMEDIATE").begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        config.attributes["connection"] = connection
+        (command.downgrade if revision == "base" else command.upgrade)(config, revision)

@@ -77,7 +77,7 @@ class Register:
         """A name that no other register has, for snapshots to know theirs."""
         known = sa.select(schema.meta.c.value).where(schema.meta.c.key == "identity")
         with self._reading() as connection:
-            held = connection.scalar(known)
+            held: str | None = connection.scalar(known)
         if held is not None:
             return held
         with self._writing() as connection:
@@ -156,7 +156,7 @@ class Register:
         marks = schema.marks
         with self._reading() as connection:
             found = _by_ids(connection, sa.select(marks.c.id, marks.c.digest).where(_LIVE), ids)
-            return {id_: digest for id_, digest in found}
+            return dict(found)
 
     def encodings(
         self, image_digests: Sequence[str]
@@ -249,7 +249,7 @@ class Register:
         """The statuses, offices, classes and filing dates of live marks, with their counts."""
         marks, classes = schema.marks, schema.mark_classes
         with self._reading() as connection:
-            counted = [
+            counted: list[dict[str, int]] = [
                 dict(
                     connection.execute(
                         sa.select(column, sa.func.count())
@@ -308,9 +308,9 @@ class Register:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with plain_errors(self._url), self._engine.connect() as connection:
-            with connection.execution_options(transaction="IMMEDIATE").begin():
-                yield connection
+        writing = self._engine.execution_options(transaction="IMMEDIATE")
+        with plain_errors(self._url), writing.begin() as connection:
+            yield connection
 
     @property
     def _is_postgresql(self) -> bool:
@@ -344,7 +344,7 @@ def _take_numbers(connection: Connection, n: int) -> int:
 def _set_once(connection: Connection, key: str, value: str) -> str:
     """Store a value under a key unless there is one; return what is stored."""
     known = sa.select(schema.meta.c.value).where(schema.meta.c.key == key)
-    held = connection.scalar(known)
+    held: str | None = connection.scalar(known)
     if held is not None:
         return held
     # Two processes may come here at once on PostgreSQL: the counter's lock orders them.

@@ -162,7 +162,7 @@ def carriers(
 def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, int]:
     """Marks that bear each code or anything below it; only live marks have codes."""
     codes = schema.mark_codes
-    borne = codes.c.confident.is_(True)
+    borne: sa.ColumnElement[bool] = codes.c.confident.is_(True)
     if source != "either":
         borne = sa.and_(borne, codes.c.source == source)
     counts: dict[ViennaCode, int] = {}

@@ -1,1 +1,1 @@
-"""What a mark looks like: pictures in, embeddings and Vienna codes out. Knows no SQL and no HTTP."""
+"""What a mark looks like: pictures in, embeddings and Vienna codes out; no SQL, no HTTP."""

@@ -82,7 +82,9 @@ class Checkpoint:
         try:
             config = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise BadCheckpoint(f"{path}: cannot be read as a network's settings ({error})") from error
+            raise BadCheckpoint(
+                f"{path}: cannot be read as a network's settings ({error})"
+            ) from error
         if config.get("format") != FORMAT:
             raise BadCheckpoint(
                 f"{folder}: checkpoint format {config.get('format')!r}, this MarkLens reads {FORMAT}"
