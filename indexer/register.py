@@ -156,7 +156,7 @@ class Register:
         marks = schema.marks
         with self._reading() as connection:
             found = _by_ids(connection, sa.select(marks.c.id, marks.c.digest).where(_LIVE), ids)
-            return dict(found)
+            return {row[0]: row[1] for row in found}
 
     def encodings(
         self, image_digests: Sequence[str]

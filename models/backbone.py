@@ -74,7 +74,7 @@ def vgg19_state_from_vgg16(vgg16: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Turn VGG16 ``features.*`` weights into VGG19 ones that compute the same function.
 
     Args:
-        vgg16: tensors named ``features.N.weight`` and ``features.N.bias`` as torchvision names them.
+        vgg16: ``features.N.weight`` and ``features.N.bias``, as torchvision names them.
 
     Returns:
         float32 tensors with VGG19's names, identity kernels where VGG19 is deeper.

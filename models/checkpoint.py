@@ -34,7 +34,7 @@ SHIPPED = Path(__file__).parent / "weights" / "marknet"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One aspect of the embedding: columns ``start:stop``, and its weight unless the user sets one."""
+    """One aspect of the embedding: columns ``start:stop``, and its default weight."""
 
     name: str
     start: int
@@ -82,9 +82,7 @@ class Checkpoint:
         try:
             config = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
-            raise BadCheckpoint(
-                f"{path}: cannot be read as a network's settings ({error})"
-            ) from error
+            raise BadCheckpoint(f"{path}: cannot be read as settings ({error})") from error
         if config.get("format") != FORMAT:
             raise BadCheckpoint(
                 f"{folder}: checkpoint format {config.get('format')!r}, this MarkLens reads {FORMAT}"
@@ -146,7 +144,7 @@ def fingerprint(weights: Path, network: dict[str, Any], preprocess: Preprocess) 
     return digest.hexdigest()[:16]
 
 
-def save_checkpoint(
+def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two by keyword
     folder: Path,
     network: "MarkNet",
     *,

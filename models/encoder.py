@@ -1,4 +1,4 @@
-"""Pictures in, embeddings and calibrated Vienna probabilities out: what the rest of MarkLens uses."""
+"""Pictures in, embeddings and calibrated Vienna probabilities out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class Encoder:
         Args:
             folder: the checkpoint's folder.
             device: ``auto`` takes CUDA where torch sees it.
-            runtime: ``auto`` is torch on CUDA, OpenVINO int8 on the CPU where the checkpoint has it.
+            runtime: ``auto`` is torch on CUDA, OpenVINO on the CPU where the checkpoint has it.
 
         Raises:
             BadCheckpoint: the folder is missing or damaged.
@@ -126,7 +126,7 @@ class Encoder:
 
     def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         scaled = self._calibration.slope * logits + self._calibration.offset
-        probabilities = (1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))).astype(np.float32)
+        probabilities: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))
         # A division implies its category: Giunchiglia and Lukasiewicz, "Coherent hierarchical
         # multi-label classification networks", NeurIPS 2020 (their max constraint).
         for child, parent in self._parents:

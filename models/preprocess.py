@@ -85,8 +85,8 @@ def border_colour(image: Image.Image) -> tuple[int, int, int]:
 def trim(image: Image.Image, background: tuple[int, int, int], tolerance: int) -> Image.Image:
     """Cut away the border that has the background's colour; a blank picture stays whole."""
     difference = np.abs(np.asarray(image, dtype=np.int16) - np.asarray(background, dtype=np.int16))
-    ink = (difference > tolerance).any(axis=2)
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    ink = difference.max(axis=2) > tolerance
+    rows, columns = np.flatnonzero(ink.max(axis=1)), np.flatnonzero(ink.max(axis=0))
     if not len(rows):
         return image
     return image.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
