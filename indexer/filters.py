@@ -1,0 +1,292 @@
+"""What filters ask of marks, held as columns in RAM: a filter becomes the rows that pass.
+
+One `FilterColumns` belongs to one segment of rows. Codes are postings sorted by code, so that a
+category or division, with everything below it, is one contiguous slice of them. SQL took 86 ms
+to 7 s for filters that take about a millisecond here, at a million marks.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.marks import Change
+from indexer.query import Filter
+from models.vienna import ViennaCode
+
+Arrays = Mapping[str, NDArray[Any]]
+_NO_DATE = np.iinfo(np.int32).min
+_NO_LABEL = -1
+_BELOW = {"section": 1, "division": 100, "category": 10_000}  # size of a code's range of keys
+
+
+@dataclass(frozen=True, eq=False)
+class Postings:
+    """Pairs (key, row), sorted by key.
+
+    Attributes:
+        keys: (m,) int32, ascending.
+        rows: (m,) int32.
+    """
+
+    keys: NDArray[np.int32]
+    rows: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[int, int]]) -> "Postings":
+        """Sort (key, row) pairs."""
+        both = np.array(pairs, np.int32).reshape(-1, 2)
+        order = np.argsort(both[:, 0], kind="stable")
+        return cls(both[order, 0], both[order, 1])
+
+    def between(self, first: int, stop: int) -> slice:
+        """Where the pairs with first <= key < stop stand."""
+        start, end = np.searchsorted(self.keys, (first, stop))
+        return slice(int(start), int(end))
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predicted codes: postings with what the network said.
+
+    Attributes:
+        codes: by code, not by its ancestors.
+        probabilities: (m,) float64, one for each pair.
+        confident: (m,) bool, whether the code's own threshold was reached.
+    """
+
+    codes: Postings
+    probabilities: NDArray[np.float64]
+    confident: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, changes: Sequence[Change]) -> "Predictions":
+        """Sort the predicted codes of marks, a row each."""
+        seen = [(code, row) for row, one in enumerate(changes) for code in one.predicted]
+        keys = np.array([_key(code.code) for code, _ in seen], np.int32)
+        order = np.argsort(keys, kind="stable")
+        return cls(
+            Postings(keys[order], np.array([row for _, row in seen], np.int32)[order]),
+            np.array([code.probability for code, _ in seen], np.float64)[order],
+            np.array([code.confident for code, _ in seen], np.bool_)[order],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """One optional word a row, such as its status.
+
+    Attributes:
+        names: each word once.
+        column: (n,) int32 index into `names`, -1 for none.
+    """
+
+    names: tuple[str, ...]
+    column: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, words: Sequence[str | None]) -> "Labels":
+        """Number the words."""
+        names = sorted({word for word in words if word is not None})
+        number = {name: at for at, name in enumerate(names)}
+        column = [_NO_LABEL if word is None else number[word] for word in words]
+        return cls(tuple(names), np.array(column, np.int32))
+
+    def among(self, wanted: frozenset[str]) -> NDArray[np.bool_]:
+        """Rows that bear one of the words: (n,) bool."""
+        # One place more than there are names: the index -1 of "none" lands there.
+        chosen = np.array([name in wanted for name in self.names] + [False])
+        passing: NDArray[np.bool_] = chosen[self.column]
+        return passing
+
+
+@dataclass(frozen=True, eq=False)
+class FilterColumns:
+    """All that filters ask of n rows; immutable."""
+
+    assigned: Postings
+    predicted: Predictions
+    nice: Postings
+    status: Labels
+    office: Labels
+    filed: NDArray[np.int32]  # (n,) proleptic day number, `_NO_DATE` without
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.filed)
+
+    @classmethod
+    def of(cls, changes: Sequence[Change]) -> "FilterColumns":
+        """Columns of live marks, a row each in the order given."""
+        assigned = [(_key(code), row) for row, one in enumerate(changes) for code in one.assigned]
+        return cls(
+            assigned=Postings.of(assigned),
+            predicted=Predictions.of(changes),
+            nice=Postings.of([(n, row) for row, one in enumerate(changes) for n in one.nice]),
+            status=Labels.of([one.status for one in changes]),
+            office=Labels.of([one.office for one in changes]),
+            filed=np.array([_day(one.filed) for one in changes], np.int32),
+        )
+
+    def allowed(self, wanted: Filter) -> NDArray[np.bool_]:
+        """Rows that pass all of a filter but its `text`, which only SQL knows: (n,) bool."""
+        passing = np.ones(len(self), np.bool_)
+        if wanted.vienna_any:
+            passing &= self._bearing(wanted.vienna_any, wanted)
+        for code in wanted.vienna_all:
+            passing &= self._bearing((code,), wanted)
+        if wanted.vienna_none:
+            passing &= ~self._bearing(wanted.vienna_none, wanted)
+        if wanted.nice:
+            slices = [self.nice.between(number, number + 1) for number in wanted.nice]
+            passing &= self._marked(self.nice.rows[part] for part in slices)
+        if wanted.status:
+            passing &= self.status.among(wanted.status)
+        if wanted.office:
+            passing &= self.office.among(wanted.office)
+        if wanted.filed_from is not None:
+            passing &= self.filed >= wanted.filed_from.toordinal()
+        if wanted.filed_to is not None:
+            passing &= (self.filed <= wanted.filed_to.toordinal()) & (self.filed != _NO_DATE)
+        return passing
+
+    def _bearing(self, codes: Iterable[ViennaCode], wanted: Filter) -> NDArray[np.bool_]:
+        """Rows that bear one of the codes, or a code below it, by the source that is asked for."""
+        found = []
+        for code in codes:
+            first = _key(code)
+            stop = first + _BELOW[code.level]
+            if wanted.vienna_source != "predicted":
+                found.append(self.assigned.rows[self.assigned.between(first, stop)])
+            if wanted.vienna_source != "assigned":
+                part = self.predicted.codes.between(first, stop)
+                if wanted.min_probability is None:
+                    sure = self.predicted.confident[part]
+                else:
+                    sure = self.predicted.probabilities[part] >= wanted.min_probability
+                found.append(self.predicted.codes.rows[part][sure])
+        return self._marked(found)
+
+    def _marked(self, parts: Iterable[NDArray[np.int32]]) -> NDArray[np.bool_]:
+        marked = np.zeros(len(self), np.bool_)
+        for rows in parts:
+            marked[rows] = True
+        return marked
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, for a snapshot; words as UTF-8 lines."""
+        return {
+            "assigned_keys": self.assigned.keys,
+            "assigned_rows": self.assigned.rows,
+            "predicted_keys": self.predicted.codes.keys,
+            "predicted_rows": self.predicted.codes.rows,
+            "predicted_probabilities": self.predicted.probabilities,
+            "predicted_confident": self.predicted.confident,
+            "nice_keys": self.nice.keys,
+            "nice_rows": self.nice.rows,
+            "status_names": words_to_bytes(self.status.names),
+            "status_column": self.status.column,
+            "office_names": words_to_bytes(self.office.names),
+            "office_column": self.office.column,
+            "filed": self.filed,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> "FilterColumns":
+        """Take up what `arrays` gave.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        return cls(
+            assigned=Postings(arrays["assigned_keys"], arrays["assigned_rows"]),
+            predicted=Predictions(
+                Postings(arrays["predicted_keys"], arrays["predicted_rows"]),
+                arrays["predicted_probabilities"],
+                arrays["predicted_confident"],
+            ),
+            nice=Postings(arrays["nice_keys"], arrays["nice_rows"]),
+            status=Labels(words_from_bytes(arrays["status_names"]), arrays["status_column"]),
+            office=Labels(words_from_bytes(arrays["office_names"]), arrays["office_column"]),
+            filed=arrays["filed"],
+        )
+
+    @classmethod
+    def merged(cls, parts: Sequence[tuple["FilterColumns", NDArray[np.int64]]]) -> "FilterColumns":
+        """Columns of the kept rows of several, one after the other.
+
+        Args:
+            parts: columns, and which of their rows to keep, ascending.
+        """
+        places = [kept for _, kept in parts]
+        moved = _moves(parts)
+        predicted, order = _merge([one.predicted.codes for one, _ in parts], moved)
+        return cls(
+            assigned=_merge([one.assigned for one, _ in parts], moved)[0],
+            predicted=Predictions(
+                predicted,
+                np.concatenate([one.predicted.probabilities for one, _ in parts])[order],
+                np.concatenate([one.predicted.confident for one, _ in parts])[order],
+            ),
+            nice=_merge([one.nice for one, _ in parts], moved)[0],
+            status=_merge_labels([one.status for one, _ in parts], places),
+            office=_merge_labels([one.office for one, _ in parts], places),
+            filed=np.concatenate([one.filed[kept] for one, kept in parts]),
+        )
+
+
+def words_to_bytes(words: Iterable[str]) -> NDArray[np.uint8]:
+    """Words as UTF-8, each ended by NUL, which no word of a mark may hold."""
+    return np.frombuffer("".join(f"{word}\0" for word in words).encode(), np.uint8)
+
+
+def words_from_bytes(lines: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Read what `words_to_bytes` wrote."""
+    return tuple(lines.tobytes().decode().split("\0")[:-1])
+
+
+def _key(code: ViennaCode) -> int:
+    """A number in the classification's order: everything below a code follows it."""
+    return code.category * 10_000 + code.division * 100 + code.section
+
+
+def _day(filed: date | None) -> int:
+    return _NO_DATE if filed is None else filed.toordinal()
+
+
+def _moves(
+    parts: Sequence[tuple[FilterColumns, NDArray[np.int64]]],
+) -> list[NDArray[np.int32]]:
+    """For each part, the new row of each of its rows; -1 for those that are left behind."""
+    moved, offset = [], 0
+    for columns, kept in parts:
+        target = np.full(len(columns), -1, np.int32)
+        target[kept] = np.arange(offset, offset + len(kept), dtype=np.int32)
+        moved.append(target)
+        offset += len(kept)
+    return moved
+
+
+def _merge(
+    postings: Sequence[Postings], moved: Sequence[NDArray[np.int32]]
+) -> tuple[Postings, NDArray[np.int64]]:
+    """Merge, and say from which pair of the concatenation each merged pair comes."""
+    keys = np.concatenate([one.keys for one in postings])
+    rows = np.concatenate([to[one.rows] for one, to in zip(postings, moved, strict=True)])
+    order = np.argsort(keys, kind="stable")
+    order = order[rows[order] >= 0]
+    return Postings(keys[order], rows[order]), order
+
+
+def _merge_labels(labels: Sequence[Labels], places: Sequence[NDArray[np.int64]]) -> Labels:
+    names = sorted({name for one in labels for name in one.names})
+    number = {name: at for at, name in enumerate(names)}
+    columns = []
+    for one, kept in zip(labels, places, strict=True):
+        # As in `among`: the index -1 of "none" lands on the last place and stays -1.
+        renumber = np.array([number[name] for name in one.names] + [_NO_LABEL], np.int32)
+        columns.append(renumber[one.column[kept]])
+    return Labels(tuple(names), np.concatenate(columns))

@@ -1,0 +1,217 @@
+"""The exact ranking of a view: FAISS finds candidates, exact arithmetic ranks them.
+
+The score of a mark is Σ weight · cosine / Σ weight over the blocks. Products of float16 numbers
+and sums of a few hundred of them are exact in float64, so a score depends on nothing but the two
+embeddings: duplicates tie exactly, the same picture scores 1, and ties go by id.
+
+FAISS computes with float32 and takes blocks as unit-length. Both errors have a bound, and the
+candidates are widened until no mark that FAISS left out can reach the last place. So the result
+is the whole ranking's head, not an approximation of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import BadQuery
+from indexer.plan import choose
+from indexer.segments import Segment
+from models.encoder import Block
+
+_MARGIN = 16  # candidates beyond k asked for at first
+_WIDEN = 4  # times as many candidates if those did not settle the last place
+_CHUNK = 1 << 13  # candidates scored at once
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A mark in its place.
+
+    Attributes:
+        id: of the mark.
+        sequence: of the row that was compared.
+        score: Σ weight · cosine / Σ weight.
+        cosines: one for each block.
+    """
+
+    id: str
+    sequence: int
+    score: float
+    cosines: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AllowedRows:
+    """What of one segment may be found.
+
+    Attributes:
+        segment: the rows.
+        mask: (n,) bool; None allows all.
+        count: how many are allowed.
+    """
+
+    segment: Segment
+    mask: NDArray[np.bool_] | None
+    count: int
+
+
+class Scorer:
+    """One query's embedding under its weights."""
+
+    def __init__(
+        self,
+        blocks: tuple[Block, ...],
+        embedding: NDArray[np.float16],
+        weights: Mapping[str, float] | None,
+    ) -> None:
+        """Prepare a query.
+
+        Args:
+            blocks: the parts of an embedding, with their default weights.
+            embedding: (d,) float16.
+            weights: block name to weight; a block left out keeps its default.
+
+        Raises:
+            BadQuery: another number of dimensions, an unknown block, or no weight above 0.
+        """
+        self.blocks = blocks
+        self._weights = _chosen(blocks, weights or {})
+        if embedding.shape != (blocks[-1].stop,):
+            raise BadQuery(
+                f"the query has shape {embedding.shape}, the register's ({blocks[-1].stop},)"
+            )
+        if not np.isfinite(embedding).all():
+            raise BadQuery("the query's embedding holds numbers that are not finite")
+        self._query = embedding.astype(np.float64)
+        self.scaled = self._scaled()
+
+    def _scaled(self) -> NDArray[np.float32]:
+        """What FAISS multiplies with: (d,) float32, blocks as long as their share of the weight."""
+        scaled = np.zeros_like(self._query)
+        for block, weight in zip(self.blocks, self._weights, strict=True):
+            part = self._query[block.start : block.stop]
+            length = np.sqrt(part @ part)
+            if length > 0:
+                scaled[block.start : block.stop] = part * (weight / sum(self._weights) / length)
+        return scaled.astype(np.float32)
+
+    def doubt(self, segment: Segment) -> float:
+        """By how much FAISS' score of a row of the segment may miss the exact one."""
+        stretch = segment.stretch(self.blocks)
+        # One float32 rounding for each product and each sum, on rows up to 1 + stretch long.
+        rounding = (2 * len(self._query) + 16) * 2.0**-24
+        return stretch + rounding * (1 + stretch)
+
+    def score(
+        self, vectors: NDArray[np.float16]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score rows exactly.
+
+        Args:
+            vectors: (m, d) float16.
+
+        Returns:
+            scores (m,) and cosines (m, blocks), -1 to 1; a block of zeros has cosine 0.
+        """
+        cosines = np.zeros((len(vectors), len(self.blocks)))
+        for start in range(0, len(vectors), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            rows = vectors[part].astype(np.float64)
+            for column, block in enumerate(self.blocks):
+                cosines[part, column] = _cosines(
+                    rows[:, block.start : block.stop], self._query[block.start : block.stop]
+                )
+        scores, total = np.zeros(len(vectors)), 0.0
+        for column, weight in enumerate(self._weights):
+            # Both sums in the same order and rounding: cosines of 1 give a score of exactly 1.
+            scores += weight * cosines[:, column]
+            total += weight
+        return scores / total, cosines
+
+
+def rank(allowed: Sequence[AllowedRows], scorer: Scorer, k: int) -> list[Ranked]:
+    """The k best of the allowed rows, best first, ties by id; fewer if fewer are allowed."""
+    scans = [_Scan(one, scorer) for one in allowed if one.count]
+    unsettled, wanted = scans, k + k // 8 + _MARGIN
+    while unsettled:
+        for scan in unsettled:
+            scan.widen(wanted)
+        last = _last_score(scans, k)
+        unsettled = [scan for scan in scans if scan.ceiling >= last]
+        wanted *= _WIDEN
+    return _head(scans, k)
+
+
+class _Scan:
+    """The candidates of one segment."""
+
+    def __init__(self, allowed: AllowedRows, scorer: Scorer) -> None:
+        self._allowed = allowed
+        self._scorer = scorer
+        self._rows = np.zeros(0, np.int64)
+        self._cosines = np.zeros((0, len(scorer.blocks)))
+        self.scores = np.zeros(0)
+        self.ceiling = np.inf  # no row that is not a candidate scores higher
+
+    def widen(self, wanted: int) -> None:
+        """Take the `wanted` nearest rows as candidates."""
+        allowed, scorer = self._allowed, self._scorer
+        vectors, query = allowed.segment.vectors, scorer.scaled
+        k = min(wanted, allowed.count)
+        plan = "exact" if allowed.mask is None else choose(allowed.count, len(allowed.segment))
+        if plan == "gather" and allowed.mask is not None:
+            nearest = vectors.gather(query, k, np.flatnonzero(allowed.mask))
+        else:
+            nearest = vectors.scan(query, k, allowed.mask)
+        self._rows = nearest.rows
+        self.scores, self._cosines = scorer.score(vectors.vectors(nearest.rows))
+        complete = k == allowed.count
+        self.ceiling = (
+            -np.inf if complete else float(nearest.scores[-1]) + scorer.doubt(allowed.segment)
+        )
+
+    def above(self, least: float) -> list[Ranked]:
+        """Candidates that score at least so much, in no order."""
+        segment = self._allowed.segment
+        return [
+            Ranked(
+                id=segment.ids[self._rows[at]],
+                sequence=int(segment.sequences[self._rows[at]]),
+                score=float(self.scores[at]),
+                cosines=tuple(float(cosine) for cosine in self._cosines[at]),
+            )
+            for at in np.flatnonzero(self.scores >= least)
+        ]
+
+
+def _head(scans: Sequence[_Scan], k: int) -> list[Ranked]:
+    last = _last_score(scans, k)
+    head = [ranked for scan in scans for ranked in scan.above(last)]
+    return sorted(head, key=lambda ranked: (-ranked.score, ranked.id))[:k]
+
+
+def _last_score(scans: Sequence[_Scan], k: int) -> float:
+    """Score of the k-th best candidate; minus infinity with fewer candidates."""
+    scores = np.concatenate([np.zeros(0), *(scan.scores for scan in scans)])
+    return -np.inf if len(scores) < k else float(np.partition(scores, -k)[-k])
+
+
+def _cosines(rows: NDArray[np.float64], query: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.sqrt((query @ query) * np.einsum("ij,ij->i", rows, rows))
+    products = rows @ query
+    cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    clipped: NDArray[np.float64] = np.clip(cosines, -1.0, 1.0)
+    return clipped
+
+
+def _chosen(blocks: Sequence[Block], weights: Mapping[str, float]) -> tuple[float, ...]:
+    names = [block.name for block in blocks]
+    unknown = sorted(set(weights) - set(names))
+    if unknown:
+        raise BadQuery(f"there is no block {unknown[0]!r} to weigh; there are {', '.join(names)}")
+    chosen = tuple(float(weights.get(block.name, block.weight)) for block in blocks)
+    if not sum(chosen) > 0:
+        raise BadQuery("all weights are 0; give at least one block a weight above 0")
+    return chosen

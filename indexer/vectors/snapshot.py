@@ -1,0 +1,239 @@
+"""Index snapshots on disk: named arrays under a checksummed manifest, for several processes.
+
+::
+
+    <folder>/manifest.json     what the snapshot is, and the SHA-256 of each file
+    <folder>/<sha256>.npz      arrays of one segment; written once, never changed
+
+A file is complete and on the disk before the manifest names it, and the manifest is replaced in
+one step, so a reader finds the old snapshot or the new one. Processes that save at the same time
+write different files, or the same file with the same content; the last manifest stays. FAISS' own
+files load with flipped bits without a word; here everything is checked before it is believed.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.errors import SnapshotDamaged
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_RUBBISH_AGE_S = 900.0  # another process may be about to name a younger file in its manifest
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """What a snapshot was made of.
+
+    Attributes:
+        register: identity of the database.
+        fingerprint: of the network whose embeddings it holds.
+        dimension: of an embedding.
+        sequence: the register's state that it holds.
+    """
+
+    register: str
+    fingerprint: str
+    dimension: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPart:
+    """One segment to be saved.
+
+    Attributes:
+        owner: the immutable object that `arrays` come from; its file is written once.
+        arrays: makes the arrays, asked for only if they have to be written.
+        changing: arrays that may differ from one snapshot to the next.
+    """
+
+    owner: object
+    arrays: Callable[[], Arrays]
+    changing: Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot read from disk, every byte checked.
+
+    Attributes:
+        facts: what it was made of.
+        parts: the arrays of each segment, fixed and changing ones together.
+        names: file of each segment's fixed arrays.
+    """
+
+    facts: SnapshotFacts
+    parts: tuple[Arrays, ...]
+    names: tuple[str, ...]
+
+
+class SnapshotStore:
+    """The snapshot in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+
+    def facts(self) -> SnapshotFacts | None:
+        """What the snapshot on disk says it is; None if there is none.
+
+        Raises:
+            SnapshotDamaged: the manifest cannot be believed.
+        """
+        manifest = self._manifest()
+        return None if manifest is None else _facts(manifest)
+
+    def load(self) -> Snapshot | None:
+        """Read and check the snapshot; None if there is none.
+
+        Raises:
+            SnapshotDamaged: a file is missing, or is not what the manifest says.
+        """
+        while (manifest := self._manifest()) is not None:
+            names = [part["fixed"] for part in manifest["parts"]]
+            try:
+                parts = [
+                    self._read(part["fixed"]) | self._read(part["changing"])
+                    for part in manifest["parts"]
+                ]
+            except SnapshotDamaged:
+                if self._manifest() == manifest:
+                    raise
+                continue  # another process has put a new snapshot in its place meanwhile
+            return Snapshot(_facts(manifest), tuple(parts), tuple(names))
+        return None
+
+    def remember(self, owner: object, name: str) -> None:
+        """Say which object a loaded part became, so that it is not written again."""
+        self._written[owner] = name
+
+    def save(self, facts: SnapshotFacts, parts: Sequence[SnapshotPart]) -> None:
+        """Write a snapshot and put it in the place of the last.
+
+        Raises:
+            OSError: the disk refuses; the last snapshot stays.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        names = [
+            {"fixed": self._fixed(part), "changing": self._write(part.changing)} for part in parts
+        ]
+        body = {"format": FORMAT, "facts": asdict(facts), "parts": names}
+        # The folder's own names must be on the disk before a manifest relies on them.
+        _sync_folder(self._folder)
+        whole = {"sha256": _digest_of(body), "body": body}
+        content = json.dumps(whole, indent=1).encode()
+        self._place(lambda file: file.write(content), lambda _: MANIFEST)
+        _sync_folder(self._folder)
+        self._clean({name for part in names for name in part.values()})
+
+    def _fixed(self, part: SnapshotPart) -> str:
+        known = self._written.get(part.owner)
+        if known is not None:
+            try:
+                os.utime(self._folder / known)  # young again: no other process cleans it away
+            except FileNotFoundError:
+                known = None
+        if known is None:
+            known = self._written[part.owner] = self._write(part.arrays())
+        return known
+
+    def _write(self, arrays: Arrays) -> str:
+        return self._place(
+            lambda file: np.savez(file, allow_pickle=False, **arrays),
+            lambda path: f"{_digest_file(path)}.npz",
+        )
+
+    def _place(self, write: Callable[[BinaryIO], object], name: Callable[[Path], str]) -> str:
+        """Write under a name of our own, force it to the disk, then give it its name."""
+        handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
+        path = Path(temporary)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            final = name(path)
+            path.replace(self._folder / final)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return final
+
+    def _clean(self, named: set[str]) -> None:
+        """Delete files of snapshots before this one, and what killed processes left."""
+        oldest = time.time() - _RUBBISH_AGE_S
+        for path in self._folder.iterdir():
+            if path.suffix not in {".npz", ".tmp"} or path.name in named:
+                continue
+            try:
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+            except FileNotFoundError:
+                continue  # another process cleaned it away
+
+    def _manifest(self) -> dict[str, Any] | None:
+        path = self._folder / MANIFEST
+        try:
+            whole = json.loads(path.read_bytes())
+            body: dict[str, Any] = whole["body"]
+            believed = whole["sha256"] == _digest_of(body)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise SnapshotDamaged(f"{path} cannot be read: {error}") from error
+        if not believed:
+            raise SnapshotDamaged(f"{path} does not match its checksum")
+        if body["format"] != FORMAT:
+            raise SnapshotDamaged(
+                f"{path} has format {body['format']}; this version reads {FORMAT}"
+            )
+        return body
+
+    def _read(self, name: str) -> dict[str, NDArray[Any]]:
+        path = self._folder / name
+        try:
+            if f"{_digest_file(path)}.npz" != name:
+                raise SnapshotDamaged(f"{path} does not match its checksum")
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise SnapshotDamaged(f"{path} cannot be read: {error}") from error
+
+
+def _facts(manifest: Mapping[str, Any]) -> SnapshotFacts:
+    try:
+        return SnapshotFacts(**manifest["facts"])
+    except (KeyError, TypeError) as error:
+        raise SnapshotDamaged(f"the snapshot's manifest lacks its facts: {error}") from error
+
+
+def _digest_of(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
