@@ -1,0 +1,15 @@
+"""Bytes somebody sent → an upright RGB picture that is safe to look at, or one clear refusal.
+
+::
+
+    formats      which format the bytes are, by content
+    svg          drawings, drawn by svg_worker in a process of its own
+    rasters      everything else, opened with Pillow under guard
+    pixels       any mode, depth, profile and transparency → RGB
+    decoding     the above in order
+"""
+
+from models.images.decoding import crop_image, decode_image, full_size
+from models.images.formats import media_type
+
+__all__ = ["crop_image", "decode_image", "full_size", "media_type"]

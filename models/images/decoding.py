@@ -1,0 +1,106 @@
+"""One picture, from bytes to RGB."""
+
+import math
+
+from PIL import Image
+
+from models.errors import UnreadableImage
+from models.images.formats import ACCEPTED, Format, picture_format, stranger
+from models.images.pixels import flatten, plain, to_srgb
+from models.images.rasters import SHORTEST_SIDE, load_raster, refusing_damage, shrunk, upright
+from models.images.svg import draw_svg
+
+_FULL_SIZE = "full_size"  # key in Image.info, set where the picture was reduced
+
+
+def decode_image(content: bytes, name: str = "image") -> Image.Image:
+    """Decode a picture somebody sent.
+
+    Args:
+        content: the file's bytes; the first frame or page of an animated or paged one counts.
+        name: what to call the picture in errors.
+
+    Returns:
+        Mode RGB (sRGB), upright, transparency laid on white (on black for a sign made for a dark
+        ground), at most 2048 pixels a side (1024 for an SVG). `full_size` tells what it was.
+
+    Raises:
+        UnreadableImage: not a picture, damaged, too small to compare or too large to open; the
+            text says which and what to do.
+    """
+    kind = _accepted_format(content, name)
+    if kind in ("SVG", "SVGZ"):
+        content, kind = draw_svg(content, name), "PNG"
+    image, whole = load_raster(content, kind, name)
+    with refusing_damage(name):
+        profile = image.info.get("icc_profile")
+        level = upright(image)
+        if level.size != image.size:
+            whole = (whole[1], whole[0])
+        # Depth and transparency first: a key colour does not survive the averaging.
+        small = _reduced(plain(level))
+        coloured = to_srgb(small, profile)
+    result = flatten(coloured, name)
+    result.info = {} if result.size == whole else {_FULL_SIZE: whole}
+    return result
+
+
+def full_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels of the picture as it was sent, upright."""
+    width, height = image.info.get(_FULL_SIZE, image.size)
+    return (width, height)
+
+
+def crop_image(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Cut out a region.
+
+    Args:
+        image: what `decode_image` returned.
+        box: x, y, width and height in pixels of the picture as it was sent, upright: where it was
+            reduced while decoding, the box is scaled with it.
+
+    Raises:
+        UnreadableImage: the region reaches outside, or is too small to compare.
+    """
+    x, y, width, height = box
+    whole_width, whole_height = full_size(image)
+    if x < 0 or y < 0 or x + width > whole_width or y + height > whole_height:
+        raise UnreadableImage(
+            f"the crop {x},{y},{width},{height} reaches outside of the picture, which is "
+            f"{whole_width} pixels wide and {whole_height} high; give x,y,width,height inside it"
+        )
+    scale_x, scale_y = image.width / whole_width, image.height / whole_height
+    left, top = math.floor(x * scale_x), math.floor(y * scale_y)
+    right, bottom = math.ceil((x + width) * scale_x), math.ceil((y + height) * scale_y)
+    if min(width, height, right - left, bottom - top) < SHORTEST_SIDE:
+        raise UnreadableImage(
+            f"the crop {x},{y},{width},{height} is too small to compare; give a region of at least "
+            f"{SHORTEST_SIDE} pixels a side"
+        )
+    region = image.crop((left, top, right, bottom))
+    region.info = {}
+    return region
+
+
+def _accepted_format(content: bytes, name: str) -> Format:
+    """Tell the format.
+
+    Raises:
+        UnreadableImage: nothing that MarkLens reads.
+    """
+    if not content:
+        raise UnreadableImage(f"{name}: the file is empty; send the picture again")
+    kind = picture_format(content)
+    if kind is None:
+        what = stranger(content) or "not a picture"
+        raise UnreadableImage(f"{name}: {what}; MarkLens reads {ACCEPTED}")
+    return kind
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """Bring the longest side down to 2048 pixels."""
+    size = shrunk(image.size)
+    if size == image.size:
+        return image
+    # Averaging whole blocks down to three times the size first is quick, and LANCZOS keeps lines.
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -1,0 +1,145 @@
+"""Any mode, depth, colour profile and transparency → RGB as a person sees it."""
+
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageFilter
+
+from models.errors import UnreadableImage
+from models.images.rasters import DAMAGE
+
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+
+_PLAIN = frozenset(("L", "LA", "RGB", "RGBA", "CMYK"))
+_DEEP = frozenset(("I;16", "I;16B", "I;16L", "I;16N", "I", "F"))
+_ONE_CHANNEL = frozenset(("1", "L"))
+# The largest value a deep picture can hold, if its mode does not say: the first that fits.
+_TOPS = (1, 255, 65_535, 2**32 - 1)
+_LARGEST_PROFILE = 4 * 1024 * 1024  # bytes; printers' profiles reach two million
+_NEAR_WHITE = 224  # all channels at least this: nothing to see on white paper
+_PROBE = 256  # pixels a side on which the background is chosen
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Bring any mode of Pillow's to L, LA, RGB, RGBA or CMYK, 8 bits a channel.
+
+    Deep greys are scaled, not clipped, and colour-key or palette transparency becomes alpha.
+    """
+    if image.mode in _DEEP:
+        return _shallow(image)
+    if image.has_transparency_data:
+        key = image.info.get("transparency")
+        if isinstance(key, tuple) and max(key) > 255:
+            # Pillow reads 16-bit RGB as 8 bits a channel but keeps the key's 16.
+            image.info["transparency"] = tuple(level >> 8 for level in key)
+        return image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    if image.mode in _PLAIN:
+        return image
+    return image.convert("L" if image.mode in _ONE_CHANNEL else "RGB")
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Bring the colours of a plain picture to sRGB, mode RGB or RGBA.
+
+    Args:
+        image: mode L, LA, RGB, RGBA or CMYK.
+        profile: the ICC profile that came with it; a broken one, or one for another kind of
+            picture, is left aside, as browsers do.
+    """
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    opaque = image if alpha is None else image.convert(image.mode[:-1])
+    converted = None
+    if profile is not None and len(profile) <= _LARGEST_PROFILE:
+        converted = _through_profile(opaque, profile)
+    result = converted or opaque.convert("RGB")
+    if alpha is not None:
+        result.putalpha(alpha)
+    return result
+
+
+def flatten(image: Image.Image, name: str) -> Image.Image:
+    """Lay a picture on white paper; on black where it was made for a dark ground.
+
+    Args:
+        image: mode RGB or RGBA.
+        name: what to call the picture in errors.
+
+    Returns:
+        Mode RGB.
+
+    Raises:
+        UnreadableImage: every pixel is transparent.
+    """
+    if image.mode == "RGB":
+        return image
+    if image.getchannel("A").getextrema()[1] == 0:
+        raise UnreadableImage(
+            f"{name}: every pixel is transparent, there is nothing to see; export it with a "
+            "background"
+        )
+    ground = Image.new("RGB", image.size, BLACK if _made_for_dark(image) else WHITE)
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """Scale 16-bit, 32-bit and float grey to mode L, or LA where one grey is transparent."""
+    levels: NDArray[np.float64] = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0)
+    levels = levels.clip(min=0)
+    highest = float(levels.max())
+    deep = image.mode.startswith("I;16")
+    top = 65_535 if deep else next((top for top in _TOPS if highest <= top), highest)
+    grey = Image.fromarray(np.rint(levels * (255 / top)).clip(0, 255).astype(np.uint8), "L")
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        grey.putalpha(Image.fromarray(np.where(levels == key, 0, 255).astype(np.uint8), "L"))
+    return grey
+
+
+def _through_profile(image: Image.Image, profile: bytes) -> Image.Image | None:
+    """Convert L, RGB or CMYK through its profile; None where the profile is of no use."""
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if image.mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source):
+            return image
+        return ImageCms.profileToProfile(
+            image,
+            source,
+            ImageCms.createProfile("sRGB"),
+            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            outputMode="RGB",
+            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+    except (ImageCms.PyCMSError, *DAMAGE):
+        return None
+
+
+def _made_for_dark(image: Image.Image) -> bool:
+    """Whether white paper would swallow the sign's outline.
+
+    What decides is the sign's edge, the visible pixels beside transparent ones: a drawing filled
+    with white and outlined in black stands on paper, white letters with a red dot do not. A card
+    (it fills its frame) with something on it stays on paper too, whatever its rounded corners show.
+
+    Args:
+        image: mode RGBA, at least one pixel not wholly transparent.
+    """
+    # NEAREST keeps colours and edges as they are; an average would grey the outline.
+    factor = max(1, max(image.size) // _PROBE)
+    probe = image.resize(
+        (max(1, image.width // factor), max(1, image.height // factor)), Image.Resampling.NEAREST
+    )
+    alpha = np.asarray(probe.getchannel("A"))
+    # Half of the strongest: a faint sign is judged as a strong one is.
+    seen = alpha >= max(1, int(alpha.max()) // 2)
+    inner = np.asarray(Image.fromarray(seen).convert("L").filter(ImageFilter.MinFilter(3))) > 0
+    edge = seen & ~inner
+    near_white = np.asarray(probe.convert("RGB")).min(axis=2) >= _NEAR_WHITE
+    share = float(near_white[seen].mean())
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    frame = int(rows[-1] - rows[0] + 1) * int(columns[-1] - columns[0] + 1)
+    is_card = seen.sum() / frame > 0.85
+    if is_card and share < 0.98:
+        return False
+    return bool((near_white[edge].mean() if edge.any() else share) > 0.5)

@@ -1,0 +1,206 @@
+"""Raster files opened with Pillow, under guard.
+
+The format's own reader is called directly instead of ``Image.open``: no other plugin (EPS with its
+Ghostscript, FITS, …) ever sees an upload, and sizes are refused here, by header and before any
+pixel is decoded, instead of by Pillow's process-wide limit and warnings.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from models.errors import UnreadableImage
+from models.images.formats import Format
+
+MOST_PIXELS = 64_000_000
+SHORTEST_SIDE = 8  # pixels; less holds no sign that could be compared
+LONGEST_SIDE = 2048  # pixels; larger pictures are reduced to it, to bound memory and time
+
+# A progressive JPEG repeats the whole picture in every scan; encoders write a dozen.
+_MOST_SCANS = 64
+_ORIENTATION = 0x0112
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_READERS: Mapping[Format, Callable[[BytesIO], ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
+# Chunks that decide what the picture looks like. The rest (text, which may unpack to a bomb,
+# animation, private data) never reaches Pillow.
+_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iCCP", b"eXIf"))
+# Pillow's readers run far into damaged files before something gives way, wherever that happens to
+# be.
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    UserWarning,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+
+
+@contextmanager
+def refusing_damage(name: str) -> Iterator[None]:
+    """Turn whatever Pillow raises inside into one refusal of the picture `name`."""
+    try:
+        yield
+    except DAMAGE as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise UnreadableImage(
+            f"{name}: damaged or cut short ({reason}); open it in a picture editor and export it "
+            "again"
+        ) from error
+
+
+def load_raster(content: bytes, kind: Format, name: str) -> tuple[Image.Image, tuple[int, int]]:
+    """Decode the first frame or page.
+
+    Args:
+        content: the file.
+        kind: any format but an SVG.
+        name: what to call the picture in errors.
+
+    Returns:
+        The picture in its own mode, not yet upright, a JPEG perhaps already reduced (to no less
+        than `LONGEST_SIDE`); and the file's own width and height.
+
+    Raises:
+        UnreadableImage: damaged, cut short, too small or too large.
+    """
+    if kind == "PNG":
+        content = _without_extras(content, name)
+    if kind == "JPEG" and content.count(b"\xff\xda") > _MOST_SCANS:
+        raise UnreadableImage(
+            f"{name}: a JPEG of more than {_MOST_SCANS} scans would take minutes to decode; "
+            "export it again"
+        )
+    with refusing_damage(name):
+        image = _READERS[kind](BytesIO(content))
+        whole = image.size
+    _check_size(whole, name)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_tiles(image, name)
+    with refusing_damage(name):
+        image.draft(None, shrunk(whole))
+        image.load()
+    return image, whole
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn the picture as its EXIF data says; damaged EXIF data says nothing."""
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except DAMAGE:
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
+def shrunk(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size with the longest side brought down to `LONGEST_SIDE`."""
+    longest = max(size)
+    if longest <= LONGEST_SIDE:
+        return size
+    width, height = (max(1, round(side * LONGEST_SIDE / longest)) for side in size)
+    return (width, height)
+
+
+def _check_size(size: tuple[int, int], name: str) -> None:
+    """Refuse what is too small to compare or too large to open.
+
+    Args:
+        size: width and height in pixels, as the file's header says.
+        name: what to call the picture in errors.
+
+    Raises:
+        UnreadableImage: too large, too small, or too thin.
+    """
+    width, height = size
+    extent = f"{width:,}×{height:,} pixels"
+    if width * height > MOST_PIXELS:
+        raise UnreadableImage(
+            f"{name}: too large at {extent}; scale it down to {MOST_PIXELS // 10**6} megapixels "
+            "or less"
+        )
+    if min(size) < SHORTEST_SIDE:
+        raise UnreadableImage(
+            f"{name}: too small to compare at {extent}; send a picture of at least "
+            f"{SHORTEST_SIDE} pixels a side"
+        )
+    if min(shrunk(size)) < SHORTEST_SIDE:
+        raise UnreadableImage(
+            f"{name}: too thin to compare at {extent}; cut out the part that holds the mark"
+        )
+
+
+def _check_tiles(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Refuse a small TIFF whose tiles are huge: each would be unpacked whole.
+
+    Raises:
+        UnreadableImage: a tile is larger than any picture may be.
+    """
+    with refusing_damage(name):
+        width = int(image.tag_v2.get(_TILE_WIDTH, 0))
+        length = int(image.tag_v2.get(_TILE_LENGTH, 0))
+    if width * length > MOST_PIXELS:
+        raise UnreadableImage(
+            f"{name}: a TIFF with tiles of {width:,}×{length:,} pixels; export it again"
+        )
+
+
+def _without_extras(content: bytes, name: str) -> bytes:
+    """Keep of a PNG what shows.
+
+    Raises:
+        UnreadableImage: the file ends before its last chunk does.
+    """
+    kept = [content[:8]]
+    at = 8
+    while at + 12 <= len(content):
+        size, chunk = struct.unpack_from(">I4s", content, at)
+        end = at + 12 + size
+        if end > len(content):
+            break
+        if chunk in _PNG_CHUNKS:
+            kept.append(content[at:end])
+        if chunk == b"IEND":
+            return b"".join(kept)
+        at = end
+    raise UnreadableImage(f"{name}: a PNG that is cut short; export or send it again")
