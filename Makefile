@@ -1,0 +1,61 @@
+# MarkLens: everything a person types. `make` alone lists it.
+
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do command -v $$p && break; done)
+# The extra with the FAISS that fits the machine: faiss-cpu and faiss-gpu own the same module.
+EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+PORT   ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check fix bench docs clean browser
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: $(VENV)/.installed-$(EXTRA) ## install, index the shipped register of real marks, serve it
+	@$(BIN)/marklens demo --port $(PORT)
+
+test: $(VENV)/.installed-dev ## install what the tests need and run all of them
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+quick: $(VENV)/.installed-dev ## the fast tests only (< 60 s)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser and not postgres" $(ARGS)
+
+check: $(VENV)/.installed-dev ## formatting, lint, types, layers, generated pages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/write_cli_docs.py --check
+
+fix: $(VENV)/.installed-dev ## mend formatting and simple lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## the figures of the README
+	$(BIN)/python -m benchmarks.encode
+	$(BIN)/python -m benchmarks.agreement
+	$(BIN)/python -m benchmarks.demo
+
+docs: $(VENV)/.installed-dev ## rewrite generated pages
+	$(BIN)/python scripts/write_cli_docs.py
+
+clean: ## remove the virtual environment and the demo's data
+	rm -rf $(VENV) marklens-data
+
+$(BIN)/uv:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it first" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
+	  echo "$(PYTHON) is not Python 3.11 to 3.13: say make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.installed-$(EXTRA): pyproject.toml | $(BIN)/uv
+	@echo "installing MarkLens and its packages into $(VENV) (PyTorch brings several GB)"
+	$(BIN)/uv pip install --python $(BIN)/python --editable ".[$(EXTRA)]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-$(EXTRA)
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --editable ".[$(EXTRA)]" --group dev
+	@touch $@

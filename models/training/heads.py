@@ -1,0 +1,157 @@
+"""Training MarkNet's heads on cached features of a frozen backbone."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.network import Heads, NetworkConfig
+from models.training.losses import asymmetric_loss, supervised_contrast
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsRecipe:
+    """How the heads are trained.
+
+    Attributes:
+        steps: optimiser steps.
+        labelled: pictures a step whose Vienna codes are known.
+        signs: groups a step of drawings of one sign, two of each.
+        concepts: groups a step of drawings of one thing by different hands, two of each.
+        learning_rate: AdamW's peak, reached after 30 % (Smith's one-cycle schedule).
+        weight_decay: AdamW's.
+        temperature: of both contrastive losses.
+        vienna_weight, visual_weight, concept_weight: of the three losses.
+        seed: of everything random.
+    """
+
+    steps: int = 1500
+    labelled: int = 256
+    signs: int = 224
+    concepts: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-3
+    temperature: float = 0.1
+    vienna_weight: float = 0.05
+    visual_weight: float = 1.0
+    concept_weight: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class HeadsData:
+    """What the heads learn from; rows are pictures.
+
+    Attributes:
+        pooled: (n, width) float32.
+        colour: (n, 48) float32.
+        targets: (n, labels) float32 of 0 and 1; read only for rows in ``labelled``.
+        labelled: (m,) rows whose codes are known.
+        weights: (m,) how often each of these is drawn, relatively.
+        signs: rows that show one sign, per sign.
+        concepts: rows that show one thing, per thing.
+    """
+
+    pooled: NDArray[np.float32]
+    colour: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    labelled: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    signs: Sequence[Sequence[int]]
+    concepts: Sequence[Sequence[int]]
+
+
+def train_heads(
+    data: HeadsData,
+    config: NetworkConfig,
+    recipe: HeadsRecipe,
+    look: Callable[[int, Heads], None] | None = None,
+) -> Heads:
+    """Train; the visual projection starts from PCA whitening, the rest from random numbers.
+
+    Args:
+        data: training rows only.
+        config: the network's shape.
+        recipe: how.
+        look: called every 300 steps with the step and the heads in evaluation mode.
+
+    Returns:
+        The trained heads, in evaluation mode.
+    """
+    torch.manual_seed(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)
+    pooled, colour = torch.from_numpy(data.pooled), torch.from_numpy(data.colour)
+    targets = torch.from_numpy(data.targets)
+    heads = Heads(config, pooled.shape[1])
+    _whiten(heads, pooled[[row for sign in data.signs for row in sign]])
+    optimiser = torch.optim.AdamW(
+        heads.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.learning_rate, recipe.steps
+    )
+    chances = data.weights / data.weights.sum()
+    started = time.monotonic()
+    for step in range(1, recipe.steps + 1):
+        heads.train()
+        labelled = rng.choice(data.labelled, recipe.labelled, p=chances)
+        signs, sign_of = _draw(data.signs, recipe.signs, rng)
+        things, thing_of = _draw(data.concepts, recipe.concepts, rng)
+        rows = np.concatenate([labelled, signs, things])
+        visual, concept, logits = heads(pooled[rows], colour[rows])
+        first, second = len(labelled), len(labelled) + len(signs)
+        vienna_loss = asymmetric_loss(logits[:first], targets[labelled])
+        visual_loss = supervised_contrast(visual[first:second], sign_of, recipe.temperature)
+        # Two things of one Vienna division are related: neither drawn together nor apart.
+        related = (targets[things] @ targets[things].T) > 1.5
+        concept_loss = supervised_contrast(
+            concept[second:], thing_of, recipe.temperature, related
+        ) + 0.3 * supervised_contrast(concept[first:second], sign_of, recipe.temperature)
+        loss = (
+            recipe.vienna_weight * vienna_loss
+            + recipe.visual_weight * visual_loss
+            + recipe.concept_weight * concept_loss
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if step % 300 == 0 or step == recipe.steps:
+            spent = time.monotonic() - started
+            log.info(
+                "step %d/%d: vienna %.3f visual %.3f concept %.3f, %.0f s left",
+                *(step, recipe.steps, vienna_loss.item(), visual_loss.item()),
+                *(concept_loss.item(), spent / step * (recipe.steps - step)),
+            )
+            if look is not None:
+                look(step, heads.eval())
+    return heads.eval()
+
+
+def _draw(
+    groups: Sequence[Sequence[int]], number: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], Tensor]:
+    """Two rows each of some random groups, and the group each row belongs to."""
+    chosen = rng.choice(len(groups), min(number, len(groups)), replace=False)
+    rows = [rng.choice(groups[at], 2, replace=False) for at in chosen]
+    return np.concatenate(rows), torch.from_numpy(np.repeat(chosen, 2))
+
+
+def _whiten(heads: Heads, pooled: Tensor) -> None:
+    """Set the centre and start the visual projection as PCA whitening (Jégou and Chum, 2012)."""
+    heads.centre.copy_(pooled.mean(0))
+    centred = (pooled - heads.centre) * pooled.shape[1] ** 0.5
+    variances, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
+    wanted = heads.visual.out_features
+    # The largest variances stand last.
+    variances, axes = variances[-wanted:].flip(0), axes[:, -wanted:].flip(1)
+    with torch.no_grad():
+        heads.visual.weight.copy_((axes / variances.clamp(min=1e-6).sqrt()).T * 0.3)
+        heads.visual.bias.zero_()

@@ -1,0 +1,57 @@
+"""Losses: asymmetric multi-label classification, and supervised contrast of embeddings."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def asymmetric_loss(
+    logits: Tensor, targets: Tensor, focus: float = 3.0, margin: float = 0.05
+) -> Tensor:
+    """Binary cross-entropy that cares less for easy negatives.
+
+    Ridnik et al., "Asymmetric loss for multi-label classification", ICCV 2021, equation 7 with
+    γ₊ = 0: a negative's probability is first lowered by ``margin``, then weighted by its power
+    ``focus``; very easy negatives (and some wrongly unlabelled positives) weigh nothing.
+
+    Args:
+        logits: (n, labels).
+        targets: (n, labels) of 0 and 1.
+        focus: γ₋.
+        margin: m.
+
+    Returns:
+        Scalar: mean over rows of the sum over labels.
+    """
+    positive = -functional.logsigmoid(logits) * targets
+    shifted = (torch.sigmoid(logits) - margin).clamp(min=0.0)
+    negative = -torch.log((1.0 - shifted).clamp(min=1e-7)) * shifted.pow(focus) * (1.0 - targets)
+    return (positive + negative).sum(dim=1).mean()
+
+
+def supervised_contrast(
+    embeddings: Tensor, groups: Tensor, temperature: float, ignore: Tensor | None = None
+) -> Tensor:
+    """Draw members of a group together and the others apart.
+
+    Khosla et al., "Supervised contrastive learning", NeurIPS 2020, equation 2 (L_out).
+
+    Args:
+        embeddings: (n, d) of unit length.
+        groups: (n,) integers; rows with equal numbers belong together.
+        temperature: τ.
+        ignore: (n, n) bool, pairs that count neither way (same meaning, other group).
+
+    Returns:
+        Scalar: mean over the rows that have a partner.
+    """
+    n = len(embeddings)
+    logits = embeddings @ embeddings.T / temperature
+    itself = torch.eye(n, dtype=torch.bool, device=embeddings.device)
+    together = (groups[:, None] == groups[None, :]) & ~itself
+    left_out = itself if ignore is None else itself | (ignore & ~together)
+    logits = logits.masked_fill(left_out, float("-inf"))
+    log_share = logits - torch.logsumexp(logits, dim=1, keepdim=True)
+    partners = together.sum(dim=1)
+    drawn = log_share.masked_fill(~together, 0.0).sum(dim=1) / partners.clamp(min=1)
+    return -drawn[partners > 0].mean()
