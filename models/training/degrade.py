@@ -17,7 +17,7 @@ def degrade(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """
     kind = float(rng.random())
     if kind < 0.12:
-        image = small(image, int(rng.integers(70, 150)))
+        image = small(image, int(rng.integers(100, 180)))
     elif kind < 0.24:
         image = scanned(image, rng)
     elif kind < 0.29:

@@ -44,8 +44,8 @@ def bar(rng: np.random.Generator) -> Stencil:
         pen.rectangle((0, 40 - thick // 2, width, 40 + thick // 2), fill=255)
     elif kind == 2:
         thick, section = max(4, thick // 3), 2
-        pen.rectangle((0, 20, width, 20 + thick), fill=255)
-        pen.rectangle((0, 24 + 2 * thick, width, 24 + 3 * thick), fill=255)
+        pen.rectangle((0, 10, width, 10 + thick), fill=255)
+        pen.rectangle((0, 10 + 2 * thick, width, 10 + 3 * thick), fill=255)
     elif kind == 3:
         section = 13
         turns = int(rng.integers(2, 6))
@@ -136,7 +136,7 @@ def _circles(rng: np.random.Generator) -> tuple[Image.Image, int | None]:
     if kind == 2:
         return _overlapping(circle, rng, int(rng.integers(2, 6))), 6
     line = float(rng.uniform(20, 90)) if rng.random() < 0.7 else None
-    return _ring((_MIDDLE, _MIDDLE), _SIDE * 0.46, line), 3
+    return _ring((_MIDDLE, _MIDDLE), _SIDE * 0.46, line), None
 
 
 def _segments(rng: np.random.Generator) -> tuple[Image.Image, int | None]:
@@ -165,7 +165,7 @@ def _triangles(rng: np.random.Generator) -> tuple[Image.Image, int | None]:
     kind = int(rng.integers(4))
     if kind == 0:
         line = float(rng.uniform(18, 50)) if rng.random() < 0.5 else None
-        return _polygon(triangle, (_MIDDLE, _MIDDLE), _SIDE * 0.95, line), 1
+        return _polygon(triangle, (_MIDDLE, _MIDDLE), _SIDE * 0.95, line), None
     if kind == 1:
         return _overlapping(triangle, rng, int(rng.integers(2, 5))), 4
     if kind == 2:
@@ -219,7 +219,7 @@ def _polygons(rng: np.random.Generator) -> tuple[Image.Image, int | None]:
     if kind == 1:
         return _overlapping(points, rng, int(rng.integers(2, 7))), 4
     line = float(rng.uniform(20, 70)) if rng.random() < 0.6 else None
-    return _polygon(points, (_MIDDLE, _MIDDLE), _SIDE * 0.95, line), 1
+    return _polygon(points, (_MIDDLE, _MIDDLE), _SIDE * 0.95, line), None
 
 
 def _different(rng: np.random.Generator) -> tuple[Image.Image, int | None]:

@@ -50,6 +50,7 @@ class Plan:
         frames: divisions of frames to draw.
         ground: division of the background, if any.
         lined: with a bar or line.
+        coloured: one of the devices comes in its own colours.
     """
 
     devices: list[Part] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Plan:
     frames: list[ViennaCode] = field(default_factory=list)
     ground: ViennaCode | None = None
     lined: bool = False
+    coloured: bool = False
 
     @property
     def text(self) -> str | None:
@@ -84,6 +86,8 @@ class Arranger:
             whole = self._free(rng, plan, frames)
         for division in frames:
             whole = framed(rng, whole, division)
+            if rng.random() < 0.6:
+                break
         if plan.ground is not None:
             whole = self._grounded(rng, plan, whole, inks)
         return whole

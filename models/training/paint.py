@@ -90,9 +90,9 @@ def draw_inks(rng: np.random.Generator, chromatic: bool) -> Inks:
     second = (main, _strong(rng), BLACK, _grey(rng, 40, 110))[int(rng.integers(4))]
     fade = _neighbour(rng, main) if rng.random() < 0.2 else None
     kind = float(rng.random())
-    if kind < 0.68:
+    if kind < 0.74:
         return Inks(WHITE, main, second, main, WHITE, fade)
-    if kind < 0.86:
+    if kind < 0.91:
         light = (WHITE, WHITE, _pale(rng), _yellowish(rng))[int(rng.integers(4))]
         accent = light if rng.random() < 0.6 else _pale(rng)
         return Inks(main, light, accent, light, main)

@@ -10,8 +10,15 @@ from PIL import Image
 from models.training.paint import Box, Inks, lay_ink
 from models.vienna import ViennaCode
 
+LEAST_DEVICE = 34  # longer side in pixels, of a picture some 300 wide
+LEAST_LINE = 8  # height in pixels of writing
+
 Codes = frozenset[ViennaCode]
 Members = tuple[tuple[str, str], ...]
+
+
+class IllegibleError(Exception):
+    """A part came out too small to be seen: its codes would be wrong, so arrange anew."""
 
 
 class Part(Protocol):
@@ -58,6 +65,7 @@ class Stencil:
         """Print it, as large as fits, in the middle of the box."""
         place = fit(box, self.aspect)
         size = (place[2] - place[0], place[3] - place[1])
+        _refuse_specks(size, bool(self.members))
         lay_ink(
             canvas, place, shrunk(self.mask, size), inks, inks.second if self.accent else inks.main
         )
@@ -83,9 +91,9 @@ class Picture:
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print it, as large as fits, in the middle of the box."""
         place = fit(box, self.aspect)
-        image = self.image.resize(
-            (place[2] - place[0], place[3] - place[1]), Image.Resampling.LANCZOS
-        )
+        size = (place[2] - place[0], place[3] - place[1])
+        _refuse_specks(size, device=True)
+        image = self.image.resize(size, Image.Resampling.LANCZOS)
         pixels = image.convert("RGB")
         if not inks.keep_colours:
             pixels = pixels.convert("L").convert("RGB")
@@ -189,6 +197,12 @@ def side_by_side(parts: Sequence[Part], shares: Sequence[float], gap: float) -> 
 def stacked(parts: Sequence[Part], shares: Sequence[float], gap: float) -> Row:
     """Put parts on top of each other, the first one highest."""
     return Row(tuple(parts), tuple(shares), gap, upright=True)
+
+
+def _refuse_specks(size: tuple[int, int], device: bool) -> None:
+    """Refuse a device that would be a dot, or writing and lines too low to be read."""
+    if (max(size) < LEAST_DEVICE) if device else (size[1] < LEAST_LINE):
+        raise IllegibleError
 
 
 def fit(box: Box, aspect: float) -> Box:

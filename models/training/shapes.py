@@ -167,7 +167,7 @@ _PILL_INNER: Final = (0.12, 0.14, 0.88, 0.86)
 _LONG: Final = (2.6, 4.2)
 
 SHAPES: Final[tuple[Shape, ...]] = (
-    Shape("circle", _code("26.01.03"), _CIRCLE, (0.18, 0.18, 0.82, 0.82)),
+    Shape("circle", _code("26.01"), _CIRCLE, (0.18, 0.18, 0.82, 0.82)),
     Shape("ellipse", _code("26.01.02"), _CIRCLE, (0.17, 0.17, 0.83, 0.83), (1.35, 2.1)),
     Shape("tall ellipse", _code("26.01.02"), _CIRCLE, (0.17, 0.17, 0.83, 0.83), (0.62, 0.75)),
     Shape("square", _code("26.04.01"), _SQUARE, (0.12, 0.12, 0.88, 0.88)),
@@ -191,14 +191,12 @@ SHAPES: Final[tuple[Shape, ...]] = (
         (0.2, 0.12, 0.8, 0.88),
         (1.4, 2.6),
     ),
-    Shape("triangle", _code("26.03.01"), _TRIANGLE, (0.3, 0.44, 0.7, 0.92), (1.0, 1.2)),
+    Shape("triangle", _code("26.03"), _TRIANGLE, (0.3, 0.44, 0.7, 0.92), (1.0, 1.2)),
     Shape("triangle down", _code("26.03.05"), 1 - _TRIANGLE, (0.3, 0.08, 0.7, 0.56), (1.0, 1.2)),
-    Shape("pentagon", _code("26.05.01"), regular(5), (0.22, 0.26, 0.78, 0.84)),
-    Shape("hexagon", _code("26.05.01"), regular(6), (0.16, 0.22, 0.84, 0.78), (0.87, 0.87)),
-    Shape(
-        "flat hexagon", _code("26.05.01"), regular(6, 0.5), (0.24, 0.14, 0.76, 0.86), (1.15, 1.15)
-    ),
-    Shape("octagon", _code("26.05.01"), regular(8, 0.5), (0.16, 0.16, 0.84, 0.84)),
+    Shape("pentagon", _code("26.05"), regular(5), (0.22, 0.26, 0.78, 0.84)),
+    Shape("hexagon", _code("26.05"), regular(6), (0.16, 0.22, 0.84, 0.78), (0.87, 0.87)),
+    Shape("flat hexagon", _code("26.05"), regular(6, 0.5), (0.24, 0.14, 0.76, 0.86), (1.15, 1.15)),
+    Shape("octagon", _code("26.05"), regular(8, 0.5), (0.16, 0.16, 0.84, 0.84)),
     Shape("shield", _code("24.01"), _HEATER, (0.17, 0.12, 0.83, 0.7), (0.8, 0.9)),
     Shape("swiss shield", _code("24.01"), _SWISS, (0.17, 0.18, 0.83, 0.74), (0.78, 0.9)),
     Shape("spanish shield", _code("24.01"), _SPANISH, (0.15, 0.12, 0.85, 0.78), (0.78, 0.9)),

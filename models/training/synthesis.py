@@ -19,10 +19,10 @@ from models.training.fonts import FontBook
 from models.training.geometry import FIGURES, invent_figure
 from models.training.layout import FRAMES, GROUNDS, LINES, Arranger, Plan
 from models.training.lettering import FIGURES as WORD_FIGURES
-from models.training.lettering import NUMERALS, REPRESENTING, SCRIPT_OF, Scribe
+from models.training.lettering import LETTERS, NUMERALS, REPRESENTING, SCRIPT_OF, Scribe
 from models.training.pack import Pictogram
 from models.training.paint import WHITE, Inks, draw_inks
-from models.training.parts import Codes, Members, Part, Picture, Stencil, fit
+from models.training.parts import Codes, IllegibleError, Members, Part, Picture, Stencil, fit
 from models.training.recipes import ALPHABET, CodeStatistics, Recipe
 from models.training.render import render_svg, stencil_of
 from models.vienna import ViennaCode
@@ -33,6 +33,8 @@ _SHORTEST: Final = 48
 _CHROMATIC: Final = 0.35  # marks in colour although the recipe claims none
 _CHROMATIC_DRAWING: Final = 0.75  # the same where a drawing comes in colours
 _MOST_DEVICES: Final = 3
+_LIFT: Final = 0.25
+_REPEATED: Final = 0.05  # a single device drawn two or three times
 _TEMPER: Final = 0.35  # exponent that lifts rare divisions when a device is drawn evenly
 _ATTEMPTS: Final = 20
 _LAST_DEVICE: Final = 24  # categories 01..24 are things shown
@@ -75,8 +77,9 @@ class Composer:
             pictograms: what can be shown; keep the sides of the split apart.
             frequencies: recipes of a real register.
             fonts: for writing.
-            balance: share of marks with a device whose device is drawn almost evenly from all
-                divisions instead of as often as in the register; 0 keeps to the register.
+            balance: 0 keeps to the register's frequencies. Above, this share of the devices is
+                drawn almost evenly from all divisions, and a quarter of this share of the marks
+                gets a frame, ground, script or kind of writing that the register seldom has.
         """
         self._pictograms = pictograms
         self._recipes = frequencies
@@ -89,24 +92,51 @@ class Composer:
                 self._shown.setdefault(code, []).append(index)
         self._divisions = sorted(code for code in self._shown if code.category <= _LAST_DEVICE)
         counts = np.array([len(self._shown[code]) for code in self._divisions], np.float64)
-        self._odds = counts**_TEMPER / (counts**_TEMPER).sum()
+        self._odds = counts**_TEMPER / max(1.0, float((counts**_TEMPER).sum()))
+        scripts = (code for code, script in SCRIPT_OF.items() if script in fonts.scripts)
+        made = {*FRAMES, *GROUNDS, *FIGURES, *scripts, NUMERALS, REPRESENTING, WORD_FIGURES}
+        self._made = sorted(made - {LETTERS})
 
-    def compose(self, rng: np.random.Generator) -> ComposedMark:
+    def compose(self, rng: np.random.Generator, device: Pictogram | None = None) -> ComposedMark:
         """Compose one mark.
 
+        Args:
+            rng: source of randomness.
+            device: what it shall show; by default what the recipe says.
+
         Raises:
-            UnreadableImage: no pictogram drawn in many attempts could be rendered.
+            UnreadableImage: the device cannot be drawn, or nothing legible came out.
         """
+        given = drawn(device) if device is not None else None
         for _ in range(_ATTEMPTS):
-            plan = self._plan(rng, self._recipes.draw(rng))
-            if plan is not None:
-                return self._finished(rng, *plan)
-        raise UnreadableImage("no drawable pictogram was found; check the pack of drawings")
+            recipe = self._lifted(rng, self._recipes.draw(rng))
+            try:
+                plan = self._plan(rng, recipe, given)
+                return self._finished(rng, plan, COLOURS in recipe.divisions)
+            except IllegibleError:
+                continue
+        raise UnreadableImage("no legible mark came out; check the pack of drawings")
+
+    def alone(self, rng: np.random.Generator, device: Pictogram) -> ComposedMark:
+        """Print one pictogram and nothing else, in a mark's colours and wear.
+
+        Raises:
+            UnreadableImage: it cannot be drawn.
+        """
+        part = drawn(device)
+        plan = Plan(devices=[part], coloured=isinstance(part, Picture))
+        return self._finished(rng, plan, claimed=False)
+
+    def _lifted(self, rng: np.random.Generator, recipe: Recipe) -> Recipe:
+        """Now and then add something that is made here and that registers seldom have."""
+        if rng.random() >= self._balance * _LIFT:
+            return recipe
+        added = self._made[int(rng.integers(len(self._made)))]
+        return Recipe(recipe.divisions | {added}, recipe.words)
 
     def _finished(self, rng: np.random.Generator, plan: Plan, claimed: bool) -> ComposedMark:
-        coloured = any(isinstance(part, Picture) for part in plan.devices)
-        odds = _CHROMATIC_DRAWING if coloured else _CHROMATIC
-        inks = _inks(rng, claimed or rng.random() < odds, coloured)
+        odds = _CHROMATIC_DRAWING if plan.coloured else _CHROMATIC
+        inks = _inks(rng, claimed or rng.random() < odds, plan.coloured)
         whole = self._arranger.arrange(rng, plan, inks)
         image = degrade(_printed(rng, whole, inks, bleeds=plan.ground is not None), rng)
         codes = whole.codes | colour_codes(image)
@@ -119,34 +149,33 @@ class Composer:
             members=tuple(dict.fromkeys(whole.members)),
         )
 
-    def _plan(self, rng: np.random.Generator, recipe: Recipe) -> tuple[Plan, bool] | None:
-        """Choose the parts for a recipe; None if they come to nothing."""
+    def _plan(self, rng: np.random.Generator, recipe: Recipe, given: Part | None) -> Plan:
+        """Choose the parts for a recipe, around a given device if there is one."""
         plan = Plan()
-        figures = self._sort_divisions(rng, recipe, plan)
-        for division in figures[:_MOST_DEVICES]:
+        shown = self._sort_divisions(rng, recipe, plan, replaced=given is not None)
+        if given is not None:
+            plan.devices.append(given)
+        for division in shown[: _MOST_DEVICES - len(plan.devices)]:
             device = self._device(rng, division)
             if device is not None:
                 plan.devices.append(device)
+        plan.coloured = any(isinstance(device, Picture) for device in plan.devices)
+        if len(plan.devices) == 1 and plan.devices[0].members and rng.random() < _REPEATED:
+            plan.devices *= int(rng.integers(2, 4))
         self._write(rng, recipe, plan)
         if not plan.devices and not plan.words:
             bare = [code for code in plan.frames if code in FIGURES] or [ViennaCode(26, 4)]
             plan.devices.append(invent_figure(rng, bare[0]))
             plan.frames = [code for code in plan.frames if code != bare[0]]
-        return plan, COLOURS in recipe.divisions
+        return plan
 
     def _sort_divisions(
-        self, rng: np.random.Generator, recipe: Recipe, plan: Plan
+        self, rng: np.random.Generator, recipe: Recipe, plan: Plan, replaced: bool
     ) -> list[ViennaCode]:
         """Decide which divisions become frames, grounds and lines; return those to be shown."""
-        shown: list[ViennaCode] = []
         divisions = sorted(recipe.divisions)
-        things = [
-            code for code in divisions if code.category <= _LAST_DEVICE and code not in FRAMES
-        ]
-        if rng.random() < self._balance and (things or rng.random() < 0.35):
-            things = [self._divisions[int(rng.choice(len(self._divisions), p=self._odds))]]
-        shown += [code for code in things if code in self._shown]
-        content = bool(shown) or recipe.words
+        shown = [] if replaced else self._things(rng, divisions)
+        content = bool(shown) or recipe.words or replaced
         for code in divisions:
             if code in FRAMES and content and rng.random() < 0.75:
                 plan.frames.append(code)
@@ -154,11 +183,18 @@ class Composer:
                 plan.ground = code
             elif code == LINES and recipe.words and rng.random() < 0.75:
                 plan.lined = True
-            elif code in FIGURES or (code in FRAMES and code in self._shown):
+            elif not replaced and (code in FIGURES or (code in FRAMES and code in self._shown)):
                 shown.append(code)
         rng.shuffle(plan.frames)
         plan.frames = plan.frames[:2]
         return [shown[index] for index in rng.permutation(len(shown))]
+
+    def _things(self, rng: np.random.Generator, divisions: list[ViennaCode]) -> list[ViennaCode]:
+        """Return the divisions to be shown as pictograms, the recipe's or evenly drawn."""
+        things = [c for c in divisions if c.category <= _LAST_DEVICE and c not in FRAMES]
+        if self._divisions and rng.random() < self._balance and (things or rng.random() < 0.35):
+            return [self._divisions[int(rng.choice(len(self._divisions), p=self._odds))]]
+        return [code for code in things if code in self._shown]
 
     def _device(self, rng: np.random.Generator, division: ViennaCode) -> Part | None:
         if division in FIGURES and (division not in self._shown or rng.random() < 0.6):
@@ -174,7 +210,7 @@ class Composer:
 
     def _write(self, rng: np.random.Generator, recipe: Recipe, plan: Plan) -> None:
         divisions = recipe.divisions
-        for code in sorted(divisions & SCRIPT_OF.keys(), key=str):
+        for code in sorted(divisions & SCRIPT_OF.keys()):
             script = SCRIPT_OF[code]
             if script != "latin" and script in self._scribe.scripts:
                 plan.words.append(self._scribe.word(rng, script))
@@ -186,9 +222,7 @@ class Composer:
             plan.words.append(self._scribe.rebus(rng, plan.devices.pop()))
         elif WORD_FIGURES in divisions:
             plan.words.append(self._scribe.figure(rng))
-        elif (recipe.words or ViennaCode(27, 5) in divisions) and (
-            not plan.words or rng.random() < 0.5
-        ):
+        elif (recipe.words or LETTERS in divisions) and (not plan.words or rng.random() < 0.5):
             plan.words.append(self._scribe.word(rng))
             if rng.random() < 0.2:
                 plan.words.append(self._scribe.word(rng))
