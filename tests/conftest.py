@@ -1,13 +1,24 @@
-"""Fixtures every room's tests share: a tiny real network and pictures drawn on the spot."""
+"""Fixtures every room's tests share: a tiny real network, pictures drawn on the spot, databases."""
 
-from collections.abc import Callable
+import getpass
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from indexer.register import Register
 from models.checkpoint import Calibration, save_checkpoint
 from models.encoder import Encoder
 from models.network import MarkNet, NetworkConfig
@@ -68,3 +79,104 @@ def draw_mark() -> Callable[..., Image.Image]:
         return image
 
     return draw
+
+
+def _postgres_account() -> str:
+    """The account PostgreSQL runs as: it refuses root."""
+    if os.geteuid():
+        return getpass.getuser()
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError:
+        pytest.skip("PostgreSQL does not run as root, and there is no account 'postgres'")
+
+
+def _log_of(folder: Path) -> str:
+    return (folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+
+
+@pytest.fixture(scope="session")
+def postgres_folder() -> Iterator[Path]:
+    """The socket folder of a private PostgreSQL, one a test process, that no network reaches."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
+    binaries, account = found[-1].parent, _postgres_account()
+    # pytest's own folders are closed to other accounts, and a socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="marklens-pg-"))
+    shutil.chown(folder, account)
+    cluster, owner = folder / "data", {"user": account} if os.geteuid() == 0 else {}
+    try:
+        made = ["-D", cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+        subprocess.run(  # noqa: S603 - Debian's own binary
+            [binaries / "initdb", *made, "--no-sync"],
+            check=True,
+            capture_output=True,
+            cwd=folder,
+            **owner,
+        )
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(folder),
+            "fsync": "off",
+            "full_page_writes": "off",
+            "max_connections": "60",
+        }
+        options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
+        with (folder / "log").open("wb") as log:
+            server = subprocess.Popen(  # noqa: S603
+                [binaries / "postgres", "-D", cluster, *options], stderr=log, cwd=folder, **owner
+            )
+        try:
+            _await_postgres(server, folder)
+            yield folder
+        finally:
+            server.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+    finally:
+        shutil.rmtree(folder)
+
+
+def _await_postgres(server: "subprocess.Popen[bytes]", folder: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
+        except psycopg.OperationalError:
+            assert server.poll() is None, _log_of(folder)
+            assert time.monotonic() < deadline, _log_of(folder)
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture
+def postgres_url(postgres_folder: Path) -> Iterator[str]:
+    """The URL of a fresh, empty PostgreSQL database."""
+    name = f"marklens_{uuid.uuid4().hex[:12]}"
+    where = {"host": str(postgres_folder), "user": "postgres", "dbname": "postgres"}
+    with psycopg.connect(autocommit=True, **where) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield f"postgresql://postgres@/{name}?host={postgres_folder}"
+    with psycopg.connect(autocommit=True, **where) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def register_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database that no register was opened in yet, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'register.db'}"
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def register(register_url: str) -> Iterator[Register]:
+    """An empty register, in SQLite and in PostgreSQL."""
+    opened = Register.open(register_url)
+    yield opened
+    opened.close()
