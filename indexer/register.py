@@ -87,7 +87,8 @@ class Register:
         """Fingerprint and dimension of the embeddings; None before the first."""
         with self._reading() as connection:
             known = dict(
-                connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value)).tuples().all()
+                tuple(row)
+                for row in connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value))
             )
         if "fingerprint" not in known:
             return None
@@ -250,16 +251,15 @@ class Register:
         marks, classes = schema.marks, schema.mark_classes
         with self._reading() as connection:
             counted: list[dict[str, int]] = [
-                dict(
-                    connection.execute(
+                {
+                    row[0]: row[1]
+                    for row in connection.execute(
                         sa.select(column, sa.func.count())
                         .where(_LIVE, column.is_not(None))
                         .group_by(column)
                         .order_by(column)
                     )
-                    .tuples()
-                    .all()
-                )
+                }
                 for column in (marks.c.status, marks.c.office)
             ]
             # Deleted marks have no classes.
@@ -267,13 +267,13 @@ class Register:
                 sa.select(classes.c.nice_class, sa.func.count())
                 .group_by(classes.c.nice_class)
                 .order_by(classes.c.nice_class)
-            ).tuples()
+            )
             span = connection.execute(
                 sa.select(sa.func.min(marks.c.filed), sa.func.max(marks.c.filed)).where(_LIVE)
             ).one()
             first, last = span
             filed: tuple[date, date] | None = None if first is None else (first, last)
-            return Facets(counted[0], counted[1], dict(nice.all()), filed)
+            return Facets(counted[0], counted[1], {row[0]: row[1] for row in nice}, filed)
 
     def start_run(self, source: str, size: int, mtime_ns: int) -> Run:
         """Note that a run over a source begins."""
@@ -331,7 +331,8 @@ def _by_ids(
     connection: Connection, wanted: sa.Select[*tuple[str, ...]], ids: Sequence[str]
 ) -> Iterable[tuple[str, ...]]:
     for part in _parts(ids):
-        yield from connection.execute(wanted.where(schema.marks.c.id.in_(part))).tuples()
+        found = connection.execute(wanted.where(schema.marks.c.id.in_(part)))
+        yield from (tuple(row) for row in found)
 
 
 def _take_numbers(connection: Connection, n: int) -> int:
