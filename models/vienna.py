@@ -5,7 +5,6 @@ Agreement, 1973), as the EUIPO uses it; categories 98 and 99 are the EUIPO's own
 """
 
 import csv
-import difflib
 import functools
 import re
 from dataclasses import dataclass
@@ -135,11 +134,17 @@ class ViennaTree:
         Raises:
             BadViennaCode: it does not; the text names the nearest that it holds.
         """
-        if code in self._titles:
+        if code in self:
             return code
         known = next((above for above in reversed(code.ancestors()) if above in self._titles), None)
-        candidates = [str(near) for near in self.children(known)]
-        near = difflib.get_close_matches(str(code), candidates, n=4, cutoff=0.0)
+        at = 0 if known is None else len(known.ancestors()) + 1  # which number is the wrong one
+        wanted = _numbers(code)[at]
+        siblings = sorted(self.children(known), key=lambda near: abs(_numbers(near)[at] - wanted))
+        near = tuple(sorted(siblings[:4])) or code.ancestors()[at - 1 : at]
         raise BadViennaCode(
-            f"{code} is not in the Vienna Classification; near it are {', '.join(sorted(near))}"
+            f"{code} is not in the Vienna Classification; near it: {', '.join(map(str, near))}"
         )
+
+
+def _numbers(code: ViennaCode) -> tuple[int, int, int]:
+    return (code.category, code.division, code.section)
