@@ -1,0 +1,105 @@
+"""From a record and the bytes of its picture to a row ready for the register."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.marks import EncodedMark, MarkRecord
+from models.encoder import Encoder
+from models.images import decode_image, full_size, media_type
+from models.vienna import PredictedCode, ViennaCode
+
+LEAST_PROBABILITY = 0.05  # predicted codes below are not kept: filters never ask for them
+
+
+def mark_digest(record: MarkRecord, image_digest: str | None, fingerprint: str) -> str:
+    """SHA-256 (hex) of all that decides what the register holds of a mark.
+
+    Equal digests mean that writing the mark again would change nothing.
+    """
+    fields = [
+        record.id,
+        record.text,
+        record.owner,
+        record.office,
+        record.status,
+        record.filed and record.filed.isoformat(),
+        record.registered and record.registered.isoformat(),
+        record.nice,
+        [str(code) for code in record.vienna],
+        record.image_name,
+        image_digest,
+        fingerprint,
+    ]
+    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+
+
+def encode_marks(encoder: Encoder, marks: Sequence[tuple[MarkRecord, bytes]]) -> list[EncodedMark]:
+    """Marks with the bytes of their pictures, ready for `Register.add`.
+
+    Raises:
+        UnreadableImage: one of the pictures cannot be decoded.
+    """
+    return encode(encoder, [look(encoder, record, content) for record, content in marks], {})
+
+
+Encoding = tuple[NDArray[np.float16], tuple[PredictedCode, ...], frozenset[ViennaCode]]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A mark whose picture is decoded and ready for the network.
+
+    Attributes:
+        mark: complete but for what the network says.
+        pixels: (1, size, size, 3) uint8, small whatever the size of the picture was.
+        is_new: the register holds no mark of this id.
+    """
+
+    mark: EncodedMark
+    pixels: NDArray[np.uint8]
+    is_new: bool = True
+
+
+def look(encoder: Encoder, record: MarkRecord, content: bytes) -> Looked:
+    """Decode and preprocess one picture: the part of encoding that needs no network."""
+    image = decode_image(content, record.image_name or record.id)
+    width, height = full_size(image)
+    image_digest = hashlib.sha256(content).hexdigest()
+    mark = EncodedMark(
+        record=record,
+        digest=mark_digest(record, image_digest, encoder.fingerprint),
+        image_digest=image_digest,
+        media_type=media_type(content),
+        width=width,
+        height=height,
+        embedding=None,
+        predicted=(),
+    )
+    return Looked(mark, encoder.preprocess([image]))
+
+
+def encode(
+    encoder: Encoder, looked: Sequence[Looked], known: Mapping[str, Encoding]
+) -> list[EncodedMark]:
+    """Run the network once for each different picture that `known` (by digest) does not hold."""
+    encodings = dict(known)
+    pixels = {one.mark.image_digest or "": one.pixels for one in looked}
+    fresh = [digest for digest in pixels if digest not in encodings]
+    if fresh:
+        encoded = encoder.encode_pixels(np.concatenate([pixels[digest] for digest in fresh]))
+        for digest, embedding, seen in zip(
+            fresh, encoded.embeddings, encoded.probabilities, strict=True
+        ):
+            confident = frozenset(one.code for one in encoder.predicted(seen))
+            codes = encoder.predicted(seen, LEAST_PROBABILITY)
+            encodings[digest] = (embedding, codes, confident)
+    marks = []
+    for one in looked:
+        embedding, codes, confident = encodings[one.mark.image_digest or ""]
+        marks.append(replace(one.mark, embedding=embedding, predicted=codes, confident=confident))
+    return marks

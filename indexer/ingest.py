@@ -1,0 +1,312 @@
+"""The bulk loop: rows of a source → pictures decoded by threads → encoded in batches → register.
+
+A batch is one transaction that also saves how far the run has come, and its pictures are on the
+disk before it. Killed at any moment, a run has either done a batch or not begun it; running again
+finds the done rows unchanged by their digest, and `resume` does not even look at them.
+"""
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from indexer.encoding import Looked, encode, encode_marks, look, mark_digest
+from indexer.image_store import ImageStore
+from indexer.register import Register, Run, RunCounts, RunPosition
+from indexer.sources import RejectedRow, Source, SourceRow, SourceState
+from indexer.sources.rejects import RejectsFile
+from models.encoder import Encoder
+from models.errors import MarkLensError, UnreadableImage
+
+__all__ = [
+    "IngestOptions",
+    "IngestReport",
+    "Progress",
+    "encode_marks",
+    "ingest",
+    "is_indexed",
+    "mark_digest",
+]
+
+_SAVE_EVERY = 1000  # rows without anything to write after which the position is saved all the same
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How to run.
+
+    Attributes:
+        resume: go on with the source's unfinished run, if it has one and has not changed since.
+        dry_run: look at everything, write nothing but the rejects file.
+        batch: marks a transaction; also the pictures the network gets at once.
+        workers: threads that read and decode ahead of the network.
+        rejects_dir: folder of the rejects file; `rejects` beside the image store by default.
+        stop: asked between batches; once true the run ends there as interrupted.
+    """
+
+    resume: bool = False
+    dry_run: bool = False
+    batch: int = 16
+    workers: int = 2
+    rejects_dir: Path | None = None
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come; `position` counts towards `last_position`."""
+
+    position: int
+    last_position: int
+    counts: RunCounts
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What a run did; read = indexed + updated + unchanged + rejected.
+
+    A resumed run counts from its very beginning, before the interruption.
+
+    Attributes:
+        rejects_file: where the rejected rows stand with their reasons; None if there are none.
+        interrupted: stopped before the end of the source.
+        resumed_after: the position a resumed run went on from; 0 for a run from the start.
+        warnings: what the source noticed about itself.
+    """
+
+    read: int
+    indexed: int
+    updated: int
+    unchanged: int
+    rejected: int
+    rejects_file: Path | None
+    interrupted: bool = False
+    resumed_after: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def ingest(
+    source: Source,
+    register: Register,
+    images: ImageStore,
+    encoder: Encoder,
+    options: IngestOptions | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> IngestReport:
+    """Write every row of a source into the register: new ones, changed ones, nothing twice.
+
+    A row that cannot be read is put into the rejects file and does not stop the run; of several
+    rows with one id the first counts and the others are rejected.
+
+    Args:
+        source: from `open_source`.
+        register: bound to the encoder's fingerprint.
+        images: where the original pictures are kept.
+        encoder: the network.
+        options: see `IngestOptions`.
+        on_progress: called after each batch, from this thread.
+
+    Raises:
+        DatabaseUnavailable: the register fails; everything up to the last batch is kept.
+        SourceError: the table itself becomes unreadable on the way.
+        MarkLensError: the disk refuses a picture.
+    """
+    options = options or IngestOptions()
+    loop = _Loop(source, register, images, encoder, options)
+    try:
+        loop.work(on_progress or (lambda _: None))
+    except BaseException as error:
+        # Whatever happens, the run must not look as if it were still going on; where the register
+        # itself is what failed, its state stays "running" and --resume takes that too.
+        with suppress(MarkLensError):
+            loop.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise
+    loop.close("interrupted" if loop.stopped else "finished")
+    return loop.report()
+
+
+def is_indexed(source: Source, register: Register) -> bool:
+    """Whether the last run over this very source finished, without looking at any row."""
+    state = source.state
+    runs = register.last_runs(limit=1, source=state.path)
+    return any(run.state == "finished" and _is_same(run, source) for run in runs)
+
+
+_Outcome = Looked | RejectedRow | None  # None: the register holds the mark just so
+
+
+class _Loop:
+    """One run over one source."""
+
+    def __init__(
+        self,
+        source: Source,
+        register: Register,
+        images: ImageStore,
+        encoder: Encoder,
+        options: IngestOptions,
+    ) -> None:
+        self._source = source
+        self._register = register
+        self._images = images
+        self._encoder = encoder
+        self._options = options
+        self._warnings: list[str] = []
+        self._run = None if options.dry_run else self._open_run()
+        self._resumed_after = self._position = self._run.position if self._run else 0
+        self._counts = Counter(asdict(self._run.counts) if self._run else {})
+        self._saved = RunPosition(self._run.id if self._run else 0, self._position, self._tally())
+        self._rejects = RejectsFile(self._rejects_path(), self._position)
+        self.stopped = False
+
+    def work(self, on_progress: Callable[[Progress], None]) -> None:
+        """Go through the rows; on return all that was counted is committed."""
+        batch: list[Looked] = []
+        with closing(self._outcomes()) as outcomes:
+            for position, outcome in outcomes:
+                self._position = position
+                self._count(outcome)
+                if isinstance(outcome, Looked):
+                    batch.append(outcome)
+                if len(batch) >= self._options.batch or self._is_save_due():
+                    self._save(batch)
+                    batch.clear()
+                    on_progress(Progress(position, self._source.last_position, self._tally()))
+                    self.stopped = self._options.stop()
+                if self.stopped:
+                    break
+        self._save(batch)
+        on_progress(Progress(self._position, self._source.last_position, self._tally()))
+
+    def close(self, state: Literal["interrupted", "failed", "finished"]) -> None:
+        """Note how the run ended, with the counts of what is committed."""
+        self._rejects.close()
+        if self._run is not None:
+            saved, file = self._saved, self._rejects.file
+            self._register.finish_run(
+                self._run.id, state, saved.position, saved.counts, str(file) if file else None
+            )
+
+    def report(self) -> IngestReport:
+        """The summary, once `work` has returned."""
+        return IngestReport(
+            **asdict(self._tally()),
+            rejects_file=self._rejects.file,
+            interrupted=self.stopped,
+            resumed_after=self._resumed_after,
+            warnings=(*self._warnings, *self._source.warnings),
+        )
+
+    def _open_run(self) -> Run:
+        """The unfinished run to go on with, or a new one."""
+        state = self._source.state
+        last = self._register.last_runs(limit=1, source=state.path)
+        if last and last[0].state == "running":
+            # Killed: nobody could note it then. (Two runs over one source at once do no harm.)
+            killed = last[0]
+            self._register.finish_run(
+                killed.id, "interrupted", killed.position, killed.counts, killed.rejects_file
+            )
+        if self._options.resume:
+            if last and last[0].state != "finished" and _is_same(last[0], self._source):
+                return last[0]
+            self._warnings.append(
+                "nothing to resume: no unfinished run over this very table; read from the start"
+            )
+        return self._register.start_run(state.path, state.size, state.mtime_ns)
+
+    def _rejects_path(self) -> Path:
+        folder = self._options.rejects_dir or self._images.folder.parent / "rejects"
+        number = self._run.id if self._run else "dry-run"
+        return folder / f"{Path(self._source.name).stem}-{number}.csv"
+
+    def _rows(self) -> Iterator[SourceRow | RejectedRow]:
+        """The rows still to do; a second row of an id becomes a rejected one.
+
+        Kept of the ids seen are their 64-bit hashes: some 70 bytes a row, and one false alarm
+        in a register of ten million is less likely than 1 in 300,000.
+        """
+        seen: set[int] = set()
+        for row in self._source:
+            if isinstance(row, SourceRow):
+                key = hash(row.record.id)
+                if key in seen:
+                    row = _rejected(row, "id appears twice; the first row with it counts")
+                seen.add(key)
+            if row.position > self._resumed_after:
+                yield row
+
+    def _outcomes(self) -> Generator[tuple[int, _Outcome], None, None]:
+        """Rows in order, looked at by threads a few batches ahead of the network."""
+        ahead: deque[tuple[int, Future[_Outcome]]] = deque()
+        rows = self._rows()
+        pool = ThreadPoolExecutor(self._options.workers, "marklens-decode")
+        try:
+            while chunk := list(islice(rows, 2 * self._options.batch)):
+                ids = [row.record.id for row in chunk if isinstance(row, SourceRow)]
+                known = self._register.digests(ids)
+                ahead.extend((row.position, pool.submit(self._look, row, known)) for row in chunk)
+                while len(ahead) > 2 * self._options.batch:
+                    position, future = ahead.popleft()
+                    yield position, future.result()
+            for position, future in ahead:
+                yield position, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _look(self, row: SourceRow | RejectedRow, known: Mapping[str, str]) -> _Outcome:
+        """One row, in a thread: unchanged, rejected, or ready and its picture in the store."""
+        if isinstance(row, RejectedRow):
+            return row
+        before = known.get(row.record.id)
+        try:
+            content = row.read_picture()
+            image_digest = hashlib.sha256(content).hexdigest()
+            if before == mark_digest(row.record, image_digest, self._encoder.fingerprint):
+                return None
+            looked = look(self._encoder, row.record, content)
+        except UnreadableImage as error:
+            return _rejected(row, str(error))
+        if not self._options.dry_run:
+            self._images.put(content)
+        return replace(looked, is_new=before is None)
+
+    def _count(self, outcome: _Outcome) -> None:
+        self._counts["read"] += 1
+        if outcome is None:
+            self._counts["unchanged"] += 1
+        elif isinstance(outcome, RejectedRow):
+            self._counts["rejected"] += 1
+            self._rejects.add(outcome)
+        else:
+            self._counts["indexed" if outcome.is_new else "updated"] += 1
+
+    def _is_save_due(self) -> bool:
+        return self._counts["read"] - self._saved.counts.read >= _SAVE_EVERY
+
+    def _save(self, batch: Sequence[Looked]) -> None:
+        """Encode and commit a batch together with the position: all of it or nothing."""
+        self._rejects.sync()
+        saved = RunPosition(self._saved.run_id, self._position, self._tally())
+        if not self._options.dry_run:
+            digests = [one.mark.image_digest for one in batch if one.mark.image_digest]
+            known = self._register.encodings(digests) if digests else {}
+            self._register.add(encode(self._encoder, batch, known), saved)
+        self._saved = saved
+
+    def _tally(self) -> RunCounts:
+        return RunCounts(**self._counts)
+
+
+def _is_same(run: Run, source: Source) -> bool:
+    """Whether a run read this very source: same place, size and time of change."""
+    return SourceState(run.source, run.size, run.mtime_ns) == source.state
+
+
+def _rejected(row: SourceRow, reason: str) -> RejectedRow:
+    return RejectedRow(row.position, row.record.id, row.record.image_name, reason)

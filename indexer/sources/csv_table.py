@@ -1,0 +1,204 @@
+"""CSV tables: comma, semicolon, tab or bar between cells; UTF-8, UTF-16 or Windows-1252."""
+
+import codecs
+import csv
+import re
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TextIO
+
+from indexer.errors import SourceError
+from indexer.sources.fields import COLUMNS, REQUIRED, FieldReader
+from indexer.sources.rows import RejectedRow, SourceRow, state_of
+
+_DELIMITERS = (",", ";", "\t", "|")
+_CHUNK = 2**20
+_MAX_CELL_LINES = 100  # a cell longer than that is a quotation mark somebody forgot to close
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_UNCLOSED = "a quotation mark on this line is opened and never closed, or closed too early"
+_STRAY = re.compile(r"[\udc80-\udcff]")  # what surrogateescape makes of bytes that are not UTF-8
+_LETTER = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
+_UNDEFINED_IN_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+
+
+class CsvTable:
+    """A CSV file with a header row; positions are line numbers, the header's is usually 1."""
+
+    def __init__(self, path: Path, pictures: Path) -> None:
+        self.name = path.name
+        self.state = state_of(path)
+        self.warnings: list[str] = []
+        self._path = path
+        self._pictures = pictures
+        self._encoding, self.last_position = _scan(path)
+        self._header = self._read_header()
+        if not self._encoding.startswith("utf"):
+            self.warnings.append(f"{path.name} is not UTF-8; read as Windows-1252")
+        unknown = [name for name in self._header.columns if name and name not in COLUMNS]
+        if unknown:
+            self.warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
+
+    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+        """Read the rows from the beginning."""
+        reader = FieldReader(self._pictures)
+        with closing(self._open()) as stream:
+            for position, row in _rows(_Lines(stream), self._header):
+                if isinstance(row, str):
+                    yield RejectedRow(position, None, None, row)
+                elif len(row) != len(self._header.columns):
+                    yield _miscounted(position, row, self._header.columns)
+                else:
+                    yield reader.row(position, dict(zip(self._header.columns, row, strict=True)))
+        self.warnings.extend(reader.warnings())
+
+    def _open(self) -> TextIO:
+        try:
+            # A byte that is not UTF-8 becomes a lone surrogate, and its row alone is rejected.
+            errors = "surrogateescape" if self._encoding.startswith("utf-8") else "replace"
+            return self._path.open(encoding=self._encoding, errors=errors, newline="")
+        except OSError as error:
+            raise SourceError(f"cannot read {self._path}: {error.strerror}") from error
+
+    def _read_header(self) -> "_Header":
+        with closing(self._open()) as stream:
+            for count, line in enumerate(stream, start=1):
+                if line.strip() and not line.startswith("sep="):
+                    return _header(self.name, line, count)
+        raise SourceError(f"{self.name} is empty; a header line with {_needed()} is needed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    columns: list[str]  # lower-case names as they stand in the table
+    delimiter: str
+    lines: int  # how many lines of the file come before the first row
+
+
+def _header(name: str, line: str, count: int) -> _Header:
+    """Find the delimiter that splits the header into most columns we know."""
+    candidates = []
+    for delimiter in _DELIMITERS:
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+        candidates.append(_Header([cell.strip().lower() for cell in cells], delimiter, count))
+    best = max(candidates, key=lambda header: len({*header.columns} & {*COLUMNS}))
+    missing = [column for column in REQUIRED if column not in best.columns]
+    if missing:
+        found = ", ".join(best.columns)[:200]
+        raise SourceError(f"{name} has no column {missing[0]!r} in its header; it has: {found}")
+    twice = [column for column, n in Counter(best.columns).items() if n > 1 and column in COLUMNS]
+    if twice:
+        raise SourceError(f"{name} has two columns {twice[0]!r}; leave one")
+    return best
+
+
+def _needed() -> str:
+    return " and ".join(repr(column) for column in REQUIRED)
+
+
+def _miscounted(position: int, cells: list[str], columns: list[str]) -> RejectedRow:
+    """A row that does not fit its header: which cell is whose would be a guess."""
+    fields = dict(zip_longest(columns, cells[: len(columns)]))
+    reason = f"the row has {len(cells)} cells, the header {len(columns)}"
+    return RejectedRow(position, fields["id"] or None, fields["image"] or None, reason)
+
+
+class _Lines:
+    """Lines of a text file with their numbers; those of a broken row can be handed back."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._returned: deque[str] = deque()
+        self._taken: list[str] = []
+        self.number = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        if len(self._taken) > _MAX_CELL_LINES:
+            raise StopIteration
+        line = self._returned.popleft() if self._returned else next(self._stream)
+        self.number += 1
+        self._taken.append(line)
+        return line
+
+    def begin_row(self) -> int:
+        """Forget the lines of the row before; the number of the next line."""
+        self._taken.clear()
+        return self.number + 1
+
+    def hand_back_all_but_first(self) -> bool:
+        """Whether the row had more than one line: the others are to be read again."""
+        several = len(self._taken) > 1
+        self._returned.extendleft(reversed(self._taken[1:]))
+        self.number -= len(self._taken[1:])
+        return several
+
+
+def _rows(lines: _Lines, header: _Header) -> Iterator[tuple[int, list[str] | str]]:
+    """Each row's first line number and its cells, or a sentence on what is broken there.
+
+    A row whose quotation never closes must not swallow the rows below it, as `csv` alone would
+    let it: its first line is rejected, and reading goes on with the line after.
+    """
+    width = len(header.columns)
+    for _ in range(header.lines):
+        lines.begin_row()
+        next(lines, None)
+    while True:
+        position = lines.begin_row()
+        try:
+            cells = next(csv.reader(lines, delimiter=header.delimiter, strict=True), None)
+        except csv.Error as error:
+            several = lines.hand_back_all_but_first()
+            unclosed = several or "unexpected end" in str(error)
+            yield position, _UNCLOSED if unclosed else f"broken row: {error}"
+            continue
+        if cells is None:
+            return
+        while len(cells) > width and not cells[-1].strip():
+            cells.pop()
+        if len(cells) != width and any(cells) and lines.hand_back_all_but_first():
+            yield position, _UNCLOSED
+        elif any(cell.strip() for cell in cells):
+            yield position, cells
+
+
+def _scan(path: Path) -> tuple[str, int]:
+    """Encoding and number of lines, in one cheap pass over the bytes.
+
+    A file that is not all UTF-8 still counts as UTF-8 while more of its letters are than are not:
+    one damaged byte must not turn every ü of a register into Ã¼.
+
+    Raises:
+        SourceError: unreadable, or no text at all.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    newlines = returns = letters = strays = 0
+    fallback = "cp1252"
+    encoding = None
+    end = b""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            encoding = next((name for bom, name in _BOMS.items() if start.startswith(bom)), None)
+            file.seek(0)
+            while chunk := file.read(_CHUNK):
+                newlines += chunk.count(b"\n")
+                returns += chunk.count(b"\r")
+                if encoding is None and b"\0" in chunk:
+                    raise SourceError(f"{path.name} is not a text file; a CSV table is expected")
+                if _UNDEFINED_IN_1252.search(chunk):
+                    fallback = "latin-1"
+                text = decoder.decode(chunk)
+                end = chunk[-2:].rstrip(b"\0")
+                strays += len(_STRAY.findall(text))
+                letters += len(_LETTER.findall(text))
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    lines = (newlines or returns) + (not end.endswith((b"\n", b"\r")))
+    return encoding or ("utf-8" if letters >= strays else fallback), lines

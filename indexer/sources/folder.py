@@ -1,0 +1,77 @@
+"""A folder of pictures without a table: each picture is a mark, its id the name without suffix."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from indexer.errors import BadRecord, SourceError
+from indexer.marks import MarkRecord
+from indexer.sources.rows import RejectedRow, SourceRow, SourceState
+
+_RASTER = (".avif", ".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SUFFIXES = (*_RASTER, ".svg", ".svgz")
+
+
+class PictureFolder:
+    """All pictures below a folder, sub-folders included, in the order of their names.
+
+    Blanks in a file's name become `_` in the id, which cannot hold them. Hidden files are passed
+    over. Positions count the pictures from 1.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.resolve().name
+        self.warnings: list[str] = []
+        self._path = path
+        count, newest, others = 0, path.stat().st_mtime_ns, 0
+        for folder, names in _walk(path):
+            newest = max(newest, folder.stat().st_mtime_ns)
+            for name in names:
+                if _is_picture(name):
+                    count += 1
+                    newest = max(newest, (folder / name).lstat().st_mtime_ns)
+                else:
+                    others += 1
+        if not count:
+            kinds = ", ".join(SUFFIXES)
+            raise SourceError(f"no marks.csv, no marks.jsonl and no picture ({kinds}) in {path}")
+        if others:
+            self.warnings.append(f"files that are not pictures, left out: {others}")
+        self.last_position = count
+        self.state = SourceState(str(path.resolve()), count, newest)
+
+    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+        """Read the rows from the beginning."""
+        position = 0
+        for folder, names in _walk(self._path):
+            for name in filter(_is_picture, names):
+                position += 1
+                yield self._row(position, folder / name)
+
+    def _row(self, position: int, picture: Path) -> SourceRow | RejectedRow:
+        name = picture.relative_to(self._path).as_posix()
+        try:
+            name.encode("utf-8")
+            record = MarkRecord(id=re.sub(r"\s+", "_", picture.stem.strip()), image_name=name)
+        except UnicodeEncodeError:
+            shown = name.encode("utf-8", "replace").decode()
+            return RejectedRow(position, None, shown, "the file's name is not UTF-8")
+        except BadRecord as fault:
+            return RejectedRow(position, None, name, str(fault))
+        return SourceRow(position, record, picture)
+
+
+def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders with their sorted file names, always in the same order, without hidden ones."""
+
+    def fail(error: OSError) -> None:
+        raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
+
+    for folder, folders, files in os.walk(path, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(folder), sorted(name for name in files if not name.startswith("."))
+
+
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES

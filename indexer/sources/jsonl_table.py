@@ -1,0 +1,71 @@
+"""JSON Lines tables: one object a line, UTF-8; keys are the columns of the CSV table."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from indexer.errors import SourceError
+from indexer.sources.fields import COLUMNS, FieldReader
+from indexer.sources.rows import RejectedRow, SourceRow, state_of
+
+_CHUNK = 2**20
+
+
+class JsonlTable:
+    """A JSON Lines file; positions are line numbers. `nice` and `vienna` may be arrays."""
+
+    def __init__(self, path: Path, pictures: Path) -> None:
+        self.name = path.name
+        self.state = state_of(path)
+        self.warnings: list[str] = []
+        self._path = path
+        self._pictures = pictures
+        self.last_position = _count_lines(path)
+
+    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+        """Read the rows from the beginning."""
+        reader = FieldReader(self._pictures)
+        unknown: dict[str, None] = {}
+        try:
+            with self._path.open("rb") as file:
+                for position, line in enumerate(file, start=1):
+                    if not line.strip():
+                        continue
+                    fields = _parse(line)
+                    if isinstance(fields, str):
+                        yield RejectedRow(position, None, None, fields)
+                        continue
+                    unknown |= dict.fromkeys(key for key in fields if key not in COLUMNS)
+                    yield reader.row(position, fields)
+        except OSError as error:
+            raise SourceError(f"cannot read {self._path}: {error.strerror}") from error
+        if unknown:
+            self.warnings.append(f"keys left out: {', '.join(unknown)}"[:500])
+        self.warnings.extend(reader.warnings())
+
+
+def _parse(line: bytes) -> Mapping[str, object] | str:
+    """The object on a line, or a sentence on why there is none."""
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return "the line is not UTF-8"
+    except json.JSONDecodeError as error:
+        return f"broken JSON at column {error.colno}: {error.msg}"
+    except (RecursionError, ValueError):
+        return "broken JSON: nested too deeply or a number too long"
+    if not isinstance(value, dict):
+        return "the line is not a JSON object in braces"
+    return value
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            count, end = 0, b"\n"
+            while chunk := file.read(_CHUNK):
+                count += chunk.count(b"\n")
+                end = chunk[-1:]
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+    return count + (end != b"\n")
