@@ -139,7 +139,7 @@ def rank(allowed: Sequence[AllowedRows], scorer: Scorer, k: int) -> list[Ranked]
         for scan in unsettled:
             scan.widen(wanted)
         last = _last_score(scans, k)
-        unsettled = [scan for scan in scans if scan.ceiling >= last]
+        unsettled = [scan for scan in scans if not scan.is_complete and scan.ceiling >= last]
         wanted *= _WIDEN
     return _head(scans, k)
 
@@ -153,6 +153,7 @@ class _Scan:
         self._rows = np.zeros(0, np.int64)
         self._cosines = np.zeros((0, len(scorer.blocks)))
         self.scores = np.zeros(0)
+        self.is_complete = False  # every allowed row is a candidate
         self.ceiling = np.inf  # no row that is not a candidate scores higher
 
     def widen(self, wanted: int) -> None:
@@ -167,10 +168,8 @@ class _Scan:
             nearest = vectors.scan(query, k, allowed.mask)
         self._rows = nearest.rows
         self.scores, self._cosines = scorer.score(vectors.vectors(nearest.rows))
-        complete = k == allowed.count
-        self.ceiling = (
-            -np.inf if complete else float(nearest.scores[-1]) + scorer.doubt(allowed.segment)
-        )
+        self.is_complete = k == allowed.count
+        self.ceiling = float(nearest.scores[-1]) + scorer.doubt(allowed.segment)
 
     def above(self, least: float) -> list[Ranked]:
         """Candidates that score at least so much, in no order."""

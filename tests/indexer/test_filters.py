@@ -1,0 +1,138 @@
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from indexer.filters import FilterColumns
+from indexer.marks import Change, StoredPrediction
+from indexer.query import Filter
+from models.vienna import ViennaCode
+
+
+def code(text: str) -> ViennaCode:
+    return ViennaCode.parse(text)
+
+
+def predicted(text: str, probability: float, confident: bool) -> StoredPrediction:
+    return StoredPrediction(code(text), probability, confident)
+
+
+MARKS = [
+    Change(
+        id="eagle",
+        sequence=1,
+        deleted=False,
+        assigned=(code("03.07.01"), code("24.01")),
+        predicted=(predicted("03", 0.9, True), predicted("03.07", 0.6, True)),
+        nice=(25, 35),
+        status="registered",
+        office="EM",
+        filed=date(2020, 2, 29),
+    ),
+    Change(
+        id="star",
+        sequence=2,
+        deleted=False,
+        assigned=(code("01.01.02"),),
+        predicted=(predicted("01.01", 0.7, False), predicted("24", 0.3, True)),
+        nice=(9,),
+        status="expired",
+        office="US",
+        filed=date(2021, 1, 1),
+    ),
+    Change(id="bare", sequence=3, deleted=False),
+    Change(id="three", sequence=4, deleted=False, assigned=(code("03"),), office="EM"),
+    Change(id="four", sequence=5, deleted=False, assigned=(code("04.01"),), nice=(35,)),
+]
+COLUMNS = FilterColumns.of(MARKS)
+ALL = {mark.id for mark in MARKS}
+
+
+def passing(**wanted: object) -> set[str]:
+    rows = np.flatnonzero(COLUMNS.allowed(Filter(**wanted)))
+    return {MARKS[row].id for row in rows}
+
+
+def test_an_empty_filter_allows_every_mark() -> None:
+    assert passing() == ALL
+
+
+def test_a_category_finds_everything_below_it_and_nothing_beside() -> None:
+    assert passing(vienna_any=(code("03"),), vienna_source="assigned") == {"eagle", "three"}
+    assert passing(vienna_any=(code("03.07"),), vienna_source="assigned") == {"eagle"}
+    assert passing(vienna_any=(code("03.07.01"),), vienna_source="assigned") == {"eagle"}
+    assert passing(vienna_any=(code("03.07.02"),), vienna_source="assigned") == set()
+
+
+def test_a_section_does_not_find_marks_that_bear_only_its_category() -> None:
+    assert "three" not in passing(vienna_any=(code("03.07"),))
+
+
+def test_all_needs_every_code_and_none_forbids_each() -> None:
+    both = (code("03"), code("24"))
+    assert passing(vienna_all=both, vienna_source="assigned") == {"eagle"}
+    assert passing(vienna_none=both, vienna_source="assigned") == {"star", "bare", "four"}
+    assert passing(vienna_none=both) == {"bare", "four"}
+
+
+def test_predicted_codes_count_when_confident_or_probable_enough() -> None:
+    def found(text: str, least: float | None) -> set[str]:
+        return passing(vienna_any=(code(text),), vienna_source="predicted", min_probability=least)
+
+    assert found("01.01", None) == set()
+    assert found("01.01", 0.7) == {"star"}
+    assert found("01", 0.7) == {"star"}, "a division's probability counts for its category"
+    assert found("01.01", 0.71) == set()
+    assert found("24", None) == {"star"}, "confident below one half, by the code's own threshold"
+    assert found("24", 0.31) == set()
+
+
+def test_either_takes_assigned_and_predicted_codes_together() -> None:
+    assert passing(vienna_all=(code("01"), code("24"))) == {"star"}
+    assert passing(vienna_any=(code("24"),)) == {"eagle", "star"}
+
+
+def test_nice_status_and_office_ask_for_any_of_their_values() -> None:
+    assert passing(nice=frozenset({35, 9})) == {"eagle", "star", "four"}
+    assert passing(status=frozenset({"registered", "filed"})) == {"eagle"}
+    assert passing(office=frozenset({"EM"})) == {"eagle", "three"}
+    assert passing(office=frozenset({"XX"})) == set()
+
+
+def test_dates_include_both_ends_and_leave_out_marks_without_one() -> None:
+    assert passing(filed_from=date(2020, 2, 29)) == {"eagle", "star"}
+    assert passing(filed_to=date(2020, 2, 29)) == {"eagle"}
+    assert passing(filed_from=date(2020, 3, 1), filed_to=date(2020, 12, 31)) == set()
+    assert passing(filed_to=date.max) == {"eagle", "star"}
+
+
+WANTED = [
+    Filter(vienna_any=(code("03"), code("01.01"))),
+    Filter(vienna_none=(code("24"),), vienna_source="assigned"),
+    Filter(vienna_all=(code("03.07"),), vienna_source="predicted", min_probability=0.5),
+    Filter(nice=frozenset({35})),
+    Filter(status=frozenset({"expired"}), office=frozenset({"US", "EM"})),
+    Filter(filed_from=date(2020, 6, 1)),
+]
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+def test_merged_columns_answer_like_columns_made_at_once(wanted: Filter) -> None:
+    other = FilterColumns.of([replace(MARKS[1], status="opposed"), MARKS[0], MARKS[2]])
+    empty = FilterColumns.of([])
+    merged = FilterColumns.merged(
+        [(COLUMNS, np.array([0, 3, 4])), (empty, np.zeros(0, np.int64)), (other, np.array([0, 2]))]
+    )
+    expected = FilterColumns.of(
+        [MARKS[0], MARKS[3], MARKS[4], replace(MARKS[1], status="opposed"), MARKS[2]]
+    )
+    assert len(merged) == 5
+    assert merged.allowed(wanted).tolist() == expected.allowed(wanted).tolist()
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+@pytest.mark.parametrize("columns", [COLUMNS, FilterColumns.of([])], ids=["five", "empty"])
+def test_columns_survive_becoming_arrays(columns: FilterColumns, wanted: Filter) -> None:
+    again = FilterColumns.from_arrays(columns.arrays())
+    assert again.allowed(wanted).tolist() == columns.allowed(wanted).tolist()

@@ -1,0 +1,154 @@
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+
+from indexer.errors import BadQuery
+from indexer.marks import Change
+from indexer.ranking import AllowedRows, Ranked, Scorer, rank
+from indexer.segments import Segment, SegmentDraft
+from indexer.vectors.faiss_cpu import FaissCpuIndex
+from indexer.vectors.torch_cuda import TorchIndex
+from models.encoder import Block
+
+BLOCKS = (Block("visual", 0, 16, 1.0), Block("concept", 16, 24, 0.5), Block("colour", 24, 32, 0.25))
+DIMENSION = 32
+BUILDERS = [
+    pytest.param(FaissCpuIndex, id="faiss"),
+    pytest.param(partial(TorchIndex, device="cpu"), id="torch"),
+]
+
+
+def unit_blocks(rng: np.random.Generator, n: int) -> np.ndarray:
+    vectors = rng.standard_normal((n, DIMENSION))
+    for block in BLOCKS:
+        part = vectors[:, block.start : block.stop]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return vectors.astype(np.float16)
+
+
+def segment_of(vectors: np.ndarray, build, first: int = 0) -> Segment:
+    draft = SegmentDraft(DIMENSION)
+    order = np.random.default_rng(first).permutation(len(vectors)) + first  # ids not in row order
+    draft.add(
+        [
+            Change(f"m{i:06d}", at + 1, False, v)
+            for at, (i, v) in enumerate(zip(order, vectors, strict=True))
+        ]
+    )
+    segment = draft.segment(build)
+    assert segment is not None
+    return segment
+
+
+def allowed_rows(segment: Segment, mask: np.ndarray | None) -> AllowedRows:
+    return AllowedRows(segment, mask, len(segment) if mask is None else int(mask.sum()))
+
+
+def slow_scores(vector: np.ndarray, query: np.ndarray, weights: list[float]) -> tuple:
+    """One mark's score by the definition, in plain Python with exact sums."""
+    cosines = []
+    for block in BLOCKS:
+        v = [float(x) for x in vector[block.start : block.stop]]
+        q = [float(x) for x in query[block.start : block.stop]]
+        length = math.sqrt(math.fsum(x * x for x in q) * math.fsum(x * x for x in v))
+        product = math.fsum(x * y for x, y in zip(q, v, strict=True))
+        cosines.append(max(-1.0, min(1.0, product / length)) if length else 0.0)
+    score = sum(w * c for w, c in zip(weights, cosines, strict=True)) / sum(weights)
+    return score, tuple(cosines)
+
+
+def slow_rank(allowed: list[AllowedRows], query: np.ndarray, weights: list[float], k: int) -> list:
+    every = []
+    for one in allowed:
+        mask = np.ones(one.count, bool) if one.mask is None else one.mask
+        for row in np.flatnonzero(mask):
+            vector = one.segment.vectors.vectors(np.array([row]))[0]
+            score, cosines = slow_scores(vector, query, weights)
+            sequence = int(one.segment.sequences[row])
+            every.append(Ranked(one.segment.ids[row], sequence, score, cosines))
+    return sorted(every, key=lambda ranked: (-ranked.score, ranked.id))[:k]
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+@pytest.mark.parametrize("share", [None, 0.95, 0.3, 0.002])
+def test_the_head_is_the_exact_ranking_whatever_is_allowed(build, share: float | None) -> None:
+    rng = np.random.default_rng(11)
+    segments = [
+        segment_of(unit_blocks(rng, 4_000), build),
+        segment_of(unit_blocks(rng, 150), build, 4_000),
+    ]
+    allowed = [
+        allowed_rows(segment, None if share is None else rng.random(len(segment)) < share)
+        for segment in segments
+    ]
+    query = unit_blocks(rng, 1)[0]
+    scorer = Scorer(BLOCKS, query, {"visual": 0.3, "colour": 2.0})
+    assert rank(allowed, scorer, 25) == slow_rank(allowed, query, [0.3, 0.5, 2.0], 25)
+
+
+@pytest.mark.parametrize("build", BUILDERS)
+def test_hundreds_of_equal_marks_at_the_last_place_go_by_id(build) -> None:
+    rng = np.random.default_rng(12)
+    vectors = unit_blocks(rng, 1_200)
+    vectors[rng.permutation(1_200)[:700]] = vectors[0]
+    allowed = [allowed_rows(segment_of(vectors, build), None)]
+    found = rank(allowed, Scorer(BLOCKS, vectors[0], None), 20)
+    assert found == slow_rank(allowed, vectors[0], [1.0, 0.5, 0.25], 20)
+    assert {one.score for one in found} == {1.0}
+
+
+def test_rows_that_are_not_of_unit_length_are_ranked_by_cosine_all_the_same() -> None:
+    rng = np.random.default_rng(13)
+    vectors = unit_blocks(rng, 600)
+    vectors[::3] *= np.float16(0.5)
+    vectors[1::50, 16:24] = 0
+    allowed = [allowed_rows(segment_of(vectors, FaissCpuIndex), None)]
+    query = unit_blocks(rng, 1)[0] * np.float16(2)
+    found = rank(allowed, Scorer(BLOCKS, query, None), 10)
+    expected = slow_rank(allowed, query, [1.0, 0.5, 0.25], 10)
+    assert [one.id for one in found] == [one.id for one in expected]
+    assert [one.score for one in found] == pytest.approx([one.score for one in expected], abs=1e-12)
+
+
+def test_the_same_picture_scores_exactly_one_in_every_block() -> None:
+    vectors = unit_blocks(np.random.default_rng(14), 300)
+    allowed = [allowed_rows(segment_of(vectors, FaissCpuIndex), None)]
+    for vector in vectors[:50]:
+        best = rank(allowed, Scorer(BLOCKS, vector, {"visual": 0.1, "concept": 0.7}), 1)[0]
+        assert (best.score, best.cosines) == (1.0, (1.0, 1.0, 1.0))
+
+
+def test_a_block_without_weight_does_not_count_but_is_reported() -> None:
+    rng = np.random.default_rng(15)
+    vectors, query = unit_blocks(rng, 40), unit_blocks(rng, 1)[0]
+    allowed = [allowed_rows(segment_of(vectors, FaissCpuIndex), None)]
+    for one in rank(allowed, Scorer(BLOCKS, query, {"visual": 0, "concept": 0}), 40):
+        assert one.score == one.cosines[2]
+        assert one.cosines[0] != 0
+
+
+def test_nothing_allowed_is_an_empty_ranking() -> None:
+    query = unit_blocks(np.random.default_rng(1), 1)[0]
+    assert rank([], Scorer(BLOCKS, query, None), 5) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "complaint"),
+    [
+        ({"shape": 1.0}, "no block 'shape'"),
+        ({"visual": 0.0, "concept": 0.0, "colour": 0.0}, "all weights are 0"),
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(weights: dict, complaint: str) -> None:
+    query = unit_blocks(np.random.default_rng(1), 1)[0]
+    with pytest.raises(BadQuery, match=complaint):
+        Scorer(BLOCKS, query, weights)
+
+
+def test_a_query_of_another_shape_or_not_finite_is_refused() -> None:
+    with pytest.raises(BadQuery, match=r"\(8,\).*\(32,\)"):
+        Scorer(BLOCKS, np.ones(8, np.float16), None)
+    with pytest.raises(BadQuery, match="not finite"):
+        Scorer(BLOCKS, np.full(DIMENSION, np.nan, np.float16), None)
