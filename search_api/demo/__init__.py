@@ -1,0 +1,8 @@
+"""The demo register that ships with MarkLens: real brand logos, invented bibliography."""
+
+from pathlib import Path
+
+
+def demo_register() -> Path:
+    """The folder with ``marks.csv``, ``images/``, ``NOTICE`` and ``README.md``."""
+    return Path(__file__).with_name("register")
