@@ -252,7 +252,7 @@ def _tidied(parts: Sequence[LiveSegment], build: IndexBuilder) -> list[LiveSegme
 def _merged(parts: Sequence[LiveSegment], build: IndexBuilder) -> Segment:
     kept = [part.live_rows() for part in parts]
     both = list(zip([part.segment for part in parts], kept, strict=True))
-    known = set.intersection(*(set(segment._stretches) for segment, _ in both))
+    known = {blocks for segment, _ in both for blocks in segment._stretches}
     return Segment(
         ids=tuple(segment.ids[row] for segment, rows in both for row in rows),
         sequences=np.concatenate([segment.sequences[rows] for segment, rows in both]),

@@ -2,7 +2,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import FingerprintMismatch
 from indexer.follower import Follower
-from indexer.marks import EncodedMark, MarkRecord
+from indexer.marks import EncodedMark, Mark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.searcher import Searcher
@@ -297,6 +297,35 @@ def test_a_text_filter_knows_marks_written_since_the_last_look(
 def test_blocks_of_another_network_are_refused(register, follower) -> None:
     with pytest.raises(FingerprintMismatch, match=r"32 numbers.*16"):
         Searcher(register, follower, (Block("visual", 0, 32, 1.0),))
+
+
+class Restless(Register):
+    """A register in which other writers withdraw the best hit just before it is looked up."""
+
+    withdrawals = 0
+
+    def marks(self, ids: Sequence[str]) -> dict[str, Mark]:
+        if ids and self.withdrawals:
+            self.withdrawals -= 1
+            self.delete(ids[:1])
+        return super().marks(ids)
+
+
+@pytest.mark.parametrize("withdrawals", [1, 3, 6])
+def test_a_register_that_changes_during_every_search_still_answers_with_live_marks(
+    register, tmp_path, withdrawals
+) -> None:
+    restless = Restless.open(f"sqlite:///{tmp_path / 'register.db'}")
+    try:
+        restless.add([mark(f"m{i}", i + 1, text="red") for i in range(12)])
+        follower = Follower(restless, None, DIMENSION, "tiny", "cpu")
+        follower.refresh()
+        order = found(Searcher(restless, follower, BLOCKS), k=12)
+        restless.withdrawals = withdrawals
+        hits = found(Searcher(restless, follower, BLOCKS), k=4, filter=Filter(text="red"))
+        assert hits == order[withdrawals : withdrawals + 4]
+    finally:
+        restless.close()
 
 
 @pytest.mark.gpu

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+from indexer.errors import FingerprintMismatch
+from indexer.marks import Change
+from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
+from indexer.vectors.faiss_cpu import FaissCpuIndex
+from models.encoder import Block
+
+BLOCKS = (Block("visual", 0, 2, 1.0), Block("colour", 2, 4, 0.5))
+
+
+def change(mark_id: str, sequence: int, value: float = 1.0, deleted: bool = False) -> Change:
+    vector = None if deleted else np.array([value, 0, 0, 1], np.float16)
+    return Change(mark_id, sequence, deleted, vector)
+
+
+def segment_of(*changes: Change) -> Segment | None:
+    draft = SegmentDraft(4)
+    for one in changes:  # as if each were read in another chunk
+        draft.add([one])
+    return draft.segment(FaissCpuIndex)
+
+
+def test_a_mark_changed_again_during_the_replay_counts_once_and_last() -> None:
+    segment = segment_of(change("a", 1), change("b", 2), change("a", 3, 0.5), change("c", 4))
+    assert segment is not None
+    assert segment.ids == ("b", "a", "c")
+    assert segment.sequences.tolist() == [2, 3, 4]
+    assert segment.vectors.vectors()[1, 0] == 0.5
+    assert segment_of(change("a", 1), change("a", 2, deleted=True)) is None
+
+
+def test_rows_are_found_by_mark_and_by_sequence() -> None:
+    segment = segment_of(change("a", 3), change("b", 7), change("c", 9))
+    assert segment is not None
+    assert (segment.row_of("b"), segment.row_of("z")) == (1, None)
+    assert segment.rows_at(np.array([1, 3, 8, 9, 12])).tolist() == [0, 2]
+
+
+def test_a_segment_with_columns_of_different_lengths_is_refused() -> None:
+    segment = segment_of(change("a", 3), change("b", 7))
+    assert segment is not None
+    with pytest.raises(ValueError, match=r"\[1, 2\]"):
+        Segment(("a",), segment.sequences, segment.filters, segment.vectors)
+
+
+def test_stretch_bounds_the_lengths_of_blocks_also_after_merging() -> None:
+    view = ReadView()
+    for at, value in enumerate([1.0, 1.25, 0.0, 0.5]):
+        draft = SegmentDraft(4)
+        draft.add([change(f"m{at}", at + 1, value)])
+        view = view.advanced(draft, at + 1, FaissCpuIndex)
+        assert len(view.parts) == 1
+        expected = [0.0, 0.25, 0.25, 0.5][at]
+        assert view.parts[0].segment.stretch(BLOCKS) == expected
+
+
+def test_a_segment_that_is_mostly_dead_is_written_anew() -> None:
+    draft = SegmentDraft(4)
+    draft.add([change(f"m{at}", at + 1) for at in range(8)])
+    view = ReadView().advanced(draft, 8, FaissCpuIndex)
+    sizes = []
+    for at in range(4):
+        draft = SegmentDraft(4)
+        draft.add([change(f"m{at}", 9 + at, deleted=True)])
+        view = view.advanced(draft, 9 + at, FaissCpuIndex)
+        sizes.append([(len(part.segment), part.count) for part in view.parts])
+    assert sizes == [[(8, 7)], [(8, 6)], [(5, 5)], [(5, 4)]]
+
+
+def test_a_live_segment_without_some_marks_leaves_the_first_as_it_was() -> None:
+    segment = segment_of(change("a", 1), change("b", 2))
+    assert segment is not None
+    whole = LiveSegment.of(segment, None)
+    assert whole.without(["x"]) is whole
+    half = whole.without(["a", "x"])
+    assert (half.live_rows().tolist(), half.count) == ([1], 1)
+    assert (whole.live_rows().tolist(), whole.count) == ([0, 1], 2)
+
+
+def test_an_embedding_of_another_length_is_refused() -> None:
+    with pytest.raises(FingerprintMismatch, match=r"\(4,\).*8 numbers"):
+        SegmentDraft(8).add([change("a", 1)])
