@@ -1,5 +1,4 @@
 import json
-import logging
 import sqlite3
 import subprocess
 import sys
@@ -193,16 +192,6 @@ def test_an_embedding_of_another_length_is_not_mixed_in(follower, register) -> N
     register.add([EncodedMark(MarkRecord("a"), "0" * 64, embedding=np.ones(4, np.float16))])
     with pytest.raises(FingerprintMismatch, match="'a'"):
         follower.refresh()
-
-
-def test_an_embedding_that_is_not_finite_is_left_out_with_a_warning(
-    follower, register, caplog
-) -> None:
-    broken = np.full(DIMENSION, np.nan, np.float16)
-    register.add([EncodedMark(MarkRecord("a"), "0" * 64, embedding=broken), mark("b")])
-    with caplog.at_level(logging.WARNING):
-        assert shown(follower.refresh()).keys() == {"b"}
-    assert "mark a has an embedding that is not finite" in caplog.text
 
 
 CHILD = """

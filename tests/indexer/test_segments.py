@@ -31,6 +31,13 @@ def test_a_mark_changed_again_during_the_replay_counts_once_and_last() -> None:
     assert segment_of(change("a", 1), change("a", 2, deleted=True)) is None
 
 
+def test_an_embedding_that_is_not_finite_is_left_out_with_a_warning(caplog) -> None:
+    segment = segment_of(change("a", 1, np.nan), change("b", 2), change("c", 3, np.inf))
+    assert segment is not None
+    assert segment.ids == ("b",)
+    assert "mark a has an embedding that is not finite" in caplog.text
+
+
 def test_rows_are_found_by_mark_and_by_sequence() -> None:
     segment = segment_of(change("a", 3), change("b", 7), change("c", 9))
     assert segment is not None
