@@ -1,0 +1,135 @@
+"""The pages people see: search, one mark, and `/patterns`, which shows every element.
+
+Templates render what the register knows; the scripts in ``static/js`` call ``/api/v1`` for the
+rest. Nothing is loaded from other hosts, and no script or style is inline (the server's content
+security policy forbids both).
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from indexer.errors import UnknownMark
+from indexer.marks import Facets
+from indexer.register import Register
+from search_api.dependencies import MarkLensDep
+from search_api.schemas import API, image_path
+from search_api.web.views import MarkView, Sample, SliderView
+
+_HERE = Path(__file__).parent
+_SAMPLES = 10
+_FACETS_AGE_S = 30.0  # counting a large register takes longer than a page should
+
+router = APIRouter()
+templates = Jinja2Templates(
+    env=Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+)
+templates.env.globals["api"] = API
+
+
+class _Revalidated(StaticFiles):
+    """Static files that browsers ask for again each time, so that an upgrade shows at once."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Serve one file."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def mount_static(app: FastAPI) -> None:
+    """Serve the style sheet, scripts and icons at ``/static``."""
+    app.mount("/static", _Revalidated(directory=_HERE / "static"), name="static")
+
+
+@router.get("/", response_class=HTMLResponse)
+def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
+    """The search page."""
+    register = marklens.register
+    context = {
+        "sliders": SliderView.of(marklens.encoder.blocks),
+        "facets": _facets(request, register),
+        "samples": _samples(register),
+        "marks": register.count(),
+        "max_upload_bytes": marklens.settings.max_upload_bytes,
+    }
+    return _page(request, "search.html", context)
+
+
+@router.get("/marks/{mark_id}", response_class=HTMLResponse)
+def mark_page(request: Request, mark_id: str, marklens: MarkLensDep) -> HTMLResponse:
+    """All that the register holds of one mark."""
+    try:
+        mark = marklens.mark(mark_id)
+    except UnknownMark:
+        return not_found_page(request, f"The register holds no mark “{mark_id}”.")
+    return _page(request, "mark.html", {"mark": MarkView.of(mark)})
+
+
+@router.get("/patterns", response_class=HTMLResponse)
+def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
+    """Every element of the interface in each of its states."""
+    context = {
+        "sliders": SliderView.of(marklens.encoder.blocks),
+        "facets": _facets(request, marklens.register),
+        "samples": _samples(marklens.register),
+    }
+    return _page(request, "patterns.html", context)
+
+
+def not_found_page(request: Request, detail: str) -> HTMLResponse:
+    """Say that a page does not exist, in the style of the others (status 404)."""
+    return _page(request, "not_found.html", {"detail": detail}, status=404)
+
+
+def _page(
+    request: Request, template: str, context: dict[str, Any], status: int = 200
+) -> HTMLResponse:
+    context = {"version": _version(), **context}
+    return templates.TemplateResponse(request, template, context, status_code=status)
+
+
+def _facets(request: Request, register: Register) -> Facets:
+    """What there is to filter by, counted at most every `_FACETS_AGE_S` seconds."""
+    state = request.app.state
+    counted: tuple[float, Facets] | None = getattr(state, "facets", None)
+    if counted is None or monotonic() - counted[0] > _FACETS_AGE_S:
+        counted = (monotonic(), register.facets())
+        state.facets = counted
+    return counted[1]
+
+
+def _samples(register: Register) -> list[Sample]:
+    """A few marks from all over the register, the same ones until it changes."""
+    last = register.sequence()
+    ids: dict[str, None] = {}
+    for place in range(_SAMPLES):
+        for change in register.changes(last * place // _SAMPLES, 1):
+            if not change.deleted and change.embedding is not None:
+                ids[change.id] = None
+    marks = register.marks(list(ids))
+    return [
+        Sample(mark_id, image_path(mark_id), mark.image_digest, mark.record.text or mark_id)
+        for mark_id, mark in marks.items()
+    ]
+
+
+def _version() -> str:
+    try:
+        return version("marklens")
+    except PackageNotFoundError:
+        return "0"

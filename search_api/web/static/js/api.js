@@ -1,0 +1,44 @@
+// The HTTP API as functions. Whatever goes wrong is thrown as a Problem that can be shown.
+
+const API = '/api/v1'
+
+export class Problem extends Error {
+  /** `isPassing`: asking again may help. */
+  constructor(title, detail, isPassing = false) {
+    super(detail)
+    this.title = title
+    this.isPassing = isPassing
+  }
+}
+
+export const imagePath = (id, { size, digest } = {}) => {
+  const options = new URLSearchParams()
+  if (size) options.set('size', size)
+  if (digest) options.set('digest', digest)
+  const query = options.toString()
+  return `${API}/marks/${encodeURIComponent(id)}/image${query ? `?${query}` : ''}`
+}
+
+/** Search with the fields of a FormData; `signal` aborts. */
+export const search = (fields, signal) => ask('/search', { method: 'POST', body: fields, signal })
+
+export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, { signal })
+
+export const getVienna = (source) => ask(`/vienna?source=${source}`)
+
+async function ask(path, options = {}) {
+  let answer
+  try {
+    answer = await fetch(API + path, { headers: { Accept: 'application/json' }, ...options })
+  } catch (error) {
+    if (error.name === 'AbortError') throw error
+    throw new Problem('The server does not answer', 'Check that it is running, then try again.', true)
+  }
+  const body = await answer.json().catch(() => null)
+  if (answer.ok && body) return body
+  throw new Problem(
+    body?.title ?? 'The request failed',
+    body?.detail || body?.title || `The server answered with status ${answer.status}.`,
+    answer.status >= 500,
+  )
+}

@@ -1,0 +1,114 @@
+// Chips of Vienna codes. A click goes any → must → not → off; the arrow opens the four as a menu.
+
+import { bar, byId, h, icon, percent } from './dom.js'
+import { STATES } from './state.js'
+
+const ORDER = ['off', ...STATES.map(({ value }) => value)]
+const LABELS = Object.fromEntries(STATES.map(({ value, label }) => [value, label]))
+const NAMES = Object.fromEntries(STATES.map(({ value, name }) => [value, name]))
+
+export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.length]
+export const labelOf = (state) => LABELS[state] ?? 'off'
+
+/** One chip: `seen` is {code, title, probability?}, `onchoose(code, state)` is told of changes. */
+export function chip(seen, state, onchoose, isBelow = false) {
+  const { code, title, probability } = seen
+  const measured = probability !== undefined
+  const spoken = [code, title, measured && percent(probability), `filter: ${NAMES[state] ?? 'off'}`]
+  return h(
+    'li',
+    { class: isBelow ? 'chip is-below' : 'chip', 'data-code': code, 'data-state': state },
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'chip-main',
+        title,
+        'aria-label': spoken.filter(Boolean).join(', '),
+        onclick: () => onchoose(code, nextState(state)),
+      },
+      h('span', { class: 'chip-state' }, labelOf(state)),
+      h('span', { class: 'code' }, code),
+      h('span', { class: 'chip-title' }, title),
+      measured && h('span', { class: 'chip-measure' }, percent(probability)),
+    ),
+    h(
+      'button',
+      {
+        type: 'button',
+        class: 'chip-menu',
+        'aria-haspopup': 'menu',
+        'aria-label': `Filter by ${code}`,
+        onclick: (event) => openMenu(event.currentTarget, state, (chosen) => onchoose(code, chosen)),
+      },
+      icon('down'),
+    ),
+    measured && bar(probability),
+  )
+}
+
+/** Codes under their category; categories in the order of their likeliest code. */
+export function grouped(seen) {
+  const groups = new Map()
+  for (const one of seen) {
+    const category = one.code.slice(0, 2)
+    groups.set(category, [...(groups.get(category) ?? []), one])
+  }
+  return [...groups.values()].flatMap((group) => group.sort((a, b) => a.code.length - b.code.length))
+}
+
+/** Fill a list with chips, keeping the keyboard's place in it. */
+export function showChips(list, seen, stateOf, onchoose) {
+  const focused = list.contains(document.activeElement) ? document.activeElement : null
+  const code = focused?.closest('.chip')?.dataset.code
+  const part = focused?.classList[0]
+  const codes = new Set(seen.map((one) => one.code))
+  const isBelow = (one) => one.code.length > 2 && codes.has(one.code.slice(0, 2))
+  list.replaceChildren(...seen.map((one) => chip(one, stateOf(one.code), onchoose, isBelow(one))))
+  if (code) list.querySelector(`[data-code="${code}"] .${part}`)?.focus()
+}
+
+function openMenu(anchor, state, onchoose) {
+  const menu = byId('code-menu')
+  const options = [...STATES, { value: 'off', name: 'Off', hint: 'no filter' }]
+  const items = options.map(({ value, name, hint }) =>
+    h(
+      'button',
+      {
+        type: 'button',
+        role: 'menuitemradio',
+        'aria-checked': String(value === state),
+        tabindex: '-1',
+        onclick: () => {
+          menu.hidePopover()
+          anchor.focus()
+          onchoose(value)
+        },
+      },
+      icon('check'),
+      h('span', {}, name),
+      h('span', { class: 'hint' }, hint),
+    ),
+  )
+  menu.replaceChildren(...items)
+  menu.onkeydown = (event) => moveInMenu(event, items, () => anchor.focus())
+  menu.showPopover()
+  const at = anchor.getBoundingClientRect()
+  const below = at.bottom + menu.offsetHeight + 8 < innerHeight
+  menu.style.top = `${below ? at.bottom + 4 : at.top - menu.offsetHeight - 4}px`
+  menu.style.left = `${Math.max(8, Math.min(at.right - menu.offsetWidth, innerWidth - menu.offsetWidth - 8))}px`
+  items[Math.max(0, options.findIndex(({ value }) => value === state))].focus()
+}
+
+function moveInMenu(event, items, leave) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
+  if (step) {
+    event.preventDefault()
+    const at = items.indexOf(document.activeElement)
+    items[(at + step + items.length) % items.length].focus()
+  } else if (event.key === 'Escape' || event.key === 'Tab') {
+    event.preventDefault()
+    byId('code-menu').hidePopover()
+    leave()
+  }
+}

@@ -1,0 +1,77 @@
+// The Vienna Classification to leaf through: categories, divisions, sections, with counts.
+
+import { labelOf, nextState } from './chips.js'
+import { byId, grouped, h, icon, settled } from './dom.js'
+import { find, topLevel } from './vienna.js'
+
+/** Make the dialog; returns a function that opens it. */
+export function startCodeTree(stateOf, onchoose) {
+  const dialog = byId('tree-dialog')
+  const body = byId('tree-body')
+  const filter = byId('tree-filter')
+
+  const node = (entry) => {
+    const branch = h('ul', { class: 'branch', hidden: true })
+    const toggle = entry.children.length > 0 && h(
+      'button',
+      {
+        type: 'button',
+        class: 'node-toggle',
+        'aria-expanded': 'false',
+        'aria-label': `What is below ${entry.code} ${entry.title}`,
+        onclick: () => {
+          if (!branch.children.length) branch.append(...entry.children.map(node))
+          branch.hidden = !branch.hidden
+          toggle.setAttribute('aria-expanded', String(!branch.hidden))
+        },
+      },
+      icon('right'),
+    )
+    return h('li', {}, row(entry, toggle || h('span'), stateOf, onchoose), branch)
+  }
+
+  const show = () => {
+    const text = filter.value.trim()
+    const found = text ? find(text, 60) : topLevel()
+    const list = h('ul', {}, found.map(node))
+    body.replaceChildren(found.length ? list : h('p', { class: 'hint' }, `Nothing is called “${text}”.`))
+  }
+  filter.addEventListener('input', settled(show, 120))
+
+  return () => {
+    filter.value = ''
+    show()
+    dialog.showModal()
+    filter.focus()
+  }
+}
+
+function row(entry, toggle, stateOf, onchoose) {
+  const state = stateOf(entry.code)
+  const label = h('span', { class: 'chip-state' }, labelOf(state))
+  const main = h(
+    'button',
+    {
+      type: 'button',
+      class: 'node-main',
+      'data-code': entry.code,
+      'data-state': state,
+      onclick: () => {
+        const chosen = nextState(main.dataset.state)
+        main.dataset.state = chosen
+        label.textContent = labelOf(chosen)
+        onchoose(entry.code, chosen)
+      },
+    },
+    h('span', { class: 'code' }, entry.code),
+    h('span', {}, entry.title),
+    label,
+  )
+  return h(
+    'div',
+    { class: entry.marks ? 'node' : 'node is-unused' },
+    toggle,
+    main,
+    h('span', { class: 'count number' }, grouped(entry.marks)),
+  )
+}

@@ -1,0 +1,48 @@
+// Small helpers to build and find elements. Text is always set as text, never as markup.
+
+const SVG = 'http://www.w3.org/2000/svg'
+
+export const byId = (id) => document.getElementById(id)
+
+/** Make an element: attributes (`onclick` and the like are listeners), then children. */
+export function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue
+    if (name.startsWith('on')) node.addEventListener(name.slice(2), value)
+    else node.setAttribute(name, value === true ? '' : value)
+  }
+  node.append(...children.flat().filter((child) => child || child === 0))
+  return node
+}
+
+function svg(tag, attributes, ...children) {
+  const node = document.createElementNS(SVG, tag)
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value)
+  node.append(...children)
+  return node
+}
+
+export const icon = (name) =>
+  svg('svg', { class: 'icon', viewBox: '0 0 16 16', 'aria-hidden': 'true' }, svg('use', { href: `#i-${name}` }))
+
+/** A bar filled to `fraction` (0 to 1; what lies outside is clipped). */
+export function bar(fraction) {
+  const width = `${(100 * Math.min(1, Math.max(0, fraction))).toFixed(1)}%`
+  return svg('svg', { class: 'bar', 'aria-hidden': 'true' }, svg('rect', { width, height: '100%' }))
+}
+
+export const percent = (probability) => `${Math.round(100 * probability)} %`
+
+export const grouped = (number) => number.toLocaleString('en')
+
+export const plural = (number, one, many = `${one}s`) => `${grouped(number)} ${number === 1 ? one : many}`
+
+/** Call `run` once, `wait` milliseconds after the last call. */
+export function settled(run, wait) {
+  let timer = 0
+  return (...values) => {
+    clearTimeout(timer)
+    timer = setTimeout(() => run(...values), wait)
+  }
+}

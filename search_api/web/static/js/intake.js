@@ -1,0 +1,53 @@
+// Ways a picture comes in: chosen, dropped anywhere, pasted anywhere.
+
+import { byId } from './dom.js'
+
+/** Listen; `onpicture(file)` is told of every file, `onmissing(text)` where none was in it. */
+export function startIntake(onpicture, onmissing) {
+  const input = byId('file')
+  for (const button of document.querySelectorAll('[data-action="choose"]')) {
+    button.addEventListener('click', () => input.click())
+  }
+  input.addEventListener('change', () => {
+    if (input.files.length) onpicture(input.files[0])
+    input.value = ''
+  })
+  document.addEventListener('paste', (event) => {
+    const file = [...event.clipboardData.files][0]
+    if (file) {
+      event.preventDefault()
+      onpicture(file)
+    } else if (!event.target.closest('input, textarea')) {
+      onmissing('The clipboard holds no picture: copy the picture itself, not its address.')
+    }
+  })
+  startDrop(onpicture, onmissing)
+}
+
+function startDrop(onpicture, onmissing) {
+  const veil = byId('drop-veil')
+  let depth = 0
+  const holdsFile = (event) => event.dataTransfer?.types.includes('Files')
+  addEventListener('dragenter', (event) => {
+    if (!holdsFile(event)) return
+    depth += 1
+    veil.hidden = false
+  })
+  addEventListener('dragleave', (event) => {
+    if (!holdsFile(event)) return
+    depth = Math.max(0, depth - 1)
+    veil.hidden = depth === 0
+  })
+  addEventListener('dragover', (event) => {
+    if (holdsFile(event)) event.preventDefault()
+  })
+  addEventListener('drop', (event) => {
+    depth = 0
+    veil.hidden = true
+    if (!event.dataTransfer) return
+    event.preventDefault()
+    const file = [...event.dataTransfer.files][0]
+    if (file) onpicture(file)
+    else onmissing('What was dropped is no file: save the picture first, then drop the file.')
+  })
+}

@@ -1,0 +1,65 @@
+// /patterns: the elements that scripts make, from made-up values and the register's pictures.
+
+import { chip } from './chips.js'
+import { duel } from './compare.js'
+import { byId, h, icon } from './dom.js'
+import { showShares } from './filterform.js'
+import { codeTag, hitCard, nothingBox, problemBox } from './results.js'
+import { Problem } from './api.js'
+import { loadVienna, titleOf } from './vienna.js'
+
+const SEEN = [
+  { code: '03', probability: 0.97, state: 'off' },
+  { code: '03.01', probability: 0.91, state: 'any' },
+  { code: '26', probability: 0.64, state: 'all' },
+  { code: '27.05', probability: 0.42, state: 'none' },
+]
+
+const samples = [...document.querySelectorAll('.sample')].map((link) => ({
+  id: link.dataset.markId,
+  text: link.title,
+  image: link.href,
+}))
+
+const hitOf = (sample, place) => ({
+  ...sample,
+  image_digest: null,
+  score: 0.93 - 0.07 * place,
+  scores: { visual: 0.95 - 0.06 * place, concept: 0.88 - 0.1 * place, colour: 0.7 - 0.12 * place },
+  owner: 'An owner with quite a long name Ltd',
+  office: ['EM', 'US', null][place % 3],
+  status: ['registered', 'filed', null][place % 3],
+  filed: ['2019-01-07', null, '2021-11-30'][place % 3],
+  registered: null,
+  nice: [9, 42],
+  vienna: [['03.01.08', '26.01'], ['27.05.10'], []][place % 3],
+  predicted: [{ code: '03.01', title: '', probability: 0.8 }],
+})
+
+function show() {
+  byId('pattern-chips').replaceChildren(
+    ...SEEN.map(({ code, probability, state }) => chip({ code, probability, title: titleOf(code) }, state, () => {}, code === '03.01')),
+    chip({ code: '24.09.01', title: titleOf('24.09.01') }, 'all', () => {}),
+  )
+  byId('pattern-tags').replaceChildren(codeTag('03.01', 'is-shared'), codeTag('24.09.01', 'is-asked'), codeTag('26.04'))
+  showShares([...document.querySelectorAll('[data-block]')])
+  const hits = samples.slice(0, 5).map(hitOf)
+  const context = { queryCodes: ['03.01', '26'], asked: ['27.05'] }
+  const cards = () => hits.map((hit, place) => hitCard(hit, place, context, { oncompare: () => {} }))
+  byId('pattern-hits').replaceChildren(...cards())
+  byId('pattern-thumbs').replaceChildren(...cards(), h('li', { class: 'hit skeleton' }))
+  if (hits.length) {
+    const query = { src: document.querySelector('.sample img').src, label: samples[0].text, crop: null }
+    byId('pattern-duel').replaceChildren(duel(hits[hits.length - 1], { query, ...context }))
+  }
+  byId('pattern-filters').replaceChildren(
+    h('button', { type: 'button', class: 'filter-chip' }, h('span', {}, 'any 03.01 Quadrupeds'), icon('close')),
+    h('button', { type: 'button', class: 'filter-chip is-not' }, h('span', {}, 'not 26'), icon('close')),
+    h('button', { type: 'button', class: 'filter-chip is-clear' }, 'Clear all'),
+  )
+  const down = new Problem('The server does not answer', 'Check that it is running, then try again.')
+  byId('pattern-problem').replaceChildren(problemBox(down, () => {}))
+  byId('pattern-nothing').replaceChildren(nothingBox(2, () => {}))
+}
+
+loadVienna().catch(() => null).then(show)

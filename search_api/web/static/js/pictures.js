@@ -1,0 +1,43 @@
+// Query pictures, kept in this browser only (memory and IndexedDB), so that "back" from a mark's
+// page finds the picture again. The last few are kept; nothing is sent anywhere by this file.
+
+const KEPT = 8
+const memory = new Map()
+
+/** Keep a picture and return the key to find it by. */
+export async function keep(picture) {
+  const key = `${Date.now()}-${Math.random().toString(36).slice(2, 8)}`
+  memory.set(key, picture)
+  try {
+    const store = await pictures('readwrite')
+    await done(store.put(picture, key))
+    const keys = await done(store.getAllKeys())
+    for (const old of keys.sort().slice(0, -KEPT)) store.delete(old)
+  } catch {
+    // Private windows may refuse the storage: the picture is then kept for this page only.
+  }
+  return key
+}
+
+/** The picture of a key, or null where it is no longer kept. */
+export async function recall(key) {
+  if (memory.has(key)) return memory.get(key)
+  try {
+    return (await done((await pictures('readonly')).get(key))) ?? null
+  } catch {
+    return null
+  }
+}
+
+async function pictures(mode) {
+  const opening = indexedDB.open('marklens', 1)
+  opening.onupgradeneeded = () => opening.result.createObjectStore('pictures')
+  const database = await done(opening)
+  return database.transaction('pictures', mode).objectStore('pictures')
+}
+
+const done = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })

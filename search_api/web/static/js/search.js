@@ -1,0 +1,207 @@
+// The search page: one state, changed only through `go`, which writes the address, shows the state
+// and searches.
+
+import { Problem, search } from './api.js'
+import { grouped, showChips } from './chips.js'
+import { startCodeInput } from './codepicker.js'
+import { startCodeTree } from './codetree.js'
+import { startCompare, startDialogs } from './compare.js'
+import { startFilterForm } from './filterform.js'
+import { byId, h, icon, plural } from './dom.js'
+import { startIntake } from './intake.js'
+import { keep } from './pictures.js'
+import { startQueryPanel } from './querypanel.js'
+import { planLine, showHits, showNothing, showProblem, showSkeletons, startGridKeys } from './results.js'
+import { activeFilters, blank, fromAddress, toAddress, toFields, withoutFilters } from './state.js'
+import { loadVienna, titleOf } from './vienna.js'
+
+const page = byId('content')
+const results = byId('results')
+
+let state = fromAddress(location.href)
+let answer = null // of the last search
+let running = null // AbortController of the search under way
+
+const panel = startQueryPanel((crop) => go({ ...state, crop }))
+const form = startFilterForm((change, isSoft) => go({ ...state, ...change }, isSoft))
+const compare = startCompare()
+const openTree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode)
+
+/** Take a new state: soft changes (sliders, typing) do not make a step for the back button. */
+function go(next, isSoft = false) {
+  state = next
+  const address = toAddress(state)
+  const kept = { picture: state.query?.key ?? null }
+  const isNew = address !== location.pathname + location.search || kept.picture !== (history.state?.picture ?? null)
+  if (isNew && !isSoft && state.query) history.pushState(kept, '', address)
+  else history.replaceState(kept, '', address)
+  show()
+  return run()
+}
+
+function chooseCode(code, chosen) {
+  const codes = new Map(state.codes)
+  if (chosen === 'off') codes.delete(code)
+  else codes.set(code, chosen)
+  go({ ...state, codes })
+}
+
+/** Bring the page in line with the state; the results follow when they come. */
+function show() {
+  page.dataset.phase = state.query ? 'query' : 'empty'
+  byId('welcome').hidden = Boolean(state.query)
+  results.hidden = !state.query
+  form.set(state)
+  showCodes()
+}
+
+function showCodes() {
+  const stateOf = (code) => state.codes.get(code) ?? 'off'
+  const seen = state.query && answer ? answer.query.vienna : []
+  byId('seen').hidden = !state.query || !answer
+  byId('seen-hint').textContent = seen.length
+    ? 'Click a code to filter by it: any, must, not, off.'
+    : 'The network is sure of none; add codes below.'
+  showChips(byId('seen-codes'), grouped(seen), stateOf, chooseCode)
+  const added = [...state.codes.keys()].filter((code) => !seen.some((one) => one.code === code))
+  showChips(byId('added-codes'), added.map((code) => ({ code, title: titleOf(code) })), stateOf, chooseCode)
+  showActiveFilters()
+}
+
+function showActiveFilters() {
+  const active = activeFilters(state, titleOf)
+  const chips = active.map(({ label, isNot, without }) =>
+    h('li', {}, h('button', {
+      type: 'button', class: isNot ? 'filter-chip is-not' : 'filter-chip',
+      'aria-label': `Remove filter: ${label}`, onclick: () => go(without),
+    }, h('span', {}, label), icon('close'))))
+  if (active.length > 1) {
+    chips.push(h('li', {}, h('button', { type: 'button', class: 'filter-chip is-clear', onclick: clearFilters }, 'Clear all')))
+  }
+  byId('active-filters').replaceChildren(...chips)
+  byId('filter-count').textContent = active.length
+  byId('filter-count').hidden = active.length === 0
+}
+
+const clearFilters = () => go(withoutFilters(state))
+
+async function run() {
+  running?.abort()
+  if (!state.query) return panel.hide()
+  const mine = new AbortController()
+  running = mine
+  results.setAttribute('aria-busy', 'true')
+  byId('progress').hidden = false
+  if (!byId('hits').querySelector('[data-id]')) showSkeletons(8)
+  try {
+    const picture = await panel.show(state, mine.signal)
+    const came = await search(toFields(state, picture), mine.signal)
+    if (running === mine) showAnswer(came)
+  } catch (error) {
+    if (running === mine && error.name !== 'AbortError') showFailure(error)
+  } finally {
+    if (running === mine) {
+      results.setAttribute('aria-busy', 'false')
+      byId('progress').hidden = true
+    }
+  }
+}
+
+function showAnswer(came) {
+  answer = came
+  byId('plan').textContent = planLine(came.plan)
+  byId('plan').title = came.plan.index
+  showCodes()
+  if (came.hits.length) showHits(came.hits, context(), actions)
+  else showNothing(activeFilters(state, titleOf).length, clearFilters)
+  byId('status').textContent = `${plural(came.hits.length, 'mark')} shown, ${planLine(came.plan)}`
+  if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
+}
+
+function showFailure(error) {
+  if (!(error instanceof Problem)) console.error(error)
+  answer = null
+  byId('plan').textContent = ''
+  showCodes()
+  showProblem(error, error.isPassing && (() => run()))
+}
+
+const context = () => ({
+  queryCodes: [...(answer?.query.vienna ?? []).map(({ code }) => code), ...panel.codes()],
+  asked: [...state.codes].filter(([, chosen]) => chosen !== 'none').map(([code]) => code),
+})
+
+const actions = {
+  oncompare: (place) => compare(place, { hits: answer.hits, query: panel.view(), ...context() }),
+  onsearch: (event, hit) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return
+    event.preventDefault()
+    searchFrom(hit.id)
+  },
+}
+
+function searchFrom(id) {
+  answer = null
+  scrollTo({ top: 0 })
+  go({ ...state, query: { kind: 'mark', id }, crop: null })
+}
+
+async function searchPicture(file) {
+  const largest = Number(page.dataset.maxUpload)
+  answer = null
+  const key = await keep(file)
+  state = { ...state, query: { kind: 'picture', key }, crop: null }
+  if (file.size <= largest) return go(state)
+  show()
+  const most = (largest / 2 ** 20).toFixed(0)
+  showProblem(new Problem('The picture is too large', `${file.name} has ${(file.size / 2 ** 20).toFixed(1)} MB; at most ${most} MB are taken: send a smaller picture.`))
+}
+
+function startPage() {
+  startDialogs()
+  startGridKeys()
+  startCodeInput((code) => chooseCode(code, 'any'))
+  startIntake(searchPicture, (text) => {
+    results.hidden = false
+    showProblem(new Problem('No picture in it', text))
+  })
+  document.querySelector('[data-action="browse"]').addEventListener('click', openTree)
+  document.querySelector('[data-action="clear-query"]').addEventListener('click', () => {
+    answer = null
+    byId('hits').replaceChildren()
+    go({ ...state, query: null, crop: null })
+    document.querySelector('#welcome [data-action="choose"]').focus()
+  })
+  for (const link of document.querySelectorAll('.sample')) {
+    link.addEventListener('click', (event) => actions.onsearch(event, { id: link.dataset.markId }))
+  }
+  for (const radio of document.getElementsByName('density')) {
+    radio.addEventListener('change', () => { byId('hits').dataset.density = radio.value })
+  }
+  byId('k').addEventListener('change', (event) => go({ ...state, k: event.target.value }))
+  addEventListener('popstate', arrive)
+  arrive()
+}
+
+/** Read address and history: at the first load, and at back and forward. */
+function arrive() {
+  answer = null
+  state = fromAddress(location.href)
+  if (history.state?.picture) state.query = { kind: 'picture', key: history.state.picture }
+  show()
+  run()
+}
+
+async function loadTitles(source) {
+  try {
+    await loadVienna(source)
+  } catch (error) {
+    console.warn(`titles of codes: ${error.message}`)
+    return
+  }
+  showCodes()
+  if (answer?.hits.length) showHits(answer.hits, context(), actions)
+}
+
+startPage()
+loadTitles(state.vienna_source || blank().vienna_source)

@@ -1,0 +1,123 @@
+// What is being searched for, as one plain object, and its two other forms: the page's address
+// (shareable) and the fields of a search request.
+
+export const STATES = [
+  { value: 'any', label: 'any', name: 'Any of these', hint: 'at least one', field: 'vienna_any' },
+  { value: 'all', label: 'must', name: 'Must have', hint: 'each of these', field: 'vienna_all' },
+  { value: 'none', label: 'not', name: 'Exclude', hint: 'none of these', field: 'vienna_none' },
+]
+const LISTS = ['nice', 'status', 'office']
+const TEXTS = ['text', 'filed_from', 'filed_to', 'min_probability']
+const DEFAULT_K = '20'
+const DEFAULT_SOURCE = 'either'
+
+/** Nothing asked yet. `query` is null, {kind: 'mark', id} or {kind: 'picture', key}. */
+export const blank = () => ({
+  query: null,
+  crop: null,
+  codes: new Map(), // code → 'any' | 'all' | 'none', in the order they were chosen
+  weights: new Map(), // block → weight, only where it is not the default
+  vienna_source: DEFAULT_SOURCE,
+  min_probability: '',
+  nice: [],
+  status: [],
+  office: [],
+  filed_from: '',
+  filed_to: '',
+  text: '',
+  k: DEFAULT_K,
+})
+
+const split = (value) => (value ? value.split(',').filter(Boolean) : [])
+
+export function fromAddress(address) {
+  const given = new URL(address).searchParams
+  const state = blank()
+  if (given.get('mark_id')) state.query = { kind: 'mark', id: given.get('mark_id') }
+  const crop = split(given.get('crop')).map(Number)
+  if (crop.length === 4 && crop.every(Number.isFinite)) state.crop = crop
+  for (const { value, field } of STATES) {
+    for (const code of split(given.get(field))) state.codes.set(code, value)
+  }
+  for (const pair of split(given.get('weights'))) {
+    const [name, weight] = pair.split('=')
+    if (Number.isFinite(Number(weight))) state.weights.set(name, Number(weight))
+  }
+  for (const name of LISTS) state[name] = split(given.get(name))
+  for (const name of TEXTS) state[name] = given.get(name) ?? ''
+  state.vienna_source = given.get('vienna_source') ?? DEFAULT_SOURCE
+  state.k = given.get('k') ?? DEFAULT_K
+  return state
+}
+
+export function toAddress(state) {
+  const parts = new URLSearchParams()
+  for (const [name, value] of fields(state)) {
+    parts.set(name, parts.has(name) ? `${parts.get(name)},${value}` : value)
+  }
+  if (state.vienna_source === DEFAULT_SOURCE) parts.delete('vienna_source')
+  if (state.k === DEFAULT_K) parts.delete('k')
+  const query = parts.toString().replaceAll('%2C', ',').replaceAll('%3D', '=')
+  return query ? `/?${query}` : '/'
+}
+
+/** The fields of `POST /search`; `picture` is the query's file where it is one. */
+export function toFields(state, picture) {
+  const form = new FormData()
+  for (const [name, value] of fields(state)) form.append(name, value)
+  if (state.query?.kind === 'picture') form.append('image', picture, picture.name ?? 'pasted picture')
+  return form
+}
+
+function* fields(state) {
+  if (state.query?.kind === 'mark') yield ['mark_id', state.query.id]
+  if (state.query && state.crop) yield ['crop', state.crop.join(',')]
+  for (const { value, field } of STATES) {
+    for (const [code, chosen] of state.codes) if (chosen === value) yield [field, code]
+  }
+  yield ['vienna_source', state.vienna_source]
+  for (const name of LISTS) for (const value of state[name]) yield [name, value]
+  for (const name of TEXTS) if (state[name]) yield [name, state[name]]
+  if (state.weights.size) {
+    yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
+  }
+  yield ['k', state.k]
+}
+
+/** The filters in force, each as {label, isNot, without: the state with it taken away}. */
+export function activeFilters(state, titleOf) {
+  const active = []
+  const add = (label, change, isNot = false) => active.push({ label, isNot, without: { ...state, ...change } })
+  for (const { value, label } of STATES) {
+    for (const [code, chosen] of state.codes) {
+      if (chosen !== value) continue
+      const codes = new Map(state.codes)
+      codes.delete(code)
+      add(`${label} ${code} ${titleOf(code)}`.trim(), { codes }, value === 'none')
+    }
+  }
+  const matters = [...state.codes.values()].length > 0
+  if (matters && state.vienna_source !== DEFAULT_SOURCE) {
+    add(`${state.vienna_source} codes only`, { vienna_source: DEFAULT_SOURCE })
+  }
+  if (matters && state.min_probability) {
+    add(`predicted from ${Math.round(100 * state.min_probability)} %`, { min_probability: '' })
+  }
+  if (state.nice.length) add(`Nice ${state.nice.join(', ')}`, { nice: [] })
+  for (const name of ['status', 'office']) {
+    for (const value of state[name]) add(value, { [name]: state[name].filter((other) => other !== value) })
+  }
+  if (state.filed_from) add(`filed from ${state.filed_from}`, { filed_from: '' })
+  if (state.filed_to) add(`filed to ${state.filed_to}`, { filed_to: '' })
+  if (state.text) add(`words “${state.text}”`, { text: '' })
+  return active
+}
+
+/** The state without any filter; query, weights and k stay. */
+export const withoutFilters = (state) => ({
+  ...blank(),
+  query: state.query,
+  crop: state.crop,
+  weights: state.weights,
+  k: state.k,
+})

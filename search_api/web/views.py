@@ -1,0 +1,156 @@
+"""What templates show, as frozen values: nothing is looked up or computed in a template."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from indexer.marks import Mark
+from models.checkpoint import Block
+from models.vienna import ViennaCode, ViennaTree
+from search_api.schemas import image_path
+
+_BLOCK_LABELS = {
+    "visual": ("Visual form", "shape, layout, line"),
+    "concept": ("Concept", "what is depicted"),
+    "colour": ("Colour", "which colours, how much"),
+    "words": ("Words", "what is written"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A mark offered to try a search with."""
+
+    id: str
+    image: str
+    digest: str | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class SliderView:
+    """The weight slider of one block.
+
+    Attributes:
+        name: of the block.
+        label: what people read.
+        hint: what the block looks at, in a few words.
+        default: the checkpoint's own weight.
+        maximum: end of the slider, the same for all of them.
+    """
+
+    name: str
+    label: str
+    hint: str
+    default: float
+    maximum: float
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> "list[SliderView]":
+        """Make a slider for each block."""
+        largest = max((block.weight for block in blocks), default=1.0)
+        maximum = float(max(1, math.ceil(largest)))
+        return [
+            cls(block.name, *_block_label(block.name), round(block.weight, 3), maximum)
+            for block in blocks
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeView:
+    """A Vienna code with its title and those above it.
+
+    Attributes:
+        code: as text.
+        title: its own title.
+        above: (code, title) of its ancestors, broadest first.
+        probability: of a predicted code, 0 to 1.
+    """
+
+    code: str
+    title: str
+    above: tuple[tuple[str, str], ...]
+    probability: float | None = None
+
+    @classmethod
+    def of(cls, code: ViennaCode, probability: float | None = None) -> "CodeView":
+        """Look the titles of a code up."""
+        tree = ViennaTree.load()
+        above = tuple((str(higher), tree.title(higher)) for higher in code.ancestors())
+        return cls(str(code), tree.title(code) or "Not in the classification", above, probability)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a mark's data."""
+
+    name: str
+    value: str
+    is_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MarkView:
+    """A mark as its page shows it.
+
+    Attributes:
+        id: of the mark.
+        title: its words, or else its id.
+        image: path of its picture; None where it has none.
+        digest: of the picture.
+        width, height: of the picture in pixels.
+        lines: its data, name and value.
+        nice: its Nice classes.
+        assigned: codes that an office assigned.
+        predicted: codes that the network sees, most probable first.
+    """
+
+    id: str
+    title: str
+    image: str | None
+    digest: str | None
+    width: int | None
+    height: int | None
+    lines: tuple[Line, ...]
+    nice: tuple[int, ...]
+    assigned: tuple[CodeView, ...]
+    predicted: tuple[CodeView, ...]
+
+    @classmethod
+    def of(cls, mark: Mark) -> "MarkView":
+        """Prepare a mark."""
+        record = mark.record
+        return cls(
+            id=record.id,
+            title=record.text or record.id,
+            image=None if mark.image_digest is None else image_path(record.id),
+            digest=mark.image_digest,
+            width=mark.width,
+            height=mark.height,
+            lines=tuple(_lines(mark)),
+            nice=record.nice,
+            assigned=tuple(CodeView.of(code) for code in record.vienna),
+            predicted=tuple(CodeView.of(seen.code, seen.probability) for seen in mark.predicted),
+        )
+
+
+def _lines(mark: Mark) -> Iterable[Line]:
+    record = mark.record
+    yield Line("Number", record.id, is_code=True)
+    for name, value in (
+        ("Words", record.text),
+        ("Owner", record.owner),
+        ("Office", record.office),
+        ("Status", record.status and record.status.capitalize()),
+        ("Filed", record.filed and record.filed.isoformat()),
+        ("Registered", record.registered and record.registered.isoformat()),
+    ):
+        if value:
+            yield Line(name, value)
+    if mark.media_type:
+        yield Line("Picture", f"{mark.media_type}, {mark.width} × {mark.height} px")
+    yield Line("Last change", f"{mark.updated:%Y-%m-%d %H:%M} UTC, no. {mark.sequence}")
+
+
+def _block_label(name: str) -> tuple[str, str]:
+    return _BLOCK_LABELS.get(name, (name.replace("_", " ").capitalize(), ""))

@@ -1,0 +1,265 @@
+"""A real Chromium, one a session, against a real server over a small register."""
+
+import base64
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from PIL import Image
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from indexer.marks import MarkRecord
+from models.vienna import ViennaCode
+from search_api.app import create_app
+from search_api.marklens import MarkLens
+from search_api.settings import Settings
+
+CHROMIUM = Path("/usr/bin/chromium")
+CHROMEDRIVER = Path("/usr/bin/chromedriver")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+MARKS = 24
+PATIENCE_S = 10.0
+HOSTILE = '<img src=x onerror="alert(1)">'
+PHOTOGRAPHS = Path(__file__).parents[2] / "build" / "browser"
+
+
+def _record(number: int) -> MarkRecord:
+    """Marks that differ in everything a filter asks for; number 5 has words meant to do harm."""
+    codes = [("03.01.08", "26.04"), ("05.03.11",), ("24.09.01", "27.05"), ("26.01",)][number % 4]
+    return MarkRecord(
+        id=f"EM-{number:03d}",
+        text=HOSTILE if number == 5 else f"SIGN {number}",
+        owner="Owner & Sons Ltd" if number % 2 else None,
+        office=["EM", "US", "GB"][number % 3],
+        status="expired" if number % 6 == 0 else "registered",
+        filed=date(2000 + number, 3, 14),
+        nice=(9, 25) if number % 2 else (42,),
+        vienna=tuple(ViennaCode.parse(code) for code in codes),
+    )
+
+
+@pytest.fixture(scope="session")
+def png() -> Callable[[Image.Image], bytes]:
+    """A function that makes a picture the bytes of a PNG file."""
+
+    def encoded(image: Image.Image) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        return file.getvalue()
+
+    return encoded
+
+
+@pytest.fixture(scope="session")
+def marklens(
+    tiny_checkpoint: Path,
+    draw_mark: Callable[..., Image.Image],
+    png: Callable[[Image.Image], bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[MarkLens]:
+    """A register of `MARKS` drawn marks, EM-000 … EM-023; a number draws the picture."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("register"),
+        checkpoint=tiny_checkpoint,
+        device="cpu",
+        runtime="torch",
+        max_upload_bytes=200_000,
+    )
+    with MarkLens.open(settings) as opened:
+        for number in range(MARKS):
+            opened.add(_record(number), png(draw_mark(number)))
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def address(marklens: MarkLens) -> Iterator[str]:
+    """Where the server listens."""
+    config = uvicorn.Config(
+        create_app(marklens=marklens), port=0, log_level="warning", ws="none", lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        assert time.monotonic() < deadline, "the server takes too long to start"
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Chromium without a screen."""
+    for program in (CHROMIUM, CHROMEDRIVER):
+        if not program.exists():
+            pytest.skip(f"no {program}: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options=options, service=Service(str(CHROMEDRIVER)))
+    yield opened
+    opened.quit()
+
+
+class Page:
+    """What a person does with the page and sees on it."""
+
+    def __init__(self, driver: webdriver.Chrome, address: str) -> None:
+        self.driver = driver
+        self.address = address
+        self.allowed_messages: list[str] = []  # parts of console messages a test provokes
+
+    def resize(self, width: int, height: int = 900, scheme: str = "light") -> None:
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+        )
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def open(self, path: str = "/") -> None:
+        self.driver.get(self.address + path)
+
+    @property
+    def path(self) -> str:
+        """Path and query of the page's address."""
+        parts = urlsplit(self.driver.current_url)
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+    def all(self, css: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, css)
+
+    def one(self, css: str) -> WebElement:
+        return self.until(lambda: self.all(css), f"no {css}")[0]
+
+    def click(self, css: str) -> None:
+        """Click an element that the page may replace at any time."""
+
+        def clicked() -> bool:
+            try:
+                self.one(css).click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        self.until(clicked, f"{css} cannot be clicked")
+
+    def button(self, text: str) -> WebElement:
+        """The first button or link on show that says `text`."""
+        found = [x for x in self.all("button, a") if x.is_displayed() and x.text.strip() == text]
+        assert found, f"no button says {text!r}"
+        return found[0]
+
+    def until(self, condition: Callable[[], Any], failure: str) -> Any:
+        """Wait for a condition to be true and return what it gave."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (found := condition()):
+            assert time.monotonic() < deadline, (
+                f"{failure}; {self.path} says: {self.text('main')[:300]!r}"
+            )
+            time.sleep(0.02)
+        return found
+
+    def js(self, script: str, *values: Any) -> Any:
+        return self.driver.execute_script(script, *values)
+
+    def text(self, css: str) -> str:
+        found = self.all(css)
+        return found[0].text if found else ""
+
+    def settle(self) -> None:
+        """Wait until no search is under way or about to start."""
+        self.js("window.__asked = performance.now()")
+        idle = (
+            "return performance.now() - window.__asked > 450 &&"
+            " document.getElementById('results').getAttribute('aria-busy') !== 'true'"
+        )
+        self.until(lambda: self.js(idle), "the search does not end")
+
+    def hits(self) -> list[str]:
+        """Ids of the hits on show, once the search under way has ended."""
+        busy = "return document.getElementById('results').getAttribute('aria-busy') === 'false'"
+        self.until(lambda: self.js(busy), "the search does not end")
+        script = "return [...document.querySelectorAll('.hit[data-id]')].map(x => x.dataset.id)"
+        found: list[str] = self.js(script)
+        return found
+
+    def until_hits(self, condition: Callable[[list[str]], bool]) -> list[str]:
+        """Wait until the ids of the hits meet a condition, and return them."""
+        return self.until(
+            lambda: (ids := self.hits()) and condition(ids) and ids, "other hits are shown"
+        )
+
+    def upload(self, path: Path) -> None:
+        self.one("#file").send_keys(str(path))
+
+    def photograph(self, name: str) -> Path:
+        """Keep a picture of the whole page under build/browser."""
+        PHOTOGRAPHS.mkdir(parents=True, exist_ok=True)
+        box = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+        clip = {"x": 0, "y": 0, "width": box["width"], "height": box["height"], "scale": 1}
+        shot = self.driver.execute_cdp_cmd(
+            "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip}
+        )
+        path = PHOTOGRAPHS / f"{name}.png"
+        path.write_bytes(base64.b64decode(shot["data"]))
+        return path
+
+    def console(self) -> list[str]:
+        """Errors and warnings since the last call that the test did not provoke on purpose."""
+        lines = [f"{line['level']}: {line['message']}" for line in self.driver.get_log("browser")]
+        return [line for line in lines if not any(part in line for part in self.allowed_messages)]
+
+    def requested(self) -> set[str]:
+        """Addresses asked for since the last call, by page, script, style or picture."""
+        entries = [json.loads(x["message"])["message"] for x in self.driver.get_log("performance")]
+        return {
+            entry["params"]["request"]["url"]
+            for entry in entries
+            if entry["method"] == "Network.requestWillBeSent"
+        }
+
+
+@pytest.fixture
+def page(driver: webdriver.Chrome, address: str) -> Iterator[Page]:
+    """A fresh page; afterwards its console must be clean and no request have left the server."""
+    shown = Page(driver, address)
+    shown.resize(1440)
+    shown.console()
+    shown.requested()
+    yield shown
+    assert shown.console() == []
+    elsewhere = {
+        url
+        for url in shown.requested()
+        if not url.startswith((address, "blob:", "data:", "about:"))
+    }
+    assert elsewhere == set()
+    driver.get("about:blank")

@@ -1,0 +1,178 @@
+"""What holds for every page: keyboard, widths, contrast, names, no inline code, no other hosts."""
+
+import re
+
+import httpx
+import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+pytestmark = pytest.mark.browser
+
+PAGES = ["/", "/?mark_id=EM-001&vienna_none=24&status=registered", "/marks/EM-009", "/patterns"]
+
+_LOW_CONTRAST = """
+const parse = text => (text.match(/[\\d.]+/g) || []).map(Number)
+const luminance = ([r, g, b]) => [r, g, b].map(v => v / 255)
+  .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0)
+const behind = element => {
+  for (let at = element; at; at = at.parentElement) {
+    const style = getComputedStyle(at)
+    const colour = parse(style.backgroundColor)
+    if (colour.length === 3 || colour[3] > 0) return colour
+  }
+  return [255, 255, 255]
+}
+const low = []
+for (const element of document.querySelectorAll('body *')) {
+  const own = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim())
+  if (!own || !element.checkVisibility({visibilityProperty: true})) continue
+  if (element.closest(':disabled, option, .visually-hidden, .skip, noscript')) continue
+  const [a, b] = [luminance(parse(getComputedStyle(element).color)), luminance(behind(element))]
+  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
+  if (ratio < 4.5) low.push(`${element.className || element.tagName}: ${ratio.toFixed(2)}`)
+}
+return low
+"""
+
+
+def _ready(page, path):
+    page.open(path)
+    if "mark" in path:
+        page.hits()
+    elif path == "/patterns":
+        page.one("#pattern-hits .hit")
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_no_page_scrolls_sideways(page, path, width):
+    page.resize(width)
+    _ready(page, path)
+    if path == "/":
+        page.js("document.getElementById('filter-box').open = true")
+    wide = (
+        "return [...document.querySelectorAll('body *')].filter(x => "
+        "x.getBoundingClientRect().right > innerWidth + 1 && !x.closest('svg, [popover], .sprite'))"
+        ".map(x => x.className || x.id || x.tagName)"
+    )
+    assert page.js("return document.documentElement.scrollWidth") <= width, page.js(wide)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_text_stands_out_from_its_background_as_wcag_aa_asks(page, path):
+    _ready(page, path)
+    for scheme in ("light", "dark"):
+        page.resize(1440, scheme=scheme)
+        assert page.js(_LOW_CONTRAST) == [], scheme
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_element_is_photographed(page, scheme):
+    _ready(page, "/patterns")
+    for width in (390, 768, 1440):
+        page.resize(width, scheme=scheme)
+        photograph = page.photograph(f"patterns-{width}-{scheme}")
+        assert photograph.stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_control_and_picture_has_a_name(page, path):
+    _ready(page, path)
+    nodes = page.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    named = {
+        "button", "link", "textbox", "searchbox", "combobox", "checkbox", "radio", "slider",
+        "spinbutton", "dialog", "img", "image", "menuitemradio", "Date",
+    }  # fmt: skip
+    nameless = [
+        node["role"]["value"]
+        for node in nodes
+        if not node.get("ignored")
+        and node["role"]["value"] in named
+        and not node.get("name", {}).get("value", "").strip()
+    ]
+    assert nameless == []
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/marks/EM-999"])
+def test_pages_hold_no_inline_code_and_forbid_it(address, path):
+    answer = httpx.get(address + path)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"\sstyle=|<style|\son[a-z]+=\"|javascript:", answer.text)
+    assert re.findall(r"<script(?![^>]*\ssrc=)", answer.text) == []
+    assert re.findall(r"(?:src|href)=\"(?:https?:)?//", answer.text) == []
+
+
+def test_scripts_and_styles_are_asked_for_again_after_an_upgrade(address):
+    answer = httpx.get(f"{address}/static/js/search.js")
+    assert answer.headers["cache-control"] == "no-cache"
+    again = httpx.get(
+        f"{address}/static/js/search.js", headers={"If-None-Match": answer.headers["etag"]}
+    )
+    assert again.status_code == 304
+
+
+def _press(page, *keys):
+    ActionChains(page.driver).send_keys(*keys).perform()
+
+
+def _focused(page):
+    return page.js(
+        "const e = document.activeElement; return e.closest('.hit')?.dataset.id ?? e.className"
+    )
+
+
+def test_a_search_is_done_and_a_mark_opened_with_the_keyboard_alone(page):
+    page.open("/")
+    for _ in range(30):
+        _press(page, Keys.TAB)
+        if _focused(page) == "sample":
+            break
+    _press(page, Keys.ENTER)
+    hits = page.hits()
+    page.until(lambda: page.js("return document.activeElement.id") == "results-title", "no focus")
+    for _ in range(10):
+        _press(page, Keys.TAB)
+        if _focused(page) == hits[0]:
+            break
+    _press(page, Keys.ARROW_RIGHT)
+    assert _focused(page) == hits[1]
+    _press(page, Keys.END)
+    assert _focused(page) == hits[-1]
+    _press(page, Keys.HOME, Keys.ARROW_DOWN)
+    below = _focused(page)
+    tops = "return [...document.querySelectorAll('.hit')].map(x => x.offsetTop)"
+    columns = page.js(tops).count(page.js(tops)[0])
+    assert below == hits[columns]
+    _press(page, Keys.ENTER)
+    assert page.one("#compare-dialog").is_displayed()
+    _press(page, Keys.ESCAPE)
+    page.until(lambda: _focused(page) == below, "the focus does not come back")
+    _press(page, Keys.TAB, Keys.TAB, Keys.ENTER)
+    page.until(lambda: page.path == f"/marks/{below}", "the mark's page does not open")
+
+
+def test_a_codes_menu_works_with_the_keyboard(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    menu = page.one("#seen-codes .chip-menu")
+    code = page.one("#seen-codes .chip").get_attribute("data-code")
+    menu.send_keys(Keys.ENTER)
+    assert page.one("#code-menu").is_displayed()
+    _press(page, Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    page.until(lambda: f"vienna_all={code}" in page.path, "the code is no filter")
+    assert page.js("return document.activeElement.className") == "chip-menu"
+
+
+def test_where_the_focus_is_can_be_seen(page):
+    page.open("/")
+    for _ in range(6):
+        _press(page, Keys.TAB)
+        outline = page.js(
+            "const e = document.activeElement; const ring = x => getComputedStyle(x).outlineStyle;"
+            "return [ring(e), e.nextElementSibling ? ring(e.nextElementSibling) : 'none']"
+        )
+        assert "solid" in outline

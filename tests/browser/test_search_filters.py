@@ -1,0 +1,182 @@
+"""Codes, register data and weights as filters on the search page."""
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from models.vienna import ViennaCode
+
+pytestmark = pytest.mark.browser
+
+
+def _assigned(marklens, mark_id):
+    return marklens.mark(mark_id).record.vienna
+
+
+def _has(marklens, mark_id, code):
+    wanted = ViennaCode.parse(code)
+    return any(wanted.covers(held) for held in _assigned(marklens, mark_id))
+
+
+def test_a_click_on_a_seen_code_goes_through_any_must_not_and_off(page):
+    page.open("/?mark_id=EM-001")
+    unfiltered = page.hits()
+    chip = page.one("#seen-codes .chip")
+    code = chip.get_attribute("data-code")
+    seen = []
+    for _ in range(4):
+        page.click(f'#seen-codes [data-code="{code}"] .chip-main')
+        page.settle()
+        seen.append(page.text(f'#seen-codes [data-code="{code}"] .chip-state'))
+        seen.append(page.path.partition("&")[2])
+    assert seen == [
+        "any", f"vienna_any={code}", "must", f"vienna_all={code}",
+        "not", f"vienna_none={code}", "off", "",
+    ]  # fmt: skip
+    assert page.hits() == unfiltered
+
+
+def test_excluding_a_seen_code_changes_the_results_to_marks_without_it(page, marklens):
+    page.open("/?mark_id=EM-001&vienna_source=predicted")
+    everything = set(page.hits())
+    page.click("#seen-codes .chip-menu")
+    code = page.one("#seen-codes .chip").get_attribute("data-code")
+    page.one(".menu button:nth-child(3)").click()
+    page.settle()
+    left = set(page.hits())
+    assert left != everything
+    assert f"not {code}" in page.text("#active-filters")
+    for mark_id in left:
+        confident = {str(s.code) for s in marklens.mark(mark_id).predicted if s.probability >= 0.5}
+        assert code not in confident
+
+
+def test_a_typed_code_is_completed_and_filters_by_the_offices_codes(page, marklens):
+    page.open("/?mark_id=EM-001&vienna_source=assigned")
+    page.hits()
+    field = page.one("#code-input")
+    page.until(lambda: field.send_keys("dogs") or page.all(".option") or field.clear(), "no titles")
+    assert page.text(".option").startswith("03.01.08")
+    field.send_keys(Keys.ARROW_DOWN, Keys.ENTER)
+    hits = page.until_hits(lambda ids: len(ids) == 6)
+    assert all(_has(marklens, mark_id, "03.01.08") for mark_id in hits)
+    assert "6 of 24 marks matched" in page.text("#plan")
+    assert page.text(".tag.is-asked").startswith("03.01.08")
+
+
+@pytest.mark.parametrize("typed", ["5.3.11", "050311", "A 5.3.11"])
+def test_codes_are_read_in_any_spelling(page, typed):
+    page.open("/?mark_id=EM-000")
+    page.hits()
+    page.until(lambda: page.js("return document.querySelector('.tag [class]') && true"), "no tags")
+    page.one("#code-input").send_keys(typed)
+    page.until(lambda: page.all(".option"), "no titles")
+    page.one("#code-input").send_keys(Keys.ENTER)
+    page.until(lambda: "vienna_any=05.03.11" in page.path, "the code is not added")
+
+
+def test_a_code_outside_the_classification_is_refused_at_the_field(page):
+    page.open("/?mark_id=EM-000")
+    page.hits()
+    page.one("#code-input").send_keys("3.77", Keys.ENTER)
+    assert page.one("#code-error").text == "03.77 is not in the Vienna Classification."
+    assert "vienna" not in page.path
+
+
+def test_leafing_through_the_classification_adds_a_code(page, marklens):
+    page.open("/?mark_id=EM-001&vienna_source=assigned")
+    page.hits()
+    page.until(lambda: page.all(".tag"), "no titles")
+    page.button("Browse").click()
+    page.until(lambda: page.all("#tree-body .node"), "no tree")
+    crowns = next(row for row in page.all("#tree-body .node") if row.text.startswith("24"))
+    assert crowns.text.endswith("6")
+    crowns.find_element("css selector", ".node-toggle").click()
+    page.one('#tree-body [data-code="24.09"]').click()
+    page.one("#tree-dialog [data-action=close-dialog]").click()
+    hits = page.until_hits(lambda ids: len(ids) == 6)
+    assert all(_has(marklens, mark_id, "24.09") for mark_id in hits)
+
+
+def test_filters_by_register_data_leave_the_marks_that_pass(page, marklens):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    page.one('[name="status"][value="registered"]').click()
+    page.one("#nice-fold summary").click()
+    page.one('[name="nice"][value="25"]').click()
+    page.js(
+        "const day = document.querySelector('[name=filed_from]'); day.value = '2010-01-01';"
+        "day.dispatchEvent(new Event('change', {bubbles: true}))"
+    )
+    page.one('[name="text"]').send_keys("sign")
+    expected = {"EM-011", "EM-013", "EM-015", "EM-017", "EM-019", "EM-021", "EM-023"}
+    page.until(lambda: "text=sign" in page.path, "the words are no filter")
+    page.until_hits(lambda ids: set(ids) == expected)
+    for part in ("status=registered", "nice=25", "filed_from=2010-01-01", "text=sign"):
+        assert part in page.path
+    assert page.text("#nice-value") == "25"
+    address = page.path
+    page.open(address)
+    assert set(page.hits()) == expected
+    assert page.one('[name="text"]').get_attribute("value") == "sign"
+    assert page.one('[name="status"][value="registered"]').is_selected()
+
+
+def test_an_active_filter_is_removed_by_a_click_on_it(page):
+    page.open("/?mark_id=EM-001&status=expired&office=EM&vienna_none=05")
+    few = page.hits()
+    assert page.text("#filter-count") == "" or page.text("#filter-count") == "3"
+    chips = [chip.text for chip in page.all("#active-filters .filter-chip")]
+    assert [chip.split()[0] for chip in chips] == ["not", "expired", "EM", "Clear"]
+    page.button("EM").click()
+    more = page.until_hits(lambda ids: len(ids) >= len(few) and "office" not in page.path)
+    assert set(few) <= set(more)
+    page.button("Clear all").click()
+    page.until_hits(lambda ids: len(ids) == 20)
+    assert page.path == "/?mark_id=EM-001"
+
+
+def test_filters_that_no_mark_passes_are_said_and_can_be_cleared(page):
+    page.open("/?mark_id=EM-001&text=nobody")
+    page.until(lambda: page.text(".empty"), "nothing says that nothing was found")
+    assert "No mark passes all of the filters" in page.text(".empty")
+    assert "0 of 24 marks matched" in page.text("#plan")
+    page.button("Clear all filters").click()
+    assert len(page.until_hits(lambda ids: len(ids) > 0)) == 20
+
+
+def test_back_undoes_the_last_filter(page):
+    page.open("/?mark_id=EM-001")
+    everything = page.hits()
+    page.one('[name="status"][value="expired"]').click()
+    page.until_hits(lambda ids: len(ids) == 4)
+    page.driver.back()
+    page.until_hits(lambda ids: ids == everything)
+    assert not page.one('[name="status"][value="expired"]').is_selected()
+
+
+def test_weights_change_the_ranking_and_say_their_share(page):
+    page.open("/?mark_id=EM-001")
+    usual = page.hits()
+    shares = [out.text for out in page.all(".slider output")]
+    assert shares == ["57 %", "29 %", "14 %"]
+    for name in ("visual", "concept"):
+        page.js(
+            "const slider = document.querySelector(`[data-block=${arguments[0]}]`);"
+            "slider.value = 0; slider.dispatchEvent(new Event('input', {bubbles: true}))",
+            name,
+        )
+    page.until(lambda: "weights=visual=0,concept=0" in page.path, "no weights in the address")
+    by_colour = page.until_hits(lambda ids: ids != usual)
+    scores = [float(value.text) for value in page.all(".hit-value")]
+    colours = [float(block.text.split()[0]) for block in page.all(".block:nth-child(3)")]
+    assert scores == pytest.approx(colours, abs=0.006)
+    page.button("Default weights").click()
+    assert page.until_hits(lambda ids: ids != by_colour) == usual
+
+
+def test_asking_for_more_marks_shows_more(page):
+    page.open("/?mark_id=EM-001")
+    assert len(page.hits()) == 20
+    page.one("#k option:nth-child(2)").click()
+    page.until_hits(lambda ids: len(ids) == 23)
+    assert page.path == "/?mark_id=EM-001&k=50"

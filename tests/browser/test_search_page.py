@@ -1,0 +1,198 @@
+"""The search page in a real browser: pictures in, ranked marks out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from selenium.webdriver import ActionChains
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def logo(
+    tmp_path: Path, draw_mark: Callable[..., Image.Image], png: Callable[[Image.Image], bytes]
+) -> Path:
+    """A file with the picture of the mark EM-007."""
+    path = tmp_path / "logo.png"
+    path.write_bytes(png(draw_mark(7)))
+    return path
+
+
+_HAND_OVER = """
+    const [path, kind] = arguments
+    return fetch(path).then(answer => answer.blob()).then(blob => {
+      const clipboard = new DataTransfer()
+      clipboard.items.add(new File([blob], 'handed.png', {type: 'image/png'}))
+      const event = kind === 'paste'
+        ? new ClipboardEvent('paste', {clipboardData: clipboard, bubbles: true})
+        : new DragEvent('drop', {dataTransfer: clipboard, bubbles: true, cancelable: true})
+      document.body.dispatchEvent(event)
+    })
+"""
+
+
+def test_an_uploaded_picture_finds_its_own_mark_first(page, logo):
+    page.open()
+    page.upload(logo)
+    hits = page.hits()
+    assert hits[0] == "EM-007"
+    assert len(hits) == 20
+    assert page.text(".hit-value") == "1.000"
+    assert "exact scan · 24 of 24 marks matched" in page.text("#plan")
+    assert "encode" in page.text("#plan")
+    assert page.text("#query-name") == "logo.png"
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_a_picture_handed_over_anywhere_on_the_page_is_searched(page, kind):
+    page.open()
+    page.js(_HAND_OVER, "/api/v1/marks/EM-003/image", kind)
+    assert page.hits()[0] == "EM-003"
+
+
+def test_pasting_text_says_that_there_is_no_picture(page):
+    page.open()
+    page.js(
+        "const held = new DataTransfer(); held.setData('text/plain', 'x');"
+        "document.body.dispatchEvent("
+        "new ClipboardEvent('paste', {clipboardData: held, bubbles: true}))"
+    )
+    assert "holds no picture" in page.one('[role="alert"] p').text
+
+
+def test_a_sample_mark_starts_a_search_that_leaves_the_mark_itself_out(page):
+    page.open()
+    sample = page.one(".sample")
+    mark = sample.get_attribute("data-mark-id")
+    sample.click()
+    hits = page.hits()
+    assert hits
+    assert mark not in hits
+    assert page.path == f"/?mark_id={mark}"
+
+
+def test_a_text_file_shows_what_is_wrong_with_it(page, tmp_path):
+    page.allowed_messages = ["422"]
+    fake = tmp_path / "notes.png"
+    fake.write_text("this is not a picture")
+    page.open()
+    page.upload(fake)
+    alert = page.one('#problem [role="alert"]').text
+    assert alert.startswith("The picture cannot be read\n")
+    assert "Try again" not in alert
+    assert page.all(".hit") == []
+
+
+def test_a_picture_over_the_limit_is_refused_before_it_is_sent(page, tmp_path):
+    huge = tmp_path / "huge.png"
+    huge.write_bytes(b"\x89PNG" + bytes(300_000))
+    page.open()
+    page.upload(huge)
+    assert "The picture is too large" in page.one('#problem [role="alert"]').text
+    assert not any(url.endswith("/search") for url in page.requested())
+
+
+def test_a_server_that_is_gone_is_said_and_can_be_tried_again(page):
+    page.allowed_messages = ["ERR_INTERNET_DISCONNECTED", "titles of codes"]
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    network = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", network)
+    page.one("#k option:nth-child(2)").click()
+    assert "The server does not answer" in page.one('#problem [role="alert"]').text
+    page.driver.execute_cdp_cmd("Network.emulateNetworkConditions", network | {"offline": False})
+    page.button("Try again").click()
+    assert len(page.until_hits(lambda ids: len(ids) > 20)) == 23
+
+
+def test_search_from_a_hit_makes_the_hit_the_query(page, logo):
+    page.open()
+    page.upload(logo)
+    second = page.hits()[1]
+    page.all(".hit-actions a")[2].click()
+    hits = page.until_hits(lambda ids: second not in ids)
+    assert page.path == f"/?mark_id={second}"
+    assert "EM-007" in hits
+
+
+def test_back_returns_to_the_uploaded_picture_also_from_a_marks_page(page, logo):
+    page.open()
+    page.upload(logo)
+    first = page.hits()
+    page.button("Search from this").click()
+    page.until(lambda: "mark_id" in page.path, "the address does not change")
+    page.hits()
+    page.driver.back()
+    assert page.until_hits(lambda ids: ids == first)
+    page.button("Open").click()
+    page.until(lambda: page.path == "/marks/EM-007", "the mark's page does not open")
+    page.driver.back()
+    page.one("#plan")
+    assert page.until_hits(lambda ids: ids == first)
+    assert page.text("#query-name") == "logo.png"
+
+
+def test_a_rectangle_dragged_on_the_picture_is_what_is_searched(page):
+    page.open("/?mark_id=EM-004")
+    whole = page.hits()
+    image = page.one("#query-image")
+    page.until(lambda: page.js("return arguments[0].complete", image), "no picture")
+    drag = ActionChains(page.driver).move_to_element_with_offset(image, -30, -30)
+    drag.click_and_hold().move_by_offset(50, 45).release().perform()
+    page.until(lambda: "crop=" in page.path, "the crop is not in the address")
+    page.until_hits(lambda ids: bool(ids))
+    x, y, width, height = (int(v) for v in page.path.split("crop=")[1].split("&")[0].split(","))
+    assert 0 < x < 96
+    assert 0 < y < 96
+    assert 10 < width < 96
+    assert 10 < height < 96
+    assert page.one("#crop-box").is_displayed()
+    page.one("#crop-numbers summary").click()
+    page.button("Whole picture").click()
+    page.until(lambda: "crop=" not in page.path, "the crop stays")
+    assert page.until_hits(lambda ids: ids == whole)
+
+
+def test_a_crop_can_be_typed(page):
+    page.open("/?mark_id=EM-004")
+    page.hits()
+    page.one("#crop-numbers summary").click()
+    for name, value in (("x", "10"), ("y", "20"), ("w", "500"), ("h", "40")):
+        page.one(f"#crop-form [name={name}]").send_keys(value)
+    page.button("Apply").click()
+    page.until(lambda: "crop=10,20,86,40" in page.path, "the crop is not held in the picture")
+    assert page.hits()
+
+
+def test_words_of_a_mark_are_shown_as_words_and_never_run(page):
+    page.open("/?mark_id=EM-001&text=onerror")
+    assert page.hits() == ["EM-005"]
+    assert page.text(".hit-title") == '<img src=x onerror="alert(1)">'
+    page.open("/marks/EM-005")
+    assert page.text("h1") == '<img src=x onerror="alert(1)">'
+
+
+def test_hits_are_compared_side_by_side_with_arrow_keys(page):
+    page.open("/?mark_id=EM-002")
+    hits = page.hits()
+    page.one(".hit-picture").click()
+    assert page.one("#compare-dialog").is_displayed()
+    assert page.text("#compare-title").startswith("1 of 20")
+    assert len(page.all("#compare-body .duel-plate img")) == 2
+    ActionChains(page.driver).send_keys("\ue014").perform()  # arrow right
+    assert page.text("#compare-title").startswith("2 of 20")
+    assert hits[1] in page.text("#compare-body")
+    ActionChains(page.driver).send_keys("\ue00c").perform()  # escape
+    page.until(lambda: not page.one("#compare-dialog").is_displayed(), "the dialog stays open")
+    focused = page.js("return document.activeElement.closest('.hit').dataset.id")
+    assert focused == hits[1]
+
+
+def test_thumbnails_show_more_marks_at_once(page):
+    page.open("/?mark_id=EM-002")
+    page.hits()
+    before = page.one(".hit").size["height"]
+    page.js("document.querySelector('[name=density][value=thumbs]').click()")
+    assert page.one(".hit").size["height"] < 0.6 * before
