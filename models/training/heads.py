@@ -52,7 +52,7 @@ class HeadsData:
     Attributes:
         pooled: (n, width) float32.
         colour: (n, 48) float32.
-        targets: (n, labels) float32 of 0 and 1; read only for rows in ``labelled``.
+        targets: (n, labels) float32 of 0, 1 and -1 (unknown).
         labelled: (m,) rows whose codes are known.
         weights: (m,) how often each of these is drawn, relatively.
         signs: rows that show one sign, per sign.
@@ -94,9 +94,7 @@ def train_heads(
     optimiser = torch.optim.AdamW(
         heads.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, recipe.steps
-    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, recipe.steps)
     chances = data.weights / data.weights.sum()
     started = time.monotonic()
     for step in range(1, recipe.steps + 1):
@@ -110,7 +108,8 @@ def train_heads(
         vienna_loss = asymmetric_loss(logits[:first], targets[labelled])
         visual_loss = supervised_contrast(visual[first:second], sign_of, recipe.temperature)
         # Two things of one Vienna division are related: neither drawn together nor apart.
-        related = (targets[things] @ targets[things].T) > 1.5
+        codes = targets[things].clamp(min=0.0)
+        related = codes @ codes.T > 1.5
         concept_loss = supervised_contrast(
             concept[second:], thing_of, recipe.temperature, related
         ) + 0.3 * supervised_contrast(concept[first:second], sign_of, recipe.temperature)
@@ -120,7 +119,7 @@ def train_heads(
             + recipe.concept_weight * concept_loss
         )
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         if step % 300 == 0 or step == recipe.steps:

@@ -16,17 +16,19 @@ def asymmetric_loss(
 
     Args:
         logits: (n, labels).
-        targets: (n, labels) of 0 and 1.
+        targets: (n, labels) of 0 and 1; a negative entry is unknown and weighs nothing.
         focus: γ₋.
         margin: m.
 
     Returns:
         Scalar: mean over rows of the sum over labels.
     """
+    known = (targets >= 0).float()
+    targets = targets * known
     positive = -functional.logsigmoid(logits) * targets
     shifted = (torch.sigmoid(logits) - margin).clamp(min=0.0)
     negative = -torch.log((1.0 - shifted).clamp(min=1e-7)) * shifted.pow(focus) * (1.0 - targets)
-    return (positive + negative).sum(dim=1).mean()
+    return ((positive + negative) * known).sum(dim=1).mean()
 
 
 def supervised_contrast(

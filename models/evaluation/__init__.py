@@ -1,0 +1,1 @@
+"""How good a network is: multi-label classification, retrieval, calibration."""

@@ -1,0 +1,54 @@
+"""Logits → probabilities that mean what they say, and the probability from which a code counts."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from models.checkpoint import Calibration
+from models.evaluation.classification import micro_f1
+
+_PRIOR_STRENGTH = 4.0  # pulls a rare label's offset towards the common one
+
+
+def calibrate(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> Calibration:
+    """Fit Platt scaling: one slope for all labels, an offset for each.
+
+    Offsets of labels with few examples stay near the common one (a Gaussian prior), so that
+    two pictures do not decide a probability.
+
+    Args:
+        logits: (n, labels) of pictures not trained on.
+        targets: (n, labels) of 0 and 1.
+    """
+    x, y = torch.from_numpy(logits), torch.from_numpy(targets)
+    slope, common = torch.ones(1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    own = torch.zeros(x.shape[1], requires_grad=True)
+    optimiser = torch.optim.LBFGS([slope, common, own], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimiser.zero_grad()
+        scaled = slope * x + common + own
+        fit = functional.binary_cross_entropy_with_logits(scaled, y, reduction="sum")
+        loss = (fit + 0.5 * _PRIOR_STRENGTH * own.square().sum()) / len(x)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    offset = (common + own).detach().numpy()
+    slopes = np.full(x.shape[1], slope.item(), np.float32)
+    probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset)))
+    return Calibration(slopes, offset, _thresholds(probabilities, targets))
+
+
+def _thresholds(
+    probabilities: NDArray[np.float32], targets: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The one threshold that gives the best micro F1, for all labels.
+
+    One for all, since with calibrated probabilities the best threshold of a label differs little
+    from the others', and most labels have too few examples to find their own.
+    """
+    grid = np.linspace(0.1, 0.7, 61)
+    scores = [micro_f1(targets, probabilities >= at) for at in grid]
+    return np.full(targets.shape[1], grid[int(np.argmax(scores))], np.float32)
