@@ -1,0 +1,66 @@
+"""The command line `marklens`: one file a command group, everything slow imported inside commands.
+
+Results go to stdout; progress, warnings and errors to stderr. Exit code 2 says "your input",
+1 "the set-up or the machine", 130 "interrupted".
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search_api.cli import index, register, search, serve
+from search_api.cli.console import Commands, Context, print_plain
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="marklens",
+    cls=Commands,
+    help="Search engine for figurative trademarks: similar marks by picture, Vienna codes and "
+    "filters.",
+    epilog="Settings come from MARKLENS_… environment variables; `marklens COMMAND --help` "
+    "shows a command's options.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (serve, index, search, register):
+    for command in group.COMMANDS:
+        app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the register, its pictures and its index; by default "
+            "MARKLENS_DATA_DIR, else marklens-data.",
+        ),
+    ] = None,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.")
+    ] = False,
+) -> None:
+    if show_version:
+        print_plain(f"marklens {_version()}")
+    elif context.invoked_subcommand is None:
+        print_plain(context.get_help())
+    context.obj = Context(data_dir)
+
+
+def _version() -> str:
+    try:
+        return version("marklens")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def main() -> None:
+    """Run the command line; the script `marklens`."""
+    app()

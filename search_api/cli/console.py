@@ -1,0 +1,114 @@
+"""What every command shares: how results, warnings and errors leave the process."""
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from typer.core import TyperGroup
+
+from models.errors import MarkLensError
+
+if TYPE_CHECKING:
+    from search_api.settings import Settings
+
+INTERRUPTED = 130
+_PIPED_WIDTH = 200  # columns of a table that no terminal limits
+# Typer carries its own copy of Click from some version on; either way this is the class.
+_UsageFault = cast(
+    type[typer.BadParameter],
+    next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What was given before the command's name."""
+
+    data_dir: Path | None = None
+
+    def settings(self, **overrides: Any) -> "Settings":
+        """The environment's settings with what the command line says on top.
+
+        Raises:
+            BadSettings: one cannot be used.
+        """
+        from search_api.settings import Settings
+
+        return Settings.read(data_dir=self.data_dir, **overrides)
+
+
+class Commands(TyperGroup):
+    """The command group: every failure becomes one plain sentence and an exit code."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run, and leave with the exit code."""
+        extra["standalone_mode"] = False  # else Click itself would print its errors, its own way
+        try:
+            result = super().main(*args, **extra)
+        except MarkLensError as error:
+            from search_api.problems import problem_for
+
+            complain(str(error))
+            sys.exit(problem_for(error).exit_code)
+        except _UsageFault as error:
+            complain(error.format_message())
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            sys.exit(INTERRUPTED)
+        except Exception as error:  # noqa: BLE001 - the last stop: nobody shall see a traceback
+            complain(f"unexpected {type(error).__name__}: {error} (details: {_keep_details()})")
+            sys.exit(1)
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def complain(sentence: str) -> None:
+    """Say on stderr what is wrong."""
+    _write(sys.stderr, f"marklens: {plain(sentence)}\n")
+
+
+def print_plain(text: str) -> None:
+    """Print a result as it is, lines and all."""
+    _write(sys.stdout, text + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a result as a table; numbers are set to the right."""
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    shown = [[cell if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
+    for index, column in enumerate(columns):
+        is_number = all(row[index].replace(".", "").lstrip("-").isdigit() for row in shown)
+        table.add_column(
+            Text(column), justify="right" if shown and is_number else "left", overflow="fold"
+        )
+    for row in shown:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+def plain(text: str) -> str:
+    """A text that cannot steer the terminal: tables of marks come from anywhere."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
+
+
+def _write(stream: Any, text: str) -> None:
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.flush()
+
+
+def _keep_details() -> Path:
+    """Write the traceback where a bug report can take it from."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="marklens-", suffix=".log", encoding="utf-8", delete=False
+    ) as file:
+        traceback.print_exc(file=file)
+    return Path(file.name)

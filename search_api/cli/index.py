@@ -1,0 +1,160 @@
+"""`marklens index`: a table of marks, or a folder of pictures, into the register."""
+
+import json
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from search_api.cli.console import INTERRUPTED, Context, complain, print_plain
+from search_api.cli.progress import progress
+
+if TYPE_CHECKING:
+    from indexer.ingest import IngestOptions, IngestReport, Progress
+    from search_api.marklens import MarkLens
+
+_BAD_INPUT = 2
+
+
+def index(  # noqa: PLR0913 - its parameters are the command's options
+    context: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A CSV or JSON Lines table, or a folder: of pictures with marks.csv or "
+            "marks.jsonl in it, or of pictures alone.",
+            metavar="SOURCE",
+        ),
+    ],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that the table's image column is relative to; by default the table's.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["auto", "csv", "jsonl", "folder"],
+        typer.Option(metavar="FORMAT", help="What SOURCE is: auto, csv, jsonl or folder."),
+    ] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Read marks into the register.
+
+    A table needs the columns id and image; it may have text, owner, office, status, filed,
+    registered, nice and vienna. Lists are separated by ";", dates are written 2024-01-31.
+    Rows that cannot be read do not stop the run: they stand in a rejects file with the reason.
+    Running again changes only what has changed. Ctrl-C ends the run after the batch in hand.
+    """
+    from indexer.ingest import IngestOptions
+    from search_api.marklens import MarkLens
+
+    given: Context = context.obj
+    with ending_at_a_signal() as stop, MarkLens.open(given.settings()) as marklens:
+        options = IngestOptions(resume=resume, dry_run=dry_run, stop=stop.is_set)
+        report = ingest_showing(marklens, source, images, format, options, quiet=as_json)
+    if as_json:
+        print_plain(json.dumps(_as_json(report), indent=2))
+    else:
+        _print_summary(report, dry_run=dry_run)
+    if report.interrupted:
+        complain(f"stopped; go on with: {_how_to_go_on(given, source, images, format)}")
+        raise typer.Exit(INTERRUPTED)
+    if report.read and report.read == report.rejected:
+        complain("no row could be read; the rejects file says why")
+        raise typer.Exit(_BAD_INPUT)
+
+
+def ingest_showing(
+    marklens: "MarkLens",
+    source: Path,
+    images: Path | None,
+    format: Literal["auto", "csv", "jsonl", "folder"],
+    options: "IngestOptions",
+    *,
+    quiet: bool,
+) -> "IngestReport":
+    """Ingest with progress and the source's warnings on stderr."""
+    with progress(f"indexing {source.name}", quiet=quiet) as advance:
+
+        def show(state: "Progress") -> None:
+            counts = state.counts
+            note = f"{counts.rejected:,} rejected" if counts.rejected else ""
+            advance(state.position, state.last_position, counts.read, note)
+
+        report = marklens.ingest(
+            source, images=images, format=format, options=options, on_progress=show
+        )
+    if not quiet:
+        for warning in report.warnings:
+            complain(warning)
+    return report
+
+
+@contextmanager
+def ending_at_a_signal() -> Iterator[Event]:
+    """Set the event at Ctrl-C or a termination signal; a second Ctrl-C ends at once."""
+    stop = Event()
+
+    def note(number: int, _: object) -> None:
+        stop.set()
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {
+        number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _as_json(report: "IngestReport") -> dict[str, object]:
+    return {
+        "read": report.read,
+        "indexed": report.indexed,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "rejected": report.rejected,
+        "rejects_file": None if report.rejects_file is None else str(report.rejects_file),
+    }
+
+
+def _print_summary(report: "IngestReport", *, dry_run: bool) -> None:
+    would = "would be " if dry_run else ""
+    resumed = f", resumed after {report.resumed_after:,}" if report.resumed_after else ""
+    print_plain(
+        f"{report.read:,} rows read{resumed}: {would}indexed {report.indexed:,}, "
+        f"updated {report.updated:,}, unchanged {report.unchanged:,}, "
+        f"rejected {report.rejected:,}"
+    )
+    if report.rejects_file is not None:
+        print_plain(f"rejected rows and reasons: {report.rejects_file}")
+
+
+def _how_to_go_on(given: Context, source: Path, images: Path | None, format: str) -> str:
+    options = {"--images": images, "--format": None if format == "auto" else format}
+    words = [
+        "marklens",
+        *(["--data-dir", given.data_dir] if given.data_dir else ()),
+        "index",
+        source,
+    ]
+    for name, value in options.items():
+        words += [name, value] if value else []
+    return shlex.join(str(word) for word in [*words, "--resume"])
+
+
+COMMANDS = (index,)

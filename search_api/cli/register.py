@@ -1,0 +1,155 @@
+"""`marklens status` and `marklens rebuild`: how the register is, and making its index afresh."""
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models.errors import MarkLensError
+from search_api.cli.console import Context, complain, print_plain, print_table
+from search_api.cli.progress import progress
+
+if TYPE_CHECKING:
+    from indexer.marks import Run
+    from search_api.marklens import MarkLens
+
+_RUNS = 5
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def status(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show what the register holds.
+
+    Its marks, how fresh its index is, the last runs, and which network computes on what.
+    """
+    from search_api.marklens import MarkLens
+
+    given: Context = context.obj
+    with MarkLens.open(given.settings()) as marklens:
+        state = _state(marklens)
+    if as_json:
+        print_plain(json.dumps(state, indent=2, default=str))
+    else:
+        _print_state(state)
+
+
+def rebuild(
+    context: typer.Context,
+    encode: Annotated[
+        bool,
+        typer.Option(
+            "--encode",
+            help="Also encode every picture again: needed after a change of network. Stop "
+            "servers and indexing first.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the index afresh from the register."""
+    from search_api.marklens import MarkLens
+
+    given: Context = context.obj
+    with MarkLens.open(given.settings()) as marklens:
+        report = rebuild_showing(marklens, encode=encode, quiet=as_json)
+    if as_json:
+        print_plain(json.dumps(report, indent=2))
+        return
+    print_plain(f"{report['marks']:,} marks in the index, up to change {report['sequence']:,}")
+    if encode:
+        print_plain(f"{report['encoded']:,} pictures encoded again")
+
+
+def rebuild_showing(marklens: "MarkLens", *, encode: bool, quiet: bool) -> dict[str, Any]:
+    """Rebuild with progress on stderr; marks left out are named there, too."""
+    with progress("encoding again", quiet=quiet or not encode) as advance:
+        report = marklens.rebuild(
+            encode=encode, on_progress=lambda done, total: advance(done, total, done)
+        )
+    for mark_id, reason in report.skipped:
+        complain(f"{mark_id} cannot be found by picture: {reason}")
+    fields = asdict(report)
+    fields["skipped"] = [{"id": mark_id, "reason": reason} for mark_id, reason in report.skipped]
+    return fields
+
+
+def _state(marklens: "MarkLens") -> dict[str, Any]:
+    status = marklens.status()
+    return {
+        "marks": status.marks,
+        "sequence": status.sequence,
+        "index": _index_state(marklens, status.sequence),
+        "network": _network_state(marklens, status.fingerprint),
+        "database": status.database,
+        "data_dir": str(status.data_dir),
+        "runs": [_run(run) for run in marklens.register.last_runs(_RUNS)],
+    }
+
+
+def _index_state(marklens: "MarkLens", sequence: int) -> dict[str, Any]:
+    """The snapshot on disk, as its manifest describes it: nothing is loaded for that."""
+    from indexer.vectors.snapshot import SnapshotStore
+
+    try:
+        facts = SnapshotStore(marklens.settings.snapshot_dir).facts()
+    except MarkLensError as error:
+        return {"state": f"damaged, will be rebuilt: {error}", "sequence": 0, "lag": sequence}
+    if facts is None or facts.register != marklens.register.identity():
+        return {"state": "none yet, the next search makes it", "sequence": 0, "lag": sequence}
+    lag = sequence - facts.sequence
+    words = f"{lag:,} changes behind, the next search reads them" if lag else "up to date"
+    return {"state": words, "sequence": facts.sequence, "lag": lag}
+
+
+def _network_state(marklens: "MarkLens", bound: str | None) -> dict[str, Any]:
+    """The network in use and what runs it; `bound` made the register's embeddings."""
+    try:
+        encoder = marklens.encoder
+    except MarkLensError as error:
+        return {"state": f"cannot be loaded: {error}", "fingerprint": bound}
+    fits = bound is None or bound == encoder.fingerprint
+    return {
+        "state": "ready" if fits else "not the register's: run `marklens rebuild --encode`",
+        "fingerprint": encoder.fingerprint,
+        "device": encoder.device,
+        "runtime": encoder.runtime_name,
+    }
+
+
+def _run(run: "Run") -> dict[str, Any]:
+    counts = asdict(run.counts)
+    fields = {"id": run.id, "source": run.source, "state": run.state, "started": run.started}
+    return {**fields, "finished": run.finished, **counts, "rejects_file": run.rejects_file}
+
+
+def _print_state(state: dict[str, Any]) -> None:
+    network, index = state["network"], state["index"]
+    computes = " on ".join(network[key] for key in ("runtime", "device") if key in network)
+    lines = {
+        "marks": f"{state['marks']:,}",
+        "last change": f"{state['sequence']:,}",
+        "index": index["state"],
+        "network": ", ".join(
+            part for part in (network["fingerprint"], computes, network["state"]) if part
+        ),
+        "database": state["database"],
+        "data folder": state["data_dir"],
+    }
+    for name, value in lines.items():
+        print_plain(f"{name + ':':<13}{value}")
+    if state["runs"]:
+        counts = ("read", "indexed", "updated", "unchanged", "rejected")
+        rows = [
+            (
+                f"{run['started']:%Y-%m-%d %H:%M}",
+                run["state"],
+                *(run[one] for one in counts),
+                run["source"],
+            )
+            for run in state["runs"]
+        ]
+        print_plain("")
+        print_table("last runs (UTC)", ("started", "state", *counts, "source"), rows)
+
+
+COMMANDS = (status, rebuild)
