@@ -90,7 +90,7 @@ def test_a_picture_over_the_limit_is_refused_before_it_is_sent(page, tmp_path):
     huge.write_bytes(b"\x89PNG" + bytes(300_000))
     page.open()
     page.upload(huge)
-    assert "The picture is too large" in page.one('#problem [role="alert"]').text
+    assert "The picture is too large" in page.one('#notice [role="alert"]').text
     assert not any(url.endswith("/search") for url in page.requested())
 
 

@@ -96,7 +96,7 @@ function openMenu(anchor, state, onchoose) {
   const at = anchor.getBoundingClientRect()
   const below = at.bottom + menu.offsetHeight + 8 < innerHeight
   menu.style.top = `${below ? at.bottom + 4 : at.top - menu.offsetHeight - 4}px`
-  menu.style.left = `${Math.max(8, Math.min(at.right - menu.offsetWidth, innerWidth - menu.offsetWidth - 8))}px`
+  menu.style.left = `${Math.max(8, at.right - menu.offsetWidth)}px`
   items[Math.max(0, options.findIndex(({ value }) => value === state))].focus()
 }
 

@@ -55,13 +55,17 @@ export function startDialogs() {
 export function duel(hit, { query, queryCodes, asked }) {
   const mine = deepest(queryCodes)
   const theirs = codesOf(hit, asked)
+  const src = imagePath(hit.id, { digest: hit.image_digest })
+  const picture = h('img', { src, alt: titleOfMark(hit) })
   const shared = sharedCodes(queryCodes, theirs)
-  const facts = [hit.owner, hit.office, hit.status, hit.filed && `filed ${hit.filed}`, hit.nice.length && `Nice ${hit.nice.join(', ')}`]
+  const filed = hit.filed && `filed ${hit.filed}`
+  const nice = hit.nice.length > 0 && `Nice ${hit.nice.join(', ')}`
+  const facts = [hit.id, hit.owner, hit.office, hit.status, filed, nice]
   return h(
     'div',
     { class: 'duel' },
     side('Query', query.label, plate(query)),
-    side('Hit', titleOfMark(hit), h('img', { src: imagePath(hit.id, { digest: hit.image_digest }), alt: titleOfMark(hit) })),
+    side('Hit', titleOfMark(hit), picture),
     h('div', { class: 'duel-facts' },
       h('div', { class: 'duel-scores' },
         measure('Score', hit.score),
@@ -70,7 +74,7 @@ export function duel(hit, { query, queryCodes, asked }) {
         codeLine('Both', shared, 'is-shared'),
         codeLine('Query only', mine.filter((code) => !shared.includes(code))),
         codeLine('Hit only', theirs.filter((code) => !shared.includes(code))),
-        h('p', { class: 'hit-meta' }, [hit.id, ...facts].filter(Boolean).join(' · '))),
+        h('p', { class: 'hit-meta' }, facts.filter(Boolean).join(' · '))),
       h('div', { class: 'button-row' },
         h('a', { class: 'button', href: pageOf(hit.id) }, 'Open mark'))),
   )
@@ -98,7 +102,8 @@ function plate({ src, crop, label, size }) {
 const measure = (label, value) =>
   h('div', {}, h('span', {}, label), bar(value), h('span', { class: 'number' }, score(value)))
 
-const codeLine = (label, codes, role) =>
-  h('div', {},
-    h('span', { class: 'hint' }, label),
-    h('div', { class: 'tags' }, codes.length ? codes.map((code) => codeTag(code, role)) : h('span', { class: 'hint' }, 'no code')))
+function codeLine(label, codes, role) {
+  const none = h('span', { class: 'hint' }, 'no code')
+  const tags = codes.length ? codes.map((code) => codeTag(code, role)) : none
+  return h('div', {}, h('span', { class: 'hint' }, label), h('div', { class: 'tags' }, tags))
+}

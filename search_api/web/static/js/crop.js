@@ -20,9 +20,9 @@ export function startCrop(oncrop) {
     element.hidden = !box || !image.clientWidth || !size
     if (!element.hidden) {
       const by = 1 / scale()
-      Object.assign(element.style, {
-        left: `${box[0] * by}px`, top: `${box[1] * by}px`, width: `${box[2] * by}px`, height: `${box[3] * by}px`,
-      })
+      for (const [at, side] of ['left', 'top', 'width', 'height'].entries()) {
+        element.style[side] = `${box[at] * by}px`
+      }
     }
     for (const [at, name] of ['x', 'y', 'w', 'h'].entries()) form.elements[name].value = box ? box[at] : ''
   }
@@ -82,7 +82,10 @@ export function startCrop(oncrop) {
 function dragged(start, image, current) {
   const area = image.getBoundingClientRect()
   const [x, y] = [start.clientX - area.left, start.clientY - area.top]
-  const inside = current && x > current[0] && x < current[0] + current[2] && y > current[1] && y < current[1] + current[3]
+  const inside =
+    current &&
+    x > current[0] && x < current[0] + current[2] &&
+    y > current[1] && y < current[1] + current[3]
   return (event) => {
     const [dx, dy] = [event.clientX - start.clientX, event.clientY - start.clientY]
     if (inside) {

@@ -23,8 +23,10 @@ function svg(tag, attributes, ...children) {
   return node
 }
 
-export const icon = (name) =>
-  svg('svg', { class: 'icon', viewBox: '0 0 16 16', 'aria-hidden': 'true' }, svg('use', { href: `#i-${name}` }))
+export function icon(name) {
+  const attributes = { class: 'icon', viewBox: '0 0 16 16', 'aria-hidden': 'true' }
+  return svg('svg', attributes, svg('use', { href: `#i-${name}` }))
+}
 
 /** A bar filled to `fraction` (0 to 1; what lies outside is clipped). */
 export function bar(fraction) {

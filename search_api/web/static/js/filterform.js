@@ -47,7 +47,9 @@ export function startFilterForm(onchange) {
   return {
     set(state) {
       for (const control of form.elements) setControl(control, state)
-      for (const slider of sliders) slider.value = state.weights.get(slider.dataset.block) ?? slider.dataset.default
+      for (const slider of sliders) {
+        slider.value = state.weights.get(slider.dataset.block) ?? slider.dataset.default
+      }
       reset.hidden = state.weights.size === 0
       showShares(sliders)
       const nice = byId('nice-value')

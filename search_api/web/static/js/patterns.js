@@ -38,10 +38,13 @@ const hitOf = (sample, place) => ({
 
 function show() {
   byId('pattern-chips').replaceChildren(
-    ...SEEN.map(({ code, probability, state }) => chip({ code, probability, title: titleOf(code) }, state, () => {}, code === '03.01')),
+    ...SEEN.map(({ code, probability, state }) =>
+      chip({ code, probability, title: titleOf(code) }, state, () => {}, code === '03.01')),
     chip({ code: '24.09.01', title: titleOf('24.09.01') }, 'all', () => {}),
   )
-  byId('pattern-tags').replaceChildren(codeTag('03.01', 'is-shared'), codeTag('24.09.01', 'is-asked'), codeTag('26.04'))
+  byId('pattern-tags').replaceChildren(
+    codeTag('03.01', 'is-shared'), codeTag('24.09.01', 'is-asked'), codeTag('26.04'),
+  )
   showShares([...document.querySelectorAll('[data-block]')])
   const hits = samples.slice(0, 5).map(hitOf)
   const context = { queryCodes: ['03.01', '26'], asked: ['27.05'] }
@@ -49,12 +52,13 @@ function show() {
   byId('pattern-hits').replaceChildren(...cards())
   byId('pattern-thumbs').replaceChildren(...cards(), h('li', { class: 'hit skeleton' }))
   if (hits.length) {
-    const query = { src: document.querySelector('.sample img').src, label: samples[0].text, crop: null }
+    const { src } = document.querySelector('.sample img')
+    const query = { src, label: samples[0].text, crop: null }
     byId('pattern-duel').replaceChildren(duel(hits[hits.length - 1], { query, ...context }))
   }
   byId('pattern-filters').replaceChildren(
-    h('button', { type: 'button', class: 'filter-chip' }, h('span', {}, 'any 03.01 Quadrupeds'), icon('close')),
-    h('button', { type: 'button', class: 'filter-chip is-not' }, h('span', {}, 'not 26'), icon('close')),
+    h('button', { class: 'filter-chip' }, h('span', {}, 'any 03.01 Quadrupeds'), icon('close')),
+    h('button', { class: 'filter-chip is-not' }, h('span', {}, 'not 26'), icon('close')),
     h('button', { type: 'button', class: 'filter-chip is-clear' }, 'Clear all'),
   )
   const down = new Problem('The server does not answer', 'Check that it is running, then try again.')

@@ -6,6 +6,8 @@ import { byId, h } from './dom.js'
 import { recall } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
 
+const DRAWN_SIDE = 1024 // as models/images draws an SVG
+
 /** Make the panel; `oncrop(box)` is told of a new part. */
 export function startQueryPanel(oncrop) {
   const image = byId('query-image')
@@ -16,9 +18,10 @@ export function startQueryPanel(oncrop) {
 
   const measure = () => {
     const { mark, picture } = shown
-    const isDrawing = picture?.type.includes('svg') // no pixels to count before it is drawn
+    const natural = [image.naturalWidth, image.naturalHeight]
     if (mark) size = mark.width ? [mark.width, mark.height] : null
-    else size = isDrawing || !image.naturalWidth ? null : [image.naturalWidth, image.naturalHeight]
+    else if (!natural[0] || image.hidden) size = null
+    else size = picture.type.includes('svg') ? drawn(natural) : natural
     crop.set(box, size)
   }
   image.addEventListener('load', measure)
@@ -29,7 +32,7 @@ export function startQueryPanel(oncrop) {
   })
 
   const start = async (query, signal) => {
-    if (shown?.picture) URL.revokeObjectURL(shown.src)
+    if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src)
     shown = query.kind === 'mark' ? await ofMark(query, signal) : await ofPicture(query)
     image.hidden = false
     byId('stage-note').hidden = true
@@ -42,23 +45,33 @@ export function startQueryPanel(oncrop) {
     document.title = `Similar to ${shown.label || 'your picture'} · MarkLens`
   }
 
+  const hide = () => {
+    byId('query').hidden = true
+    shown = null
+    document.title = 'Search marks by picture · MarkLens'
+  }
+
   return {
     /** Show the state's query; resolves to its file, or null for a mark. */
     async show(state, signal) {
       box = state.crop
-      byId('query').hidden = false
-      if (!shown || !isSame(shown.query, state.query)) await start(state.query, signal)
-      else crop.set(box, size)
+      if (!shown || !isSame(shown.query, state.query)) {
+        hide()
+        await start(state.query, signal)
+        byId('query').hidden = false
+      } else crop.set(box, size)
       return shown.picture
     },
-    hide() {
-      byId('query').hidden = true
-      shown = null
-      document.title = 'Search marks by picture · MarkLens'
-    },
+    hide,
     codes: () => shown?.mark?.vienna ?? [],
     view: () => ({ src: shown.src, label: shown.label, crop: box, size }),
   }
+}
+
+/** The pixels a drawing has on the server: its longest side is `DRAWN_SIDE`. */
+function drawn(sides) {
+  const by = DRAWN_SIDE / Math.max(...sides)
+  return sides.map((side) => Math.max(1, Math.floor(side * by)))
 }
 
 const isSame = (one, other) => one.kind === other.kind && one.id === other.id && one.key === other.key
@@ -72,7 +85,8 @@ async function ofMark(query, signal) {
 async function ofPicture(query) {
   const picture = await recall(query.key)
   if (!picture) {
-    throw new Problem('The picture is gone', 'This browser no longer keeps it: choose, drop or paste it again.')
+    const advice = 'This browser no longer keeps it: choose, drop or paste it again.'
+    throw new Problem('The picture is gone', advice)
   }
   return { query, mark: null, picture, src: URL.createObjectURL(picture), label: picture.name ?? '' }
 }

@@ -60,7 +60,7 @@ export function codeTag(code, role = '') {
 /** A card. `actions`: oncompare(place), onsearch(event, hit); `context`: queryCodes, asked. */
 export function hitCard(hit, place, context, actions) {
   const title = titleOfMark(hit)
-  const names = [hit.text && hit.id, hit.office].filter(Boolean).join(' · ')
+  const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
   const facts = [hit.status, hit.filed].filter(Boolean).join(' · ')
   const tags = codeTags(hit, context.queryCodes, context.asked)
   return h(
@@ -121,7 +121,8 @@ export function showHits(hits, context, actions) {
 
 export function showSkeletons(count) {
   byId('problem').replaceChildren()
-  byId('hits').replaceChildren(...Array.from({ length: count }, () => h('li', { class: 'hit skeleton', 'aria-hidden': 'true' })))
+  const skeleton = () => h('li', { class: 'hit skeleton', 'aria-hidden': 'true' })
+  byId('hits').replaceChildren(...Array.from({ length: count }, skeleton))
 }
 
 export function showProblem(problem, onretry) {
@@ -135,7 +136,8 @@ export const problemBox = (problem, onretry) =>
     h('div', {},
       h('strong', {}, problem.title ?? 'Something failed on this page'),
       h('p', {}, problem.message),
-      onretry && h('div', { class: 'button-row' }, h('button', { type: 'button', class: 'button', onclick: onretry }, 'Try again'))))
+      onretry && h('div', { class: 'button-row' },
+        h('button', { type: 'button', class: 'button', onclick: onretry }, 'Try again'))))
 
 export function showNothing(filters, onclear) {
   byId('hits').replaceChildren()
@@ -144,11 +146,14 @@ export function showNothing(filters, onclear) {
 
 export const nothingBox = (filters, onclear) =>
   h('div', { class: 'empty' },
-    h('strong', {}, filters ? 'No mark passes all of the filters' : 'The register holds no mark to compare with'),
+    h('strong', {}, filters
+      ? 'No mark passes all of the filters'
+      : 'The register holds no mark to compare with'),
     h('p', { class: 'hint' }, filters
-      ? 'Every mark of the register was checked; take a filter away, or count predicted codes from a lower probability.'
+      ? 'Every mark of the register was checked. Take a filter away to widen the search.'
       : 'Fill it with “marklens index”.'),
-    filters > 0 && h('button', { type: 'button', class: 'button', onclick: onclear }, 'Clear all filters'))
+    filters > 0 &&
+      h('button', { type: 'button', class: 'button', onclick: onclear }, 'Clear all filters'))
 
 /** Only one card is in the tab order; arrow keys go from card to card. */
 function enterCard(card) {
@@ -164,7 +169,14 @@ export function startGridKeys() {
     const cards = [...grid.querySelectorAll('.hit[data-id]')]
     const at = cards.indexOf(event.target.closest('.hit'))
     const columns = getComputedStyle(grid).gridTemplateColumns.split(' ').length
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, ArrowDown: at + columns, ArrowUp: at - columns, Home: 0, End: cards.length - 1 }[event.key]
+    const to = {
+      ArrowRight: at + 1,
+      ArrowLeft: at - 1,
+      ArrowDown: at + columns,
+      ArrowUp: at - columns,
+      Home: 0,
+      End: cards.length - 1,
+    }[event.key]
     if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
     focusCard(cards[to])

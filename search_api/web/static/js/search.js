@@ -11,7 +11,9 @@ import { byId, h, icon, plural } from './dom.js'
 import { startIntake } from './intake.js'
 import { keep } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
-import { planLine, showHits, showNothing, showProblem, showSkeletons, startGridKeys } from './results.js'
+import {
+  planLine, problemBox, showHits, showNothing, showProblem, showSkeletons, startGridKeys,
+} from './results.js'
 import { activeFilters, blank, fromAddress, toAddress, toFields, withoutFilters } from './state.js'
 import { loadVienna, titleOf } from './vienna.js'
 
@@ -32,7 +34,8 @@ function go(next, isSoft = false) {
   state = next
   const address = toAddress(state)
   const kept = { picture: state.query?.key ?? null }
-  const isNew = address !== location.pathname + location.search || kept.picture !== (history.state?.picture ?? null)
+  const isMoved = address !== location.pathname + location.search
+  const isNew = isMoved || kept.picture !== (history.state?.picture ?? null)
   if (isNew && !isSoft && state.query) history.pushState(kept, '', address)
   else history.replaceState(kept, '', address)
   show()
@@ -76,7 +79,8 @@ function showActiveFilters() {
       'aria-label': `Remove filter: ${label}`, onclick: () => go(without),
     }, h('span', {}, label), icon('close'))))
   if (active.length > 1) {
-    chips.push(h('li', {}, h('button', { type: 'button', class: 'filter-chip is-clear', onclick: clearFilters }, 'Clear all')))
+    const clear = { type: 'button', class: 'filter-chip is-clear', onclick: clearFilters }
+    chips.push(h('li', {}, h('button', clear, 'Clear all')))
   }
   byId('active-filters').replaceChildren(...chips)
   byId('filter-count').textContent = active.length
@@ -87,6 +91,7 @@ const clearFilters = () => go(withoutFilters(state))
 
 async function run() {
   running?.abort()
+  dismiss()
   if (!state.query) return panel.hide()
   const mine = new AbortController()
   running = mine
@@ -148,23 +153,34 @@ function searchFrom(id) {
 
 async function searchPicture(file) {
   const largest = Number(page.dataset.maxUpload)
+  if (file.size > largest) {
+    const [has, most] = [file.size, largest].map((bytes) => (bytes / 2 ** 20).toFixed(1))
+    const detail = `${file.name} has ${has} MB; at most ${most} MB are taken: choose a smaller one.`
+    return notify(new Problem('The picture is too large', detail))
+  }
   answer = null
   const key = await keep(file)
-  state = { ...state, query: { kind: 'picture', key }, crop: null }
-  if (file.size <= largest) return go(state)
-  show()
-  const most = (largest / 2 ** 20).toFixed(0)
-  showProblem(new Problem('The picture is too large', `${file.name} has ${(file.size / 2 ** 20).toFixed(1)} MB; at most ${most} MB are taken: send a smaller picture.`))
+  go({ ...state, query: { kind: 'picture', key }, crop: null })
 }
+
+/** Say something that is not the result of a search, until the next search or Esc. */
+function notify(problem) {
+  const close = h('button', {
+    type: 'button', class: 'button is-quiet is-icon', 'aria-label': 'Dismiss', onclick: dismiss,
+  }, icon('close'))
+  const box = problemBox(problem)
+  box.append(close)
+  byId('notice').replaceChildren(box)
+}
+
+const dismiss = () => byId('notice').replaceChildren()
 
 function startPage() {
   startDialogs()
   startGridKeys()
   startCodeInput((code) => chooseCode(code, 'any'))
-  startIntake(searchPicture, (text) => {
-    results.hidden = false
-    showProblem(new Problem('No picture in it', text))
-  })
+  startIntake(searchPicture, (text) => notify(new Problem('No picture in it', text)))
+  addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
   document.querySelector('[data-action="browse"]').addEventListener('click', openTree)
   document.querySelector('[data-action="clear-query"]').addEventListener('click', () => {
     answer = null

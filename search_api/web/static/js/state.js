@@ -87,7 +87,8 @@ function* fields(state) {
 /** The filters in force, each as {label, isNot, without: the state with it taken away}. */
 export function activeFilters(state, titleOf) {
   const active = []
-  const add = (label, change, isNot = false) => active.push({ label, isNot, without: { ...state, ...change } })
+  const add = (label, change, isNot = false) =>
+    active.push({ label, isNot, without: { ...state, ...change } })
   for (const { value, label } of STATES) {
     for (const [code, chosen] of state.codes) {
       if (chosen !== value) continue
@@ -96,7 +97,7 @@ export function activeFilters(state, titleOf) {
       add(`${label} ${code} ${titleOf(code)}`.trim(), { codes }, value === 'none')
     }
   }
-  const matters = [...state.codes.values()].length > 0
+  const matters = state.codes.size > 0
   if (matters && state.vienna_source !== DEFAULT_SOURCE) {
     add(`${state.vienna_source} codes only`, { vienna_source: DEFAULT_SOURCE })
   }
@@ -105,7 +106,9 @@ export function activeFilters(state, titleOf) {
   }
   if (state.nice.length) add(`Nice ${state.nice.join(', ')}`, { nice: [] })
   for (const name of ['status', 'office']) {
-    for (const value of state[name]) add(value, { [name]: state[name].filter((other) => other !== value) })
+    for (const value of state[name]) {
+      add(value, { [name]: state[name].filter((other) => other !== value) })
+    }
   }
   if (state.filed_from) add(`filed from ${state.filed_from}`, { filed_from: '' })
   if (state.filed_to) add(`filed to ${state.filed_to}`, { filed_to: '' })
