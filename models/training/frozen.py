@@ -217,7 +217,7 @@ def evaluate(pack: SharedPack, table: Table, heads: Heads) -> tuple[Calibration,
     metrics: dict[str, Any] = {
         "classification": {
             "composed marks": _classified(table, composed, probabilities, calibration),
-            "icon sets": _classified(table, table.rows("icon", "test"), probabilities, calibration),
+            "icon sets": _classified(table, _named(table), probabilities, calibration),
         }
     }
     blocks = {"visual": visual, "concept": concept, "colour": colour}
@@ -239,6 +239,13 @@ def evaluate(pack: SharedPack, table: Table, heads: Heads) -> tuple[Calibration,
     }
     metrics["retrieval gallery"] = {"brand groups": len(logos), "concept groups": len(icons)}
     return calibration, metrics
+
+
+def _named(table: Table) -> NDArray[np.int64]:
+    """Held-out pictograms whose name says what they show."""
+    icons = table.rows("icon", "test")
+    devices = np.array([code.category not in (26, 29) for code in table.labels.codes])
+    return icons[(table.targets[np.ix_(icons, np.flatnonzero(devices))] == 1.0).any(axis=1)]
 
 
 def _classified(

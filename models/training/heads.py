@@ -33,13 +33,13 @@ class HeadsRecipe:
     """
 
     steps: int = 1500
-    labelled: int = 256
-    signs: int = 224
-    concepts: int = 128
+    labelled: int = 384
+    signs: int = 160
+    concepts: int = 96
     learning_rate: float = 2e-3
     weight_decay: float = 1e-3
     temperature: float = 0.1
-    vienna_weight: float = 0.05
+    vienna_weight: float = 0.3
     visual_weight: float = 1.0
     concept_weight: float = 1.0
     seed: int = 0

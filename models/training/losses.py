@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def asymmetric_loss(
-    logits: Tensor, targets: Tensor, focus: float = 3.0, margin: float = 0.05
+    logits: Tensor, targets: Tensor, focus: float = 2.0, margin: float = 0.05
 ) -> Tensor:
     """Binary cross-entropy that cares less for easy negatives.
 
