@@ -124,7 +124,6 @@ def test_filters_by_register_data_leave_the_marks_that_pass(page, marklens):
 def test_an_active_filter_is_removed_by_a_click_on_it(page):
     page.open("/?mark_id=EM-001&status=expired&office=EM&vienna_none=05")
     few = page.hits()
-    assert page.text("#filter-count") == "" or page.text("#filter-count") == "3"
     chips = [chip.text for chip in page.all("#active-filters .filter-chip")]
     assert [chip.split()[0] for chip in chips] == ["not", "expired", "EM", "Clear"]
     page.button("EM").click()
