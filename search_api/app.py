@@ -1,0 +1,83 @@
+"""The server: ``uvicorn search_api.app:create_app --factory``."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from search_api import middleware, problem_details
+from search_api.marklens import MarkLens
+from search_api.metrics import Metrics
+from search_api.routes import health, marks, search, vienna
+from search_api.schemas import API
+from search_api.settings import Settings
+from search_api.web import pages
+
+_DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
+
+Errors are RFC 9457 problem details (`application/problem+json`): `detail` is one plain sentence
+that says what is wrong and what to do about it, and `errors` names the fields at fault.
+"""
+
+
+def create_app(settings: Settings | None = None, marklens: MarkLens | None = None) -> FastAPI:
+    """Make the server.
+
+    Args:
+        settings: what to open at start; the environment's by default.
+        marklens: an open register to serve instead; it stays its caller's to close.
+
+    Returns:
+        The application. It opens the register, and loads network and index, when it is started.
+    """
+    settings = marklens.settings if marklens else settings or Settings.read()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        serving = marklens or await run_in_threadpool(MarkLens.open, settings)
+        try:
+            app.state.marklens = serving
+            await run_in_threadpool(serving.start_following)
+            yield
+        finally:
+            if marklens is None:
+                await run_in_threadpool(serving.close)
+
+    app = FastAPI(
+        title="MarkLens",
+        version=_version(),
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,  # Swagger UI and ReDoc load their scripts from other hosts
+        redoc_url=None,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.metrics = Metrics()
+    for router in (search.router, marks.router, vienna.router):
+        app.include_router(router, prefix=API)
+    app.include_router(health.router)
+    app.include_router(pages.router, include_in_schema=False)
+    pages.mount_static(app)
+    problem_details.install(app, not_found_page=pages.not_found_page)
+    app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
+    app.add_middleware(middleware.SecurityHeaders)
+    app.add_middleware(middleware.RequestMetrics, metrics=app.state.metrics)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _version() -> str:
+    try:
+        return version("marklens")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,138 @@
+"""Errors as RFC 9457 problem details: one plain sentence, never a traceback."""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from models.errors import MarkLensError
+from search_api.problems import (
+    MEDIA_TYPE,
+    PROBLEMS,
+    RETRY_AFTER_S,
+    BadField,
+    Problem,
+    problem_for,
+)
+from search_api.schemas import FieldProblem, ProblemResponse
+
+logger = logging.getLogger(__name__)
+
+
+def problem_response(
+    problem: Problem, detail: str, path: str, errors: Sequence[FieldProblem] = ()
+) -> JSONResponse:
+    """Make the answer for a problem.
+
+    Args:
+        problem: its kind.
+        detail: what is wrong here.
+        path: of the request, decoded.
+        errors: the fields at fault.
+    """
+    body = ProblemResponse(
+        type=problem.type,
+        title=problem.title,
+        status=problem.status,
+        detail=detail,
+        instance=quote(path, errors="replace"),
+        errors=list(errors),
+    )
+    headers = {}
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if problem.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body.model_dump(), problem.status, headers, MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Say in the OpenAPI document which problems an endpoint may answer with."""
+    schema = {"$ref": "#/components/schemas/ProblemResponse"}
+    answers: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        kinds = [kind for kind in PROBLEMS.values() if kind.status == status]
+        kinds = kinds or [_plain(status)]
+        examples = {
+            kind.slug: {
+                "value": {
+                    "type": kind.type,
+                    "title": kind.title,
+                    "status": status,
+                    "detail": kind.title + ".",
+                    "instance": "/api/v1/…",
+                    "errors": [],
+                }
+            }
+            for kind in kinds
+        }
+        answers[status] = {
+            "description": "; ".join(kind.title for kind in kinds) + ".",
+            "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
+        }
+    return answers
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of an application a problem."""
+    app.add_exception_handler(MarkLensError, _marklens_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+def _plain(status: int) -> Problem:
+    phrase = HTTPStatus(status).phrase
+    return Problem(status, phrase.lower().replace(" ", "-"), phrase, 1)
+
+
+async def _marklens_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, MarkLensError):
+        raise error
+    problem = problem_for(error)
+    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("%s %s: %s", request.method, request.url.path, error)
+    errors = [FieldProblem(field=error.field, detail=str(error))] if isinstance(error, BadField) else []
+    return problem_response(problem, str(error), request.url.path, errors)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = [_field_problem(fault) for fault in error.errors()]
+    detail = "; ".join(f"{one.field}: {one.detail}" if one.field else one.detail for one in errors)
+    return problem_response(PROBLEMS[BadField], detail, request.url.path, errors)
+
+
+def _field_problem(fault: dict[str, Any]) -> FieldProblem:
+    """Say a validator's finding without its jargon."""
+    place = fault["loc"]
+    detail = str(fault["msg"]).removeprefix("Value error, ")
+    match fault["type"]:
+        case "extra_forbidden":
+            detail = "there is no such field"
+        case "missing":
+            detail = "is missing"
+        case "value_error" if "UploadFile" in detail:
+            detail = "send it as a file, not as text"
+    return FieldProblem(field=str(place[1]) if len(place) > 1 else "", detail=detail)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    response = problem_response(_plain(error.status_code), error.detail, request.url.path)
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _unexpected_error(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    detail = "MarkLens failed at this request; its log says why."
+    return problem_response(_plain(500), detail, request.url.path)

@@ -1,0 +1,1 @@
+"""The endpoints of HTTP, a file a noun."""

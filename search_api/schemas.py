@@ -1,0 +1,318 @@
+"""What HTTP answers, and what the command line prints with ``--json``: the same objects."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from indexer.marks import Mark
+from indexer.query import Hit
+from models.vienna import PredictedCode, ViennaCode, ViennaTree
+from search_api.answers import Answer
+
+API = "/api/v1"
+
+_PREDICTED = {"code": "03.01", "title": "Quadrupeds (Series I)", "probability": 0.93}
+_MARK: dict[str, Any] = {
+    "image": f"{API}/marks/EM-018000001/image",
+    "image_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "text": "LION CAFE",
+    "owner": "Lion Cafe GmbH",
+    "office": "EM",
+    "status": "registered",
+    "filed": "2019-01-07",
+    "registered": "2019-06-21",
+    "nice": [30, 43],
+    "vienna": ["03.01.01", "27.05.01"],
+    "predicted": [_PREDICTED],
+}
+
+
+class PredictedResponse(BaseModel):
+    """A Vienna code that the network sees in a picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PREDICTED]})
+
+    code: str = Field(description="The code, as CC, CC.DD or CC.DD.SS.")
+    title: str = Field(description="Its title in the Vienna Classification.")
+    probability: float = Field(ge=0, le=1, description="Calibrated probability.")
+
+    @classmethod
+    def of(cls, seen: PredictedCode) -> "PredictedResponse":
+        """Show a predicted code with its title."""
+        return cls(code=str(seen.code), title=_title(seen.code), probability=seen.probability)
+
+
+class _MarkFields(BaseModel):
+    """What the register says of a mark."""
+
+    id: str = Field(description="The mark's id.")
+    image: str | None = Field(description="Path of its picture; null where it has none.")
+    image_digest: str | None = Field(
+        description="SHA-256 (hex) of its picture; as ?digest=… it makes the picture cacheable "
+        "for ever."
+    )
+    text: str | None = Field(description="The words in the mark.")
+    owner: str | None = Field(description="Who owns it.")
+    office: str | None = Field(description="The office it is registered with.")
+    status: str | None = Field(description="Its legal status, in lower case.")
+    filed: date | None = Field(description="Filing date.")
+    registered: date | None = Field(description="Registration date.")
+    nice: list[int] = Field(description="Nice classes.")
+    vienna: list[str] = Field(description="Vienna codes that the office assigned.")
+    predicted: list[PredictedResponse] = Field(
+        description="Vienna codes that the network sees, from a probability of 0.05."
+    )
+
+
+def _mark_fields(mark: Mark) -> dict[str, Any]:
+    record = mark.record
+    return {
+        "id": record.id,
+        "image": None if mark.image_digest is None else image_path(record.id),
+        "image_digest": mark.image_digest,
+        "text": record.text,
+        "owner": record.owner,
+        "office": record.office,
+        "status": record.status,
+        "filed": record.filed,
+        "registered": record.registered,
+        "nice": list(record.nice),
+        "vienna": [str(code) for code in record.vienna],
+        "predicted": [PredictedResponse.of(seen) for seen in mark.predicted],
+    }
+
+
+class HitResponse(_MarkFields):
+    """A mark that was found, and how near it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "EM-018000001",
+                    "score": 0.87,
+                    "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72},
+                    **_MARK,
+                }
+            ]
+        }
+    )
+
+    score: float = Field(description="Weighted mean of the block scores; higher is nearer.")
+    scores: dict[str, float] = Field(description="Cosine of each block, -1 to 1.")
+
+    @classmethod
+    def of(cls, hit: Hit) -> "HitResponse":
+        """Show a hit."""
+        return cls(score=hit.score, scores=dict(hit.scores), **_mark_fields(hit.mark))
+
+
+class MarkResponse(_MarkFields):
+    """A mark of the register."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "EM-018000001",
+                    **_MARK,
+                    "media_type": "image/png",
+                    "width": 256,
+                    "height": 200,
+                    "sequence": 1742,
+                    "updated": "2026-11-23T16:00:00Z",
+                }
+            ]
+        }
+    )
+
+    media_type: str | None = Field(description="What the original picture is.")
+    width: int | None = Field(description="Its width in pixels.")
+    height: int | None = Field(description="Its height in pixels.")
+    sequence: int = Field(description="Number of the change that wrote it last.")
+    updated: datetime = Field(description="When that was (UTC).")
+
+    @classmethod
+    def of(cls, mark: Mark) -> "MarkResponse":
+        """Show a mark."""
+        return cls(
+            media_type=mark.media_type,
+            width=mark.width,
+            height=mark.height,
+            sequence=mark.sequence,
+            updated=mark.updated,
+            **_mark_fields(mark),
+        )
+
+
+class Milliseconds(BaseModel):
+    """Where the time of a search went."""
+
+    decode: float = Field(description="Reading the query picture.")
+    encode: float = Field(description="The network; waiting for a free place included.")
+    filter: float = Field(description="Finding the marks that the filter allows.")
+    search: float = Field(description="Ranking them.")
+
+
+class PlanResponse(BaseModel):
+    """How the search ran; the ranking is exact among the marks the filter allows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "exact",
+                    "index": "faiss IndexScalarQuantizer fp16, cpu",
+                    "matched": 412,
+                    "total": 1742,
+                    "sequence": 1742,
+                    "milliseconds": {"decode": 1.8, "encode": 91.0, "filter": 0.1, "search": 0.9},
+                }
+            ]
+        }
+    )
+
+    kind: str = Field(description="none: the filter allows no mark; gather: few; exact: a scan.")
+    index: str = Field(description="The index and the device that ran.")
+    matched: int = Field(description="Marks that the filter allows.")
+    total: int = Field(description="Marks in the index.")
+    sequence: int = Field(description="Change of the register up to which the index goes.")
+    milliseconds: Milliseconds
+
+
+class QueryResponse(BaseModel):
+    """What was seen in the query."""
+
+    vienna: list[PredictedResponse] = Field(
+        description="Vienna codes that reach their threshold, most probable first."
+    )
+
+
+class SearchResponse(BaseModel):
+    """The marks most like the query, nearest first, and how they were found."""
+
+    query: QueryResponse
+    plan: PlanResponse
+    hits: list[HitResponse]
+
+    @classmethod
+    def of(cls, answer: Answer) -> "SearchResponse":
+        """Show an answer."""
+        plan = answer.result.plan
+        return cls(
+            query=QueryResponse(vienna=[PredictedResponse.of(seen) for seen in answer.vienna]),
+            plan=PlanResponse(
+                kind=plan.kind,
+                index=plan.index,
+                matched=plan.matched,
+                total=plan.total,
+                sequence=plan.sequence,
+                milliseconds=Milliseconds(**answer.milliseconds),
+            ),
+            hits=[HitResponse.of(hit) for hit in answer.result.hits],
+        )
+
+
+class ClassifyResponse(BaseModel):
+    """The Vienna codes seen in a picture, most probable first."""
+
+    vienna: list[PredictedResponse]
+
+    @classmethod
+    def of(cls, seen: tuple[PredictedCode, ...]) -> "ClassifyResponse":
+        """Show what was seen."""
+        return cls(vienna=[PredictedResponse.of(one) for one in seen])
+
+
+class ViennaNode(BaseModel):
+    """A code of the Vienna Classification and the codes below it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"code": "03", "title": "Animals", "marks": 212, "children": []},
+            ]
+        }
+    )
+
+    code: str = Field(description="The code, as CC, CC.DD or CC.DD.SS.")
+    title: str
+    marks: int = Field(description="Marks that carry it, or a code below it.")
+    children: list["ViennaNode"]
+
+
+class ViennaResponse(BaseModel):
+    """The Vienna Classification with the number of marks at each code."""
+
+    source: Literal["assigned", "predicted", "either"]
+    categories: list[ViennaNode]
+
+
+class ReadyResponse(BaseModel):
+    """That searches are answered, and from how fresh an index."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"status": "ready", "marks": 1742, "sequence": 1742, "lag": 0}]
+        }
+    )
+
+    status: Literal["ready"]
+    marks: int = Field(description="Live marks in the register.")
+    sequence: int = Field(description="The register's last change.")
+    lag: int = Field(description="Changes that the index has not seen yet.")
+
+
+class HealthResponse(BaseModel):
+    """That the process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
+
+    status: Literal["alive"]
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: Annotated[str, Field(description="Its name.")]
+    detail: Annotated[str, Field(description="What is wrong with it.")]
+
+
+class ProblemResponse(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:marklens:problem:bad-field",
+                    "title": "A field cannot be understood",
+                    "status": 422,
+                    "detail": "k: Input should be greater than or equal to 1",
+                    "instance": f"{API}/search",
+                    "errors": [
+                        {"field": "k", "detail": "Input should be greater than or equal to 1"}
+                    ],
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="A URN that names the kind of problem.")
+    title: str = Field(description="The kind of problem in a few words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong here and what to do about it, in one sentence.")
+    instance: str = Field(description="Path of the request.")
+    errors: list[FieldProblem] = Field(description="The fields at fault, where it is fields.")
+
+
+def image_path(mark_id: str) -> str:
+    """Path of a mark's picture on the server."""
+    return f"{API}/marks/{quote(mark_id, safe='')}/image"
+
+
+def _title(code: ViennaCode) -> str:
+    tree = ViennaTree.load()
+    return tree.title(code) if code in tree else ""
