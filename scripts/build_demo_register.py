@@ -1,8 +1,9 @@
 """Build the demo register that ships in ``search_api/demo/register``.
 
 The marks, their ids, words, classes and Vienna codes are chosen and written by hand in
-``scripts/demo_labels.csv``; this script draws the pictures from a pack of logos and adds the
-invented bibliographic data (office, status, dates). The same input gives the same bytes.
+``scripts/demo_labels.csv``; this script draws the pictures from a pack of logos, reads the colours
+(division 29.01) off them and adds the invented bibliographic data (office, status, dates). The
+same input gives the same bytes.
 
     .venv/bin/python scripts/build_demo_register.py \
         --pack /path/to/brand_logos.jsonl.gz --labels scripts/demo_labels.csv \
@@ -37,6 +38,12 @@ LONGEST_SIDE = 256
 MARGIN = round(LONGEST_SIDE * 0.06)
 # Drawn twice as large, then reduced: cleaner edges than the renderer's own at the final size.
 DRAWN_SIDE = 2 * (LONGEST_SIDE - 2 * MARGIN)
+# Upper ends of hue ranges in degrees with their section of division 29.01.
+HUES = (
+    (14, "01"), (42, "98"), (68, "02"), (165, "03"),
+    (250, "04"), (295, "05"), (342, "99"), (360, "01"),
+)  # fmt: skip
+BLACK, GREY, BROWN = "08", "96", "07"
 FIRST_FILING = date(1996, 1, 2)
 LAST_FILING = date(2026, 10, 30)
 
@@ -123,6 +130,30 @@ def save_png(image: Image.Image, path: Path) -> None:
     palette.save(path, optimize=True)
 
 
+def colour_codes(image: Image.Image) -> list[str]:
+    """The sections of 29.01 for a picture's colours and their number; none for black and white.
+
+    A colour counts from 8 % of the drawn surface on, without the outermost pixel, which mixes
+    with the white around it.
+    """
+    hsv = np.asarray(image.convert("HSV")).reshape(-1, 3) * (360 / 255, 1 / 255, 1 / 255)
+    ink = np.asarray(image).min(axis=2) < 235
+    inside = np.pad(ink, 1)
+    inside = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:] & ink
+    chosen = inside if inside.sum() > 0.3 * ink.sum() else ink
+    hue, saturation, value = hsv[chosen.ravel()].T
+    chromatic = (saturation > 0.25) & (value > 0.2)
+    names = np.array([code for _, code in HUES])
+    section = names[np.searchsorted([end for end, _ in HUES], hue).clip(max=len(HUES) - 1)]
+    section[chromatic & (hue > 10) & (hue < 45) & (value < 0.55)] = BROWN
+    section[~chromatic] = np.where(value[~chromatic] < 0.35, BLACK, GREY)
+    found = {str(code) for code in np.unique(section) if (section == code).mean() >= 0.08}
+    if found <= {BLACK, GREY}:
+        return []
+    number = {1: "11", 2: "12", 3: "13", 4: "14"}.get(len(found), "15")
+    return [f"29.01.{code}" for code in sorted({*found, number})]
+
+
 def invented(label: Label) -> Mapping[str, str]:
     """Office, status and dates nobody should believe, always the same for one id."""
     dice = random.Random(label.id)  # noqa: S311  (sample data, no secret)
@@ -143,12 +174,14 @@ def invented(label: Label) -> Mapping[str, str]:
     }
 
 
-def write_table(labels: Sequence[Label], path: Path) -> None:
-    """Write ``marks.csv``, ordered by id."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+def write_table(labels: Sequence[Label], folder: Path) -> None:
+    """Write ``marks.csv``, ordered by id, beside the pictures."""
+    with (folder / "marks.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         table.writeheader()
         for label in sorted(labels, key=lambda each: each.id):
+            picture = Image.open(folder / "images" / f"{label.id}.png").convert("RGB")
+            codes = [*label.codes.split(";"), *colour_codes(picture)]
             table.writerow(
                 {
                     "id": label.id,
@@ -156,7 +189,7 @@ def write_table(labels: Sequence[Label], path: Path) -> None:
                     "text": label.text,
                     "owner": label.owner,
                     "nice": label.nice,
-                    "vienna": label.codes,
+                    "vienna": ";".join(sorted(filter(None, codes))),
                     **invented(label),
                 }
             )
@@ -189,7 +222,7 @@ def main() -> None:
         if arguments.pack is None:
             parser.error("--pack is needed to draw the pictures")
         draw_all(labels, arguments.pack, arguments.out / "images")
-    write_table(labels, arguments.out / "marks.csv")
+    write_table(labels, arguments.out)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,11 @@ def test_every_code_is_in_the_classification(rows: list[dict[str, str]]) -> None
         assert codes == sorted(set(codes)), (row["id"], row["vienna"])
 
 
+def test_every_mark_carries_codes(rows: list[dict[str, str]]) -> None:
+    assert all(row["vienna"] for row in rows)
+    assert len({code[:2] for row in rows for code in row["vienna"].split(";")}) >= 25
+
+
 def test_every_picture_opens_fits_and_shows_something(rows: list[dict[str, str]]) -> None:
     for row in rows:
         with Image.open(demo_register() / row["image"]) as picture:
