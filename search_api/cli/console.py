@@ -81,7 +81,7 @@ def print_plain(text: str) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a result as a table; numbers are set to the right."""
-    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     shown = [[cell if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
     for index, column in enumerate(columns):
         is_number = all(row[index].replace(".", "").lstrip("-").isdigit() for row in shown)
@@ -90,6 +90,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         )
     for row in shown:
         table.add_row(*(Text(plain(cell)) for cell in row))
+    print_plain(plain(title))
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 
