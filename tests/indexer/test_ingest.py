@@ -166,8 +166,10 @@ def test_bad_rows_and_pictures_are_reported_and_do_not_stop_the_run(office: Offi
     truncated = (office.folder / "0.png").read_bytes()[:60]
     (office.folder / "cut.png").write_bytes(truncated)
     office.table(
-        ["m0,0.png,,", "bad1,text.png,,", "bad2,gone.png,,", "bad3,cut.png,,", "bad4,../x.png,,"]
-        + ["m1,1.png,,", "bad 5,1.png,,", "m2,2.png,,77.01"]
+        [
+            *("m0,0.png,,", "bad1,text.png,,", "bad2,gone.png,,", "bad3,cut.png,,"),
+            *("bad4,../x.png,,", "m1,1.png,,", "bad 5,1.png,,", "m2,2.png,,77.01"),
+        ]
     )
     report = office.ingest()
     assert _counts(report) == (8, 2, 0, 0, 6)
