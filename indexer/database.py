@@ -1,13 +1,17 @@
 """Opening the register's database: URL, engine, plain errors, schema at its newest step."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
@@ -16,6 +20,14 @@ from indexer.errors import DatabaseUnavailable
 
 _WAIT_S = 30.0  # how long a writer waits for another one
 _MIGRATION_LOCK = 0x4D61726B  # PostgreSQL advisory lock: any number that stays the same
+_migrating = threading.Lock()
+_ADVICE = {  # what SQLite's or PostgreSQL's message holds → what to do
+    "is locked": "; another process has been writing for too long, try again when it is done",
+    "readonly": "; let this account write to the file and its folder",
+    "unable to open": "; check the path, and that this account may write there",
+    "not a database": "; name another file, or bring this one back from a backup",
+    "connection": "; check that the server runs and that the URL names it",
+}
 
 
 def parse_url(text: str) -> URL:
@@ -37,6 +49,11 @@ def parse_url(text: str) -> URL:
         raise DatabaseUnavailable(
             f"{url.drivername!r} is not a database MarkLens uses: take sqlite or postgresql."
         )
+    # In memory each thread would see a register of its own, and SQLite's file: addresses carry
+    # settings that contradict ours.
+    name = url.database or ":memory:"
+    if url.drivername == "sqlite" and (name == ":memory:" or name.startswith("file:")):
+        raise DatabaseUnavailable(f"{shown(url)} names no file: write sqlite:///path/register.db.")
     return url
 
 
@@ -55,22 +72,32 @@ def plain_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, sqlite3.Error, NoSuchModuleError) as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()
-        raise DatabaseUnavailable(
-            f"The database {shown(url)} failed: {cause[0] if cause else type(error).__name__}"
-        ) from error
+        lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+        cause = lines[0].rstrip(".") if lines else type(error).__name__
+        advice = next((text for sign, text in _ADVICE.items() if sign in cause), "")
+        raise DatabaseUnavailable(f"The database {shown(url)} failed: {cause}{advice}.") from error
 
 
-def create_engine(url: URL) -> Engine:
-    """An engine whose write transactions exclude each other from their first statement on."""
+def create_engine(url: URL, create: bool = True) -> Engine:
+    """An engine whose write transactions exclude each other from their first statement on.
+
+    Raises:
+        DatabaseUnavailable: the driver, or SQLite's folder or file, is missing.
+    """
     if url.drivername != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20)
-    if url.database and url.database != ":memory:":
-        folder = Path(url.database).parent
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatabaseUnavailable(f"{folder} cannot be created: {error.strerror}.") from error
+            return sa.create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20)
+        except ImportError as error:
+            raise DatabaseUnavailable(
+                'PostgreSQL needs a driver: pip install "psycopg[binary]".'
+            ) from error
+    file = Path(url.database or "")
+    if not create and not file.exists():
+        raise DatabaseUnavailable(f"There is no register at {file}: check the path, or index.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(f"{file.parent} cannot be created: {error.strerror}.") from error
     engine = sa.create_engine(
         url, connect_args={"timeout": _WAIT_S, "check_same_thread": False}, pool_size=5
     )
@@ -100,18 +127,42 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {mode}")
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to a revision, forward or back; processes take turns.
+def prepare(engine: Engine, create: bool = True) -> None:
+    """Bring a register's schema to its newest step; one that is there already costs one read.
 
-    Args:
-        engine: of the register.
-        revision: an Alembic revision: ``head``, ``base``, or a step's name.
+    Raises:
+        DatabaseUnavailable: there is no register and none may be made, or its schema is unknown.
     """
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    # Alembic reads the version table itself; only one process at a time may do so.
-    with engine.execution_options(transaction="IMMEDIATE").begin() as connection:
+    with engine.begin() as connection:
+        held = MigrationContext.configure(connection).get_current_revision()
+    steps = ScriptDirectory.from_config(_alembic())
+    if held == steps.get_current_head():
+        return
+    if held is None and not create:
+        raise DatabaseUnavailable(
+            f"The database {shown(engine.url)} holds no register: check the URL, or index."
+        )
+    if held is not None and held not in {step.revision for step in steps.walk_revisions()}:
+        raise DatabaseUnavailable(
+            f"The database {shown(engine.url)} has schema {held}, which this version of MarkLens "
+            "does not know: install the version that wrote it, or a newer one."
+        )
+    migrate(engine)
+
+
+def migrate(engine: Engine, revision: Literal["head", "base"] = "head") -> None:
+    """Bring the schema to its newest step, or take all of it away; processes take turns."""
+    config = _alembic()
+    # Alembic keeps its context in a module, hence threads take turns too.
+    with _migrating, engine.execution_options(transaction="IMMEDIATE").begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+
+
+def _alembic() -> Config:
+    config = Config()
+    folder = str(Path(__file__).with_name("migrations"))
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    return config

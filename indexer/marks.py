@@ -12,10 +12,26 @@ from indexer.errors import BadRecord
 from models.vienna import PredictedCode, ViennaCode
 
 MAX_ID = 128
+MAX_TEXT = 10_000  # characters a field; the longest owners' names on record have some hundreds
 NICE_CLASSES = range(1, 46)  # the Nice Classification's goods and services classes
 
 RunState = Literal["running", "interrupted", "failed", "finished"]
 CodeSource = Literal["assigned", "predicted", "either"]
+
+
+def is_mark_id(text: str) -> bool:
+    """Whether a mark can have this id.
+
+    The rule keeps every id whole in an address, a file name and a database: ``.`` and ``..``
+    would be taken for folders.
+    """
+    signs = all(sign.isprintable() and not sign.isspace() and sign != "/" for sign in text)
+    return 1 <= len(text) <= MAX_ID and signs and text not in (".", "..")
+
+
+def is_storable(text: str) -> bool:
+    """Whether both databases can hold a text: no NUL, no half of a surrogate pair."""
+    return not any(sign == "\x00" or "\ud800" <= sign <= "\udfff" for sign in text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +39,12 @@ class MarkRecord:
     """A mark as a source or a user describes it; only the id is required.
 
     Attributes:
-        id: unique in the register: 1 to 128 printable characters, no white space, no ``/``.
+        id: unique in the register: 1 to 128 printable characters, no white space, no ``/``,
+            not ``.`` or ``..``.
         text: the words in the mark.
         owner: who holds it.
         office: the office's code, such as ``EM``.
-        status: lower case, such as ``registered``.
+        status: such as ``registered``; brought to lower case.
         filed: day of filing.
         registered: day of registration.
         nice: Nice classes, sorted, each once.
@@ -35,7 +52,7 @@ class MarkRecord:
         image_name: the picture's name as the source gave it.
 
     Raises:
-        BadRecord: the id or a Nice class is out of its rules.
+        BadRecord: the id or a Nice class is out of its rules, or a text cannot be stored.
     """
 
     id: str
@@ -53,15 +70,21 @@ class MarkRecord:
         """Check the rules and bring lists into their one order."""
         if not self.id or len(self.id) > MAX_ID:
             raise BadRecord(f"id has {len(self.id)} characters; give it 1 to {MAX_ID}")
-        if "/" in self.id or not all(sign.isprintable() and not sign.isspace() for sign in self.id):
-            raise BadRecord(f"id {self.id!r} holds white space, '/' or an unprintable character")
+        if not is_mark_id(self.id):
+            raise BadRecord(
+                f"id {self.id!r} is '.' or '..', or holds white space, '/' or an unprintable "
+                "character"
+            )
         wrong = [number for number in self.nice if number not in NICE_CLASSES]
         if wrong:
             raise BadRecord(f"Nice class {wrong[0]} does not exist; they go from 1 to 45")
         for name in ("text", "owner", "office", "status", "image_name"):
             value = getattr(self, name)
-            if value is not None and "\x00" in value:
-                raise BadRecord(f"{name} holds a NUL character; remove it")
+            if value is not None and not is_storable(value):
+                raise BadRecord(f"{name} holds a NUL character or half a character; remove it")
+            if value is not None and len(value) > MAX_TEXT:
+                raise BadRecord(f"{name} has {len(value)} characters; give it at most {MAX_TEXT}")
+        object.__setattr__(self, "status", self.status and self.status.lower())
         object.__setattr__(self, "nice", tuple(sorted(set(self.nice))))
         object.__setattr__(self, "vienna", tuple(sorted(set(self.vienna))))
 
@@ -79,6 +102,9 @@ class EncodedMark:
         embedding: (d,) float16, or None without picture.
         predicted: codes seen with a probability worth keeping.
         confident: those of them that reach their calibrated threshold.
+
+    Raises:
+        BadRecord: the embedding or a probability is not what it should be.
     """
 
     record: MarkRecord
@@ -90,6 +116,26 @@ class EncodedMark:
     embedding: NDArray[np.float16] | None = None
     predicted: tuple[PredictedCode, ...] = ()
     confident: frozenset[ViennaCode] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Check shapes and ranges.
+
+        Finiteness is the index's business: it leaves such a mark out with a warning, while a
+        refusal here would stop a whole batch.
+        """
+        vector = self.embedding
+        if vector is not None:
+            if vector.ndim != 1 or vector.dtype != np.float16:
+                raise BadRecord(
+                    f"the embedding is {vector.shape} {vector.dtype}; it must be (d,) float16"
+                )
+        wrong = [seen for seen in self.predicted if not 0.0 <= seen.probability <= 1.0]
+        if wrong:
+            raise BadRecord(
+                f"the probability of {wrong[0].code} is {wrong[0].probability}; it goes from 0 to 1"
+            )
+        if len({seen.code for seen in self.predicted}) < len(self.predicted):
+            raise BadRecord("a code is predicted twice")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A search and its answer, as values."""
 
 import math
+import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BadFilter, BadQuery
-from indexer.marks import NICE_CLASSES, CodeSource, Mark
+from indexer.marks import NICE_CLASSES, CodeSource, Mark, is_storable
 from models.vienna import ViennaCode
 
 MAX_K = 1000
+MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
 PlanKind = Literal["none", "gather", "exact"]
 
 
@@ -32,7 +34,7 @@ class Filter:
         min_probability: least probability of a predicted code; None takes each code's own
             calibrated threshold.
         nice: Nice classes, 1 to 45.
-        status: such as ``registered``; lower case.
+        status: such as ``registered``; brought to lower case.
         office: such as ``EM``.
         filed_from, filed_to: first and last day of filing, both included.
         text: part of the mark's words, in any case.
@@ -55,6 +57,9 @@ class Filter:
 
     def __post_init__(self) -> None:
         """Check ranges."""
+        sources = typing.get_args(CodeSource)
+        if self.vienna_source not in sources:
+            raise BadFilter(f"vienna_source is {self.vienna_source!r}; take {', '.join(sources)}")
         least = self.min_probability
         if least is not None and not 0.0 <= least <= 1.0:
             raise BadFilter(f"min_probability is {least}; it goes from 0 to 1")
@@ -63,6 +68,12 @@ class Filter:
             raise BadFilter(f"Nice class {wrong[0]} does not exist; they go from 1 to 45")
         if self.filed_from and self.filed_to and self.filed_from > self.filed_to:
             raise BadFilter(f"filed_from {self.filed_from} is after filed_to {self.filed_to}")
+        words = self.text or ""
+        if len(words) > MAX_WORDS or not is_storable(words):
+            raise BadFilter(
+                f"text has {len(words)} characters; give it at most {MAX_WORDS}, none of them NUL"
+            )
+        object.__setattr__(self, "status", frozenset(status.lower() for status in self.status))
 
     @property
     def is_empty(self) -> bool:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import URL, Connection, Engine
 
 from indexer import rows, runs, schema
-from indexer.database import create_engine, migrate, parse_url, plain_errors, shown
-from indexer.errors import FingerprintMismatch, UnknownMark
+from indexer.database import create_engine, parse_url, plain_errors, prepare, shown
+from indexer.errors import DatabaseUnavailable, FingerprintMismatch, UnknownMark
 from indexer.marks import (
     Change,
     CodeSource,
@@ -28,6 +28,7 @@ from indexer.marks import (
     RunCounts,
     RunPosition,
     RunState,
+    is_mark_id,
 )
 from models.vienna import PredictedCode, ViennaCode
 
@@ -48,6 +49,8 @@ class Register:
         self._engine = engine
         self._url = url
         self.url = shown(url)
+        # Counting codes reads all of them; the answer holds until the next write.
+        self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
 
     @classmethod
     def open(cls, url: str, create: bool = True) -> "Register":
@@ -58,15 +61,19 @@ class Register:
             create: make the tables, and SQLite's file, where they are missing.
 
         Raises:
-            DatabaseUnavailable: the URL is wrong, or the database cannot be reached or written.
+            DatabaseUnavailable: the URL is wrong, or the database cannot be reached or written,
+                or there is no register and none may be made.
         """
         parsed = parse_url(url)
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, create)
         register = cls(engine, parsed)
-        with plain_errors(parsed):
-            if create:
-                migrate(engine)
+        try:
+            with plain_errors(parsed):
+                prepare(engine, create)
             register.identity()
+        except DatabaseUnavailable:
+            engine.dispose()
+            raise
         return register
 
     def close(self) -> None:
@@ -112,6 +119,7 @@ class Register:
     def rebind_fingerprint(self, fingerprint: str, dimension: int) -> None:
         """Bind to another network, whatever was bound before: for re-encoding only."""
         with self._writing() as connection:
+            _take_numbers(connection, 0)  # like every writer, in turn
             connection.execute(
                 sa.delete(schema.meta).where(schema.meta.c.key.in_(["fingerprint", "dimension"]))
             )
@@ -127,10 +135,14 @@ class Register:
 
         Returns:
             The last sequence number given, or the register's if nothing was written.
+
+        Raises:
+            FingerprintMismatch: an embedding has another dimension than the register's.
         """
         latest = list({mark.record.id: mark for mark in marks}.values())
         with self._writing() as connection:
             last = _take_numbers(connection, len(latest))
+            _refuse_other_shapes(connection, latest)
             if latest:
                 rows.write(connection, latest, first=last - len(latest) + 1)
             if run is not None:
@@ -145,7 +157,7 @@ class Register:
         """
         with self._writing() as connection:
             # The counter first: it is what makes writers take turns.
-            last = _take_numbers(connection, 0)
+            _take_numbers(connection, 0)
             live = sorted(self._live_ids(connection, ids))
             if live:
                 last = _take_numbers(connection, len(live))
@@ -195,7 +207,7 @@ class Register:
         with self._reading() as connection:
             found = {
                 mark.record.id: mark
-                for part in _parts(ids)
+                for part in _parts(_possible(ids))
                 for mark in rows.read_marks(connection, part)
             }
         return {mark_id: found[mark_id] for mark_id in ids if mark_id in found}
@@ -244,7 +256,12 @@ class Register:
             source: assigned codes, confidently predicted ones, or either.
         """
         with self._reading() as connection:
-            return rows.count_codes(connection, source)
+            now = int(connection.scalar(sa.select(schema.counter.c.value)) or 0)
+            counted_at, counts = self._counts.get(source, (-1, {}))
+            if counted_at != now:
+                counts = rows.count_codes(connection, source)
+                self._counts[source] = (now, counts)
+        return dict(counts)
 
     def facets(self) -> Facets:
         """The statuses, offices, classes and filing dates of live marks, with their counts."""
@@ -322,6 +339,22 @@ class Register:
         return {id_ for (id_,) in found}
 
 
+def _possible(ids: Sequence[str]) -> Sequence[str]:
+    """The ids that a mark can have: the rest is unknown without asking; PostgreSQL fails on NUL."""
+    return [mark_id for mark_id in ids if is_mark_id(mark_id)]
+
+
+def _refuse_other_shapes(connection: Connection, marks: Sequence[EncodedMark]) -> None:
+    known = sa.select(schema.meta.c.value).where(schema.meta.c.key == "dimension")
+    dimension = int(connection.scalar(known) or 0)
+    for mark in marks:
+        if dimension and mark.embedding is not None and mark.embedding.shape != (dimension,):
+            raise FingerprintMismatch(
+                f"The embedding of {mark.record.id} has shape {mark.embedding.shape}, the "
+                f"register's have ({dimension},): it comes from another network."
+            )
+
+
 def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), _IDS_AT_ONCE):
         yield ids[start : start + _IDS_AT_ONCE]
@@ -330,7 +363,7 @@ def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def _by_ids(
     connection: Connection, wanted: sa.Select[*tuple[str, ...]], ids: Sequence[str]
 ) -> Iterable[tuple[str, ...]]:
-    for part in _parts(ids):
+    for part in _parts(_possible(ids)):
         found = connection.execute(wanted.where(schema.marks.c.id.in_(part)))
         yield from (tuple(row) for row in found)
 

@@ -1,5 +1,6 @@
 """Marks, codes and embeddings ↔ rows of their tables."""
 
+import functools
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,10 @@ _STORED = np.dtype("<f2")
 
 
 def fold(text: str) -> str:
-    """How words are compared: compatibility forms and case do not matter."""
+    """How words are compared: compatibility forms and case do not matter.
+
+    Folding case can leave the compatible form (``İ``) and the other way round, hence twice.
+    """
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
@@ -57,13 +61,21 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
 
 
 def bury(connection: Connection, ids: Sequence[str], first: int) -> None:
-    """Turn live marks into tombstones, numbered from ``first``."""
+    """Turn live marks into tombstones, numbered from ``first``; nothing else of them stays."""
     _forget(connection, ids)
     table = schema.marks
+    kept = {"id", "sequence", "deleted", "digest", "updated"}
+    nothing: dict[str, Any] = {one.name: None for one in table.columns if one.name not in kept}
     buried = (
         sa.update(table)
         .where(table.c.id == sa.bindparam("buried"))
-        .values(sequence=sa.bindparam("number"), deleted=True, updated=datetime.now(UTC))
+        .values(
+            sequence=sa.bindparam("number"),
+            deleted=True,
+            digest="",
+            updated=datetime.now(UTC),
+            **nothing,
+        )
     )
     connection.execute(
         buried, [{"buried": mark_id, "number": first + at} for at, mark_id in enumerate(ids)]
@@ -73,11 +85,9 @@ def bury(connection: Connection, ids: Sequence[str], first: int) -> None:
 def read_marks(connection: Connection, ids: Sequence[str]) -> list[Mark]:
     """Live marks of some ids."""
     table = schema.marks
-    wanted = sa.select(table).where(table.c.id.in_(ids), table.c.deleted.is_(False))
-    found = connection.execute(wanted).mappings().all()
-    live = [row["id"] for row in found]
-    assigned, seen = _assigned(connection, live), predictions(connection, live)
-    nice = _classes(connection, live)
+    wanted = sa.and_(table.c.id.in_(ids), table.c.deleted.is_(False))
+    assigned, seen = _codes_of(connection, wanted)
+    nice = _classes_of(connection, wanted)
     return [
         Mark(
             record=MarkRecord(
@@ -90,12 +100,12 @@ def read_marks(connection: Connection, ids: Sequence[str]) -> list[Mark]:
             predicted=tuple(PredictedCode(s.code, s.probability) for s in seen[row["id"]]),
             updated=aware(row["updated"]),
         )
-        for row in found
+        for row in connection.execute(sa.select(table).where(wanted)).mappings()
     ]
 
 
 def read_changes(connection: Connection, after: int, limit: int, upto: int | None) -> list[Change]:
-    """Rows above a sequence number, in order."""
+    """Rows above a sequence number, in order: three statements, whatever the limit."""
     table, embeddings = schema.marks, schema.mark_embeddings
     wanted = (
         sa.select(
@@ -109,20 +119,26 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
     )
     if upto is not None:
         wanted = wanted.where(table.c.sequence <= upto)
-    found = connection.execute(wanted).mappings().all()
-    live = [row["id"] for row in found if not row["deleted"]]
-    assigned, seen = _assigned(connection, live), predictions(connection, live)
-    nice = _classes(connection, live)
+    found = connection.execute(wanted).all()
+    if not found:
+        return []
+    span = table.c.sequence.between(found[0].sequence, found[-1].sequence)
+    assigned, seen = _codes_of(connection, span)
+    nice = _classes_of(connection, span)
     return [
-        Change(row["id"], row["sequence"], deleted=True)
-        if row["deleted"]
+        Change(row.id, row.sequence, deleted=True)
+        if row.deleted
         else Change(
-            **{name: row[name] for name in ("id", "sequence", "deleted")},
-            embedding=None if row["embedding"] is None else _vector(row["embedding"]),
-            assigned=tuple(assigned[row["id"]]),
-            predicted=tuple(seen[row["id"]]),
-            nice=tuple(nice[row["id"]]),
-            **{name: row[name] for name in ("status", "office", "filed")},
+            row.id,
+            row.sequence,
+            deleted=False,
+            embedding=None if row.embedding is None else _vector(row.embedding),
+            assigned=tuple(assigned[row.id]),
+            predicted=tuple(seen[row.id]),
+            nice=tuple(nice[row.id]),
+            status=row.status,
+            office=row.office,
+            filed=row.filed,
         )
         for row in found
     ]
@@ -130,15 +146,10 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
 
 def predictions(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[StoredPrediction]]:
     """Predicted codes of some marks, the most probable first."""
-    codes = schema.mark_codes
-    wanted = sa.select(codes.c.mark_id, codes.c.code, codes.c.probability, codes.c.confident).where(
-        codes.c.source == "predicted"
-    )
     found: dict[str, list[StoredPrediction]] = defaultdict(list)
-    for mark_id, code, probability, confident in _of_marks(connection, codes, wanted, ids):
-        found[mark_id].append(StoredPrediction(ViennaCode.parse(code), probability, confident))
-    for seen in found.values():
-        seen.sort(key=lambda one: (-one.probability, one.code))
+    for start in range(0, len(ids), _AT_ONCE):
+        part = schema.marks.c.id.in_(ids[start : start + _AT_ONCE])
+        found.update(_codes_of(connection, part)[1])
     return found
 
 
@@ -207,7 +218,7 @@ def _codes(mark: EncodedMark) -> list[dict[str, Any]]:
             **key,
             "source": "predicted",
             "code": str(seen.code),
-            "probability": seen.probability,
+            "probability": float(seen.probability),  # SQLite refuses NumPy's
             "confident": seen.code in mark.confident,
         }
         for seen in mark.predicted
@@ -227,36 +238,48 @@ def _insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]])
         connection.execute(sa.insert(table), made)
 
 
-def _assigned(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[ViennaCode]]:
+def _codes_of(
+    connection: Connection, marks: sa.ColumnElement[bool]
+) -> tuple[Mapping[str, list[ViennaCode]], Mapping[str, list[StoredPrediction]]]:
+    """Assigned codes in order, and predicted ones by probability, of the marks of a condition."""
     codes = schema.mark_codes
+    columns = (codes.c.mark_id, codes.c.source, codes.c.code, codes.c.probability)
     wanted = (
-        sa.select(codes.c.mark_id, codes.c.code)
-        .where(codes.c.source == "assigned")
-        .order_by(codes.c.code)
+        sa.select(*columns, codes.c.confident)
+        .join(schema.marks, schema.marks.c.id == codes.c.mark_id)
+        .where(marks)
     )
-    found: dict[str, list[ViennaCode]] = defaultdict(list)
-    for mark_id, code in _of_marks(connection, codes, wanted, ids):
-        found[mark_id].append(ViennaCode.parse(code))
-    return found
+    assigned: dict[str, list[ViennaCode]] = defaultdict(list)
+    seen: dict[str, list[StoredPrediction]] = defaultdict(list)
+    for mark_id, source, code, probability, confident in connection.execute(wanted):
+        if source == "assigned":
+            assigned[mark_id].append(_code(code))
+        else:
+            seen[mark_id].append(StoredPrediction(_code(code), probability, confident))
+    for borne in assigned.values():
+        borne.sort()
+    for predicted in seen.values():
+        predicted.sort(key=lambda one: (-one.probability, one.code))
+    return assigned, seen
 
 
-def _classes(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[int]]:
+def _classes_of(connection: Connection, marks: sa.ColumnElement[bool]) -> Mapping[str, list[int]]:
     classes = schema.mark_classes
-    wanted = sa.select(classes.c.mark_id, classes.c.nice_class).order_by(classes.c.nice_class)
+    wanted = (
+        sa.select(classes.c.mark_id, classes.c.nice_class)
+        .join(schema.marks, schema.marks.c.id == classes.c.mark_id)
+        .where(marks)
+        .order_by(classes.c.nice_class)
+    )
     found: dict[str, list[int]] = defaultdict(list)
-    for mark_id, number in _of_marks(connection, classes, wanted, ids):
+    for mark_id, number in connection.execute(wanted):
         found[mark_id].append(number)
     return found
 
 
-def _of_marks(
-    connection: Connection, table: sa.Table, wanted: sa.Select[Any], ids: Sequence[str]
-) -> Sequence[Any]:
-    found: list[Any] = []
-    for start in range(0, len(ids), _AT_ONCE):
-        part = ids[start : start + _AT_ONCE]
-        found += connection.execute(wanted.where(table.c.mark_id.in_(part))).all()
-    return found
+@functools.lru_cache(maxsize=4096)  # the classification has fewer codes
+def _code(text: str) -> ViennaCode:
+    return ViennaCode.parse(text)
 
 
 def _vector(stored: bytes) -> NDArray[np.float16]:

@@ -4,11 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from search_api import middleware, problem_details
 from search_api.marklens import MarkLens
@@ -39,7 +37,10 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        serving = marklens or await run_in_threadpool(MarkLens.open, settings)
+        if marklens is None:
+            serving = await run_in_threadpool(MarkLens.open, settings)
+        else:
+            serving = marklens
         try:
             app.state.marklens = serving
             await run_in_threadpool(serving.start_following)

@@ -182,6 +182,16 @@ class SearchForm(_Form):
             raise ValueError("send either a picture as `image` or a mark's id as `mark_id`")
         return self
 
+    def picture(self) -> bytes:
+        """The bytes of the picture sent.
+
+        Raises:
+            BadField: there is none.
+        """
+        if self.image is None:
+            raise BadField("image", "send a picture as `image`, or a mark's id as `mark_id`")
+        return self.image.file.read()
+
     def filter(self) -> Filter:
         """Which marks may be found.
 
@@ -230,9 +240,7 @@ class MarkForm(_Form):
     status: Annotated[
         Text | None, Field(description="Its legal status.", examples=["registered"])
     ] = None
-    filed: Annotated[
-        Day | None, Field(description="Filing date.", examples=["2019-01-07"])
-    ] = None
+    filed: Annotated[Day | None, Field(description="Filing date.", examples=["2019-01-07"])] = None
     registered: Annotated[
         Day | None, Field(description="Registration date.", examples=["2019-06-21"])
     ] = None

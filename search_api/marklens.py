@@ -25,7 +25,7 @@ from indexer.marks import Mark, MarkRecord
 from indexer.query import Filter, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.searcher import Searcher
-from indexer.sources import open_source
+from indexer.sources import Format, open_source
 from models.encoder import Encoder
 from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Added, Answer, RebuildReport, Status
@@ -265,7 +265,7 @@ class MarkLens:
         source: Path,
         *,
         images: Path | None = None,
-        format: str = "auto",
+        format: Format = "auto",
         options: IngestOptions | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestReport:
@@ -315,7 +315,8 @@ class MarkLens:
         Raises:
             DatabaseUnavailable: the register cannot be read or written.
         """
-        encoded, skipped = 0, ()
+        encoded = 0
+        skipped: tuple[tuple[str, str], ...] = ()
         if encode:
             self._stop()
             encoded, skipped = encode_again(self.register, self.images, self.encoder, on_progress)

@@ -1,7 +1,7 @@
 """Errors as RFC 9457 problem details: one plain sentence, never a traceback."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -79,11 +79,28 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of an application a problem."""
+NotFoundPage = Callable[[Request, str], Response]
+
+
+def install(app: FastAPI, not_found_page: NotFoundPage) -> None:
+    """Make every error of an application a problem.
+
+    Args:
+        app: the application.
+        not_found_page: what a browser gets for an address outside ``/api`` that leads nowhere.
+    """
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        wants_page = "text/html" in request.headers.get("accept", "")
+        outside = not request.url.path.startswith("/api")
+        lost = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
+        if lost and outside and wants_page:
+            return not_found_page(request, "This address leads nowhere.")
+        return await _http_error(request, error)
+
     app.add_exception_handler(MarkLensError, _marklens_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
-    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(Exception, _unexpected_error)
 
 
@@ -98,7 +115,9 @@ async def _marklens_error(request: Request, error: Exception) -> Response:
     problem = problem_for(error)
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("%s %s: %s", request.method, request.url.path, error)
-    errors = [FieldProblem(field=error.field, detail=str(error))] if isinstance(error, BadField) else []
+    errors = (
+        [FieldProblem(field=error.field, detail=str(error))] if isinstance(error, BadField) else []
+    )
     return problem_response(problem, str(error), request.url.path, errors)
 
 

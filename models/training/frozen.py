@@ -245,7 +245,9 @@ def _named(table: Table) -> NDArray[np.int64]:
     """Held-out pictograms whose name says what they show."""
     icons = table.rows("icon", "test")
     devices = np.array([code.category not in (26, 29) for code in table.labels.codes])
-    return icons[(table.targets[np.ix_(icons, np.flatnonzero(devices))] == 1.0).any(axis=1)]
+    named = (table.targets[np.ix_(icons, np.flatnonzero(devices))] == 1.0).any(axis=1)
+    kept: NDArray[np.int64] = icons[named]
+    return kept
 
 
 def _classified(

@@ -43,10 +43,13 @@ def upgrade() -> None:
         sa.Column("code", sa.String(8), primary_key=True),
         sa.Column("probability", sa.Float),
         sa.Column("confident", sa.Boolean, nullable=False),
+        sqlite_with_rowid=False,
     )
-    op.create_index("mark_codes_by_code", "mark_codes", ["source", "code"])
     op.create_table(
-        "mark_classes", _mark_id(), sa.Column("nice_class", sa.Integer, primary_key=True)
+        "mark_classes",
+        _mark_id(),
+        sa.Column("nice_class", sa.Integer, primary_key=True),
+        sqlite_with_rowid=False,
     )
     counter = op.create_table(
         "counter",
