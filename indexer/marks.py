@@ -124,11 +124,10 @@ class EncodedMark:
         refusal here would stop a whole batch.
         """
         vector = self.embedding
-        if vector is not None:
-            if vector.ndim != 1 or vector.dtype != np.float16:
-                raise BadRecord(
-                    f"the embedding is {vector.shape} {vector.dtype}; it must be (d,) float16"
-                )
+        if vector is not None and (vector.ndim != 1 or vector.dtype != np.float16):
+            raise BadRecord(
+                f"the embedding is {vector.shape} {vector.dtype}; it must be (d,) float16"
+            )
         wrong = [seen for seen in self.predicted if not 0.0 <= seen.probability <= 1.0]
         if wrong:
             raise BadRecord(
