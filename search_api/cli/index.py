@@ -21,34 +21,38 @@ if TYPE_CHECKING:
 _BAD_INPUT = 2
 
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        help="A CSV or JSON Lines table, or a folder: of pictures with marks.csv or "
+        "marks.jsonl in it, or of pictures alone.",
+        metavar="SOURCE",
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that the table's image column is relative to; by default the table's.",
+        metavar="FOLDER",
+    ),
+]
+Format = Annotated[
+    Literal["auto", "csv", "jsonl", "folder"],
+    typer.Option(metavar="FORMAT", help="What SOURCE is: auto, csv, jsonl or folder."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
 def index(  # noqa: PLR0913 - its parameters are the command's options
     context: typer.Context,
-    source: Annotated[
-        Path,
-        typer.Argument(
-            help="A CSV or JSON Lines table, or a folder: of pictures with marks.csv or "
-            "marks.jsonl in it, or of pictures alone.",
-            metavar="SOURCE",
-        ),
-    ],
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that the table's image column is relative to; by default the table's.",
-            metavar="FOLDER",
-        ),
-    ] = None,
-    format: Annotated[
-        Literal["auto", "csv", "jsonl", "folder"],
-        typer.Option(metavar="FORMAT", help="What SOURCE is: auto, csv, jsonl or folder."),
-    ] = "auto",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    source: Source,
+    images: Images = None,
+    format: Format = "auto",
+    resume: Resume = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read marks into the register.
 
