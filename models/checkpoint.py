@@ -85,7 +85,7 @@ class Checkpoint:
             raise BadCheckpoint(f"{path}: cannot be read as settings ({error})") from error
         if config.get("format") != FORMAT:
             raise BadCheckpoint(
-                f"{folder}: checkpoint format {config.get('format')!r}, this MarkLens reads {FORMAT}"
+                f"{folder}: format {config.get('format')!r}, but this MarkLens reads format {FORMAT}"
             )
         try:
             checkpoint = cls._from_config(folder, config)
@@ -170,16 +170,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS)
-    lengths = {
-        "visual": network.config.visual,
-        "concept": network.config.concept,
-        "colour": network.colour.references.shape[0],
-    }
-    blocks, start = [], 0
-    for name, weight in weights.items():
-        stop = start + lengths[name]
-        blocks.append({"name": name, "start": start, "stop": stop, "weight": weight})
-        start = stop
+    blocks = _laid_out(network, weights)
     # Through JSON once, so that tuples compare equal to what reading back gives.
     shape = json.loads(json.dumps(network.config.to_dict()))
     config = {
@@ -197,3 +188,19 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", "utf-8")
     return Checkpoint.open(folder)
+
+
+def _laid_out(network: "MarkNet", weights: dict[str, float]) -> list[dict[str, object]]:
+    """The blocks side by side, in the order of their weights."""
+    lengths = {
+        "visual": network.config.visual,
+        "concept": network.config.concept,
+        "colour": network.colour.references.shape[0],
+    }
+    blocks: list[dict[str, object]] = []
+    start = 0
+    for name, weight in weights.items():
+        stop = start + lengths[name]
+        blocks.append({"name": name, "start": start, "stop": stop, "weight": weight})
+        start = stop
+    return blocks

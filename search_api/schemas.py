@@ -13,7 +13,11 @@ from search_api.answers import Answer
 
 API = "/api/v1"
 
-_PREDICTED: dict[str, Any] = {"code": "03.01", "title": "Quadrupeds (Series I)", "probability": 0.93}
+_PREDICTED: dict[str, Any] = {
+    "code": "03.01",
+    "title": "Quadrupeds (Series I)",
+    "probability": 0.93,
+}
 _MARK: dict[str, Any] = {
     "image": f"{API}/marks/EM-018000001/image",
     "image_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 UNKNOWN = -1.0  # a target that says neither yes nor no
 _LEAST_EXAMPLES = 15
 _COLOURED = 0.15  # share of chromatic reference colours from which a pictogram counts as coloured
-_WEIGHTS = {"visual": 1.0, "concept": 0.5, "colour": 0.15}
+_WEIGHTS = {"visual": 1.0, "concept": 0.35, "colour": 0.05}
 
 
 class _Cacheable(nn.Module):

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +32,7 @@ class HeadsRecipe:
         seed: of everything random.
     """
 
-    steps: int = 1500
+    steps: int = 1000
     labelled: int = 384
     signs: int = 160
     concepts: int = 96
@@ -68,19 +68,13 @@ class HeadsData:
     concepts: Sequence[Sequence[int]]
 
 
-def train_heads(
-    data: HeadsData,
-    config: NetworkConfig,
-    recipe: HeadsRecipe,
-    look: Callable[[int, Heads], None] | None = None,
-) -> Heads:
+def train_heads(data: HeadsData, config: NetworkConfig, recipe: HeadsRecipe) -> Heads:
     """Train; the visual projection starts from PCA whitening, the rest from random numbers.
 
     Args:
         data: training rows only.
         config: the network's shape.
         recipe: how.
-        look: called every 300 steps with the step and the heads in evaluation mode.
 
     Returns:
         The trained heads, in evaluation mode.
@@ -96,6 +90,7 @@ def train_heads(
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, recipe.steps)
     chances = data.weights / data.weights.sum()
+    weights = torch.tensor([recipe.vienna_weight, recipe.visual_weight, recipe.concept_weight])
     started = time.monotonic()
     for step in range(1, recipe.steps + 1):
         heads.train()
@@ -103,35 +98,40 @@ def train_heads(
         signs, sign_of = _draw(data.signs, recipe.signs, rng)
         things, thing_of = _draw(data.concepts, recipe.concepts, rng)
         rows = np.concatenate([labelled, signs, things])
-        visual, concept, logits = heads(pooled[rows], colour[rows])
-        first, second = len(labelled), len(labelled) + len(signs)
-        vienna_loss = asymmetric_loss(logits[:first], targets[labelled])
-        visual_loss = supervised_contrast(visual[first:second], sign_of, recipe.temperature)
-        # Two things of one Vienna division are related: neither drawn together nor apart.
-        codes = targets[things].clamp(min=0.0)
-        related = codes @ codes.T > 1.5
-        concept_loss = supervised_contrast(
-            concept[second:], thing_of, recipe.temperature, related
-        ) + 0.3 * supervised_contrast(concept[first:second], sign_of, recipe.temperature)
-        loss = (
-            recipe.vienna_weight * vienna_loss
-            + recipe.visual_weight * visual_loss
-            + recipe.concept_weight * concept_loss
-        )
+        seen = heads(pooled[rows], colour[rows])
+        losses = _losses(seen, targets[labelled], sign_of, thing_of, targets[things], recipe)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (losses @ weights).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
-        if step % 300 == 0 or step == recipe.steps:
-            spent = time.monotonic() - started
+        if step % 100 == 0 or step == recipe.steps:
+            left = (time.monotonic() - started) / step * (recipe.steps - step)
             log.info(
-                "step %d/%d: vienna %.3f visual %.3f concept %.3f, %.0f s left",
-                *(step, recipe.steps, vienna_loss.item(), visual_loss.item()),
-                *(concept_loss.item(), spent / step * (recipe.steps - step)),
+                "step %d/%d: vienna %.3f, visual %.3f, concept %.3f, %.0f s left",
+                *(step, recipe.steps, *losses.tolist(), left),
             )
-            if look is not None:
-                look(step, heads.eval())
     return heads.eval()
+
+
+def _losses(
+    seen: tuple[Tensor, Tensor, Tensor],
+    truth: Tensor,
+    sign_of: Tensor,
+    thing_of: Tensor,
+    codes: Tensor,
+    recipe: HeadsRecipe,
+) -> Tensor:
+    """The Vienna, visual and concept loss of a step's rows: labelled ones, signs, things."""
+    visual, concept, logits = seen
+    first, second = len(truth), len(truth) + len(sign_of)
+    vienna_loss = asymmetric_loss(logits[:first], truth)
+    visual_loss = supervised_contrast(visual[first:second], sign_of, recipe.temperature)
+    # Two things of one Vienna division are related: neither drawn together nor apart.
+    known = codes.clamp(min=0.0)
+    related = known @ known.T > 1.5
+    concept_loss = supervised_contrast(concept[second:], thing_of, recipe.temperature, related)
+    same_sign = supervised_contrast(concept[first:second], sign_of, recipe.temperature)
+    return torch.stack([vienna_loss, visual_loss, concept_loss + 0.3 * same_sign])
 
 
 def _draw(

@@ -1,6 +1,5 @@
 """`/healthz`, `/readyz` and `/metrics`: for those who keep the server running."""
 
-from typing import Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -13,9 +12,7 @@ from search_api.schemas import HealthResponse, ReadyResponse
 router = APIRouter(tags=["health"])
 
 
-@router.get(
-    "/healthz", summary="Whether the process answers", response_description="It does."
-)
+@router.get("/healthz", summary="Whether the process answers", response_description="It does.")
 async def get_health() -> HealthResponse:
     """Answer without looking at anything; off the thread pool, so that load cannot hide it."""
     return HealthResponse(status="alive")

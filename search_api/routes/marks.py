@@ -1,6 +1,6 @@
 """`/marks`: register one, look at one, withdraw one."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Query, Request, Response, status
 
@@ -15,9 +15,7 @@ router = APIRouter(tags=["marks"])
 
 MarkId = Annotated[
     str,
-    Path(
-        min_length=1, max_length=128, description="The mark's id.", examples=["EM-018000001"]
-    ),
+    Path(min_length=1, max_length=128, description="The mark's id.", examples=["EM-018000001"]),
 ]
 Digest = Annotated[
     str | None,
