@@ -131,7 +131,7 @@ def postgres_folder() -> Iterator[Path]:
             _await_postgres(server, folder)
             yield folder
         finally:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's "fast" shutdown
+            server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
             try:
                 server.wait(10)
             except subprocess.TimeoutExpired:

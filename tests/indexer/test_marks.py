@@ -1,0 +1,74 @@
+from datetime import date
+
+import numpy as np
+import pytest
+
+from indexer.errors import BadRecord
+from indexer.marks import EncodedMark, MarkRecord
+from models.vienna import PredictedCode, ViennaCode
+
+SUN, TREE = ViennaCode.parse("01.03"), ViennaCode.parse("05.01")
+
+
+@pytest.mark.parametrize("good", ["1", "EM018000001", "a" * 128, "Ünïcode-№7", "a%b_c\\d?#", "..."])
+def test_an_id_may_hold_any_printable_character(good: str) -> None:
+    assert MarkRecord(good).id == good
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "a" * 129, "a b", "a\tb", "a/b", "a\x00", "\ud800", "a\u00a0b", "\u200b", ".", ".."],
+)
+def test_an_id_that_an_address_or_a_database_would_break_is_refused(bad: str) -> None:
+    with pytest.raises(BadRecord, match=r"^id "):
+        MarkRecord(bad)
+
+
+@pytest.mark.parametrize("number", [0, 46, -1])
+def test_a_nice_class_that_does_not_exist_is_refused_by_its_number(number: int) -> None:
+    with pytest.raises(BadRecord, match=rf"Nice class {number} does not exist"):
+        MarkRecord("a", nice=(25, number))
+
+
+@pytest.mark.parametrize("name", ["text", "owner", "office", "status", "image_name"])
+@pytest.mark.parametrize("bad", ["x\x00y", "x\udc80y", "x" * 10_001])
+def test_a_text_that_cannot_be_stored_is_refused_by_its_field(name: str, bad: str) -> None:
+    with pytest.raises(BadRecord, match=f"^{name} h"):
+        MarkRecord("a", **{name: bad})
+
+
+def test_lists_come_out_sorted_and_without_doubles() -> None:
+    record = MarkRecord("a", nice=(25, 3, 25), vienna=(TREE, SUN, TREE))
+    assert record.nice == (3, 25)
+    assert record.vienna == (SUN, TREE)
+
+
+def test_records_that_say_the_same_are_equal_however_they_were_ordered() -> None:
+    one = MarkRecord("a", status="Registered", nice=(1, 2), filed=date(2020, 1, 2))
+    other = MarkRecord("a", status="registered", nice=(2, 1), filed=date(2020, 1, 2))
+    assert one == other
+    assert hash(one) == hash(other)
+
+
+@pytest.mark.parametrize("shape", [(), (1, 8), (2, 4)])
+def test_an_embedding_that_is_not_one_row_is_refused_with_its_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(BadRecord, match="embedding is") as caught:
+        EncodedMark(MarkRecord("a"), "d", embedding=np.zeros(shape, np.float16))
+    assert str(shape) in str(caught.value)
+
+
+def test_an_embedding_of_another_precision_is_refused() -> None:
+    with pytest.raises(BadRecord, match="float32; it must be"):
+        EncodedMark(MarkRecord("a"), "d", embedding=np.zeros(8, np.float32))
+
+
+@pytest.mark.parametrize("probability", [-0.01, 1.01, float("nan")])
+def test_a_probability_outside_0_to_1_is_refused(probability: float) -> None:
+    with pytest.raises(BadRecord, match=r"probability of 01\.03"):
+        EncodedMark(MarkRecord("a"), "d", predicted=(PredictedCode(SUN, probability),))
+
+
+def test_a_code_predicted_twice_is_refused() -> None:
+    twice = (PredictedCode(SUN, 0.2), PredictedCode(SUN, 0.3))
+    with pytest.raises(BadRecord, match="twice"):
+        EncodedMark(MarkRecord("a"), "d", predicted=twice)
