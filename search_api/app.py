@@ -66,6 +66,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     app.include_router(health.router)
     app.include_router(pages.router, include_in_schema=False)
     pages.mount_static(app)
+    problem_details.document(app)
     problem_details.install(app, not_found_page=pages.not_found_page)
     app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
     app.add_middleware(middleware.SecurityHeaders)

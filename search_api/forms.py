@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from indexer.marks import MarkRecord
 from indexer.query import Filter
+from models.images.formats import ACCEPTED
 from models.vienna import ViennaCode
 from search_api.fields import parse_codes, split_list
 from search_api.problems import BadField
@@ -84,7 +85,7 @@ class PictureForm(_Form):
 
     image: Annotated[
         UploadFile,
-        Field(description="The picture: PNG, JPEG, GIF, WebP, BMP, TIFF or SVG."),
+        Field(description=f"The picture: {ACCEPTED}."),
     ]
     crop: Annotated[
         Text | None,
@@ -101,7 +102,7 @@ class SearchForm(_Form):
 
     image: Annotated[
         UploadFile | None,
-        Field(description="The query picture: PNG, JPEG, GIF, WebP, BMP, TIFF or SVG."),
+        Field(description=f"The query picture: {ACCEPTED}."),
     ] = None
     mark_id: Annotated[
         Text | None,
@@ -218,7 +219,7 @@ class MarkForm(_Form):
 
     image: Annotated[
         UploadFile,
-        Field(description="Its picture: PNG, JPEG, GIF, WebP, BMP, TIFF or SVG."),
+        Field(description=f"Its picture: {ACCEPTED}."),
     ]
     id: Annotated[
         Text,

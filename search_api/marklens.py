@@ -17,16 +17,18 @@ from pathlib import Path
 from threading import RLock
 from types import TracebackType
 
+from indexer.encoding import encode_marks
 from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.follower import Follower
 from indexer.image_store import ImageStore
-from indexer.ingest import IngestOptions, IngestReport, Progress, encode_marks, ingest
+from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
 from indexer.marks import Mark, MarkRecord
 from indexer.query import Filter, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.searcher import Searcher
 from indexer.sources import Format, open_source
 from models.encoder import Encoder
+from models.errors import MarkLensError
 from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Added, Answer, RebuildReport, Status
 from search_api.places import Places
@@ -283,7 +285,8 @@ class MarkLens:
             FingerprintMismatch: the register holds embeddings of another network.
         """
         rows = open_source(source, images, format)
-        encoder = self._bind()
+        looking_only = options is not None and options.dry_run and self.register.bound() is None
+        encoder = self.encoder if looking_only else self._bind()
         report = ingest(rows, self.register, self.images, encoder, options, on_progress)
         self._catch_up()
         return report
@@ -314,6 +317,7 @@ class MarkLens:
 
         Raises:
             DatabaseUnavailable: the register cannot be read or written.
+            MarkLensError: the snapshot cannot be written.
         """
         encoded = 0
         skipped: tuple[tuple[str, str], ...] = ()
@@ -321,7 +325,13 @@ class MarkLens:
             self._stop()
             encoded, skipped = encode_again(self.register, self.images, self.encoder, on_progress)
         self.follower.rebuild()
-        self.follower.save_snapshot()
+        try:
+            self.follower.save_snapshot()
+        except OSError as error:
+            raise MarkLensError(
+                f"The index cannot be saved in {self.settings.snapshot_dir}: {error.strerror}; "
+                "free some space there, or let this account write to it."
+            ) from error
         sequence = self.follower.view().sequence
         return RebuildReport(self.register.count(), sequence, encoded, skipped)
 

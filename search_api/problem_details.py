@@ -18,6 +18,7 @@ from search_api.problems import (
     RETRY_AFTER_S,
     BadField,
     Problem,
+    TooLarge,
     problem_for,
 )
 from search_api.schemas import FieldProblem, ProblemResponse
@@ -79,6 +80,22 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
+def document(app: FastAPI) -> None:
+    """Put the schema of a problem into the OpenAPI document, where `documented` points to it."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        if "ProblemResponse" not in schemas:
+            place = "#/components/schemas/{model}"
+            schema = ProblemResponse.model_json_schema(ref_template=place)
+            schemas |= schema.pop("$defs") | {"ProblemResponse": schema}
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI says to extend it
+
+
 NotFoundPage = Callable[[Request, str], Response]
 
 
@@ -105,6 +122,8 @@ def install(app: FastAPI, not_found_page: NotFoundPage) -> None:
 
 
 def _plain(status: int) -> Problem:
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return PROBLEMS[TooLarge]
     phrase = HTTPStatus(status).phrase
     return Problem(status, phrase.lower().replace(" ", "-"), phrase, 1)
 

@@ -5,7 +5,8 @@ know are here too::
 
     MarkLensError
     ├── BadField       a form field or option that cannot be understood
-    ├── NotAllowed     writing without the right to
+    ├── BadToken       writing with a missing or wrong token
+    ├── NotAllowed     writing from where it is not allowed
     ├── TooLarge       a request body over the limit
     ├── TooBusy        every place in the queue is taken
     └── BadSettings    (settings.py)
@@ -50,7 +51,7 @@ class BadField(MarkLensError):
 
 
 class NotAllowed(MarkLensError):
-    """Writing without a token, or from where writing is not allowed."""
+    """Writing from where it is not allowed without a token."""
 
 
 class BadToken(MarkLensError):
@@ -110,5 +111,10 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
 
 
 def problem_for(error: MarkLensError) -> Problem:
-    """Look an error up by its class, or by the nearest class it derives from."""
+    """Look an error up by its class, or by the nearest class it derives from.
+
+    A field at fault for a reason that has a kind of its own, such as no Vienna code, is that kind.
+    """
+    if isinstance(error, BadField) and isinstance(error.__cause__, MarkLensError):
+        error = error.__cause__
     return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)

@@ -7,8 +7,8 @@ marks that are done and goes on.
 
 from collections.abc import Callable, Iterator, Sequence
 
+from indexer.encoding import encode_marks, mark_digest
 from indexer.image_store import ImageStore
-from indexer.ingest import encode_marks, mark_digest
 from indexer.marks import EncodedMark, Mark
 from indexer.register import Register
 from models.encoder import Encoder

@@ -1,6 +1,5 @@
 """`/healthz`, `/readyz` and `/metrics`: for those who keep the server running."""
 
-
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -28,6 +27,9 @@ def get_ready(marklens: MarkLensDep) -> ReadyResponse:
     """Ask the register, and see that network and index are loaded."""
     if not marklens.ready:
         raise HTTPException(503, "The network and the index are still being loaded.")
+    fault = marklens.follower.status.error
+    if fault is not None:
+        raise HTTPException(503, f"The index no longer follows the register: {fault}")
     sequence = marklens.register.sequence()
     lag = max(0, sequence - marklens.follower.view().sequence)
     return ReadyResponse(
