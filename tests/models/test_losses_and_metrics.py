@@ -1,0 +1,94 @@
+"""Losses and metrics against slow twins: plain loops over the papers' equations."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from models.evaluation.classification import (
+    average_precision,
+    expected_calibration_error,
+    label_ranking_average_precision,
+    micro_f1,
+)
+from models.evaluation.retrieval import retrieval_metrics
+from models.training.calibrate import calibrate
+from models.training.losses import asymmetric_loss, supervised_contrast
+
+
+def test_asymmetric_loss_is_the_papers_sum() -> None:
+    rng = np.random.default_rng(0)
+    logits, targets = rng.normal(size=(4, 5)), (rng.random((4, 5)) < 0.4).astype(float)
+    targets[0, 0] = -1  # unknown
+    total = 0.0
+    for i in range(4):
+        for j in range(5):
+            p = 1 / (1 + math.exp(-logits[i, j]))
+            if targets[i, j] == 1:
+                total -= math.log(p)
+            elif targets[i, j] == 0:
+                shifted = max(p - 0.05, 0)
+                total -= shifted**2 * math.log(1 - shifted)
+    found = asymmetric_loss(torch.tensor(logits), torch.tensor(targets), focus=2.0)
+    assert found.item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_supervised_contrast_is_the_papers_sum() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(6, 4))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    groups = [0, 0, 1, 1, 1, 2]
+    losses = []
+    for i in range(6):
+        partners = [j for j in range(6) if j != i and groups[j] == groups[i]]
+        if partners:
+            bottom = sum(math.exp(rows[i] @ rows[a] / 0.2) for a in range(6) if a != i)
+            losses.append(
+                -sum(math.log(math.exp(rows[i] @ rows[p] / 0.2) / bottom) for p in partners)
+                / len(partners)
+            )
+    found = supervised_contrast(torch.tensor(rows), torch.tensor(groups), 0.2)
+    assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_average_precision_counts_ties_the_worst_way() -> None:
+    assert average_precision(np.array([1, 0, 0], np.float32), np.zeros(3, np.float32)) == (
+        pytest.approx(1 / 3)
+    )
+    score = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
+    assert average_precision(np.array([1, 0, 1, 0], np.float32), score) == pytest.approx(5 / 6)
+
+
+def test_lrap_is_scikit_learns_example() -> None:
+    # The example of scikit-learn's user guide for label_ranking_average_precision_score.
+    targets = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+    scores = np.array([[0.75, 0.5, 1], [1, 0.2, 0.1]], np.float32)
+    assert label_ranking_average_precision(targets, scores) == pytest.approx(0.41666, abs=1e-4)
+
+
+def test_micro_f1_counts_pairs() -> None:
+    targets = np.array([[1, 0, 1], [0, 1, 0]], np.float32)
+    predicted = np.array([[True, True, False], [False, True, False]])
+    assert micro_f1(targets, predicted) == pytest.approx(2 * 2 / (3 + 3))
+
+
+def test_retrieval_metrics_are_those_of_a_plain_ranking() -> None:
+    rows = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.95, 0.0]], np.float32)
+    found = retrieval_metrics(rows, [[0, 1]], [0, 1, 2, 3])
+    # From 0: 3 (0.95) before 1 (0.9), rank 2. From 1: 0 (0.9) first, rank 1.
+    assert found.mAP == pytest.approx((0.5 + 1.0) / 2)
+    assert found.recall_at_1 == 0.5
+    assert pytest.approx((1 / 3 + 0) / 2) == found.NAR
+
+
+def test_calibration_makes_probabilities_of_overconfident_logits() -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=(4000, 3)) - 1.0
+    targets = (rng.random((4000, 3)) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+    logits = (3.0 * truth + 1.0).astype(np.float32)
+    fitted = calibrate(logits[:2000], targets[:2000])
+    before = 1 / (1 + np.exp(-logits[2000:]))
+    after = 1 / (1 + np.exp(-(fitted.slope * logits[2000:] + fitted.offset)))
+    worse = expected_calibration_error(targets[2000:], before)
+    assert expected_calibration_error(targets[2000:], after) < 0.03 < worse

@@ -1,0 +1,90 @@
+"""The network that ships: both runtimes agree on real marks, and real marks find themselves."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.agreement import agreement
+from models.backbone import VGG16_CONVOLUTIONS, Vgg19Features, vgg19_state_from_vgg16
+from models.checkpoint import OPENVINO, SHIPPED, Checkpoint
+from models.encoder import Encoder
+from models.errors import BadCheckpoint
+from models.images import decode_image
+from search_api.demo import demo_register
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Encoder:
+    return Encoder.load(device="cpu", runtime="openvino")
+
+
+@pytest.mark.slow
+def test_openvino_int8_agrees_with_torch_on_real_marks() -> None:
+    # 60 marks here; `python -m benchmarks.agreement` compares the whole demo register.
+    cosines, shared, count = agreement(60)
+    assert count == 60
+    assert cosines.min() >= 0.995
+    assert shared >= 0.95
+
+
+def test_every_block_of_a_real_mark_has_unit_length(shipped: Encoder) -> None:
+    pictures = sorted((demo_register() / "images").glob("*.png"))[:6]
+    images = [decode_image(path.read_bytes(), path.name) for path in pictures]
+    rows = shipped.encode(images).embeddings.astype(np.float32)
+    for block in shipped.blocks:
+        lengths = np.linalg.norm(rows[:, block.start : block.stop], axis=1)
+        assert lengths == pytest.approx(np.ones(6), abs=2e-3), block.name
+
+
+def test_a_category_is_at_least_as_probable_as_its_divisions(shipped: Encoder) -> None:
+    path = next(iter(sorted((demo_register() / "images").glob("*.png"))))
+    seen = shipped.encode([decode_image(path.read_bytes(), path.name)]).probabilities[0]
+    found = dict(zip(shipped.labels, seen, strict=True))
+    for code, probability in found.items():
+        for parent in code.ancestors():
+            assert found[parent] >= probability
+
+
+def test_all_29_categories_and_the_divisions_are_predicted(shipped: Encoder) -> None:
+    categories = [code for code in shipped.labels if code.level == "category"]
+    assert [code.category for code in categories] == list(range(1, 30))
+    assert sum(code.level == "division" for code in shipped.labels) > 100
+
+
+def test_vgg16_deepened_to_vgg19_computes_the_same() -> None:
+    import torch
+    import torchvision
+
+    torch.manual_seed(0)
+    shallow = torchvision.models.vgg16(weights=None).features.eval()
+    state = {f"features.{name}": tensor for name, tensor in shallow.state_dict().items()}
+    assert len(state) == 2 * len(VGG16_CONVOLUTIONS)
+    deep = Vgg19Features().eval()
+    deep.load_state_dict(vgg19_state_from_vgg16(state))
+    pixels = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(deep(pixels)[1], shallow[:30](pixels))
+
+
+def test_a_damaged_or_missing_checkpoint_is_refused_in_words(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BadCheckpoint, match="cannot be read"):
+        Encoder.load(tmp_path)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((tiny_checkpoint / name).read_bytes())
+    assert Encoder.load(tmp_path, device="cpu", runtime="torch").dimension == 96
+    weights = tmp_path / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-7] ^= 0x40
+    weights.write_bytes(bytes(content))
+    with pytest.raises(BadCheckpoint, match=r"does not match its config\.json"):
+        Encoder.load(tmp_path, device="cpu", runtime="torch")
+    with pytest.raises(BadCheckpoint, match="openvino"):
+        Encoder.load(tmp_path, device="cpu", runtime="openvino")
+
+
+def test_the_shipped_folder_holds_both_runtimes() -> None:
+    assert Checkpoint.open().folder == SHIPPED
+    assert (SHIPPED / OPENVINO).is_file()

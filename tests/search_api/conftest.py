@@ -1,0 +1,80 @@
+"""A real server on a free port over a small register of drawn marks."""
+
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from PIL import Image
+
+from indexer.marks import MarkRecord
+from models.vienna import ViennaCode
+from search_api.app import create_app
+from search_api.marklens import MarkLens
+from search_api.settings import Settings
+
+MARKS = 12
+
+
+@pytest.fixture(scope="session")
+def as_png() -> Callable[[Image.Image], bytes]:
+    def encode(image: Image.Image) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        return file.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="module")
+def marklens(
+    tiny_checkpoint: Path,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[MarkLens]:
+    """Marks M-0 … M-11; even ones lions of office EM, odd ones leaves of office US."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("http"),
+        checkpoint=tiny_checkpoint,
+        device="cpu",
+        runtime="torch",
+        max_upload_bytes=300_000,
+    )
+    with MarkLens.open(settings) as opened:
+        for number in range(MARKS):
+            record = MarkRecord(
+                id=f"M-{number}",
+                text=f"WORD {number}",
+                office="US" if number % 2 else "EM",
+                status="registered",
+                filed=date(2010 + number, 1, 1),
+                nice=(25,) if number % 3 else (9,),
+                vienna=(ViennaCode.parse("05.03.11" if number % 2 else "03.01.01"),),
+            )
+            opened.add(record, as_png(draw_mark(number)))
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def client(marklens: MarkLens) -> Iterator[httpx.Client]:
+    """HTTP to a real uvicorn server."""
+    config = uvicorn.Config(
+        create_app(marklens=marklens), host="127.0.0.1", port=0, log_level="warning"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.02)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        yield http
+    server.should_exit = True
+    thread.join(timeout=10)

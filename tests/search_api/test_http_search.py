@@ -1,0 +1,161 @@
+"""`POST /search` and `/classify` over real HTTP."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+SEARCH = "/api/v1/search"
+
+
+@pytest.fixture
+def search(
+    client: httpx.Client,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+) -> Callable[..., dict[str, Any]]:
+    def post(seed: int = 3, **fields: Any) -> dict[str, Any]:
+        answer = client.post(SEARCH, files={"image": as_png(draw_mark(seed))}, data=fields)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return post
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [hit["id"] for hit in answer["hits"]]
+
+
+def test_a_marks_own_picture_finds_it_first(search: Callable[..., dict[str, Any]]) -> None:
+    answer = search(3, k=5)
+    first = answer["hits"][0]
+    assert (first["id"], round(first["score"], 4)) == ("M-3", 1.0)
+    assert set(first["scores"]) == {"visual", "concept", "colour"}
+    assert len(answer["hits"]) == 5
+    scores = [hit["score"] for hit in answer["hits"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_answer_names_the_plan_and_its_times(search: Callable[..., dict[str, Any]]) -> None:
+    plan = search(3)["plan"]
+    assert plan["matched"] == plan["total"] == 12
+    assert set(plan["milliseconds"]) == {"decode", "encode", "filter", "search"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({"vienna_any": "03", "vienna_source": "assigned"}, {"M-0", "M-2", "M-4"}),
+        ({"vienna_none": "3.1", "vienna_source": "assigned"}, {"M-1", "M-3", "M-5"}),
+        ({"vienna_all": ["05", "05.03.11"], "vienna_source": "assigned"}, {"M-1", "M-3", "M-5"}),
+        ({"office": "EM"}, {"M-0", "M-2", "M-4"}),
+        ({"nice": "9"}, {"M-0", "M-3"}),
+        ({"filed_to": "2015-12-31"}, {"M-0", "M-1", "M-2", "M-3", "M-4", "M-5"}),
+        ({"text": "word 4"}, {"M-4"}),
+        ({"status": "expired"}, set()),
+    ],
+)
+def test_filters_keep_what_they_say(
+    search: Callable[..., dict[str, Any]], fields: dict[str, Any], wanted: set[str]
+) -> None:
+    found = set(ids(search(3, k=100, **fields)))
+    assert {mark for mark in found if int(mark[2:]) < 6} == wanted
+
+
+def test_a_mark_searches_without_finding_itself(client: httpx.Client) -> None:
+    answer = client.post(SEARCH, files={"mark_id": (None, "M-3"), "k": (None, "50")}).json()
+    assert "M-3" not in ids(answer)
+    assert len(ids(answer)) == 11
+
+
+def test_a_crop_of_everything_changes_nothing(search: Callable[..., dict[str, Any]]) -> None:
+    assert ids(search(3)) == ids(search(3, crop="0,0,96,96"))
+
+
+def test_weights_of_one_block_rank_by_it(search: Callable[..., dict[str, Any]]) -> None:
+    hits = search(3, weights="visual=0,concept=0,colour=1")["hits"]
+    assert all(abs(hit["score"] - hit["scores"]["colour"]) < 1e-6 for hit in hits)
+
+
+def test_classify_names_codes_with_titles(
+    client: httpx.Client,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+) -> None:
+    codes = client.post("/api/v1/classify", files={"image": as_png(draw_mark(1))}).json()["vienna"]
+    assert all({"code", "title", "probability"} <= set(code) for code in codes)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"k": "-1"},
+        {"k": "many"},
+        {"k": "1001"},
+        {"vienna_any": "03.99"},
+        {"vienna_any": "lion"},
+        {"nice": "46"},
+        {"filed_from": "yesterday"},
+        {"filed_from": "2020-01-02", "filed_to": "2020-01-01"},
+        {"weights": "visual=-1"},
+        {"weights": "visual=0,concept=0,colour=0"},
+        {"weights": "smell=1"},
+        {"crop": "0,0,0,0"},
+        {"crop": "90,90,50,50"},
+        {"viena_any": "03"},
+        {"min_probability": "2"},
+    ],
+)
+def test_a_bad_field_is_refused_by_name(
+    client: httpx.Client,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+    fields: dict[str, str],
+) -> None:
+    answer = client.post(SEARCH, files={"image": as_png(draw_mark(1))}, data=fields)
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"]
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    fields=st.dictionaries(
+        st.sampled_from(
+            [
+                "k",
+                "vienna_any",
+                "vienna_none",
+                "nice",
+                "status",
+                "filed_from",
+                "text",
+                "weights",
+                "crop",
+                "min_probability",
+                "vienna_source",
+                "office",
+            ]
+        ),
+        st.text(max_size=30),
+        max_size=4,
+    )
+)
+def test_no_form_makes_the_server_fail(
+    client: httpx.Client,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+    fields: dict[str, str],
+) -> None:
+    encodable = {name: value.encode("utf-8", "replace") for name, value in fields.items()}
+    answer = client.post(SEARCH, files={"image": as_png(draw_mark(1))}, data=encodable)
+    assert answer.status_code < 500, (fields, answer.text)
+    assert answer.status_code == 200 or answer.json()["detail"]

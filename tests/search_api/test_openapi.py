@@ -1,0 +1,66 @@
+"""The OpenAPI document is good enough to generate a client from."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def document(client: httpx.Client) -> dict[str, Any]:
+    return client.get("/api/v1/openapi.json").json()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_operation_has_a_name_a_summary_and_words(document: dict[str, Any]) -> None:
+    found = operations(document)
+    assert len(found) >= 9
+    names = [operation["operationId"] for _, operation in found]
+    assert len(set(names)) == len(names)
+    for where, operation in found:
+        assert operation["summary"], where
+        assert operation["description"], where
+
+
+def test_every_api_operation_documents_its_problems(document: dict[str, Any]) -> None:
+    for where, operation in operations(document):
+        if "/api/v1/" in where:
+            problems = [status for status in operation["responses"] if int(status) >= 400]
+            assert problems, where
+            for status in problems:
+                assert "application/problem+json" in operation["responses"][status]["content"], (
+                    where,
+                    status,
+                )
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert references <= set(document["components"]["schemas"])
+    assert "ProblemResponse" in references
+
+
+def test_answers_have_examples(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for name in (
+        "HitResponse",
+        "PlanResponse",
+        "MarkResponse",
+        "PredictedResponse",
+        "ProblemResponse",
+    ):
+        assert schemas[name].get("examples"), name
+
+
+def test_no_page_of_the_server_needs_another_host(client: httpx.Client) -> None:
+    assert client.get("/docs").status_code == 404
+    assert "default-src 'self'" in client.get("/").headers["content-security-policy"]
