@@ -84,9 +84,7 @@ class Checkpoint:
         except (OSError, ValueError) as error:
             raise BadCheckpoint(f"{path}: cannot be read as settings ({error})") from error
         if config.get("format") != FORMAT:
-            raise BadCheckpoint(
-                f"{folder}: format {config.get('format')!r}, but this MarkLens reads format {FORMAT}"
-            )
+            raise BadCheckpoint(f"{folder}: format {config.get('format')!r}, not {FORMAT}")
         try:
             checkpoint = cls._from_config(folder, config)
         except (KeyError, TypeError, ValueError) as error:

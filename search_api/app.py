@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
@@ -68,7 +67,6 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     app.include_router(pages.router, include_in_schema=False)
     pages.mount_static(app)
     problem_details.document(app)
-    app.openapi = partial(problem_details.describe, app)  # type: ignore[method-assign]
     problem_details.install(app, not_found_page=pages.not_found_page)
     app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
     app.add_middleware(middleware.SecurityHeaders)

@@ -121,17 +121,6 @@ def install(app: FastAPI, not_found_page: NotFoundPage) -> None:
     app.add_exception_handler(Exception, _unexpected_error)
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the schema that `documented` refers to."""
-    document = FastAPI.openapi(app)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    if "ProblemResponse" not in schemas:
-        schema = ProblemResponse.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {})
-        schemas["ProblemResponse"] = schema
-    return document
-
-
 def _plain(status: int) -> Problem:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return PROBLEMS[TooLarge]
