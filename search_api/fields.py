@@ -83,7 +83,7 @@ def _plain_pairs(text: str) -> list[tuple[str, str]]:
     pairs = []
     for part in split_list([text]):
         name, equals, number = part.partition("=")
-        if not equals:
-            raise ValueError("no equals sign")
+        if not equals or not name.strip():
+            raise ValueError("not a name and a number")
         pairs.append((name.strip(), number))
     return pairs

@@ -41,16 +41,15 @@ def encode_again(
     total, done, encoded = register.count(), 0, 0
     skipped: list[tuple[str, str]] = []
     for batch in _batches(register):
-        due = _still_due(batch, register, encoder.fingerprint)
         rows: list[EncodedMark] = []
-        for mark in due:
+        for mark in _still_due(batch, register, encoder.fingerprint):
             try:
                 rows += encode_marks(encoder, [(mark.record, images.get(mark.image_digest or ""))])
+                encoded += 1
             except MarkLensError as error:
+                rows.append(_without_embedding(mark))
                 skipped.append((mark.record.id, str(error)))
-        if rows:
-            register.add(rows)
-        encoded += len(rows)
+        register.add(rows)
         done += len(batch)
         if on_progress is not None:
             on_progress(done, total)
@@ -65,6 +64,21 @@ def _batches(register: Register) -> Iterator[Sequence[Mark]]:
         after = changes[-1].sequence
         marks = register.marks([change.id for change in changes if not change.deleted])
         yield tuple(marks.values())
+
+
+def _without_embedding(mark: Mark) -> EncodedMark:
+    """A mark whose picture is lost: what the network before made of it must not stay either.
+
+    Its digest is no network's, so indexing its source again, or another run, gives it one.
+    """
+    return EncodedMark(
+        record=mark.record,
+        digest=mark_digest(mark.record, mark.image_digest, fingerprint=""),
+        image_digest=mark.image_digest,
+        media_type=mark.media_type,
+        width=mark.width,
+        height=mark.height,
+    )
 
 
 def _still_due(marks: Sequence[Mark], register: Register, fingerprint: str) -> list[Mark]:
