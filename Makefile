@@ -28,6 +28,7 @@ check: $(VENV)/.installed-dev ## formatting, lint, types, layers, generated page
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/write_cli_docs.py --check
+	$(BIN)/python scripts/write_model_card.py --check
 
 fix: $(VENV)/.installed-dev ## mend formatting and simple lint
 	$(BIN)/ruff check --fix .
@@ -40,6 +41,7 @@ bench: $(VENV)/.installed-dev ## the figures of the README
 
 docs: $(VENV)/.installed-dev ## rewrite generated pages
 	$(BIN)/python scripts/write_cli_docs.py
+	$(BIN)/python scripts/write_model_card.py
 
 clean: ## remove the virtual environment and the demo's data
 	rm -rf $(VENV) marklens-data

@@ -1,5 +1,7 @@
 """Logits → probabilities that mean what they say, and the probability from which a code counts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,11 +9,14 @@ from torch.nn import functional
 
 from models.checkpoint import Calibration
 from models.evaluation.classification import micro_f1
+from models.vienna import ViennaCode
 
 _PRIOR_STRENGTH = 4.0  # pulls a rare label's offset towards the common one
 
 
-def calibrate(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> Calibration:
+def calibrate(
+    logits: NDArray[np.float32], targets: NDArray[np.float32], codes: Sequence[ViennaCode]
+) -> Calibration:
     """Fit Platt scaling: one slope for all labels, an offset for each.
 
     Offsets of labels with few examples stay near the common one (a Gaussian prior), so that
@@ -20,6 +25,7 @@ def calibrate(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> Cali
     Args:
         logits: (n, labels) of pictures not trained on.
         targets: (n, labels) of 0 and 1.
+        codes: the code of each label.
     """
     x, y = torch.from_numpy(logits), torch.from_numpy(targets)
     slope, common = torch.ones(1, requires_grad=True), torch.zeros(1, requires_grad=True)
@@ -38,17 +44,24 @@ def calibrate(logits: NDArray[np.float32], targets: NDArray[np.float32]) -> Cali
     offset = (common + own).detach().numpy()
     slopes = np.full(x.shape[1], slope.item(), np.float32)
     probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset)))
-    return Calibration(slopes, offset, _thresholds(probabilities, targets))
+    return Calibration(slopes, offset, _thresholds(probabilities, targets, codes))
 
 
 def _thresholds(
-    probabilities: NDArray[np.float32], targets: NDArray[np.float32]
+    probabilities: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    codes: Sequence[ViennaCode],
 ) -> NDArray[np.float32]:
-    """The one threshold that gives the best micro F1, for all labels.
+    """The threshold of best micro F1, for things shown (01 to 24) and for the rest, by level.
 
-    One for all, since with calibrated probabilities the best threshold of a label differs little
-    from the others', and most labels have too few examples to find their own.
+    One a group, since most labels have too few examples to find their own. Things shown are
+    apart: lettering and colours are on most marks and would decide for all.
     """
     grid = np.linspace(0.1, 0.7, 61)
-    scores = [micro_f1(targets, probabilities >= at) for at in grid]
-    return np.full(targets.shape[1], grid[int(np.argmax(scores))], np.float32)
+    groups = np.array([2 * (code.category <= 24) + (code.division > 0) for code in codes])
+    chosen = np.zeros(len(codes), np.float32)
+    for group in np.unique(groups):
+        at = groups == group
+        scores = [micro_f1(targets[:, at], probabilities[:, at] >= least) for least in grid]
+        chosen[at] = grid[int(np.argmax(scores))]
+    return chosen

@@ -211,7 +211,9 @@ def evaluate(pack: SharedPack, table: Table, heads: Heads) -> tuple[Calibration,
         )
     composed = table.rows("composed", "test")
     for_calibration, composed = composed[::2], composed[1::2]
-    calibration = calibrate(logits[for_calibration], table.targets[for_calibration])
+    calibration = calibrate(
+        logits[for_calibration], table.targets[for_calibration], table.labels.codes
+    )
     probabilities = 1.0 / (1.0 + np.exp(-(calibration.slope * logits + calibration.offset)))
     colour = table.features.colour.astype(np.float32)
     metrics: dict[str, Any] = {

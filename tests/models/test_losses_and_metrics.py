@@ -15,6 +15,7 @@ from models.evaluation.classification import (
 from models.evaluation.retrieval import retrieval_metrics
 from models.training.calibrate import calibrate
 from models.training.losses import asymmetric_loss, supervised_contrast
+from models.vienna import ViennaCode
 
 
 def test_asymmetric_loss_is_the_papers_sum() -> None:
@@ -87,7 +88,7 @@ def test_calibration_makes_probabilities_of_overconfident_logits() -> None:
     truth = rng.normal(size=(4000, 3)) - 1.0
     targets = (rng.random((4000, 3)) < 1 / (1 + np.exp(-truth))).astype(np.float32)
     logits = (3.0 * truth + 1.0).astype(np.float32)
-    fitted = calibrate(logits[:2000], targets[:2000])
+    fitted = calibrate(logits[:2000], targets[:2000], [ViennaCode(n) for n in (1, 3, 27)])
     before = 1 / (1 + np.exp(-logits[2000:]))
     after = 1 / (1 + np.exp(-(fitted.slope * logits[2000:] + fitted.offset)))
     worse = expected_calibration_error(targets[2000:], before)

@@ -1,0 +1,79 @@
+"""Write the figures of the shipped network's model card from its config.json.
+
+``python scripts/write_model_card.py [--check]``; with ``--check`` only compares, exit 1 if stale.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "models" / "weights" / "marknet"
+BEGIN, END = "<!-- figures: make docs -->", "<!-- end of figures -->"
+LEVELS = ("category", "division")
+
+
+def classification(metrics: dict[str, Any]) -> list[str]:
+    """Rows of multi-label metrics, the constant prior below each."""
+    rows = [
+        "| held-out pictures | level | labels | mAP | LRAP | micro-F1 | binary accuracy | ECE |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for pictures, found in metrics["classification"].items():
+        for level in LEVELS:
+            row = found[level]
+            rows.append(
+                f"| {found['pictures']} {pictures} | {level} | {row['labels']}" + _cells(row)
+            )
+            rows.append("| … constant prior (learnt nothing) | |" + _cells(row["constant prior"]))
+    return rows
+
+
+def _cells(row: dict[str, float]) -> str:
+    names = ("mAP", "LRAP", "micro_F1", "binary_accuracy", "ECE")
+    return "".join(f" | {row[name]:.3f}" for name in names) + " |"
+
+
+def retrieval(metrics: dict[str, Any]) -> list[str]:
+    """Rows of retrieval metrics."""
+    sizes = metrics["retrieval gallery"]
+    rows = [
+        "| embedding | held-out groups | gallery | queries | mAP | Recall@1 | Recall@10 | NAR |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for block, found in metrics["retrieval"].items():
+        for groups, row in found.items():
+            values = " | ".join(
+                f"{row[name]:.3f}" for name in ("mAP", "recall_at_1", "recall_at_10", "NAR")
+            )
+            rows.append(f"| {block} | {groups} | {sizes[groups]} | {row['queries']} | {values} |")
+    return rows
+
+
+def main() -> int:
+    """Rewrite or check the card."""
+    config = json.loads((FOLDER / "config.json").read_text("utf-8"))
+    metrics = config["metrics"]
+    path = FOLDER / "MODEL_CARD.md"
+    card = path.read_text("utf-8")
+    head, _, rest = card.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    parts = [
+        f"Fingerprint `{config['fingerprint']}`.",
+        "",
+        *classification(metrics),
+        "",
+        *retrieval(metrics),
+    ]
+    fresh = head + BEGIN + "\n" + "\n".join(parts) + "\n" + END + tail
+    if "--check" in sys.argv:
+        if fresh != card:
+            sys.stderr.write("models/weights/marknet/MODEL_CARD.md is stale: run make docs\n")
+            return 1
+        return 0
+    path.write_text(fresh, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
