@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,21 +103,18 @@ def test_processes_that_open_a_new_register_at_once_share_it(
 
 
 def test_threads_that_open_a_new_register_at_once_share_it(register_url: str) -> None:
-    names, gate = [], threading.Barrier(4)
+    gate = threading.Barrier(4)
 
-    def opened() -> None:
+    def opened(_turn: int) -> str:
         gate.wait()
         register = Register.open(register_url)
-        names.append(register.identity())
-        register.close()
+        try:
+            return register.identity()
+        finally:
+            register.close()
 
-    threads = [threading.Thread(target=opened) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(names) == 4
-    assert len(set(names)) == 1
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(opened, range(4)))) == 1
 
 
 def test_opening_a_register_does_not_wait_for_its_writer(register_url: str) -> None:
@@ -185,25 +183,21 @@ def test_a_follower_misses_nothing_of_writers_in_threads_and_processes(
         for turn in range(30):
             register.add([EncodedMark(MarkRecord(f"{name}-{turn}-{i}"), "d") for i in range(3)])
 
-    writers = [threading.Thread(target=write, args=(name,)) for name in ("t1", "t2")]
     children = [start(WRITE, register_url, name, "30", "3") for name in ("p1", "p2")]
-    for writer in writers:
-        writer.start()
     seen: list[int] = []
-    ids: set[str] = set()
     end = time.monotonic() + 60
-    while len(ids) < 360 and time.monotonic() < end:
-        committed = register.sequence()
-        changes = register.changes(seen[-1] if seen else 0, 100)
-        seen += [change.sequence for change in changes]
-        ids |= {change.id for change in changes}
-        assert seen == list(range(1, len(seen) + 1))  # no number comes after a later one
-        assert len(changes) == 100 or len(seen) >= committed
-    for writer in writers:
-        writer.join()
+    with ThreadPoolExecutor(2) as pool:
+        writing = [pool.submit(write, name) for name in ("t1", "t2")]
+        while len(seen) < 360 and time.monotonic() < end:
+            committed = register.sequence()
+            changes = register.changes(seen[-1] if seen else 0, 100)
+            seen += [change.sequence for change in changes]
+            assert seen == list(range(1, len(seen) + 1))  # no number comes after a later one
+            assert len(changes) == 100 or len(seen) >= committed
+        for one in writing:
+            one.result()
     assert [child.wait(20) for child in children] == [0, 0]
-    assert len(ids) == 360
-    assert register.sequence() == 360
+    assert (len(seen), register.sequence(), register.count()) == (360, 360, 360)
 
 
 def test_a_writer_killed_at_any_moment_leaves_whole_writes_only(

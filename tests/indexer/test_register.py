@@ -1,8 +1,8 @@
 """The register's promises, asked of SQLite and of a real PostgreSQL alike."""
 
 import dataclasses
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -319,19 +319,17 @@ def test_a_mark_and_its_codes_are_always_of_one_version(register: Register) -> N
     versions = [mark("a", seed) for seed in (1, 2)]
     expected = [plain(as_change(one, 0)) for one in versions]
     register.add(versions[:1])
-    done = threading.Event()
 
     def rewrite() -> None:
         for turn in range(120):
             register.add([versions[turn % 2]])
-        done.set()
 
-    writer = threading.Thread(target=rewrite)
-    writer.start()
-    while not done.is_set():
-        (change,) = register.changes(0, 10)
-        assert plain(dataclasses.replace(change, sequence=0)) in expected
-    writer.join()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(rewrite)
+        while not writing.done():
+            (change,) = register.changes(0, 10)
+            assert plain(dataclasses.replace(change, sequence=0)) in expected
+        writing.result()
 
 
 # What is asked by words, codes and pictures.
