@@ -7,7 +7,7 @@ marks that are done and goes on.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from indexer.encoding import encode_marks, mark_digest
+from indexer.encoding import Looked, encode, look, mark_digest
 from indexer.image_store import ImageStore
 from indexer.marks import EncodedMark, Mark
 from indexer.register import Register
@@ -41,15 +41,17 @@ def encode_again(
     total, done, encoded = register.count(), 0, 0
     skipped: list[tuple[str, str]] = []
     for batch in _batches(register):
-        rows: list[EncodedMark] = []
+        looked: list[Looked] = []
+        lost: list[EncodedMark] = []
         for mark in _still_due(batch, register, encoder.fingerprint):
             try:
-                rows += encode_marks(encoder, [(mark.record, images.get(mark.image_digest or ""))])
-                encoded += 1
+                content = images.get(mark.image_digest or "")
+                looked.append(look(encoder, mark.record, content))
             except MarkLensError as error:
-                rows.append(_without_embedding(mark))
+                lost.append(_without_embedding(mark))
                 skipped.append((mark.record.id, str(error)))
-        register.add(rows)
+        register.add(encode(encoder, looked, {}) + lost)
+        encoded += len(looked)
         done += len(batch)
         if on_progress is not None:
             on_progress(done, total)
