@@ -2,7 +2,10 @@
 
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do command -v $$p && break; done)
+# The first interpreter that really runs and fits (a pyenv shim may be there and not run).
+FITS   := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+            $$p -c '$(FITS)' >/dev/null 2>&1 && command -v $$p && break; done)
 # The extra with the FAISS that fits the machine: faiss-cpu and faiss-gpu own the same module.
 EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PORT   ?= 8000
@@ -47,9 +50,8 @@ clean: ## remove the virtual environment and the demo's data
 	rm -rf $(VENV) marklens-data
 
 $(BIN)/uv:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it first" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
-	  echo "$(PYTHON) is not Python 3.11 to 3.13: say make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "MarkLens needs Python 3.11, 3.12 or 3.13 (on Debian with" \
+	  "python3-venv): install one, or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
