@@ -61,9 +61,8 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         generate_unique_id_function=_operation_id,
     )
     app.state.metrics = Metrics()
-    for router in (search.router, marks.router, vienna.router):
-        app.include_router(router, prefix=API)
-    app.include_router(health.router)
+    for router in (search.router, marks.router, vienna.router, health.router):
+        app.include_router(router)
     app.include_router(pages.router, include_in_schema=False)
     pages.mount_static(app)
     problem_details.document(app)

@@ -33,6 +33,23 @@ _MARK: dict[str, Any] = {
 }
 
 
+_HIT: dict[str, Any] = {
+    "id": "EM-018000001",
+    "score": 0.87,
+    "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72},
+    **_MARK,
+}
+_PLAN: dict[str, Any] = {
+    "kind": "exact",
+    "index": "faiss IndexScalarQuantizer fp16, cpu",
+    "matched": 412,
+    "total": 1742,
+    "sequence": 1742,
+    "milliseconds": {"decode": 1.8, "encode": 91.0, "filter": 0.1, "search": 0.9},
+}
+_NODE: dict[str, Any] = {"code": "03", "title": "Animals", "marks": 212, "children": []}
+
+
 class PredictedResponse(BaseModel):
     """A Vienna code that the network sees in a picture."""
 
@@ -91,18 +108,7 @@ def _mark_fields(mark: Mark) -> dict[str, Any]:
 class HitResponse(_MarkFields):
     """A mark that was found, and how near it is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "EM-018000001",
-                    "score": 0.87,
-                    "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72},
-                    **_MARK,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_HIT]})
 
     score: float = Field(description="Weighted mean of the block scores; higher is nearer.")
     scores: dict[str, float] = Field(description="Cosine of each block, -1 to 1.")
@@ -163,20 +169,7 @@ class Milliseconds(BaseModel):
 class PlanResponse(BaseModel):
     """How the search ran; the ranking is exact among the marks the filter allows."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "kind": "exact",
-                    "index": "faiss IndexScalarQuantizer fp16, cpu",
-                    "matched": 412,
-                    "total": 1742,
-                    "sequence": 1742,
-                    "milliseconds": {"decode": 1.8, "encode": 91.0, "filter": 0.1, "search": 0.9},
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_PLAN]})
 
     kind: str = Field(description="none: the filter allows no mark; gather: few; exact: a scan.")
     index: str = Field(description="The index and the device that ran.")
@@ -196,6 +189,12 @@ class QueryResponse(BaseModel):
 
 class SearchResponse(BaseModel):
     """The marks most like the query, nearest first, and how they were found."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"query": {"vienna": [_PREDICTED]}, "plan": _PLAN, "hits": [_HIT]}]
+        }
+    )
 
     query: QueryResponse
     plan: PlanResponse
@@ -222,6 +221,8 @@ class SearchResponse(BaseModel):
 class ClassifyResponse(BaseModel):
     """The Vienna codes seen in a picture, most probable first."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"vienna": [_PREDICTED]}]})
+
     vienna: list[PredictedResponse]
 
     @classmethod
@@ -233,13 +234,7 @@ class ClassifyResponse(BaseModel):
 class ViennaNode(BaseModel):
     """A code of the Vienna Classification and the codes below it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"code": "03", "title": "Animals", "marks": 212, "children": []},
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_NODE]})
 
     code: str = Field(description="The code, as CC, CC.DD or CC.DD.SS.")
     title: str
@@ -249,6 +244,10 @@ class ViennaNode(BaseModel):
 
 class ViennaResponse(BaseModel):
     """The Vienna Classification with the number of marks at each code."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"source": "either", "categories": [_NODE]}]}
+    )
 
     source: Literal["assigned", "predicted", "either"]
     categories: list[ViennaNode]

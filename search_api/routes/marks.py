@@ -9,9 +9,9 @@ from models.errors import UnreadableImage
 from search_api.dependencies import FormOnly, MarkLensDep, Writer
 from search_api.forms import MarkForm
 from search_api.problem_details import documented
-from search_api.schemas import MarkResponse, image_path
+from search_api.schemas import API, MarkResponse, image_path
 
-router = APIRouter(tags=["marks"])
+router = APIRouter(prefix=API, tags=["marks"])
 
 MarkId = Annotated[
     str,

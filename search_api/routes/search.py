@@ -8,9 +8,9 @@ from search_api.dependencies import FormOnly, MarkLensDep, MetricsDep
 from search_api.fields import parse_crop, parse_weights
 from search_api.forms import PictureForm, SearchForm
 from search_api.problem_details import documented
-from search_api.schemas import ClassifyResponse, SearchResponse
+from search_api.schemas import API, ClassifyResponse, SearchResponse
 
-router = APIRouter(tags=["search"], dependencies=[FormOnly])
+router = APIRouter(prefix=API, tags=["search"], dependencies=[FormOnly])
 
 
 @router.post(

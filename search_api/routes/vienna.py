@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from models.vienna import ViennaCode, ViennaTree
 from search_api.dependencies import MarkLensDep
 from search_api.problem_details import documented
-from search_api.schemas import ViennaNode, ViennaResponse
+from search_api.schemas import API, ViennaNode, ViennaResponse
 
-router = APIRouter(tags=["vienna"])
+router = APIRouter(prefix=API, tags=["vienna"])
 
 Source = Annotated[
     Literal["assigned", "predicted", "either"],

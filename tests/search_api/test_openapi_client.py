@@ -1,0 +1,113 @@
+"""What a client generator needs: references that resolve, examples that are true, names."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from search_api import schemas
+
+PATHS = {
+    "/api/v1/search": {"post"},
+    "/api/v1/classify": {"post"},
+    "/api/v1/marks": {"post"},
+    "/api/v1/marks/{mark_id}": {"get", "delete"},
+    "/api/v1/marks/{mark_id}/image": {"get"},
+    "/api/v1/vienna": {"get"},
+    "/healthz": {"get"},
+    "/readyz": {"get"},
+    "/metrics": {"get"},
+}
+SEARCH_FIELDS = {
+    *("image", "mark_id", "k", "vienna_any", "vienna_all", "vienna_none", "vienna_source"),
+    *("min_probability", "nice", "status", "office", "filed_from", "filed_to", "text"),
+    *("weights", "crop"),
+}
+
+
+@pytest.fixture(scope="module")
+def described(client: httpx.Client) -> dict[str, Any]:
+    document: dict[str, Any] = client.get("/api/v1/openapi.json").json()
+    return document
+
+
+def every(node: Any, key: str) -> Iterator[Any]:
+    if isinstance(node, dict):
+        if key in node:
+            yield node[key]
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            yield from every(child, key)
+
+
+def test_the_endpoints_are_those_of_the_contract(described: dict[str, Any]) -> None:
+    assert {path: set(methods) for path, methods in described["paths"].items()} == PATHS
+    form = described["components"]["schemas"]["SearchForm"]
+    assert set(form["properties"]) == SEARCH_FIELDS
+    assert form["additionalProperties"] is False
+
+
+def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+    references = set(every(described, "$ref"))
+    assert "#/components/schemas/ProblemResponse" in references
+    for reference in references:
+        place = described
+        for step in reference.removeprefix("#/").split("/"):
+            assert step in place, reference
+            place = place[step]
+
+
+def test_every_field_and_parameter_is_described_and_shown(described: dict[str, Any]) -> None:
+    for name in ("SearchForm", "PictureForm", "MarkForm"):
+        for field, schema in described["components"]["schemas"][name]["properties"].items():
+            assert schema["description"], (name, field)
+            assert field == "image" or schema["examples"], (name, field)
+    for operation in (op for methods in described["paths"].values() for op in methods.values()):
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], operation["operationId"]
+            assert parameter["schema"].get("examples"), (operation["operationId"], parameter)
+
+
+def test_every_success_has_an_example(described: dict[str, Any]) -> None:
+    models = described["components"]["schemas"]
+    for where, methods in described["paths"].items():
+        for operation in methods.values():
+            for status, answer in operation["responses"].items():
+                for kind, content in answer.get("content", {}).items():
+                    if not status.startswith("2") or kind.startswith("image/"):
+                        continue
+                    model = content["schema"].get("$ref", "").rpartition("/")[2]
+                    shown = content.get("example") or models.get(model, {}).get("examples")
+                    assert shown, (where, status, kind)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in vars(schemas) if name.endswith(("Response", "Node"))],
+)
+def test_examples_are_what_the_server_could_answer(name: str) -> None:
+    model = getattr(schemas, name)
+    for example in model.model_config.get("json_schema_extra", {}).get("examples", []):
+        shown = json.loads(model.model_validate(example).model_dump_json())
+        assert shown == example
+
+
+def test_answers_hold_what_their_schema_says(
+    client: httpx.Client,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+) -> None:
+    image = {"image": as_png(draw_mark(1))}
+    for model, answer in (
+        (schemas.SearchResponse, client.post("/api/v1/search", files=image)),
+        (schemas.ClassifyResponse, client.post("/api/v1/classify", files=image)),
+        (schemas.MarkResponse, client.get("/api/v1/marks/M-1")),
+        (schemas.ViennaResponse, client.get("/api/v1/vienna")),
+        (schemas.ReadyResponse, client.get("/readyz")),
+        (schemas.ProblemResponse, client.get("/api/v1/marks/nobody")),
+    ):
+        assert set(model.model_validate(answer.json()).model_dump()) == set(answer.json())
