@@ -123,9 +123,13 @@ def postgres_folder() -> Iterator[Path]:
             "max_connections": "60",
         }
         options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
+        leash = ("setpriv", "--pdeathsig", "QUIT")  # no server outlives tests that are killed
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(  # noqa: S603
-                [binaries / "postgres", "-D", cluster, *options], stderr=log, cwd=folder, **owner
+                [*leash, binaries / "postgres", "-D", cluster, *options],
+                stderr=log,
+                cwd=folder,
+                **owner,
             )
         try:
             _await_postgres(server, folder)
