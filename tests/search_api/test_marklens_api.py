@@ -310,3 +310,22 @@ def test_settings_come_from_the_environment_and_are_checked_in_words(
 )
 def test_only_loopback_addresses_are_local(host: str, local: bool) -> None:
     assert Settings(host=host).is_loopback is local
+
+
+def test_a_mark_lives_through_its_days_in_either_database(
+    register_url: str, open_marklens: Open, draw_mark: Draw, as_png: AsPng
+) -> None:
+    words = "100%_\\' OR 1=1 — Löwe 獅子 🦁"
+    with open_marklens(database_url=register_url) as marklens:
+        for number in range(3):
+            record = MarkRecord(f"ü?{number}", text=f"{words} {number}", nice=(number + 1,))
+            marklens.add(record, as_png(draw_mark(number)))
+        assert found(marklens, draw_mark(1), k=1) == ["ü?1"]
+        assert found(marklens, draw_mark(1), filter=Filter(text="löwe 獅子 🦁 2")) == ["ü?2"]
+        assert found(marklens, draw_mark(1), filter=Filter(text="%")) != []
+        assert found(marklens, draw_mark(1), filter=Filter(text="0_%")) == []
+        marklens.delete("ü?1")
+        assert found(marklens, draw_mark(1), filter=Filter(nice=frozenset({2}))) == []
+        with pytest.raises(UnknownMark):
+            marklens.mark("nul \0 byte")
+        assert marklens.rebuild().marks == 2
