@@ -81,8 +81,13 @@ class Checkpoint:
         path = folder / CONFIG
         try:
             config = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise BadCheckpoint(f"{path}: cannot be read as settings ({error})") from error
+        except OSError as error:
+            raise BadCheckpoint(
+                f"{folder} holds no network ({CONFIG} cannot be read: {error.strerror}); "
+                "set MARKLENS_CHECKPOINT to a checkpoint's folder, or leave it unset"
+            ) from error
+        except ValueError as error:
+            raise BadCheckpoint(f"{path}: damaged, not JSON; copy the folder again") from error
         if config.get("format") != FORMAT:
             raise BadCheckpoint(f"{folder}: format {config.get('format')!r}, not {FORMAT}")
         try:
