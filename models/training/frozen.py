@@ -228,10 +228,8 @@ def evaluate(pack: SharedPack, table: Table, heads: Heads) -> tuple[Calibration,
     )
     logos = np.flatnonzero([key.startswith("brand:") for key in table.features.keys]).tolist()
     icons = table.rows("icon", "test").tolist()
-    brands, concepts = (
-        brand_groups(pack, table, "test"),
-        concept_groups(pack, table, "test"),
-    )
+    brands = brand_groups(pack, table, "test")
+    concepts = concept_groups(pack, table, "test")
     metrics["retrieval"] = {
         name: {
             "brand groups": asdict(retrieval_metrics(block, brands, logos)),
