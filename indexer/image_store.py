@@ -19,6 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from indexer.durable import sync_folder
 from models.errors import MarkLensError
 from models.images import decode_image
 
@@ -115,7 +116,7 @@ class ImageStore:
             Path(temporary).unlink(missing_ok=True)
             raise
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -124,15 +125,6 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.stat().st_size == len(content) and path.read_bytes() == content
     except FileNotFoundError:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable: the new name lives in the folder, not in the file."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _shrink(content: bytes, size: int) -> bytes:

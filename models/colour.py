@@ -80,8 +80,9 @@ class ColourBlock(nn.Module):
         """
         lab = lab_from_rgb(functional.avg_pool2d(pixels, _POOL) / 255.0)
         ground = lab[:, :, :1, :1]
-        white = torch.tensor([100.0, 0.0, 0.0], device=lab.device).view(1, 3, 1, 1)
-        on_paper = (ground - white).square().sum(1).clamp(min=1e-6).sqrt()
+        # White paper is L* 100, a* 0, b* 0.
+        from_white = (ground[:, 0] - 100.0).square() + ground[:, 1:].square().sum(1)
+        on_paper = from_white.clamp(min=1e-6).sqrt()
         from_ground = (lab - ground).square().sum(1).clamp(min=1e-6).sqrt()
         ink = torch.sigmoid((from_ground - _VISIBLE) / _SOFTNESS)
         coloured_ground = _GROUND_SHARE * torch.sigmoid((on_paper - _VISIBLE) / _SOFTNESS)

@@ -79,8 +79,8 @@ class PooledFeatures(nn.Module):
 
     Each of the four parts is brought to unit length, so that none drowns the others; the square
     root tames the few channels whose average is large (power normalisation: Perronnin, Sánchez
-    and Mensink, ECCV 2010). Maxima do better without it (measured on brand variants: whitened
-    mAP 0.31 without, 0.27 with; `models/training/README.md`).
+    and Mensink, ECCV 2010). Maxima ranked variants of one logo better
+    without it.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

@@ -1,21 +1,25 @@
 """Fixtures every room's tests share: a tiny real network, pictures drawn on the spot, databases."""
 
 import getpass
+import io
 import os
 import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import numpy as np
 import psycopg
 import pytest
 import torch
+import uvicorn
 from PIL import Image, ImageDraw
 
 from indexer.register import Register
@@ -24,6 +28,8 @@ from models.encoder import Encoder
 from models.network import MarkNet, NetworkConfig
 from models.preprocess import Preprocess
 from models.vienna import ViennaCode
+from search_api.app import create_app
+from search_api.marklens import MarkLens
 
 TINY_LABELS = ("01", "01.01", "03", "03.01", "26", "26.01", "26.04", "27", "27.05", "29", "29.01")
 
@@ -79,6 +85,43 @@ def draw_mark() -> Callable[..., Image.Image]:
         return image
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def as_png() -> Callable[[Image.Image], bytes]:
+    """A function that makes a picture the bytes of a PNG file."""
+
+    def encoded(image: Image.Image) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        return file.getvalue()
+
+    return encoded
+
+
+@pytest.fixture(scope="session")
+def serving() -> Callable[[MarkLens], AbstractContextManager[str]]:
+    """A context manager: a real uvicorn server of an open register, giving its address."""
+
+    @contextmanager
+    def serve(marklens: MarkLens) -> Iterator[str]:
+        config = uvicorn.Config(
+            create_app(marklens=marklens), port=0, log_level="warning", ws="none", lifespan="on"
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            assert time.monotonic() < deadline, "the server takes too long to start"
+            time.sleep(0.02)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+        server.should_exit = True
+        thread.join(10)
+
+    return serve
 
 
 def _postgres_account() -> str:

@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.durable import sync_folder
 from indexer.errors import SnapshotDamaged
 
 FORMAT = 1
@@ -134,11 +135,11 @@ class SnapshotStore:
         ]
         body = {"format": FORMAT, "facts": asdict(facts), "parts": names}
         # The folder's own names must be on the disk before a manifest relies on them.
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         whole = {"sha256": _digest_of(body), "body": body}
         content = json.dumps(whole, indent=1).encode()
         self._place(lambda file: file.write(content), lambda _: MANIFEST)
-        _sync_folder(self._folder)
+        sync_folder(self._folder)
         self._clean({name for part in names for name in part.values()})
 
     def _fixed(self, part: SnapshotPart) -> str:
@@ -229,11 +230,3 @@ def _digest_of(body: Mapping[str, Any]) -> str:
 def _digest_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -29,7 +29,7 @@ from models.vienna import ViennaCode
 
 _PER_DIVISION = 110  # pictograms a division, beyond those of the concept groups
 _PER_CONCEPT = 6
-_SINGLES = 2100  # further logos, each with two changed views
+_SINGLES = 3200  # further logos, each with two changed views
 _COMPOSED = {"train": 9000, "test": 1200}
 _BALANCE = {"train": 0.5, "test": 0.0}  # rare divisions lifted in training; the register's in test
 _SEEDS = {"train": 11, "test": 12}

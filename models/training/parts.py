@@ -1,7 +1,7 @@
 """What a mark is built of: parts with a shape, codes and a way to be printed into a box."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -162,31 +162,6 @@ class Row:
             places.append(rounded(edges))
             position = stop + self.gap * scale
         return places
-
-
-@dataclass(frozen=True)
-class Over:
-    """Parts printed one over the other into the same box, the first one lowest."""
-
-    parts: tuple[Part, ...]
-    aspect: float
-    added: Codes = field(default_factory=frozenset)
-
-    @property
-    def codes(self) -> Codes:
-        """Codes of all parts."""
-        return self.added.union(*(part.codes for part in self.parts))
-
-    @property
-    def members(self) -> Members:
-        """Drawings of all parts."""
-        return tuple(member for part in self.parts for member in part.members)
-
-    def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
-        """Print each part."""
-        place = fit(box, self.aspect)
-        for part in self.parts:
-            part.draw(canvas, place, inks)
 
 
 def side_by_side(parts: Sequence[Part], shares: Sequence[float], gap: float) -> Row:

@@ -1,18 +1,16 @@
 """A real Chromium, one a session, against a real server over a small register."""
 
 import base64
-import io
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 from PIL import Image
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
@@ -22,7 +20,6 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from indexer.marks import MarkRecord
 from models.vienna import ViennaCode
-from search_api.app import create_app
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 
@@ -60,22 +57,10 @@ def _record(number: int) -> MarkRecord:
 
 
 @pytest.fixture(scope="session")
-def png() -> Callable[[Image.Image], bytes]:
-    """A function that makes a picture the bytes of a PNG file."""
-
-    def encoded(image: Image.Image) -> bytes:
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        return file.getvalue()
-
-    return encoded
-
-
-@pytest.fixture(scope="session")
 def marklens(
     tiny_checkpoint: Path,
     draw_mark: Callable[..., Image.Image],
-    png: Callable[[Image.Image], bytes],
+    as_png: Callable[[Image.Image], bytes],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MarkLens]:
     """A register of `MARKS` drawn marks, EM-000 … EM-023; a number draws the picture."""
@@ -88,28 +73,17 @@ def marklens(
     )
     with MarkLens.open(settings) as opened:
         for number in range(MARKS):
-            opened.add(_record(number), png(draw_mark(number)))
+            opened.add(_record(number), as_png(draw_mark(number)))
         yield opened
 
 
 @pytest.fixture(scope="session")
-def address(marklens: MarkLens) -> Iterator[str]:
+def address(
+    marklens: MarkLens, serving: Callable[[MarkLens], AbstractContextManager[str]]
+) -> Iterator[str]:
     """Where the server listens."""
-    config = uvicorn.Config(
-        create_app(marklens=marklens), port=0, log_level="warning", ws="none", lifespan="on"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        assert time.monotonic() < deadline, "the server takes too long to start"
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
+    with serving(marklens) as listening:
+        yield listening
 
 
 @pytest.fixture(scope="session")

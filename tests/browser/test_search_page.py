@@ -12,11 +12,11 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def logo(
-    tmp_path: Path, draw_mark: Callable[..., Image.Image], png: Callable[[Image.Image], bytes]
+    tmp_path: Path, draw_mark: Callable[..., Image.Image], as_png: Callable[[Image.Image], bytes]
 ) -> Path:
     """A file with the picture of the mark EM-007."""
     path = tmp_path / "logo.png"
-    path.write_bytes(png(draw_mark(7)))
+    path.write_bytes(as_png(draw_mark(7)))
     return path
 
 

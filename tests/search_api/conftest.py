@@ -1,34 +1,20 @@
 """A real server on a free port over a small register of drawn marks."""
 
-import io
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from PIL import Image
 
 from indexer.marks import MarkRecord
 from models.vienna import ViennaCode
-from search_api.app import create_app
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 
 MARKS = 12
-
-
-@pytest.fixture(scope="session")
-def as_png() -> Callable[[Image.Image], bytes]:
-    def encode(image: Image.Image) -> bytes:
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        return file.getvalue()
-
-    return encode
 
 
 @pytest.fixture(scope="module")
@@ -62,19 +48,9 @@ def marklens(
 
 
 @pytest.fixture(scope="module")
-def client(marklens: MarkLens) -> Iterator[httpx.Client]:
+def client(
+    marklens: MarkLens, serving: Callable[[MarkLens], AbstractContextManager[str]]
+) -> Iterator[httpx.Client]:
     """HTTP to a real uvicorn server."""
-    config = uvicorn.Config(
-        create_app(marklens=marklens), host="127.0.0.1", port=0, log_level="warning"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.02)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+    with serving(marklens) as address, httpx.Client(base_url=address, timeout=30) as http:
         yield http
-    server.should_exit = True
-    thread.join(timeout=10)
