@@ -35,6 +35,8 @@ def mark_digest(record: MarkRecord, image_digest: str | None, fingerprint: str) 
         image_digest,
         fingerprint,
     ]
+    if record.us_design:  # only then, so that registers written before it existed keep theirs
+        fields.append(list(record.us_design))
     return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
 
 
@@ -56,12 +58,13 @@ class Looked:
 
     Attributes:
         mark: complete but for what the network says.
-        pixels: (1, size, size, 3) uint8, small whatever the size of the picture was.
+        pixels: (1, size, size, 3) uint8, small whatever the size of the picture was; None for a
+            mark without picture, which no network sees.
         is_new: the register holds no mark of this id.
     """
 
     mark: EncodedMark
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | None
     is_new: bool = True
 
 
@@ -83,12 +86,17 @@ def look(encoder: Encoder, record: MarkRecord, content: bytes) -> Looked:
     return Looked(mark, encoder.preprocess([image]))
 
 
+def look_without_picture(encoder: Encoder, record: MarkRecord) -> Looked:
+    """A mark that only its words, codes and dates can find."""
+    return Looked(EncodedMark(record, mark_digest(record, None, encoder.fingerprint)), None)
+
+
 def encode(
     encoder: Encoder, looked: Sequence[Looked], known: Mapping[str, Encoding]
 ) -> list[EncodedMark]:
     """Run the network once for each different picture that `known` (by digest) does not hold."""
     encodings = dict(known)
-    pixels = {one.mark.image_digest or "": one.pixels for one in looked}
+    pixels = {one.mark.image_digest or "": one.pixels for one in looked if one.pixels is not None}
     fresh = [digest for digest in pixels if digest not in encodings]
     if fresh:
         encoded = encoder.encode_pixels(np.concatenate([pixels[digest] for digest in fresh]))
@@ -100,6 +108,9 @@ def encode(
             encodings[digest] = (embedding, codes, confident)
     marks = []
     for one in looked:
+        if one.pixels is None:
+            marks.append(one.mark)
+            continue
         embedding, codes, confident = encodings[one.mark.image_digest or ""]
         marks.append(replace(one.mark, embedding=embedding, predicted=codes, confident=confident))
     return marks

@@ -8,6 +8,7 @@
     ├── BadFilter             a filter that contradicts itself or is out of range
     ├── BadQuery              a search that is out of range
     ├── SourceError           a table or folder that cannot be read at all
+    │   └── BrokenSource      one that ends or breaks in its middle
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
     ├── FingerprintMismatch   embeddings of two networks would meet
     └── SnapshotDamaged       an index file that does not hold what it should
@@ -38,6 +39,10 @@ class BadQuery(MarkLensError):
 
 class SourceError(MarkLensError):
     """A table or folder that cannot be read at all."""
+
+
+class BrokenSource(SourceError):
+    """A file that ends or breaks in its middle; what was read of it before stays good."""
 
 
 class DatabaseUnavailable(MarkLensError):

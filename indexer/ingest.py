@@ -11,14 +11,21 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from indexer.encoding import Looked, encode, encode_marks, look, mark_digest
+from indexer.encoding import (
+    Looked,
+    encode,
+    encode_marks,
+    look,
+    look_without_picture,
+    mark_digest,
+)
 from indexer.image_store import ImageStore
 from indexer.register import Register, Run, RunCounts, RunPosition
-from indexer.sources import RejectedRow, Source, SourceRow, SourceState
+from indexer.sources import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
+from indexer.sources.chunks import id_of, in_chunks
 from indexer.sources.rejects import RejectsFile
 from models.encoder import Encoder
 from models.errors import MarkLensError, UnreadableImage
@@ -77,6 +84,9 @@ class IngestReport:
         interrupted: stopped before the end of the source.
         resumed_after: the position a resumed run went on from; 0 for a run from the start.
         warnings: what the source noticed about itself.
+        withdrawn: how many of the updated marks the source took out of the register.
+        broken: where files of the source end or break in their middle; what stood before that
+            is indexed.
     """
 
     read: int
@@ -88,6 +98,8 @@ class IngestReport:
     interrupted: bool = False
     resumed_after: int = 0
     warnings: tuple[str, ...] = ()
+    withdrawn: int = 0
+    broken: tuple[str, ...] = ()
 
 
 def ingest(
@@ -100,8 +112,10 @@ def ingest(
 ) -> IngestReport:
     """Write every row of a source into the register: new ones, changed ones, nothing twice.
 
-    A row that cannot be read is put into the rejects file and does not stop the run; of several
-    rows with one id the first counts and the others are rejected.
+    A row that cannot be read is put into the rejects file and does not stop the run. Of several
+    rows with one id the first counts in a table, the others being rejected; in offices' files a
+    later record amends or withdraws what an earlier one, or an earlier file, brought. A mark
+    without picture is kept for its words, codes and dates.
 
     Args:
         source: from `open_source`.
@@ -126,7 +140,7 @@ def ingest(
         with suppress(MarkLensError):
             loop.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
         raise
-    loop.close("interrupted" if loop.stopped else "finished")
+    loop.close("interrupted" if loop.stopped else "failed" if source.broken else "finished")
     return loop.report()
 
 
@@ -137,7 +151,9 @@ def is_indexed(source: Source, register: Register) -> bool:
     return any(run.state == "finished" and _is_same(run, source) for run in runs)
 
 
-_Outcome = Looked | RejectedRow | None  # None: the register holds the mark just so
+_Outcome = Looked | Withdrawal | RejectedRow | None  # None: the register holds the mark just so
+_Ready = Looked | Withdrawal  # what a batch writes
+_Ahead = deque[tuple[int, str | None, Future[_Outcome]]]  # position, mark, what becomes of it
 
 
 class _Loop:
@@ -160,27 +176,28 @@ class _Loop:
         self._run = None if options.dry_run else self._open_run()
         self._resumed_after = self._position = self._run.position if self._run else 0
         self._counts = Counter(asdict(self._run.counts) if self._run else {})
+        self._batch: list[_Ready] = []
+        self._withdrawn = 0
+        self._dry: dict[str, str | None] = {}  # what a dry run would have written: id → digest
         self._saved = RunPosition(self._run.id if self._run else 0, self._position, self._tally())
         self._rejects = RejectsFile(self._rejects_path(), self._position)
         self.stopped = False
 
     def work(self, on_progress: Callable[[Progress], None]) -> None:
         """Go through the rows; on return all that was counted is committed."""
-        batch: list[Looked] = []
         with closing(self._outcomes()) as outcomes:
             for position, outcome in outcomes:
                 self._position = position
                 self._count(outcome)
-                if isinstance(outcome, Looked):
-                    batch.append(outcome)
-                if len(batch) >= self._options.batch or self._is_save_due():
-                    self._save(batch)
-                    batch.clear()
+                if isinstance(outcome, Looked | Withdrawal):
+                    self._batch.append(outcome)
+                if len(self._batch) >= self._options.batch or self._is_save_due():
+                    self._save()
                     on_progress(Progress(position, self._source.last_position, self._tally()))
                     self.stopped = self._options.stop()
                 if self.stopped:
                     break
-        self._save(batch)
+        self._save()
         on_progress(Progress(self._position, self._source.last_position, self._tally()))
 
     def close(self, state: Literal["interrupted", "failed", "finished"]) -> None:
@@ -200,6 +217,8 @@ class _Loop:
             interrupted=self.stopped,
             resumed_after=self._resumed_after,
             warnings=(*self._warnings, *self._source.warnings),
+            withdrawn=self._withdrawn,
+            broken=tuple(self._source.broken),
         )
 
     def _open_run(self) -> Run:
@@ -225,15 +244,15 @@ class _Loop:
         number = self._run.id if self._run else "dry-run"
         return folder / f"{Path(self._source.name).stem}-{number}.csv"
 
-    def _rows(self) -> Iterator[SourceRow | RejectedRow]:
-        """The rows still to do; a second row of an id becomes a rejected one.
+    def _rows(self) -> Iterator[Row]:
+        """The rows still to do; in a table, a second row of an id becomes a rejected one.
 
         Kept of the ids seen are their 64-bit hashes: some 70 bytes a row, and one false alarm
         in a register of ten million is less likely than 1 in 300,000.
         """
         seen: set[int] = set()
         for row in self._source:
-            if isinstance(row, SourceRow):
+            if isinstance(row, SourceRow) and not self._source.amends:
                 key = hash(row.record.id)
                 if key in seen:
                     row = _rejected(row, "id appears twice; the first row with it counts")
@@ -243,38 +262,73 @@ class _Loop:
 
     def _outcomes(self) -> Generator[tuple[int, _Outcome], None, None]:
         """Rows in order, looked at by threads a few batches ahead of the network."""
-        ahead: deque[tuple[int, Future[_Outcome]]] = deque()
-        rows = self._rows()
+        ahead: _Ahead = deque()
         pool = ThreadPoolExecutor(self._options.workers, "marklens-decode")
         try:
-            while chunk := list(islice(rows, 2 * self._options.batch)):
-                ids = [row.record.id for row in chunk if isinstance(row, SourceRow)]
-                known = self._register.digests(ids)
-                ahead.extend((row.position, pool.submit(self._look, row, known)) for row in chunk)
-                while len(ahead) > 2 * self._options.batch:
-                    position, future = ahead.popleft()
-                    yield position, future.result()
-            for position, future in ahead:
-                yield position, future.result()
+            size = 2 * self._options.batch
+            for chunk, must_wait in in_chunks(self._rows(), size, lambda: self._under_way(ahead)):
+                yield from _finished(ahead, 0 if must_wait else size)
+                if must_wait:
+                    self._save()
+                known = self._known([one for row in chunk if (one := id_of(row)) is not None])
+                for row in chunk:
+                    ahead.append((row.position, id_of(row), pool.submit(self._look, row, known)))
+            yield from _finished(ahead, 0)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _look(self, row: SourceRow | RejectedRow, known: Mapping[str, str]) -> _Outcome:
+    def _under_way(self, ahead: _Ahead) -> set[str | None]:
+        """Marks that are read and not committed."""
+        if not self._source.amends:
+            return set()
+        batch = {
+            one.id if isinstance(one, Withdrawal) else one.mark.record.id for one in self._batch
+        }
+        return {mark_id for _, mark_id, _ in ahead} | batch
+
+    def _known(self, ids: Sequence[str]) -> Mapping[str, str]:
+        """Digests of the marks that the register holds, or would hold in a dry run."""
+        held: dict[str, str | None] = dict(self._register.digests(ids))
+        held |= {one: self._dry[one] for one in ids if one in self._dry}
+        return {one: digest for one, digest in held.items() if digest is not None}
+
+    def _look(self, row: Row, known: Mapping[str, str]) -> _Outcome:
         """One row, in a thread: unchanged, rejected, or ready and its picture in the store."""
         if isinstance(row, RejectedRow):
             return row
+        if isinstance(row, Withdrawal):
+            return row if row.id in known else None
         before = known.get(row.record.id)
         try:
-            content = row.read_picture()
-            image_digest = hashlib.sha256(content).hexdigest()
-            if before == mark_digest(row.record, image_digest, self._encoder.fingerprint):
+            content = self._picture(row, is_known=before is not None)
+            digest = None if content is None else hashlib.sha256(content).hexdigest()
+            if before == mark_digest(row.record, digest, self._encoder.fingerprint):
                 return None
-            looked = look(self._encoder, row.record, content)
+            if content is None:
+                looked = look_without_picture(self._encoder, row.record)
+            else:
+                looked = look(self._encoder, row.record, content)
         except UnreadableImage as error:
             return _rejected(row, str(error))
-        if not self._options.dry_run:
+        if content is not None and not self._options.dry_run:
             self._images.put(content)
         return replace(looked, is_new=before is None)
+
+    def _picture(self, row: SourceRow, *, is_known: bool) -> bytes | None:
+        """A row's picture; the one the register holds, where it came with an earlier file."""
+        if row.picture is not None:
+            return row.read_picture()
+        if not (row.is_sent_once and is_known):
+            return None
+        held = self._register.marks([row.record.id]).get(row.record.id)
+        if held is None or held.image_digest is None:
+            return None
+        if held.record.image_name != row.record.image_name:
+            return None
+        try:
+            return self._images.get(held.image_digest)
+        except MarkLensError as error:
+            raise UnreadableImage(str(error)) from error
 
     def _count(self, outcome: _Outcome) -> None:
         self._counts["read"] += 1
@@ -283,21 +337,31 @@ class _Loop:
         elif isinstance(outcome, RejectedRow):
             self._counts["rejected"] += 1
             self._rejects.add(outcome)
+        elif isinstance(outcome, Withdrawal):
+            self._counts["updated"] += 1
+            self._withdrawn += 1
         else:
             self._counts["indexed" if outcome.is_new else "updated"] += 1
 
     def _is_save_due(self) -> bool:
         return self._counts["read"] - self._saved.counts.read >= _SAVE_EVERY
 
-    def _save(self, batch: Sequence[Looked]) -> None:
+    def _save(self) -> None:
         """Encode and commit a batch together with the position: all of it or nothing."""
         self._rejects.sync()
         saved = RunPosition(self._saved.run_id, self._position, self._tally())
-        if not self._options.dry_run:
-            digests = [one.mark.image_digest for one in batch if one.mark.image_digest]
+        looked = [one for one in self._batch if isinstance(one, Looked)]
+        withdrawn = [one.id for one in self._batch if isinstance(one, Withdrawal)]
+        if self._options.dry_run:
+            if self._source.amends:
+                self._dry |= {one.mark.record.id: one.mark.digest for one in looked}
+                self._dry |= dict.fromkeys(withdrawn)
+        else:
+            digests = [one.mark.image_digest for one in looked if one.mark.image_digest]
             known = self._register.encodings(digests) if digests else {}
-            self._register.add(encode(self._encoder, batch, known), saved)
+            self._register.add(encode(self._encoder, looked, known), saved, withdrawn)
         self._saved = saved
+        self._batch.clear()
 
     def _tally(self) -> RunCounts:
         return RunCounts(**self._counts)
@@ -306,6 +370,13 @@ class _Loop:
 def _is_same(run: Run, source: Source) -> bool:
     """Whether a run read this very source: same place, size and time of change."""
     return SourceState(run.source, run.size, run.mtime_ns) == source.state
+
+
+def _finished(ahead: _Ahead, most: int) -> Iterator[tuple[int, _Outcome]]:
+    """The oldest outcomes, until at most so many are under way."""
+    while len(ahead) > most:
+        position, _, future = ahead.popleft()
+        yield position, future.result()
 
 
 def _rejected(row: SourceRow, reason: str) -> RejectedRow:

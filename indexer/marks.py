@@ -1,5 +1,6 @@
 """Marks: as a source describes them, as they are written, and as the register holds them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -16,6 +17,7 @@ MAX_TEXT = 10_000  # characters a field; the longest owners' names on record hav
 NICE_CLASSES = range(1, 46)  # the Nice Classification's goods and services classes
 
 RunState = Literal["running", "interrupted", "failed", "finished"]
+_US_DESIGN = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}", re.ASCII)
 CodeSource = Literal["assigned", "predicted", "either"]
 
 
@@ -50,6 +52,8 @@ class MarkRecord:
         nice: Nice classes, sorted, each once.
         vienna: codes assigned by an office, sorted, each once.
         image_name: the picture's name as the source gave it.
+        us_design: USPTO design search codes, as ``26.01.21``, sorted, each once. They look like
+            Vienna codes and are not: below the category the two classifications differ.
 
     Raises:
         BadRecord: the id or a Nice class is out of its rules, or a text cannot be stored.
@@ -65,6 +69,7 @@ class MarkRecord:
     nice: tuple[int, ...] = ()
     vienna: tuple[ViennaCode, ...] = ()
     image_name: str | None = None
+    us_design: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the rules and bring lists into their one order."""
@@ -84,6 +89,10 @@ class MarkRecord:
                 raise BadRecord(f"{name} holds a NUL character or half a character; remove it")
             if value is not None and len(value) > MAX_TEXT:
                 raise BadRecord(f"{name} has {len(value)} characters; give it at most {MAX_TEXT}")
+        odd = [code for code in self.us_design if not _US_DESIGN.fullmatch(code)]
+        if odd:
+            raise BadRecord(f"{odd[0]!r} is not a USPTO design search code such as 26.01.21")
+        object.__setattr__(self, "us_design", tuple(sorted(set(self.us_design))))
         object.__setattr__(self, "status", self.status and self.status.lower())
         object.__setattr__(self, "nice", tuple(sorted(set(self.nice))))
         object.__setattr__(self, "vienna", tuple(sorted(set(self.vienna))))

@@ -8,14 +8,13 @@ and nobody ever sees a later number before an earlier one.
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import URL, Connection, Engine
 
-from indexer import rows, runs, schema
+from indexer import listing, rows, runs, schema
 from indexer.database import create_engine, parse_url, plain_errors, prepare, shown
 from indexer.errors import DatabaseUnavailable, FingerprintMismatch, UnknownMark
 from indexer.marks import (
@@ -30,6 +29,7 @@ from indexer.marks import (
     RunState,
     is_mark_id,
 )
+from indexer.query import Filter
 from models.vienna import PredictedCode, ViennaCode
 
 __all__ = ["Register", "Run", "RunCounts", "RunPosition"]
@@ -126,12 +126,18 @@ class Register:
             _set_once(connection, "fingerprint", fingerprint)
             _set_once(connection, "dimension", str(dimension))
 
-    def add(self, marks: Sequence[EncodedMark], run: RunPosition | None = None) -> int:
+    def add(
+        self,
+        marks: Sequence[EncodedMark],
+        run: RunPosition | None = None,
+        withdrawn: Sequence[str] = (),
+    ) -> int:
         """Write marks, new or in place of those with their ids, in one transaction.
 
         Args:
             marks: of one id the last counts.
             run: the position that is reached with them, saved in the same transaction.
+            withdrawn: ids of other marks to delete in the same transaction.
 
         Returns:
             The last sequence number given, or the register's if nothing was written.
@@ -145,6 +151,8 @@ class Register:
             _refuse_other_shapes(connection, latest)
             if latest:
                 rows.write(connection, latest, first=last - len(latest) + 1)
+            if withdrawn:
+                last = max(last, self._bury(connection, withdrawn)[1])
             if run is not None:
                 runs.save_position(connection, run)
         return last
@@ -158,11 +166,7 @@ class Register:
         with self._writing() as connection:
             # The counter first: it is what makes writers take turns.
             _take_numbers(connection, 0)
-            live = sorted(self._live_ids(connection, ids))
-            if live:
-                last = _take_numbers(connection, len(live))
-                rows.bury(connection, live, first=last - len(live) + 1)
-        return len(live)
+            return self._bury(connection, ids)[0]
 
     def digests(self, ids: Sequence[str]) -> dict[str, str]:
         """Digest of each live mark among these ids."""
@@ -265,32 +269,33 @@ class Register:
 
     def facets(self) -> Facets:
         """The statuses, offices, classes and filing dates of live marks, with their counts."""
-        marks, classes = schema.marks, schema.mark_classes
         with self._reading() as connection:
-            counted: list[dict[str, int]] = [
-                {
-                    row[0]: row[1]
-                    for row in connection.execute(
-                        sa.select(column, sa.func.count())
-                        .where(_LIVE, column.is_not(None))
-                        .group_by(column)
-                        .order_by(column)
-                    )
-                }
-                for column in (marks.c.status, marks.c.office)
-            ]
-            # Deleted marks have no classes.
-            nice = connection.execute(
-                sa.select(classes.c.nice_class, sa.func.count())
-                .group_by(classes.c.nice_class)
-                .order_by(classes.c.nice_class)
-            )
-            span = connection.execute(
-                sa.select(sa.func.min(marks.c.filed), sa.func.max(marks.c.filed)).where(_LIVE)
-            ).one()
-            first, last = span
-            filed: tuple[date, date] | None = None if first is None else (first, last)
-            return Facets(counted[0], counted[1], {row[0]: row[1] for row in nice}, filed)
+            return listing.facets(connection)
+
+    def find(self, wanted: Filter, limit: int) -> tuple[list[Mark], int]:
+        """Live marks that pass a filter, with or without picture, by id; and how many pass.
+
+        An empty filter lets every mark pass; at most `limit` are returned.
+        """
+        with self._reading() as connection:
+            ids, total = listing.passing(connection, wanted, limit)
+            found = {mark.record.id: mark for mark in rows.read_marks(connection, ids)}
+        return [found[mark_id] for mark_id in ids], total
+
+    def every_mark(self, at_once: int = 500) -> Iterator[Mark]:
+        """All live marks by id, a few at a time: constant memory, whatever their number.
+
+        A mark that is written meanwhile comes as it was or as it is; none comes twice.
+        """
+        last = ""
+        while True:
+            with self._reading() as connection:
+                ids = listing.ids_after(connection, last, at_once)
+                found = {mark.record.id: mark for mark in rows.read_marks(connection, ids)}
+            yield from (found[mark_id] for mark_id in ids)
+            if len(ids) < at_once:
+                return
+            last = ids[-1]
 
     def start_run(self, source: str, size: int, mtime_ns: int) -> Run:
         """Note that a run over a source begins."""
@@ -334,9 +339,14 @@ class Register:
         return self._engine.dialect.name == "postgresql"
 
     @staticmethod
-    def _live_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
+    def _bury(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
+        """Bury the live ones among these ids: how many, and the last number given."""
         found = _by_ids(connection, sa.select(schema.marks.c.id).where(_LIVE), ids)
-        return {id_ for (id_,) in found}
+        live = sorted({id_ for (id_,) in found})
+        last = _take_numbers(connection, len(live))
+        if live:
+            rows.bury(connection, live, first=last - len(live) + 1)
+        return len(live), last
 
 
 def _possible(ids: Sequence[str]) -> Sequence[str]:

@@ -19,6 +19,7 @@ from indexer.runs import aware
 from models.vienna import PredictedCode, ViennaCode
 
 _CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings)
+US_DESIGN = "us_design"  # a source of codes in `mark_codes`, beside assigned and predicted
 _AT_ONCE = 500
 _STORED = np.dtype("<f2")
 
@@ -87,13 +88,14 @@ def read_marks(connection: Connection, ids: Sequence[str]) -> list[Mark]:
     table = schema.marks
     wanted = sa.and_(table.c.id.in_(ids), table.c.deleted.is_(False))
     assigned, seen = _codes_of(connection, wanted)
-    nice = _classes_of(connection, wanted)
+    nice, design = _classes_of(connection, wanted), _us_design_of(connection, wanted)
     return [
         Mark(
             record=MarkRecord(
                 **{name: row[name] for name in _PLAIN},
                 nice=tuple(nice[row["id"]]),
                 vienna=tuple(assigned[row["id"]]),
+                us_design=tuple(design[row["id"]]),
             ),
             **{name: row[name] for name in _PICTURE},
             sequence=row["sequence"],
@@ -174,8 +176,8 @@ def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, 
     """Marks that bear each code or anything below it; only live marks have codes."""
     codes = schema.mark_codes
     borne: sa.ColumnElement[bool] = codes.c.confident.is_(True)
-    if source != "either":
-        borne = sa.and_(borne, codes.c.source == source)
+    sources = ("assigned", "predicted") if source == "either" else (source,)
+    borne = sa.and_(borne, codes.c.source.in_(sources))
     counts: dict[ViennaCode, int] = {}
     # The first 2, 5 and 8 characters of a code name its category, division and section.
     for length in (2, 5, 8):
@@ -223,7 +225,12 @@ def _codes(mark: EncodedMark) -> list[dict[str, Any]]:
         }
         for seen in mark.predicted
     ]
-    return assigned + predicted
+    # Another scheme: its rows are no Vienna codes, and only `_us_design_of` reads them.
+    design = [
+        {**key, "source": US_DESIGN, "code": code, "probability": None, "confident": True}
+        for code in mark.record.us_design
+    ]
+    return assigned + predicted + design
 
 
 def _forget(connection: Connection, ids: Sequence[str]) -> None:
@@ -247,7 +254,7 @@ def _codes_of(
     wanted = (
         sa.select(*columns, codes.c.confident)
         .join(schema.marks, schema.marks.c.id == codes.c.mark_id)
-        .where(marks)
+        .where(marks, codes.c.source != US_DESIGN)
     )
     assigned: dict[str, list[ViennaCode]] = defaultdict(list)
     seen: dict[str, list[StoredPrediction]] = defaultdict(list)
@@ -261,6 +268,20 @@ def _codes_of(
     for predicted in seen.values():
         predicted.sort(key=lambda one: (-one.probability, one.code))
     return assigned, seen
+
+
+def _us_design_of(connection: Connection, marks: sa.ColumnElement[bool]) -> Mapping[str, list[str]]:
+    codes = schema.mark_codes
+    wanted = (
+        sa.select(codes.c.mark_id, codes.c.code)
+        .join(schema.marks, schema.marks.c.id == codes.c.mark_id)
+        .where(marks, codes.c.source == US_DESIGN)
+        .order_by(codes.c.code)
+    )
+    found: dict[str, list[str]] = defaultdict(list)
+    for mark_id, code in connection.execute(wanted):
+        found[mark_id].append(code)
+    return found
 
 
 def _classes_of(connection: Connection, marks: sa.ColumnElement[bool]) -> Mapping[str, list[int]]:

@@ -61,7 +61,7 @@ mark_codes = Table(
     "mark_codes",
     metadata,
     Column("mark_id", ForeignKey("marks.id", ondelete="CASCADE"), primary_key=True),
-    Column("source", String(9), primary_key=True),  # 'assigned' or 'predicted'
+    Column("source", String(9), primary_key=True),  # 'assigned', 'predicted', 'us_design'
     Column("code", String(8), primary_key=True),
     Column("probability", Float),  # of predicted codes
     Column("confident", Boolean, nullable=False),  # at least the code's calibrated threshold

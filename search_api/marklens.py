@@ -17,6 +17,8 @@ from pathlib import Path
 from threading import RLock
 from types import TracebackType
 
+from PIL import Image
+
 from indexer.encoding import encode_marks
 from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.follower import Follower
@@ -26,13 +28,14 @@ from indexer.marks import Mark, MarkRecord
 from indexer.query import Filter, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.searcher import Searcher
-from indexer.sources import Format, open_source
+from indexer.sources import open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError
+from models.explanation import Explainer
 from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Added, Answer, RebuildReport, Status
 from search_api.places import Places
-from search_api.query_pictures import Box, Looked, Picture, look, stored_look
+from search_api.query_pictures import Box, Looked, Picture, look, opened, stored_look
 from search_api.reencode import encode_again
 from search_api.settings import Settings
 
@@ -51,6 +54,7 @@ class MarkLens:
         self._lock = RLock()
         self._places = Places(settings.encode_workers, settings.encode_queue)
         self._encoder: Encoder | None = None
+        self._explainer: Explainer | None = None
         self._follower: Follower | None = None
         self._searcher: Searcher | None = None
 
@@ -208,6 +212,15 @@ class MarkLens:
         )
         return _answer(searcher.search(query), looked)
 
+    def find(self, filter: Filter, k: int = 20) -> tuple[list[Mark], int]:
+        """List marks by a filter alone, by id, also those without picture; and how many pass.
+
+        Raises:
+            BadViennaCode: the filter names a code that does not exist.
+        """
+        self._require_known_codes(filter)
+        return self.register.find(filter, k)
+
     def classify(self, picture: Picture, crop: Box | None = None) -> tuple[PredictedCode, ...]:
         """Name the Vienna codes seen in a picture, most probable first.
 
@@ -215,6 +228,20 @@ class MarkLens:
             UnreadableImage, TooBusy: as in `search`.
         """
         return self._look(picture, crop).vienna
+
+    def explain(self, picture: Picture, crop: Box | None = None) -> Image.Image:
+        """Draw where in a picture each code was seen: a contact sheet, the picture first.
+
+        Raises:
+            UnreadableImage, TooBusy: as in `search`.
+        """
+        image = opened(picture, crop)
+        seen = self._look(image, None).vienna
+        with self._lock:
+            if self._explainer is None:
+                self._explainer = Explainer(self.encoder.checkpoint)
+        with self._places.place():
+            return self._explainer.explain(image, seen).sheet()
 
     def mark(self, mark_id: str) -> Mark:
         """Return a live mark.
@@ -267,21 +294,21 @@ class MarkLens:
         source: Path,
         *,
         images: Path | None = None,
-        format: Format = "auto",
+        format: str = "auto",
         options: IngestOptions | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> IngestReport:
-        """Write a table of marks, or a folder of pictures, into the register.
+        """Write a table of marks, offices' files or a folder of pictures into the register.
 
         Args:
-            source: a CSV or JSONL table, or a folder; docs name the columns.
-            images: folder that the table's ``image`` column is relative to.
-            format: the table's format, or ``auto``.
+            source: a file or folder; docs/indexing.md says what it may be.
+            images: folder or zip file of its pictures.
+            format: the source's format, or ``auto``.
             options: batch size, dry run and the like.
             on_progress: called after each batch.
 
         Raises:
-            SourceError: the table cannot be read at all; bad rows are reported, not raised.
+            SourceError: it cannot be read at all; bad rows are reported, not raised.
             FingerprintMismatch: the register holds embeddings of another network.
         """
         rows = open_source(source, images, format)

@@ -82,6 +82,7 @@ class _MarkFields(BaseModel):
     registered: date | None = Field(description="Registration date.")
     nice: list[int] = Field(description="Nice classes.")
     vienna: list[str] = Field(description="Vienna codes that the office assigned.")
+    us_design: list[str] = Field(description="USPTO design search codes, a scheme of their own.")
     predicted: list[PredictedResponse] = Field(
         description="Vienna codes that the network sees, from a probability of 0.05."
     )
@@ -101,6 +102,7 @@ def _mark_fields(mark: Mark) -> dict[str, Any]:
         "registered": record.registered,
         "nice": list(record.nice),
         "vienna": [str(code) for code in record.vienna],
+        "us_design": list(record.us_design),
         "predicted": [PredictedResponse.of(seen) for seen in mark.predicted],
     }
 

@@ -1,76 +1,146 @@
-"""Where marks come from: tables with pictures beside them, or pictures alone.
+"""Where marks come from: tables with pictures beside them, offices' XML files, or pictures alone.
 
-Every source streams `SourceRow` and `RejectedRow` in a fixed order; `open_source` finds out which
-format a path holds. A new format is one file here and one line in `open_source`.
+Every source streams its rows in a fixed order; `open_source` finds out by their content which
+format files have. A new office's format is one file in `indexer/sources/offices/`.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
 
 from indexer.errors import SourceError
+from indexer.sources.containers import Part, is_zip, parts_of
 from indexer.sources.csv_table import CsvTable
 from indexer.sources.folder import PictureFolder
 from indexer.sources.jsonl_table import JsonlTable
-from indexer.sources.rows import RejectedRow, Source, SourceRow, SourceState
+from indexer.sources.office_files import OfficeFiles, recognise
+from indexer.sources.offices import OFFICES
+from indexer.sources.parquet_table import ParquetTable
+from indexer.sources.pictures import FolderPictures, Pictures, ZipPictures, open_pictures
+from indexer.sources.rows import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
 
-__all__ = ["Format", "RejectedRow", "Source", "SourceRow", "SourceState", "open_source"]
+__all__ = [
+    "FORMATS",
+    "RejectedRow",
+    "Row",
+    "Source",
+    "SourceRow",
+    "SourceState",
+    "Withdrawal",
+    "open_source",
+]
 
-Format = Literal["auto", "csv", "jsonl", "folder"]
-
-_SUFFIXES: dict[str, Format] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
+_TABLES: dict[str, Callable[[Part, Pictures], Source]] = {
+    "csv": CsvTable,
+    "jsonl": JsonlTable,
+    "parquet": ParquetTable,
 }
-_TABLES_IN_A_FOLDER = ("marks.csv", "marks.jsonl")
+FORMATS = ("auto", *_TABLES, *OFFICES, "folder")
+_TABLES_IN_A_FOLDER = {"marks.csv": "csv", "marks.jsonl": "jsonl", "marks.parquet": "parquet"}
+_BINARY = (b"\xd0\xcf\x11\xe0", b"%PDF", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 
 
-def open_source(path: Path, images: Path | None = None, format: Format = "auto") -> Source:
-    """Open a table or a folder of pictures.
+def open_source(path: Path, images: Path | None = None, format: str = "auto") -> Source:
+    """Open a table, offices' XML files or a folder of pictures.
 
     Args:
-        path: a CSV or JSON Lines table; or a folder that holds `marks.csv`, `marks.jsonl` or
-            nothing but pictures.
-        images: the folder a table's `image` column is relative to; the table's own by default.
-        format: what `path` is, where its name does not say.
+        path: a file, perhaps gzipped; a zip file; or a folder that holds `marks.csv`,
+            `marks.jsonl` or `marks.parquet`, XML files, or nothing but pictures.
+        images: the folder or zip file that pictures' names are relative to; the one that the
+            table or the XML files lie in by default.
+        format: one of `FORMATS`; ``auto`` looks at the content.
 
     Raises:
         SourceError: missing, unreadable, or not what `format` says.
+        MissingPackage: a Parquet table, and pyarrow is not installed.
     """
-    if format not in get_args(Format):
-        raise SourceError(f"unknown format {format!r}; one of {', '.join(get_args(Format))}")
+    if format not in FORMATS:
+        raise SourceError(f"unknown format {format!r}; one of {', '.join(FORMATS)}")
     if not path.exists():
         raise SourceError(f"{path} does not exist")
-    if images is not None and not images.is_dir():
-        raise SourceError(f"the picture folder {images} does not exist")
-    table = _table_in(path, format) if path.is_dir() else path
-    if table is None:
-        if images is not None:
-            raise SourceError(f"{path} holds no table, so no other picture folder goes with it")
-        return PictureFolder(path)
-    if not table.is_file():
-        raise SourceError(f"{table} is neither a file nor a folder")
-    pictures = images if images is not None else table.parent
-    kind = _SUFFIXES.get(table.suffix.lower()) if format == "auto" else format
-    if kind == "csv":
-        return CsvTable(table, pictures)
-    if kind == "jsonl":
-        return JsonlTable(table, pictures)
-    if kind == "folder":
-        raise SourceError(f"{path} is a file, not a folder of pictures")
-    raise SourceError(f"cannot tell what {path.name} is; add --format csv or --format jsonl")
-
-
-def _table_in(folder: Path, format: Format) -> Path | None:
-    """The table a folder holds, if it holds one and `format` does not ask for the pictures."""
+    if not (path.is_dir() or path.is_file()):
+        raise SourceError(f"{path} is neither a file nor a folder")
+    given = None if images is None else open_pictures(images)
+    if path.is_dir():
+        return _open_folder(path, given, format)
+    pictures = given or (ZipPictures(path) if is_zip(path) else FolderPictures(path.parent))
     if format == "folder":
-        return None
-    wanted = [name for name in _TABLES_IN_A_FOLDER if format in ("auto", Path(name).suffix[1:])]
+        raise SourceError(f"{path} is a file, not a folder of pictures")
+    if format in OFFICES:
+        return OfficeFiles(path, pictures, OFFICES[format])
+    return _open_file(path, pictures, format)
+
+
+def _open_folder(path: Path, given: Pictures | None, format: str) -> Source:
+    """A folder's one table, else its XML files, else its pictures."""
+    pictures = given or FolderPictures(path)
+    if format in OFFICES:
+        return OfficeFiles(path, pictures, OFFICES[format])
+    table = None if format == "folder" else _table_in(path, format)
+    if table is not None:
+        return _TABLES[_TABLES_IN_A_FOLDER[table.name]](Part(table.name, table), pictures)
+    if format == "auto" and any(_office_of(part) for part in parts_of(path)):
+        return OfficeFiles(path, pictures)
+    if given is not None:
+        raise SourceError(f"{path} holds no table, so no other picture folder goes with it")
+    return PictureFolder(path)
+
+
+def _open_file(path: Path, pictures: Pictures, format: str) -> Source:
+    """One file, or the files of a zip: one table, or any number of XML files."""
+    tables: list[tuple[Part, str]] = []
+    for part in parts_of(path):
+        kind = _kind(part) if format == "auto" else format
+        if kind in OFFICES:
+            return OfficeFiles(path, pictures)
+        if kind in _TABLES and (part.archive is None or format != "auto" or _is_table(part)):
+            tables.append((part, kind))
+    if len(tables) > 1:
+        names = ", ".join(part.name for part, _ in tables[:5])
+        raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")
+    if not tables:
+        raise SourceError(
+            f"cannot tell what {path.name} is; known are CSV, JSON Lines, Parquet and XML of "
+            f"{', '.join(one.title for one in OFFICES.values())}: add --format to say which it is"
+        )
+    part, kind = tables[0]
+    return _TABLES[kind](part, pictures)
+
+
+def _kind(part: Part) -> str | None:
+    """What a file is by its content; None if it cannot be any of ours."""
+    office = _office_of(part)
+    if office is not None:
+        return office
+    head = part.head()
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if text.startswith(b"{"):
+        return "jsonl"
+    is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    is_text = is_utf16 or not (head.startswith(_BINARY) or text.startswith((b"<", b"[")))
+    return "csv" if is_text else None
+
+
+def _office_of(part: Part) -> str | None:
+    found = recognise(part.head(), part.name)
+    return None if found is None else found.name
+
+
+def _is_table(part: Part) -> bool:
+    """Whether a zip's member is meant as a table: a README beside it is not."""
+    return Path(part.name.lower().removesuffix(".gz")).suffix in (
+        *(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet"),
+    )
+
+
+def _table_in(folder: Path, format: str) -> Path | None:
+    """The table a folder holds, if it holds one of this format."""
+    wanted = [name for name, kind in _TABLES_IN_A_FOLDER.items() if format in ("auto", kind)]
     found = [folder / name for name in wanted if (folder / name).is_file()]
     if len(found) > 1:
-        raise SourceError(f"{folder} holds marks.csv and marks.jsonl; name the one to read")
+        names = " and ".join(table.name for table in found)
+        raise SourceError(f"{folder} holds {names}; name the one to read")
     if not found and format != "auto":
         raise SourceError(f"no {wanted[0]} in {folder}")
     return found[0] if found else None

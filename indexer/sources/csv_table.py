@@ -2,22 +2,26 @@
 
 import codecs
 import csv
+import io
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import TextIO
 
-from indexer.errors import SourceError
+from indexer.errors import BrokenSource, SourceError
+from indexer.marks import MAX_TEXT
+from indexer.sources.containers import Part
 from indexer.sources.fields import COLUMNS, REQUIRED, FieldReader
+from indexer.sources.pictures import Pictures
 from indexer.sources.rows import RejectedRow, SourceRow, state_of
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK = 2**20
-_MAX_CELL_LINES = 100  # a cell longer than that is a quotation mark somebody forgot to close
+# A row of more lines than its longest text can have is a quotation mark that was never closed.
+_MAX_CELL_LINES = MAX_TEXT
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _UNCLOSED = "a quotation mark on this line is opened and never closed, or closed too early"
 _STRAY = re.compile(r"[\udc80-\udcff]")  # what surrogateescape makes of bytes that are not UTF-8
@@ -28,16 +32,18 @@ _UNDEFINED_IN_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 class CsvTable:
     """A CSV file with a header row; positions are line numbers, the header's is usually 1."""
 
-    def __init__(self, path: Path, pictures: Path) -> None:
-        self.name = path.name
-        self.state = state_of(path)
+    def __init__(self, part: Part, pictures: Pictures) -> None:
+        self.name = part.path.name
+        self.state = state_of(part.path)
+        self.amends = False
         self.warnings: list[str] = []
-        self._path = path
+        self.broken: list[str] = []
+        self._part = part
         self._pictures = pictures
-        self._encoding, self.last_position = _scan(path)
+        self._encoding, self.last_position, self._ends_well = _scan(part)
         self._header = self._read_header()
         if not self._encoding.startswith("utf"):
-            self.warnings.append(f"{path.name} is not UTF-8; read as Windows-1252")
+            self.warnings.append(f"{part.name} is not UTF-8; read as Windows-1252")
         unknown = [name for name in self._header.columns if name and name not in COLUMNS]
         if unknown:
             self.warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
@@ -45,29 +51,42 @@ class CsvTable:
     def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
         """Read the rows from the beginning."""
         reader = FieldReader(self._pictures)
-        with closing(self._open()) as stream:
-            for position, row in _rows(_Lines(stream), self._header):
-                if isinstance(row, str):
-                    yield RejectedRow(position, None, None, row)
-                elif len(row) != len(self._header.columns):
-                    yield _miscounted(position, row, self._header.columns)
-                else:
-                    yield reader.row(position, dict(zip(self._header.columns, row, strict=True)))
+        row: SourceRow | RejectedRow | None = None
+        try:
+            with closing(self._open()) as stream:
+                for position, cells in _rows(_Lines(stream), self._header):
+                    row = self._row(reader, position, cells)
+                    yield row
+        except BrokenSource as error:
+            self.broken.append(str(error))
+        if isinstance(row, RejectedRow) and not self._ends_well:
+            self.broken.append(f"{self.name} ends in the middle of line {row.position}")
         self.warnings.extend(reader.warnings())
 
+    def _row(
+        self, reader: FieldReader, position: int, cells: list[str] | str
+    ) -> SourceRow | RejectedRow:
+        if isinstance(cells, str):
+            return RejectedRow(position, None, None, cells)
+        if len(cells) != len(self._header.columns):
+            return _miscounted(position, cells, self._header.columns)
+        return reader.row(position, dict(zip(self._header.columns, cells, strict=True)))
+
     def _open(self) -> TextIO:
-        try:
-            # A byte that is not UTF-8 becomes a lone surrogate, and its row alone is rejected.
-            errors = "surrogateescape" if self._encoding.startswith("utf-8") else "replace"
-            return self._path.open(encoding=self._encoding, errors=errors, newline="")
-        except OSError as error:
-            raise SourceError(f"cannot read {self._path}: {error.strerror}") from error
+        # A byte that is not UTF-8 becomes a lone surrogate, and its row alone is rejected.
+        errors = "surrogateescape" if self._encoding.startswith("utf-8") else "replace"
+        return io.TextIOWrapper(
+            self._part.open(), encoding=self._encoding, errors=errors, newline=""
+        )
 
     def _read_header(self) -> "_Header":
         with closing(self._open()) as stream:
-            for count, line in enumerate(stream, start=1):
-                if line.strip() and not line.startswith("sep="):
-                    return _header(self.name, line, count)
+            try:
+                for count, line in enumerate(stream, start=1):
+                    if line.strip() and not line.startswith("sep="):
+                        return _header(self.name, line, count)
+            except BrokenSource as error:
+                raise SourceError(str(error)) from error
         raise SourceError(f"{self.name} is empty; a header line with {_needed()} is needed")
 
 
@@ -168,8 +187,8 @@ def _rows(lines: _Lines, header: _Header) -> Iterator[tuple[int, list[str] | str
             yield position, cells
 
 
-def _scan(path: Path) -> tuple[str, int]:
-    """Encoding and number of lines, in one cheap pass over the bytes.
+def _scan(part: Part) -> tuple[str, int, bool]:
+    """Encoding, number of lines and whether the last one is complete: one cheap pass.
 
     A file that is not all UTF-8 still counts as UTF-8 while more of its letters are than are not:
     one damaged byte must not turn every ü of a register into Ã¼.
@@ -180,25 +199,28 @@ def _scan(path: Path) -> tuple[str, int]:
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     newlines = returns = letters = strays = 0
     fallback = "cp1252"
-    encoding = None
+    encoding: str | None = None
     end = b""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            encoding = next((name for bom, name in _BOMS.items() if start.startswith(bom)), None)
-            file.seek(0)
-            while chunk := file.read(_CHUNK):
-                newlines += chunk.count(b"\n")
-                returns += chunk.count(b"\r")
-                if encoding is None and b"\0" in chunk:
-                    raise SourceError(f"{path.name} is not a text file; a CSV table is expected")
-                if _UNDEFINED_IN_1252.search(chunk):
-                    fallback = "latin-1"
-                text = decoder.decode(chunk)
-                end = chunk[-2:].rstrip(b"\0")
-                strays += len(_STRAY.findall(text))
-                letters += len(_LETTER.findall(text))
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
-    lines = (newlines or returns) + (not end.endswith((b"\n", b"\r")))
-    return encoding or ("utf-8" if letters >= strays else fallback), lines
+    for at, chunk in enumerate(_chunks(part)):
+        if at == 0:
+            encoding = next((name for bom, name in _BOMS.items() if chunk.startswith(bom)), None)
+        newlines += chunk.count(b"\n")
+        returns += chunk.count(b"\r")
+        if encoding is None and b"\0" in chunk:
+            raise SourceError(f"{part.name} is not a text file; a CSV table is expected")
+        if _UNDEFINED_IN_1252.search(chunk):
+            fallback = "latin-1"
+        text = decoder.decode(chunk)
+        end = chunk[-2:].rstrip(b"\0")
+        strays += len(_STRAY.findall(text))
+        letters += len(_LETTER.findall(text))
+    ends_well = end.endswith((b"\n", b"\r"))
+    lines = (newlines or returns) + (not ends_well)
+    return encoding or ("utf-8" if letters >= strays else fallback), lines, ends_well
+
+
+def _chunks(part: Part) -> Iterator[bytes]:
+    """The bytes of a file as far as they can be read: reading the rows says where it breaks."""
+    with part.open() as stream, suppress(BrokenSource):
+        while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
+            yield chunk

@@ -3,23 +3,26 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 from indexer.errors import BadRecord
 from indexer.marks import MarkRecord
-from indexer.sources.rows import RejectedRow, SourceRow, picture_path
+from indexer.sources.pictures import Pictures
+from indexer.sources.rows import RejectedRow, SourceRow
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode, ViennaTree
 
 _SEPARATORS = re.compile(r"[;,|]")
+# What may stand before a code: the classification's edition, its French initials.
+_EDITION = re.compile(r"^(?:(?:VCL|CFE)\s*)?(?:\([0-9]{1,2}\))?\s*", re.IGNORECASE)
+_BETWEEN_NUMBERS = re.compile(r"(?<=[0-9])\s*[./\-\s]\s*(?=[0-9])")
 _MANY = 5  # how many examples a warning names
 
 
 class FieldReader:
     """Reads rows into records and remembers what deserves one warning for the whole source."""
 
-    def __init__(self, pictures: Path) -> None:
+    def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
         self._tree = ViennaTree.load()
         self._unlisted: set[ViennaCode] = set()
@@ -27,18 +30,27 @@ class FieldReader:
     def row(self, position: int, fields: Mapping[str, object]) -> SourceRow | RejectedRow:
         """One row of a table as a mark to be, or the reasons why it is none.
 
+        A row without `image` is a mark without picture. Where a table has the column
+        `image_file`, as an export of MarkLens has, that names the file and `image` is kept as
+        what the office called it.
+
         Args:
             position: the line it begins on.
             fields: column name to text; JSON sources may also hand numbers and arrays.
         """
         try:
-            record = self._record(fields)
-            return SourceRow(position, record, picture_path(self._pictures, record.image_name))
+            record = self.record(fields)
+            file = _text(fields[FILE], FILE) if FILE in fields else record.image_name
+            return SourceRow(position, record, self._pictures.named(file) if file else None)
         except BadRecord as fault:
-            name = _shown(fields.get("image"))
-            return RejectedRow(position, _shown(fields.get("id")), name, str(fault))
+            return RejectedRow(position, *self.shown(fields), str(fault))
 
-    def _record(self, fields: Mapping[str, object]) -> MarkRecord:
+    @staticmethod
+    def shown(fields: Mapping[str, object]) -> tuple[str | None, str | None]:
+        """Id and image of a faulty row, as far as they can be read."""
+        return _shown(fields.get("id")), _shown(fields.get("image"))
+
+    def record(self, fields: Mapping[str, object]) -> MarkRecord:
         """The record, or one `BadRecord` naming every fault of the row, not only the first."""
         values: dict[str, Any] = {}
         faults: list[str] = []
@@ -59,7 +71,7 @@ class FieldReader:
             return []
         return [
             f"{len(self._unlisted)} Vienna codes are not in the edition MarkLens ships "
-            f"and were kept as they are: {_examples(map(str, sorted(self._unlisted)))}"
+            f"and were kept as they are: {examples(map(str, sorted(self._unlisted)))}"
         ]
 
     def _check_codes(self, codes: tuple[ViennaCode, ...]) -> list[str]:
@@ -142,11 +154,29 @@ def _nice(value: object, column: str) -> tuple[int, ...]:
     return tuple(classes)
 
 
+def vienna_code(text: str) -> ViennaCode:
+    """Read a code in any spelling found in offices' files, besides those of `ViennaCode`.
+
+    Also ``26/04/01``, ``26-4-1``, ``26 4 1``, ``26.04.01.``, ``(7) 26.4.1``, ``VCL(7) 26.4.1``
+    and ``CFE 26.4.1``.
+
+    Raises:
+        BadViennaCode: it is no code.
+    """
+    bare = _EDITION.sub("", text.strip())
+    return ViennaCode.parse(_BETWEEN_NUMBERS.sub(".", bare).rstrip(". "))
+
+
 def _vienna(value: object, column: str) -> tuple[ViennaCode, ...]:
     try:
-        return tuple(ViennaCode.parse(text) for text in _list(value, column))
+        return tuple(vienna_code(text) for text in _list(value, column))
     except BadViennaCode as error:
         raise BadRecord(f"{column}: {error}") from error
+
+
+def _us_design(value: object, column: str) -> tuple[str, ...]:
+    texts = [text.replace(".", "") for text in _list(value, column)]
+    return tuple(f"{text[:2]}.{text[2:4]}.{text[4:]}" for text in texts)
 
 
 def _kind(value: object) -> str:
@@ -154,7 +184,8 @@ def _kind(value: object) -> str:
     return names.get(type(value), type(value).__name__)
 
 
-def _examples(texts: Iterable[str]) -> str:
+def examples(texts: Iterable[str]) -> str:
+    """The first few of some texts, and how many more there are."""
     names = list(texts)
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     return ", ".join(names[:_MANY]) + more
@@ -165,7 +196,7 @@ _Parse = Callable[[object, str], Any]
 # column of the table → (field of MarkRecord, reader)
 _PARSERS: Mapping[str, tuple[str, _Parse]] = {
     "id": ("id", _required),
-    "image": ("image_name", _required),
+    "image": ("image_name", _text),
     "text": ("text", _text),
     "owner": ("owner", _text),
     "office": ("office", _text),
@@ -174,6 +205,8 @@ _PARSERS: Mapping[str, tuple[str, _Parse]] = {
     "registered": ("registered", _date),
     "nice": ("nice", _nice),
     "vienna": ("vienna", _vienna),
+    "us_design": ("us_design", _us_design),
 }
+FILE = "image_file"
 REQUIRED = ("id", "image")
-COLUMNS = tuple(_PARSERS)
+COLUMNS = (*_PARSERS, FILE)

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from indexer.errors import BadRecord, SourceError
 from indexer.marks import MarkRecord
+from indexer.sources.pictures import SUFFIXES
 from indexer.sources.rows import RejectedRow, SourceRow, SourceState
-
-_RASTER = (".avif", ".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-SUFFIXES = (*_RASTER, ".svg", ".svgz")
 
 
 class PictureFolder:
@@ -22,7 +20,9 @@ class PictureFolder:
 
     def __init__(self, path: Path) -> None:
         self.name = path.resolve().name
+        self.amends = False
         self.warnings: list[str] = []
+        self.broken: list[str] = []
         self._path = path
         count, newest, others = 0, path.stat().st_mtime_ns, 0
         for folder, names in _walk(path):
@@ -35,7 +35,7 @@ class PictureFolder:
                     others += 1
         if not count:
             kinds = ", ".join(SUFFIXES)
-            raise SourceError(f"no marks.csv, no marks.jsonl and no picture ({kinds}) in {path}")
+            raise SourceError(f"no table, no XML file and no picture ({kinds}) in {path}")
         if others:
             self.warnings.append(f"files that are not pictures, left out: {others}")
         self.last_position = count

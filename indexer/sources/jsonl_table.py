@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from contextlib import suppress
 
-from indexer.errors import SourceError
+from indexer.errors import BrokenSource
+from indexer.sources.containers import Part
 from indexer.sources.fields import COLUMNS, FieldReader
+from indexer.sources.pictures import Pictures
 from indexer.sources.rows import RejectedRow, SourceRow, state_of
 
 _CHUNK = 2**20
@@ -14,31 +16,35 @@ _CHUNK = 2**20
 class JsonlTable:
     """A JSON Lines file; positions are line numbers. `nice` and `vienna` may be arrays."""
 
-    def __init__(self, path: Path, pictures: Path) -> None:
-        self.name = path.name
-        self.state = state_of(path)
+    def __init__(self, part: Part, pictures: Pictures) -> None:
+        self.name = part.path.name
+        self.state = state_of(part.path)
+        self.amends = False
         self.warnings: list[str] = []
-        self._path = path
+        self.broken: list[str] = []
+        self._part = part
         self._pictures = pictures
-        self.last_position = _count_lines(path)
+        self.last_position = _count_lines(part)
 
     def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
         """Read the rows from the beginning."""
         reader = FieldReader(self._pictures)
         unknown: dict[str, None] = {}
         try:
-            with self._path.open("rb") as file:
+            with self._part.open() as file:
                 for position, line in enumerate(file, start=1):
                     if not line.strip():
                         continue
                     fields = _parse(line)
                     if isinstance(fields, str):
+                        if not line.endswith(b"\n"):
+                            self.broken.append(f"{self.name} ends in the middle of line {position}")
                         yield RejectedRow(position, None, None, fields)
                         continue
                     unknown |= dict.fromkeys(key for key in fields if key not in COLUMNS)
                     yield reader.row(position, fields)
-        except OSError as error:
-            raise SourceError(f"cannot read {self._path}: {error.strerror}") from error
+        except BrokenSource as error:
+            self.broken.append(str(error))
         if unknown:
             self.warnings.append(f"keys left out: {', '.join(unknown)}"[:500])
         self.warnings.extend(reader.warnings())
@@ -59,13 +65,10 @@ def _parse(line: bytes) -> Mapping[str, object] | str:
     return value
 
 
-def _count_lines(path: Path) -> int:
-    try:
-        with path.open("rb") as file:
-            count, end = 0, b"\n"
-            while chunk := file.read(_CHUNK):
-                count += chunk.count(b"\n")
-                end = chunk[-1:]
-    except OSError as error:
-        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+def _count_lines(part: Part) -> int:
+    count, end = 0, b"\n"
+    with part.open() as file, suppress(BrokenSource):
+        while chunk := file.read1(_CHUNK):  # type: ignore[attr-defined]
+            count += chunk.count(b"\n")
+            end = chunk[-1:]
     return count + (end != b"\n")

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Protocol
 
-from indexer.errors import BadRecord, SourceError
+from indexer.errors import SourceError
 from indexer.marks import MarkRecord
+from indexer.sources.pictures import MAX_PICTURE_BYTES, PictureFile, ZippedPicture, too_large
 from models.errors import UnreadableImage
-
-MAX_PICTURE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +16,18 @@ class SourceRow:
     """One mark as the source gives it; its picture stays on the disk until it is asked for.
 
     Attributes:
-        position: where it stands: the line a table's row begins on, or a picture's ordinal.
+        position: where it stands: the line a table's row begins on, a picture's or a record's
+            ordinal.
         record: everything but the picture.
-        picture: the picture's file.
+        picture: the picture's file; None for a mark without picture.
+        is_sent_once: the source names pictures that came with an earlier file: where one is
+            missing, the picture that the register holds stays.
     """
 
     position: int
     record: MarkRecord
-    picture: Path
+    picture: PictureFile | None
+    is_sent_once: bool = False
 
     def read_picture(self) -> bytes:
         """The bytes of the picture.
@@ -33,19 +36,33 @@ class SourceRow:
             UnreadableImage: there is no such file, or it cannot or should not be read.
         """
         name = self.record.image_name
+        if self.picture is None:
+            raise UnreadableImage(f"{self.record.id} has no picture")
+        if isinstance(self.picture, ZippedPicture):
+            return self.picture.read()
         try:
             # Only plain files: a pipe or a device would keep the run waiting for ever.
             if not self.picture.is_file():
                 raise UnreadableImage(f"{name}: no such picture file in {self.picture.parent}")
             size = self.picture.stat().st_size
             if size > MAX_PICTURE_BYTES:
-                raise UnreadableImage(
-                    f"{name}: {size / 2**20:.0f} MiB are more than a picture of a mark can need "
-                    f"(at most {MAX_PICTURE_BYTES // 2**20} MiB); export it smaller"
-                )
+                raise too_large(name or self.picture.name, size)
             return self.picture.read_bytes()
         except OSError as error:
             raise UnreadableImage(f"{name}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A mark that its office takes out of the register.
+
+    Attributes:
+        position: as in `SourceRow`.
+        id: of the mark.
+    """
+
+    position: int
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,7 @@ class SourceState:
 
     Attributes:
         path: absolute path.
-        size: bytes of the table; for a folder, the number of its pictures.
+        size: bytes of the file; for a folder, the number of its files.
         mtime_ns: last change (for a folder: the latest change in it), nanoseconds since 1970.
     """
 
@@ -80,15 +97,20 @@ class SourceState:
     mtime_ns: int
 
 
+Row = SourceRow | Withdrawal | RejectedRow
+
+
 class Source(Protocol):
     """Rows in a fixed order, read afresh (and streamed) at each iteration."""
 
     name: str
     state: SourceState
-    last_position: int  # the highest position there can be: what progress counts towards
+    last_position: int  # about how many positions there are: what progress counts towards
+    amends: bool  # a later row of an id replaces an earlier one; elsewhere it is a mistake
     warnings: list[str]  # grows while the rows are read
+    broken: list[str]  # grows, too: where files end or break in their middle
 
-    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+    def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
         ...
 
@@ -104,30 +126,3 @@ def state_of(path: Path) -> SourceState:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     return SourceState(str(path.resolve()), status.st_size, status.st_mtime_ns)
-
-
-def picture_path(root: Path, name: str | None) -> Path:
-    """The file `name` means below `root`.
-
-    The text decides, not the disk: a link that lies in the folder is its owner's business, but a
-    table must not reach out of the folder. Backslashes are read as slashes (tables from Windows).
-
-    Raises:
-        BadRecord: the name is absolute or leads out of the folder.
-    """
-    if not name:
-        raise BadRecord("image is empty")
-    windows = PureWindowsPath(name)
-    parts: list[str] = []
-    for part in PurePosixPath(name.replace("\\", "/")).parts:
-        if part != "..":
-            parts.append(part)
-        elif parts:
-            parts.pop()
-        else:
-            raise BadRecord(f"image {name!r} leads out of the picture folder")
-    if windows.drive or windows.root or PurePosixPath(name).is_absolute():
-        raise BadRecord(f"image {name!r} is an absolute path; write it relative to --images")
-    if not parts:
-        raise BadRecord(f"image {name!r} names no file")
-    return root.joinpath(*parts)

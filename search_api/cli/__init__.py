@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from search_api.cli import index, register, search, serve
+from search_api.cli import export, index, register, search, serve, train
 from search_api.cli.console import Commands, Context, print_plain
+from search_api.cli.evaluate import evaluate
 
 __all__ = ["app", "main"]
 
@@ -27,9 +28,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serve, index, search, register):
+for group in (serve, index, search, register, train, export):
     for command in group.COMMANDS:
         app.command()(command)
+app.add_typer(evaluate, name="evaluate")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,4 +1,4 @@
-"""`marklens index`: a table of marks, or a folder of pictures, into the register."""
+"""`marklens index`: a table, offices' files or a folder of pictures into the register."""
 
 import json
 import shlex
@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import indexer
 from search_api.cli.console import INTERRUPTED, Context, complain, print_plain
 from search_api.cli.progress import progress
 
@@ -21,24 +22,35 @@ if TYPE_CHECKING:
 _BAD_INPUT = 2
 
 
+def _formats() -> str:
+    """What --format takes; the offices' formats are the files of a folder, not imported here."""
+    offices = Path(indexer.__file__).parent / "sources" / "offices"
+    names = sorted(file.stem for file in offices.glob("[a-z]*.py"))
+    return ", ".join(["auto", "csv", "jsonl", "parquet", *names]) + " or folder"
+
+
 Source = Annotated[
     Path,
     typer.Argument(
-        help="A CSV or JSON Lines table, or a folder: of pictures with marks.csv or "
-        "marks.jsonl in it, or of pictures alone.",
+        help="A table (CSV, JSON Lines, Parquet), an office's XML file, each perhaps in .gz or "
+        ".zip; or a folder: of XML files, of pictures with marks.csv, marks.jsonl or "
+        "marks.parquet in it, or of pictures alone.",
         metavar="SOURCE",
     ),
 ]
 Images = Annotated[
     Path | None,
     typer.Option(
-        help="Folder that the table's image column is relative to; by default the table's.",
+        help="Folder or zip file of the pictures that SOURCE names; by default where SOURCE is.",
         metavar="FOLDER",
     ),
 ]
 Format = Annotated[
-    Literal["auto", "csv", "jsonl", "folder"],
-    typer.Option(metavar="FORMAT", help="What SOURCE is: auto, csv, jsonl or folder."),
+    str,
+    typer.Option(
+        metavar="FORMAT",
+        help=f"What SOURCE is: {_formats()}; auto looks at the content.",
+    ),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
@@ -58,8 +70,10 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
 
     A table needs the columns id and image; it may have text, owner, office, status, filed,
     registered, nice and vienna. Lists are separated by ";", dates are written 2024-01-31.
+    Offices' XML files are read as they are published; later ones amend and withdraw marks.
     Rows that cannot be read do not stop the run: they stand in a rejects file with the reason.
     Running again changes only what has changed. Ctrl-C ends the run after the batch in hand.
+    The exit code is 2 when nothing could be read or a file breaks off in its middle.
     """
     from indexer.ingest import IngestOptions
     from search_api.marklens import MarkLens
@@ -75,6 +89,10 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     if report.interrupted:
         complain(f"stopped; go on with: {_how_to_go_on(given, source, images, format)}")
         raise typer.Exit(INTERRUPTED)
+    for sentence in report.broken:
+        complain(f"{sentence}; what stood before is indexed")
+    if report.broken:
+        raise typer.Exit(_BAD_INPUT)
     if report.read and report.read == report.rejected:
         complain("no row could be read; the rejects file says why")
         raise typer.Exit(_BAD_INPUT)
@@ -84,7 +102,7 @@ def ingest_showing(
     marklens: "MarkLens",
     source: Path,
     images: Path | None,
-    format: Literal["auto", "csv", "jsonl", "folder"],
+    format: str,
     options: "IngestOptions",
     *,
     quiet: bool,
@@ -144,6 +162,8 @@ def _print_summary(report: "IngestReport", *, dry_run: bool) -> None:
         f"updated {report.updated:,}, unchanged {report.unchanged:,}, "
         f"rejected {report.rejected:,}"
     )
+    if report.withdrawn:
+        print_plain(f"of the updated, {would}withdrawn: {report.withdrawn:,}")
     if report.rejects_file is not None:
         print_plain(f"rejected rows and reasons: {report.rejects_file}")
 

@@ -103,11 +103,17 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
 ) -> None:
     """Find the marks that look most like a picture.
 
+    Without IMAGE and --mark, the marks that pass the filters are listed by id: also those that
+    have no picture, which only this finds.
+
     All filters must hold; within one of them any of its values is enough. Vienna codes are
     written 03, 03.01 or 03.01.08.
     """
-    if (image is None) == (mark is None):
-        raise typer.BadParameter("give a picture, or --mark with the id of a mark")
+    if image is not None and mark is not None:
+        raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
+    if image is None and mark is None:
+        _list(context.obj, context.params)
+        return
 
     from search_api.schemas import SearchResponse
 
@@ -121,6 +127,12 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
 def classify(
     context: typer.Context,
     images: Annotated[list[Path], typer.Argument(help="Pictures.", metavar="IMAGE...")],
+    explain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Gets a PNG that shows where each code was seen; one IMAGE only."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Name the Vienna codes seen in pictures, most probable first.
@@ -128,6 +140,9 @@ def classify(
     A picture that cannot be read does not keep the others from being looked at; the exit code
     is 2 then.
     """
+    if explain is not None and (len(images) != 1 or not explain.parent.is_dir()):
+        raise typer.BadParameter("--explain draws one IMAGE, into a folder that is there")
+
     from models.errors import UnreadableImage
     from search_api.marklens import MarkLens
     from search_api.schemas import ClassifyResponse
@@ -143,6 +158,8 @@ def classify(
                 results.append({"image": str(image), "error": str(error)})
                 continue
             results.append({"image": str(image), "vienna": [one.model_dump() for one in seen]})
+            if explain is not None:
+                marklens.explain(image).save(explain, "PNG")
             if not as_json:
                 print_table(str(image), ("probability", "code", "title"), _codes(seen))
     if as_json:
@@ -167,6 +184,34 @@ def _answer(context: Context, given: Mapping[str, Any]) -> "Answer":
         return marklens.search(
             given["image"], crop=crop, k=given["k"], filter=wanted, weights=weights
         )
+
+
+def _list(context: Context, given: Mapping[str, Any]) -> None:
+    """List the marks that pass the filters."""
+    from indexer.query import MAX_K
+    from search_api.marklens import MarkLens
+    from search_api.schemas import MarkResponse
+
+    wanted, k = _filter(given), given["k"]
+    if wanted.is_empty:
+        raise typer.BadParameter(
+            "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
+        )
+    if not 1 <= k <= MAX_K:
+        raise typer.BadParameter(f"-k goes from 1 to {MAX_K}")
+    with MarkLens.open(context.settings()) as marklens:
+        marks, total = marklens.find(wanted, k)
+    if given["as_json"]:
+        shown = [MarkResponse.of(mark).model_dump(mode="json") for mark in marks]
+        print_plain(json.dumps({"total": total, "marks": shown}, indent=2))
+        return
+    rows = [
+        (mark.record.id, mark.record.text or "", _few([str(code) for code in mark.record.vienna]))
+        for mark in marks
+    ]
+    if rows:
+        print_table("marks by id", ("id", "text", "codes"), rows)
+    print_plain(f"{len(marks):,} of {total:,} marks that pass")
 
 
 def _filter(given: Mapping[str, Any]) -> "Filter":

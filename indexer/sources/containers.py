@@ -1,0 +1,167 @@
+"""The files a source consists of: one, those of a folder, those in a zip, each perhaps gzipped.
+
+Everything is read as a stream: nothing is unpacked to the disk or held in memory whole.
+"""
+
+import gzip
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+from indexer.errors import BrokenSource, SourceError
+from indexer.sources.pictures import SUFFIXES, open_zip
+from indexer.sources.rows import SourceState, state_of
+
+_GZIP = b"\x1f\x8b"
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+HEAD_BYTES = 2**16
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a source.
+
+    Attributes:
+        name: as messages call it.
+        path: of the file, or of the zip file it is in.
+        archive, member: the open zip file and its member; both None for a plain file.
+    """
+
+    name: str
+    path: Path
+    archive: zipfile.ZipFile | None = None
+    member: zipfile.ZipInfo | None = None
+
+    def open(self) -> BinaryIO:
+        """The content from its beginning, decompressed.
+
+        Raises:
+            SourceError: it cannot be opened.
+            BrokenSource: (later, while reading) the content ends or breaks in its middle.
+        """
+        raw = self._open_raw()
+        start = raw.read(2)
+        raw.seek(0)
+        stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if start == _GZIP else raw
+        return io.BufferedReader(_Guarded(stream, raw, self.name), 2**16)
+
+    def head(self) -> bytes:
+        """The first bytes, fewer where the file breaks off."""
+        head = b""
+        with self.open() as stream, suppress(BrokenSource):
+            while len(head) < HEAD_BYTES and (chunk := stream.read1(HEAD_BYTES)):  # type: ignore[attr-defined]
+                head += chunk
+        return head
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the file lies on the disk just as it is read."""
+        if self.archive is not None:
+            return False
+        with self._open_raw() as raw:
+            return raw.read(2) != _GZIP
+
+    def _open_raw(self) -> BinaryIO:
+        try:
+            if self.archive is not None and self.member is not None:
+                return cast(BinaryIO, self.archive.open(self.member))
+            return self.path.open("rb")
+        except OSError as error:
+            raise SourceError(f"cannot read {self.path}: {error.strerror}") from error
+        except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+            raise SourceError(f"cannot unzip {self.name}: {error}") from error
+
+
+class _Guarded(io.RawIOBase):
+    """A stream whose every way of breaking off is one error that names the file.
+
+    It hands on each piece before asking for the next: what stands before the break is not lost.
+    """
+
+    def __init__(self, stream: BinaryIO, raw: BinaryIO, name: str) -> None:
+        self._stream, self._raw, self._name = stream, raw, name
+        # Of a BufferedReader, GzipFile or ZipExtFile, each of which has it.
+        self._read1 = cast("Callable[[int], bytes]", stream.read1)  # type: ignore[attr-defined]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
+        try:
+            content = self._read1(len(buffer))
+        except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile) as error:
+            raise BrokenSource(
+                f"{self._name} is cut off or damaged: {str(error).rstrip('.')}; fetch it again"
+            ) from error
+        except OSError as error:
+            raise SourceError(f"cannot read {self._name}: {error.strerror}") from error
+        buffer[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        self._stream.close()
+        self._raw.close()
+        super().close()
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins like a zip file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in _ZIP
+    except OSError as error:
+        raise SourceError(f"cannot read {path}: {error.strerror}") from error
+
+
+def parts_of(path: Path) -> Iterator[Part]:
+    """The files of a source in the order of their names, pictures and hidden ones left out.
+
+    A folder's own files come before those of its sub-folders.
+    Zip files in a folder count as folders of it; zip files in zip files do not.
+    """
+    if path.is_dir():
+        for file in _walk(path):
+            yield from _of_file(file, file.relative_to(path).as_posix())
+    else:
+        yield from _of_file(path, path.name)
+
+
+def state_of_parts(path: Path) -> SourceState:
+    """What tells whether a file or folder is still the same."""
+    if not path.is_dir():
+        return state_of(path)
+    count, newest = 0, path.stat().st_mtime_ns
+    for file in _walk(path):
+        count += 1
+        newest = max(newest, file.stat().st_mtime_ns)
+    return SourceState(str(path.resolve()), count, newest)
+
+
+def _of_file(file: Path, name: str) -> Iterator[Part]:
+    if not is_zip(file):
+        yield Part(name, file)
+        return
+    archive = open_zip(file)
+    for member in sorted(archive.infolist(), key=lambda one: one.filename):
+        inside = PurePosixPath(member.filename)
+        is_hidden = any(part.startswith((".", "__MACOSX")) for part in inside.parts)
+        if not (member.is_dir() or is_hidden or inside.suffix.lower() in SUFFIXES):
+            yield Part(f"{name}/{member.filename}", file, archive, member)
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
+
+    for folder, folders, files in os.walk(path, onerror=fail):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            file = Path(folder) / name
+            if not name.startswith(".") and file.suffix.lower() not in SUFFIXES and file.is_file():
+                yield file

@@ -1,0 +1,76 @@
+"""What a file in `indexer/sources/offices/` hands over: an office's format and a record of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from indexer.sources.xml_records import XmlHead
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeRecord:
+    """A mark as an office's file has it: texts as they stand there, cleaned by `OfficeFiles`.
+
+    Attributes:
+        number: the application number, which with the office's code makes the mark's id.
+        office: the office's code (WIPO ST.3), such as ``EM``.
+        is_withdrawn: the file says that the mark leaves the register.
+        text, owner, status, filed, registered: as in `MarkRecord`.
+        nice, vienna, us_design: classes and codes; what is none of them is left out and counted.
+        image: the picture's name, kept as `MarkRecord.image_name`.
+        files: where to look for it below ``--images``, best first.
+    """
+
+    number: str | None
+    office: str | None
+    is_withdrawn: bool = False
+    text: str | None = None
+    owner: str | None = None
+    status: str | None = None
+    filed: str | None = None
+    registered: str | None = None
+    nice: tuple[str, ...] = ()
+    vienna: tuple[str, ...] = ()
+    us_design: tuple[str, ...] = ()
+    image: str | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfficeFormat:
+    """An XML format of an office.
+
+    Attributes:
+        name: what ``--format`` calls it.
+        title: what people call it.
+        records: names of the elements that hold one mark each, without prefixes.
+        claims: whether a document's head is of this format; of no document may two say so.
+        read: one such element → the record.
+    """
+
+    name: str
+    title: str
+    records: frozenset[str]
+    claims: Callable[[XmlHead], bool]
+    read: Callable[[Element], OfficeRecord]
+
+
+def first(element: Element | None, *paths: str) -> str | None:
+    """The first text, trimmed, that stands at one of these paths; None without."""
+    for path in paths:
+        for text in texts(element, path):
+            return text
+    return None
+
+
+def texts(element: Element | None, path: str) -> Iterator[str]:
+    """The texts at a path, trimmed, empty ones left out."""
+    for found in () if element is None else element.iterfind(path):
+        text = (found.text or "").strip()
+        if text:
+            yield text
+
+
+def joined(parts: Iterator[str] | tuple[str | None, ...], between: str) -> str | None:
+    """Texts in one, each once; None without any."""
+    return between.join(dict.fromkeys(part for part in parts if part)) or None

@@ -1,0 +1,101 @@
+"""Parquet tables: the columns of the CSV table, `nice` and `vienna` perhaps as lists."""
+
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from indexer.errors import BrokenSource, SourceError
+from indexer.sources.containers import Part
+from indexer.sources.fields import COLUMNS, REQUIRED, FieldReader
+from indexer.sources.pictures import Pictures
+from indexer.sources.rows import RejectedRow, SourceRow, state_of
+from models.errors import MissingPackage
+
+_ROWS = 4096  # rows in memory at once
+
+
+class ParquetTable:
+    """A Parquet file; positions count its rows from 1."""
+
+    def __init__(self, part: Part, pictures: Pictures) -> None:
+        self.name = part.path.name
+        self.state = state_of(part.path)
+        self.amends = False
+        self.warnings: list[str] = []
+        self.broken: list[str] = []
+        self._part = part
+        self._pictures = pictures
+        with self._open() as table:
+            self.last_position = table.metadata.num_rows
+            names = table.schema_arrow.names
+        missing = [column for column in REQUIRED if column not in names]
+        if missing:
+            found = ", ".join(names)[:200]
+            raise SourceError(f"{part.name} has no column {missing[0]!r}; it has: {found}")
+        self._columns = [name for name in names if name in COLUMNS]
+        unknown = [name for name in names if name not in COLUMNS]
+        if unknown:
+            self.warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
+
+    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+        """Read the rows from the beginning."""
+        reader = FieldReader(self._pictures)
+        position = 0
+        with self._open() as table:
+            batches = table.iter_batches(_ROWS, columns=self._columns)
+            while (rows := self._next(batches, position)) is not None:
+                for fields in rows:
+                    position += 1
+                    yield reader.row(position, {key: _plain(fields[key]) for key in fields})
+        self.warnings.extend(reader.warnings())
+
+    def _next(self, batches: Iterator[Any], position: int) -> list[Mapping[str, object]] | None:
+        """The next rows; None at the end, or where the file is damaged."""
+        try:
+            batch = next(batches, None)
+        except (OSError, ValueError) as error:
+            self.broken.append(f"{self.name} is damaged after row {position}: {error}")
+            return None
+        return None if batch is None else batch.to_pylist()
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        """The table; Parquet is read from its end, so a zipped one is unpacked to the disk."""
+        arrow_parquet = parquet_module()
+        with tempfile.TemporaryFile() as unpacked, self._part.open() as stream:
+            try:
+                if self._part.is_plain:
+                    source: Any = self._part.path
+                else:
+                    shutil.copyfileobj(stream, unpacked)
+                    source = unpacked
+                with arrow_parquet.ParquetFile(source) as table:
+                    yield table
+            except (ValueError, BrokenSource) as error:
+                raise SourceError(
+                    f"{self._part.name} is no Parquet file, or a cut-off one: {error}"
+                ) from error
+
+
+def parquet_module() -> Any:
+    """`pyarrow.parquet`.
+
+    Raises:
+        MissingPackage: pyarrow is not installed.
+    """
+    try:
+        return importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise MissingPackage(
+            "Parquet needs the package pyarrow: pip install 'marklens[parquet]', or use CSV or "
+            "JSON Lines"
+        ) from error
+
+
+def _plain(value: object) -> object:
+    """A value as the field reader takes it: days as texts."""
+    return value.isoformat() if isinstance(value, date) else value
