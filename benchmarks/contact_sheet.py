@@ -7,6 +7,7 @@ Queries are ids of the register or picture files.
 
 import argparse
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -47,6 +48,16 @@ def row(marklens: MarkLens, query: str, columns: int) -> list[Image.Image]:
     return cells
 
 
+def sheet_of(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Cells of one size, row below row."""
+    width = max(len(cells) for cells in rows)
+    sheet = Image.new("RGB", (CELL * width, (CELL + CAPTION) * len(rows)), "white")
+    for y, cells in enumerate(rows):
+        for x, tile in enumerate(cells):
+            sheet.paste(tile, (x * CELL, y * (CELL + CAPTION)))
+    return sheet
+
+
 def main() -> None:
     """Search and draw."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -57,11 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     with MarkLens.open(Settings(data_dir=options.data)) as marklens:
         rows = [row(marklens, query, options.k) for query in options.queries]
-    sheet = Image.new("RGB", (CELL * (options.k + 1), (CELL + CAPTION) * len(rows)), "white")
-    for y, cells in enumerate(rows):
-        for x, tile in enumerate(cells):
-            sheet.paste(tile, (x * CELL, y * (CELL + CAPTION)))
-    sheet.save(options.out)
+    sheet_of(rows).save(options.out)
     print(options.out)
 
 

@@ -26,7 +26,7 @@ _CHANNELS = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", *(512,) * 4, "
 
 
 class Vgg19Features(nn.Module):
-    """VGG19's convolutions, giving the maps behind conv4_4 and conv5_4.
+    """VGG19's convolutions, in the two parts between which fine-tuning on a CPU cuts.
 
     Args:
         narrow: divides every layer's channels; 1 is the real VGG19 (torchvision's own module),
@@ -41,20 +41,30 @@ class Vgg19Features(nn.Module):
             self.features = nn.Sequential(*list(features.children())[:CONV5_END])
         else:
             self.features = _narrow_features(narrow)
-        self.channels4 = 512 // narrow
-        self.channels5 = 512 // narrow
+        self.channels = 512 // narrow  # of conv4 and of conv5
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute both feature maps.
+    def low(self, pixels: Tensor) -> Tensor:
+        """(n, 3, h, w), normalised as the weights expect → conv4_4 (n, c, h/8, w/8)."""
+        maps: Tensor = self.low_layers()(pixels)
+        return maps
 
-        Args:
-            pixels: (n, 3, h, w) normalised as the weights expect.
+    def pool4(self, conv4: Tensor) -> Tensor:
+        """conv4_4 → what conv5 looks at: (n, c, h/16, w/16)."""
+        maps: Tensor = self.features[CONV4_END](conv4)
+        return maps
 
-        Returns:
-            conv4_4 (n, c4, h/8, w/8) and conv5_4 (n, c5, h/16, w/16), behind their ReLU.
-        """
-        conv4 = self.features[:CONV4_END](pixels)
-        return conv4, self.features[CONV4_END:](conv4)
+    def high(self, pool4: Tensor) -> Tensor:
+        """Maps behind pool4 → conv5_4 (n, c, h/16, w/16)."""
+        maps: Tensor = self.high_layers()(pool4)
+        return maps
+
+    def low_layers(self) -> nn.Sequential:
+        """conv1_1 to conv4_4."""
+        return self.features[:CONV4_END]
+
+    def high_layers(self) -> nn.Sequential:
+        """conv5_1 to conv5_4."""
+        return self.features[CONV4_END + 1 :]
 
 
 def _narrow_features(narrow: int) -> nn.Sequential:

@@ -41,6 +41,7 @@ class Encoder:
 
     def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
         self._runtime = runtime
+        self.checkpoint = checkpoint
         self._preprocess = checkpoint.preprocess
         self._calibration = checkpoint.calibration
         self.fingerprint = checkpoint.fingerprint

@@ -5,6 +5,7 @@
     MarkLensError
     ├── UnreadableImage     a picture that cannot be decoded, or must not be
     ├── BadViennaCode       not a code, or not one of the Vienna Classification
+    ├── BadLabels           a labels file that cannot be read as one
     ├── BadCheckpoint       a network folder that is missing, damaged or of another version
     ├── MissingPackage      an optional package that this installation lacks
     └── indexer.errors      the register's own branch
@@ -23,6 +24,10 @@ class UnreadableImage(MarkLensError):
 
 class BadViennaCode(MarkLensError):
     """A text that is not a Vienna code, or a code that the classification does not hold."""
+
+
+class BadLabels(MarkLensError):
+    """A labels file that is missing, empty or malformed; the text names row and column."""
 
 
 class BadCheckpoint(MarkLensError):

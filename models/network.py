@@ -74,67 +74,81 @@ class Normalise(nn.Module):
         return ((ordered if self.reverse else pixels) - self.mean) / self.std
 
 
-class PooledFeatures(nn.Module):
-    """Pixels → pooled VGG19 features: conv4 and conv5, maximum and average of each.
+class Lower(NamedTuple):
+    """What the lower layers (conv1 to conv4) make of n pictures of one size."""
 
-    Each of the four parts is brought to unit length, so that none drowns the others; the square
-    root tames the few channels whose average is large (power normalisation: Perronnin, Sánchez
-    and Mensink, ECCV 2010). Maxima ranked variants of one logo better
-    without it.
+    maps: Tensor  # (n, c4, h/16, w/16) float32, behind pool4: what conv5 looks at
+    pooled: Tensor  # (n, 2 · c4) float32, conv4's maximum and average, from `pool`
+    colour: Tensor  # (n, 48) float32
+
+
+class Upper(NamedTuple):
+    """What conv5 and the heads make of them."""
+
+    visual: Tensor  # (n, visual) of unit length
+    concept: Tensor  # (n, concept) of unit length
+    logits: Tensor  # (n, labels), not calibrated
+    places: Tensor  # (n, labels, h/16, w/16): what each place says for each code
+
+
+def pool(maximum: Tensor, mean: Tensor) -> Tensor:
+    """Bring a layer's pooled maps to two parts of unit length, side by side.
+
+    So neither part, and no layer, drowns the others; the square root tames the few channels whose
+    average is large (power normalisation: Perronnin, Sánchez and Mensink, ECCV 2010). Maxima
+    ranked variants of one logo better without it.
+
+    Args:
+        maximum: (n, c) from ``mac``.
+        mean: (n, c) from ``average``, of maps behind a ReLU.
     """
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        self.normalise = Normalise(config)
-        self.backbone = Vgg19Features(config.narrow)
-        self.width = 2 * (self.backbone.channels4 + self.backbone.channels5)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(n, 3, h, w) float32 RGB 0..255 → (n, width) float32, four parts of unit length."""
-        conv4, conv5 = self.backbone(self.normalise(pixels))
-        # float32 whatever autocast made of the maps: norms of bfloat16 are too coarse.
-        maps = (conv4.float(), conv5.float())
-        maxima = [functional.normalize(mac(each), dim=1, eps=1e-6) for each in maps]
-        averages = [
-            functional.normalize(average(each).clamp(min=0).sqrt(), dim=1, eps=1e-6)
-            for each in maps
-        ]
-        return torch.cat(maxima + averages, dim=1)
+    # A root has no slope at zero: the small number keeps gradients finite.
+    roots = (mean.clamp(min=0) + 1e-8).sqrt()
+    parts = [functional.normalize(part, dim=1, eps=1e-6) for part in (maximum, roots)]
+    return torch.cat(parts, dim=1)
 
 
 class Heads(nn.Module):
-    """Pooled features → visual block, concept block and Vienna logits.
+    """Pooled features and conv5's maps → visual block, concept block and Vienna logits.
 
-    Kept apart from the backbone, so that they can be trained on cached features.
+    A code's logit has two sources: the whole picture (the trunk), and its places, each of which
+    votes; places that are sure count most (residual attention: Zhu and Wu, "Residual attention: a
+    simple but effective method for multi-label recognition", ICCV 2021). So a small device beside
+    a long word is not averaged away, and the votes show where a code was seen.
     """
 
     centre: Tensor
+    level: Tensor
 
-    def __init__(self, config: NetworkConfig, width: int, dropout: float = 0.4) -> None:
+    def __init__(self, config: NetworkConfig, channels: int, dropout: float = 0.4) -> None:
         super().__init__()
+        width = 4 * channels
         self.register_buffer("centre", torch.zeros(width))  # the training set's mean
+        self.register_buffer("level", torch.ones(1))  # conv5's mean activation there
         self.dropout = nn.Dropout(dropout)
         self.visual = nn.Linear(width, config.visual)
         self.trunk = nn.Linear(width + COLOURS, config.trunk)
         self.concept = nn.Linear(config.trunk, config.concept)
         self.vienna = nn.Linear(config.trunk, config.labels)
+        self.places = nn.Conv2d(channels, config.labels, 1, bias=False)
 
-    def forward(self, pooled: Tensor, colour: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, pooled: Tensor, colour: Tensor, maps: Tensor) -> Upper:
         """Compute both learnt blocks and the logits.
 
         Args:
-            pooled: (n, width) from :class:`PooledFeatures`.
+            pooled: (n, 4 · channels): `pool` of conv4 and of conv5.
             colour: (n, 48) from :class:`ColourBlock`.
-
-        Returns:
-            visual (n, visual) and concept (n, concept) of unit length, logits (n, labels).
+            maps: (n, channels, h, w), conv5 behind its ReLU.
         """
         # × √width: entries of unit-length parts are tiny; layers expect about 1.
         centred = self.dropout((pooled - self.centre) * pooled.shape[1] ** 0.5)
         visual = functional.normalize(self.visual(centred), dim=1)
         hidden = self.dropout(torch.relu(self.trunk(torch.cat([centred, colour], dim=1))))
         concept = functional.normalize(self.concept(hidden), dim=1)
-        return visual, concept, self.vienna(hidden)
+        places = self.places(maps / self.level).float()
+        votes = places.flatten(2)
+        attended = (votes * votes.softmax(dim=2)).sum(dim=2)
+        return Upper(visual, concept, self.vienna(hidden) + votes.mean(dim=2) + attended, places)
 
 
 class MarkNet(nn.Module):
@@ -143,9 +157,30 @@ class MarkNet(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.pooled = PooledFeatures(config)
+        self.normalise = Normalise(config)
+        self.backbone = Vgg19Features(config.narrow)
         self.colour = ColourBlock()
-        self.heads = Heads(config, self.pooled.width)
+        self.heads = Heads(config, self.backbone.channels)
+
+    def look_low(self, pixels: Tensor) -> Lower:
+        """conv1 to conv4.
+
+        Args:
+            pixels: (n, h, w, 3) uint8 RGB, from ``Preprocess``.
+        """
+        planes = pixels.permute(0, 3, 1, 2).float()
+        conv4 = self.backbone.low(self.normalise(planes))
+        pooled = pool(mac(conv4), average(conv4))
+        return Lower(self.backbone.pool4(conv4), pooled, self.colour(planes))
+
+    def look_high(self, lower: Lower) -> Upper:
+        """conv5 and the heads, on what :meth:`look_low` saw."""
+        conv5 = self.backbone.high(lower.maps).float()
+        pooled = torch.cat([lower.pooled, pool(mac(conv5), average(conv5))], dim=1)
+        # float32 whatever autocast made of the maps: bfloat16 is too coarse for embeddings.
+        with torch.autocast(conv5.device.type, enabled=False):
+            seen: Upper = self.heads(pooled, lower.colour, conv5)
+        return seen
 
     def forward(self, pixels: Tensor) -> MarkOutput:
         """Look at pictures.
@@ -156,7 +191,7 @@ class MarkNet(nn.Module):
         Returns:
             Embedding and logits, float32.
         """
-        planes = pixels.permute(0, 3, 1, 2).float()
-        colour = self.colour(planes)
-        visual, concept, logits = self.heads(self.pooled(planes), colour)
-        return MarkOutput(torch.cat([visual, concept, colour], dim=1), logits)
+        lower = self.look_low(pixels)
+        seen = self.look_high(lower)
+        embedding = torch.cat([seen.visual, seen.concept, lower.colour], dim=1)
+        return MarkOutput(embedding, seen.logits)

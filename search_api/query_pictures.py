@@ -49,9 +49,7 @@ def look(encoder: Encoder, places: Places, picture: Picture, crop: Box | None) -
     began = perf_counter()
     with places.place():
         placed = perf_counter()
-        image = _opened(picture)
-        if crop is not None:
-            image = crop_image(image, crop)
+        image = opened(picture, crop)
         decoded = perf_counter()
         encoded = encoder.encode([image])
     ended = perf_counter()
@@ -77,7 +75,17 @@ def stored_look(register: Register, thresholds: Mapping[ViennaCode, float], mark
     return Looked(embedding, tuple(sorted(seen, key=lambda code: (-code.probability, code.code))))
 
 
-def _opened(picture: Picture) -> Image.Image:
+def opened(picture: Picture, crop: Box | None) -> Image.Image:
+    """Decode a picture and cut out `crop`.
+
+    Raises:
+        UnreadableImage: it cannot be decoded, or `crop` lies outside of it.
+    """
+    image = _decoded(picture)
+    return image if crop is None else crop_image(image, crop)
+
+
+def _decoded(picture: Picture) -> Image.Image:
     match picture:
         case Image.Image():
             return picture

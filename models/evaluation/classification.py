@@ -65,28 +65,137 @@ def expected_calibration_error(targets: Targets, probabilities: Scores, bins: in
     return float(total)
 
 
+def reliability(
+    targets: Targets, probabilities: Scores, bins: int = 10
+) -> tuple[list[float], list[float]]:
+    """Mean probability said, and share that was true, per bin that holds any pair."""
+    flat, truth = probabilities.ravel(), targets.ravel()
+    which = np.minimum((flat * bins).astype(int), bins - 1)
+    inside = [which == at for at in range(bins) if (which == at).any()]
+    return (
+        [float(flat[here].mean()) for here in inside],
+        [float(truth[here].mean()) for here in inside],
+    )
+
+
+def coverage_error(targets: Targets, scores: Scores) -> float:
+    """How far down the ranking one must go to meet all true labels; ties count the worst way."""
+    rows = targets.any(axis=1)
+    true, scored = targets[rows] > 0, scores[rows]
+    least = np.where(true, scored, np.inf).min(axis=1)
+    return float((scored >= least[:, None]).sum(axis=1).mean())
+
+
+def log_loss(targets: Targets, probabilities: Scores) -> float:
+    """Binary cross-entropy, mean over picture-label pairs (what Keras calls the loss)."""
+    sure = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
+    return float(-np.where(targets > 0, np.log(sure), np.log(1 - sure)).mean())
+
+
+def keras_accuracy(targets: Targets, scores: Scores) -> float:
+    """What Keras' ``metrics=["accuracy"]`` becomes with a one-hot-like target of many columns.
+
+    CategoricalAccuracy: how often the highest score stands in the *first* true column. It says
+    little of a multi-label prediction; it is here to be recognised.
+    """
+    return float((targets.argmax(axis=1) == scores.argmax(axis=1)).mean())
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """One label's line in a table.
+
+    Attributes:
+        support: pictures that bear it.
+        AP: average precision; None where no picture bears it.
+        precision, recall, F1: at its threshold.
+    """
+
+    support: int
+    AP: float | None
+    precision: float
+    recall: float
+    F1: float
+    threshold: float
+
+
+def label_scores(
+    targets: Targets, probabilities: Scores, thresholds: NDArray[np.float32]
+) -> list[LabelScore]:
+    """Every label on its own."""
+    true, said = targets > 0, probabilities >= thresholds
+    hits, found, there = (true & said).sum(axis=0), said.sum(axis=0), true.sum(axis=0)
+    return [
+        LabelScore(
+            support=int(there[at]),
+            AP=average_precision(targets[:, at], probabilities[:, at]) if there[at] else None,
+            precision=float(hits[at] / max(1, found[at])),
+            recall=float(hits[at] / max(1, there[at])),
+            F1=float(2 * hits[at] / max(1, found[at] + there[at])),
+            threshold=float(thresholds[at]),
+        )
+        for at in range(targets.shape[1])
+    ]
+
+
 @dataclass(frozen=True)
 class Classified:
-    """The metrics of one set of pictures."""
+    """The metrics of one set of pictures, named as scikit-learn and torchmetrics name them.
 
-    mAP: float  # noqa: N815 -- the metric's name
+    Attributes:
+        mAP: macro average of the average precision, over labels that occur.
+        mAP_micro: average precision over all picture-label pairs.
+        LRAP: label ranking average precision.
+        coverage_error: see :func:`coverage_error`.
+        micro_F1, micro_precision, micro_recall: over all picture-label pairs.
+        macro_F1: mean over labels that occur.
+        binary_accuracy: share of pairs that are right.
+        hamming_loss: share of pairs that are wrong.
+        subset_accuracy: share of pictures with every label right.
+        ECE: expected calibration error.
+        log_loss: binary cross-entropy.
+        keras_accuracy: see :func:`keras_accuracy`.
+    """
+
+    mAP: float  # noqa: N815 -- the metrics' names
+    mAP_micro: float  # noqa: N815
     LRAP: float
+    coverage_error: float
     micro_F1: float  # noqa: N815
+    micro_precision: float
+    micro_recall: float
+    macro_F1: float  # noqa: N815
     binary_accuracy: float
+    hamming_loss: float
+    subset_accuracy: float
     ECE: float
+    log_loss: float
+    keras_accuracy: float
 
 
 def classify_metrics(
     targets: Targets, probabilities: Scores, thresholds: NDArray[np.float32]
 ) -> Classified:
     """All metrics of one set of pictures."""
-    predicted = probabilities >= thresholds
+    true, said = targets > 0, probabilities >= thresholds
+    hits = float((true & said).sum())
+    accuracy = binary_accuracy(targets, said)
+    each = label_scores(targets, probabilities, thresholds)
     return Classified(
-        mean_average_precision(targets, probabilities),
-        label_ranking_average_precision(targets, probabilities),
-        micro_f1(targets, predicted),
-        binary_accuracy(targets, predicted),
-        expected_calibration_error(targets, probabilities),
+        mAP=mean_average_precision(targets, probabilities),
+        mAP_micro=average_precision(targets.ravel(), probabilities.ravel()),
+        LRAP=label_ranking_average_precision(targets, probabilities),
+        coverage_error=coverage_error(targets, probabilities),
+        micro_F1=micro_f1(targets, said),
+        micro_precision=hits / max(1.0, float(said.sum())),
+        micro_recall=hits / max(1.0, float(true.sum())),
+        macro_F1=float(np.mean([one.F1 for one in each if one.support])),
+        binary_accuracy=accuracy,
+        hamming_loss=1.0 - accuracy,
+        subset_accuracy=float((true == said).all(axis=1).mean()),
+        ECE=expected_calibration_error(targets, probabilities),
+        log_loss=log_loss(targets, probabilities),
+        keras_accuracy=keras_accuracy(targets, probabilities),
     )
 
 

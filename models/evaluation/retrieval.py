@@ -6,51 +6,115 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.evaluation.intervals import Interval, mean_interval
+
+_BLOCK = 256  # queries whose scores are in memory at a time
+
 
 @dataclass(frozen=True)
 class Retrieved:
-    """The metrics of one set of queries; the query itself is left out of its results."""
+    """The metrics of one set of queries.
 
-    mAP: float  # noqa: N815 -- the metric's name
+    Attributes:
+        mAP: mean average precision.
+        mAP_100: the same over the first hundred places only; what is not there counts as missed.
+        recall_at_1, recall_at_10, recall_at_50: share of what is relevant among the first so many
+            (of the first place: whether it is relevant).
+        NAR: normalised average rank (Müller et al., "Performance evaluation in content-based image
+            retrieval", Pattern Recognition Letters 2001); 0 is best, 0.5 is chance.
+        queries: how many.
+    """
+
+    mAP: float  # noqa: N815 -- the metrics' names
+    mAP_100: float  # noqa: N815
     recall_at_1: float
     recall_at_10: float
+    recall_at_50: float
     NAR: float
     queries: int
 
 
-def retrieval_metrics(
-    embeddings: NDArray[np.float32], groups: Sequence[Sequence[int]], gallery: Sequence[int]
-) -> Retrieved:
-    """Query with every member of every group; its other members are relevant.
+Rankings = Sequence[NDArray[np.int64]]
 
-    Ties count the worst way. NAR is the normalised average rank (Müller et al., "Performance
-    evaluation in content-based image retrieval", Pattern Recognition Letters 2001), 0 is best.
+
+def relevant_ranks(
+    embeddings: NDArray[np.float32],
+    groups: Sequence[Sequence[int]],
+    gallery: Sequence[int],
+    count_query: bool = False,
+) -> Rankings:
+    """Query with every member of every group; at which places stand the relevant rows?
 
     Args:
         embeddings: (n, d); inner products rank.
         groups: rows that belong together, at least two each.
         gallery: rows to search, all members among them.
+        count_query: the query itself stays in the gallery and counts as relevant, as METU's
+            official code has it; otherwise it is left out.
+
+    Returns:
+        For each query the sorted ranks, from 1, of what is relevant. Ties count the worst way.
     """
-    place = {row: at for at, row in enumerate(gallery)}
-    stored = embeddings[list(gallery)]
-    precisions, firsts, tens, nars = [], [], [], []
-    for group in groups:
-        for query in group:
-            scores = stored @ embeddings[query]
-            scores[place[query]] = -np.inf
-            relevant = scores[[place[row] for row in group if row != query]]
-            # How many others score at least as high; tied relevant ones rank behind each other.
-            ranks = np.sort([(scores >= score).sum() for score in relevant])
-            n = len(ranks)
-            ranks = np.maximum(ranks, np.arange(1, n + 1))
-            precisions.append(np.mean(np.arange(1, n + 1) / ranks))
-            firsts.append(ranks[0] == 1)
-            tens.append((ranks <= 10).mean())
-            nars.append((ranks.sum() - n * (n + 1) / 2) / (n * (len(gallery) - 1)))
+    place = np.full(len(embeddings), -1)
+    place[np.asarray(gallery)] = np.arange(len(gallery))
+    stored = embeddings[np.asarray(gallery)]
+    asked = [(row, group) for group in groups for row in group]
+    found: list[NDArray[np.int64]] = []
+    for start in range(0, len(asked), _BLOCK):
+        part = asked[start : start + _BLOCK]
+        scores = embeddings[[row for row, _ in part]] @ stored.T
+        for line, (query, group) in zip(scores, part, strict=True):
+            if not count_query:
+                line[place[query]] = -np.inf
+            wanted = place[[row for row in group if count_query or row != query]]
+            ordered = np.sort(line)
+            # How many score at least as high; tied relevant rows rank behind each other.
+            ranks = np.sort(len(ordered) - np.searchsorted(ordered, line[wanted], "left"))
+            found.append(np.maximum(ranks, np.arange(1, len(ranks) + 1)))
+    return found
+
+
+def _per_query(rankings: Rankings, searched: int) -> dict[str, NDArray[np.float64]]:
+    columns: dict[str, list[float]] = {name: [] for name in _NAMES}
+    for ranks in rankings:
+        n = len(ranks)
+        precision = np.arange(1, n + 1) / ranks
+        columns["mAP"].append(precision.mean())
+        columns["mAP_100"].append(precision[ranks <= 100].sum() / min(n, 100))
+        columns["recall_at_1"].append(float(ranks[0] == 1))
+        columns["recall_at_10"].append((ranks <= 10).mean())
+        columns["recall_at_50"].append((ranks <= 50).mean())
+        columns["NAR"].append((ranks.sum() - n * (n + 1) / 2) / (n * searched))
+    return {name: np.asarray(values) for name, values in columns.items()}
+
+
+_NAMES = ("mAP", "mAP_100", "recall_at_1", "recall_at_10", "recall_at_50", "NAR")
+
+
+def retrieval_metrics(
+    embeddings: NDArray[np.float32],
+    groups: Sequence[Sequence[int]],
+    gallery: Sequence[int],
+    count_query: bool = False,
+) -> Retrieved:
+    """All metrics; arguments as :func:`relevant_ranks` has them."""
+    rankings = relevant_ranks(embeddings, groups, gallery, count_query)
+    columns = _per_query(rankings, len(gallery) - (not count_query))
     return Retrieved(
-        float(np.mean(precisions)),
-        float(np.mean(firsts)),
-        float(np.mean(tens)),
-        float(np.mean(nars)),
-        len(precisions),
+        **{name: float(values.mean()) for name, values in columns.items()}, queries=len(rankings)
     )
+
+
+def retrieval_intervals(rankings: Rankings, searched: int) -> dict[str, Interval]:
+    """All metrics with bootstrap intervals over queries.
+
+    Args:
+        rankings: from :func:`relevant_ranks`.
+        searched: size of the gallery, without the query where it was left out.
+    """
+    return {name: mean_interval(values) for name, values in _per_query(rankings, searched).items()}
+
+
+def average_precisions(rankings: Rankings) -> NDArray[np.float64]:
+    """Average precision of each query: the lowest are the worst queries."""
+    return np.asarray([(np.arange(1, len(ranks) + 1) / ranks).mean() for ranks in rankings])

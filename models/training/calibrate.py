@@ -24,10 +24,11 @@ def calibrate(
 
     Args:
         logits: (n, labels) of pictures not trained on.
-        targets: (n, labels) of 0 and 1.
+        targets: (n, labels) of 0 and 1; a negative entry is unknown and counts for nothing.
         codes: the code of each label.
     """
-    x, y = torch.from_numpy(logits), torch.from_numpy(targets)
+    x, y = torch.from_numpy(logits), torch.from_numpy(targets.clip(0.0, 1.0))
+    known = torch.from_numpy((targets >= 0).astype(np.float32))
     slope, common = torch.ones(1, requires_grad=True), torch.zeros(1, requires_grad=True)
     own = torch.zeros(x.shape[1], requires_grad=True)
     optimiser = torch.optim.LBFGS([slope, common, own], max_iter=200, line_search_fn="strong_wolfe")
@@ -35,7 +36,7 @@ def calibrate(
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
         scaled = slope * x + common + own
-        fit = functional.binary_cross_entropy_with_logits(scaled, y, reduction="sum")
+        fit = functional.binary_cross_entropy_with_logits(scaled, y, known, reduction="sum")
         loss = (fit + 0.5 * _PRIOR_STRENGTH * own.square().sum()) / len(x)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
@@ -58,10 +59,12 @@ def _thresholds(
     apart: lettering and colours are on most marks and would decide for all.
     """
     grid = np.linspace(0.1, 0.7, 61)
+    known = targets >= 0
     groups = np.array([2 * (code.category <= 24) + (code.division > 0) for code in codes])
     chosen = np.zeros(len(codes), np.float32)
     for group in np.unique(groups):
         at = groups == group
-        scores = [micro_f1(targets[:, at], probabilities[:, at] >= least) for least in grid]
+        said = np.where(known, probabilities, 0.0)[:, at]
+        scores = [micro_f1(targets[:, at], said >= least) for least in grid]
         chosen[at] = grid[int(np.argmax(scores))]
     return chosen

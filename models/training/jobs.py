@@ -1,22 +1,26 @@
-"""Which pictures the frozen backbone looks at, and what is known of each."""
+"""Which pictures the shipped network learns from and is tested on."""
 
+import csv
 import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from PIL import Image
 
-from models.training.augment import vary
-from models.training.features import Job
+from models.evaluation.changes import vary
+from models.images.pixels import flatten
 from models.training.fonts import FontBook
+from models.training.lower_maps import Job
 from models.training.pack import (
     BrandLogo,
     Pictogram,
+    Split,
     read_brand_logos,
     read_pictograms,
     split_of,
@@ -27,12 +31,23 @@ from models.training.render import render_svg
 from models.training.synthesis import Composer
 from models.vienna import ViennaCode
 
-_PER_DIVISION = 110  # pictograms a division, beyond those of the concept groups
-_PER_CONCEPT = 6
-_SINGLES = 3200  # further logos, each with two changed views
-_COMPOSED = {"train": 9000, "test": 1200}
+SIDES: tuple[Split, ...] = ("train", "test")
+
+_PER_DIVISION = {"train": 330, "test": 25}  # pictograms, beyond those of the concept groups
+_PER_CONCEPT = {"train": 8, "test": 4}
+_SINGLES = 2800  # further logos of the training side, each with two changed views
+_DISTRACTORS = 2200  # further logos of the test side
+_COMPOSED = {"train": 13000, "test": 2000}
 _BALANCE = {"train": 0.5, "test": 0.0}  # rare divisions lifted in training; the register's in test
-_SEEDS = {"train": 11, "test": 12}
+_SEEDS = {"train": 21, "test": 12}
+# Training pictures are seen in several sizes, as devices stand large and small in marks; smaller
+# ones also cost less. Test pictures are seen in full.
+_FULL = 224
+_SIZES = {
+    "icon": (128, 128, 160, 192),
+    "composed": (160, 160, 192, 224),
+    "logo": (160, 192, 192),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,7 @@ class SharedPack:
         brands: brand → its drawings, at least two.
         concepts: concept → drawings of it by different hands.
         statistics: which codes real marks bear together.
+        logo_codes: (set, name) of a logo → the codes that a reader gave it.
     """
 
     pictograms: Mapping[tuple[str, str], Pictogram]
@@ -52,10 +68,16 @@ class SharedPack:
     brands: Mapping[str, Sequence[tuple[str, str]]]
     concepts: Mapping[str, Sequence[tuple[str, str]]]
     statistics: CodeStatistics
+    logo_codes: Mapping[tuple[str, str], Sequence[ViennaCode]]
 
     @classmethod
-    def read(cls, folder: Path) -> "SharedPack":
-        """Read the folder that the shared data's README describes."""
+    def read(cls, folder: Path, logo_codes: Path) -> "SharedPack":
+        """Read the folder that the shared data's README describes.
+
+        Args:
+            folder: the shared data.
+            logo_codes: CSV of logos with ``set``, ``name`` and ``codes`` (``;`` between them).
+        """
         icons = folder / "icons"
         groups = json.loads((icons / "brand_groups.json").read_text("utf-8"))
         concepts = json.loads((icons / "concept_groups.json").read_text("utf-8"))
@@ -65,81 +87,136 @@ class SharedPack:
             {brand: [(s, n) for s, n in rows] for brand, rows in sorted(groups.items())},
             {name: [(s, n) for s, n in g["members"]] for name, g in sorted(concepts.items())},
             CodeStatistics.read(folder / "vienna" / "euipo_marks_codes.json"),
+            _read_logo_codes(logo_codes),
         )
 
 
-@dataclass
-class Composed:
-    """Composed marks to look at; their codes are known once they are drawn."""
-
-    jobs: list[Job]
-    codes: dict[str, tuple[ViennaCode, ...]] = field(default_factory=dict)
-
-
-def on_white(svg: str, name: str) -> Image.Image:
-    """Draw an SVG on white paper, mode RGB."""
-    drawing = render_svg(svg, 256, name)
-    paper = Image.new("RGBA", drawing.size, "white")
-    paper.alpha_composite(drawing)
-    return paper.convert("RGB")
+def _read_logo_codes(path: Path) -> dict[tuple[str, str], tuple[ViennaCode, ...]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            (row["set"], row["name"]): tuple(map(ViennaCode.parse, row["codes"].split(";")))
+            for row in csv.DictReader(file)
+            if row["codes"]
+        }
 
 
-def brand_jobs(pack: SharedPack) -> list[Job]:
-    """Every drawing of a brand that has several, then further logos with two changed views each."""
+def on_paper(svg: str, name: str) -> Image.Image:
+    """Draw an SVG on the paper on which a search would lay it, mode RGB."""
+    return flatten(render_svg(svg, 256, name), name)
+
+
+def all_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook], notes: Path) -> list[Job]:
+    """Everything: the test side first, then the training side in random order.
+
+    So that a cache which is stopped early is a smaller training set, not a lopsided one.
+
+    Args:
+        pack: the drawings.
+        fonts: for each side its own.
+        notes: JSON lines to which composed marks append what they consist of.
+    """
+    composed = {side: composed_jobs(pack, fonts[side], side, notes) for side in SIDES}
+    logos = logo_jobs(pack)
+    jobs = {side: [*pictogram_jobs(pack, side), *logos[side], *composed[side]] for side in SIDES}
+    order = np.random.default_rng(0).permutation(len(jobs["train"]))
+    return [*jobs["test"], *(jobs["train"][at] for at in order)]
+
+
+def logo_jobs(pack: SharedPack) -> dict[Split, list[Job]]:
+    """Drawings of brands that have several, and further logos: changed views or distractors.
+
+    Logos that a reader gave codes are all there.
+    """
     grouped = [key for rows in pack.brands.values() for key in rows if key in pack.logos]
-    jobs = [_logo_job(pack.logos[key]) for key in grouped]
+    coded = [key for key in pack.logo_codes if key in pack.logos]
+    jobs: dict[Split, list[Job]] = {side: [] for side in SIDES}
+    for key in dict.fromkeys([*grouped, *coded]):
+        side = split_of_brand(pack.logos[key].brand)
+        jobs[side].append(_logo_job(pack.logos[key], side))
     others = sorted(set(pack.logos) - set(grouped))
-    chosen = np.random.default_rng(0).permutation(len(others))[:_SINGLES]
-    for at in chosen:
+    left = {"train": _SINGLES, "test": _DISTRACTORS}
+    for at in np.random.default_rng(0).permutation(len(others)):
         logo = pack.logos[others[at]]
-        jobs += [_logo_job(logo), *(_view_job(logo, view) for view in range(2))]
+        side = split_of_brand(logo.brand)
+        if left[side] > 0:
+            left[side] -= 1
+            if others[at] not in pack.logo_codes:
+                jobs[side].append(_logo_job(logo, side))
+            if side == "train":
+                jobs[side] += [_view_job(logo, view) for view in range(2)]
     return jobs
 
 
-def pictogram_jobs(pack: SharedPack) -> list[Job]:
-    """Pictograms: up to six a concept, then others until each division has enough."""
+def pictogram_jobs(pack: SharedPack, side: Split) -> list[Job]:
+    """Pictograms: up to a few a concept, then others until each division has enough."""
     rng = np.random.default_rng(0)
+    there = {key: p for key, p in pack.pictograms.items() if split_of(p.set) == side and p.codes}
     chosen: set[tuple[str, str]] = set()
     for members in pack.concepts.values():
-        order = rng.permutation(len(members))[:_PER_CONCEPT]
-        chosen.update(members[at] for at in order if members[at] in pack.pictograms)
+        drawn = [member for member in members if member in there]
+        order = rng.permutation(len(drawn))[: _PER_CONCEPT[side]]
+        chosen.update(drawn[at] for at in order)
     count: dict[ViennaCode, int] = defaultdict(int)
     for key in chosen:
-        _count(count, pack.pictograms[key].codes)
-    keys = sorted(pack.pictograms)
+        _count(count, there[key].codes)
+    keys = sorted(there)
     for at in rng.permutation(len(keys)):
-        codes = pack.pictograms[keys[at]].codes
-        if keys[at] not in chosen and min(count[code] for code in codes) < _PER_DIVISION:
+        codes = there[keys[at]].codes
+        if keys[at] not in chosen and min(count[code] for code in codes) < _PER_DIVISION[side]:
             chosen.add(keys[at])
             _count(count, codes)
     return [
-        Job(f"icon:{set_}/{name}", _drawer(pack.pictograms[set_, name].svg, name))
+        Job(
+            f"icon:{set_}/{name}",
+            _drawer(there[set_, name].svg, name),
+            _size("icon", f"{set_}/{name}", side),
+        )
         for set_, name in sorted(chosen)
     ]
 
 
-def composed_jobs(pack: SharedPack, fonts: FontBook, split: str) -> Composed:
-    """Composed marks of one side of the split."""
-    drawings = [p for p in pack.pictograms.values() if split_of(p.set) == split]
-    composer = Composer(drawings, pack.statistics, fonts, balance=_BALANCE[split])
-    composed = Composed([])
+def composed_jobs(pack: SharedPack, fonts: FontBook, side: Split, notes: Path) -> list[Job]:
+    """Composed marks of one side; what each consists of is noted when it is drawn."""
+    drawings = [p for p in pack.pictograms.values() if split_of(p.set) == side]
+    composer = Composer(drawings, pack.statistics, fonts, balance=_BALANCE[side])
+    writing = Lock()
 
     def draw(key: str, number: int) -> Image.Image:
-        mark = composer.compose(np.random.default_rng([_SEEDS[split], number]))
-        composed.codes[key] = tuple(sorted(mark.codes))
+        mark = composer.compose(np.random.default_rng([_SEEDS[side], number]))
+        note = {
+            "key": key,
+            "codes": sorted(map(str, mark.codes)),
+            "sections": sorted(map(str, mark.sections)),
+            "kind": mark.kind,
+        }
+        with writing, notes.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(note) + "\n")
         return mark.image
 
-    for number in range(_COMPOSED[split]):
-        key = f"composed:{split}#{number}"
-        composed.jobs.append(Job(key, partial(draw, key, number)))
-    return composed
+    return [
+        Job(key, partial(draw, key, number), _size("composed", key, side))
+        for number in range(_COMPOSED[side])
+        for key in [f"composed:{side}#{number}"]
+    ]
 
 
-def split_of_key(key: str, pack: SharedPack) -> str:
+def read_notes(path: Path) -> dict[str, tuple[tuple[ViennaCode, ...], tuple[ViennaCode, ...]]]:
+    """Read what composed marks consist of: key → divisions, certain sections."""
+    found = {}
+    for line in path.read_text("utf-8").splitlines():
+        note = json.loads(line)
+        found[note["key"]] = (
+            tuple(ViennaCode.parse(code) for code in note["codes"]),
+            tuple(ViennaCode.parse(code) for code in note["sections"]),
+        )
+    return found
+
+
+def split_of_key(key: str, pack: SharedPack) -> Split:
     """On which side of the split a cached picture lies."""
     kind, _, rest = key.partition(":")
     if kind == "composed":
-        return rest.partition("#")[0]
+        return "test" if rest.startswith("test") else "train"
     set_, _, name = rest.partition("#")[0].partition("/")
     if kind == "icon":
         return split_of(set_)
@@ -152,11 +229,17 @@ def _count(count: dict[ViennaCode, int], codes: Iterable[ViennaCode]) -> None:
 
 
 def _drawer(svg: str, name: str) -> Callable[[], Image.Image]:
-    return lambda: on_white(svg, name)
+    return lambda: on_paper(svg, name)
 
 
-def _logo_job(logo: BrandLogo) -> Job:
-    return Job(f"brand:{logo.set}/{logo.name}", _drawer(logo.svg, logo.name))
+def _size(kind: str, key: str, side: Split) -> int:
+    sizes = _SIZES[kind]
+    return _FULL if side == "test" else sizes[zlib.crc32(key.encode()) % len(sizes)]
+
+
+def _logo_job(logo: BrandLogo, side: Split) -> Job:
+    key = f"{logo.set}/{logo.name}"
+    return Job(f"brand:{key}", _drawer(logo.svg, logo.name), _size("logo", key, side))
 
 
 def _view_job(logo: BrandLogo, view: int) -> Job:
@@ -164,5 +247,6 @@ def _view_job(logo: BrandLogo, view: int) -> Job:
     seed = zlib.crc32(key.encode())
     return Job(
         f"view:{key}",
-        lambda: vary(on_white(logo.svg, logo.name), np.random.default_rng(seed)),
+        lambda: vary(on_paper(logo.svg, logo.name), np.random.default_rng(seed)),
+        _size("logo", key, "train"),
     )

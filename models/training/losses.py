@@ -31,6 +31,14 @@ def asymmetric_loss(
     return ((positive + negative) * known).sum(dim=1).mean()
 
 
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Plain binary cross-entropy; arguments and result as :func:`asymmetric_loss` has them."""
+    known = (targets >= 0).float()
+    return functional.binary_cross_entropy_with_logits(
+        logits, targets.clamp(min=0.0), known, reduction="sum"
+    ) / len(logits)
+
+
 def supervised_contrast(
     embeddings: Tensor, groups: Tensor, temperature: float, ignore: Tensor | None = None
 ) -> Tensor:

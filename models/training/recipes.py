@@ -34,7 +34,8 @@ class CodeStatistics:
     def __init__(self, counts: Mapping[Recipe, int]) -> None:
         """Take recipes with their counts; the order does not matter."""
         self._recipes = sorted(counts, key=lambda r: (sorted(map(str, r.divisions)), r.words))
-        weights = np.array([counts[recipe] for recipe in self._recipes], np.float64)
+        self._counts = [counts[recipe] for recipe in self._recipes]
+        weights = np.array(self._counts, np.float64)
         self._bounds = np.cumsum(weights) / weights.sum()
 
     @classmethod
@@ -55,6 +56,25 @@ class CodeStatistics:
         for codes, words in marks:
             counts[Recipe(frozenset(_divisions(codes)), words)] += 1
         return cls(counts)
+
+    @classmethod
+    def load(cls, path: Path) -> "CodeStatistics":
+        """Read what :meth:`save` wrote."""
+        return cls(
+            {
+                Recipe(frozenset(map(ViennaCode.parse, row["divisions"])), row["words"]): row["n"]
+                for row in json.loads(path.read_text("utf-8"))
+            }
+        )
+
+    def save(self, path: Path, least: int = 2) -> None:
+        """Write the recipes that at least ``least`` marks share, so that no line is one mark's."""
+        rows = [
+            {"divisions": sorted(map(str, recipe.divisions)), "words": recipe.words, "n": count}
+            for recipe, count in zip(self._recipes, self._counts, strict=True)
+            if count >= least
+        ]
+        path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", "utf-8")
 
     def draw(self, rng: np.random.Generator) -> Recipe:
         """Draw a recipe as often as it occurs."""

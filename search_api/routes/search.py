@@ -1,8 +1,9 @@
 """`POST /search` and `POST /classify`: pictures in, marks or codes out."""
 
+import io
 from typing import Annotated
 
-from fastapi import APIRouter, Form
+from fastapi import APIRouter, Form, Response
 
 from search_api.dependencies import FormOnly, MarkLensDep, MetricsDep
 from search_api.fields import parse_crop, parse_weights
@@ -55,3 +56,20 @@ def classify(
     """Look at a picture, or a part of one, without searching."""
     crop = None if form.crop is None else parse_crop(form.crop)
     return ClassifyResponse.of(marklens.classify(form.image.file.read(), crop))
+
+
+@router.post(
+    "/classify/explain",
+    summary="Show where in a picture each Vienna code was seen",
+    response_class=Response,
+    response_description="A PNG: the picture, and one copy a code with the places in red.",
+    responses={200: {"content": {"image/png": {}}}, **documented(400, 413, 415, 422, 503)},
+)
+def explain(
+    form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
+) -> Response:
+    """Draw the class activation maps of the codes that `/classify` names."""
+    crop = None if form.crop is None else parse_crop(form.crop)
+    sheet = io.BytesIO()
+    marklens.explain(form.image.file.read(), crop).save(sheet, "PNG")
+    return Response(sheet.getvalue(), media_type="image/png")

@@ -12,6 +12,7 @@ from models.preprocess import border_colour
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 
+_LEAST_CONTRAST = 24  # grey levels between the darkest and the lightest
 _WORDS = ("NOVA", "Orlan", "tessa", "BRIVO", "Kaldi", "MERON", "solenta", "Ardis", "VEXO", "lumia")
 
 
@@ -111,5 +112,12 @@ def vary(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Apply one to three different changes, as a redrawn mark has."""
     number = int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15]))
     for name in rng.choice(list(CHANGES), number, replace=False):
-        image = CHANGES[str(name)](image, rng)
+        changed = CHANGES[str(name)](image, rng)
+        if _shows_something(changed):  # a crop may hold nothing but the ground
+            image = changed
     return image
+
+
+def _shows_something(image: Image.Image) -> bool:
+    levels = np.asarray(ImageOps.grayscale(image))
+    return int(levels.max()) - int(levels.min()) >= _LEAST_CONTRAST

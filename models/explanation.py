@@ -1,0 +1,107 @@
+"""Where in a picture a Vienna code was seen: the places' votes, drawn over the picture.
+
+The Vienna head lets every place of conv5 vote for every code, so the class activation map (Zhou
+et al., "Learning deep features for discriminative localization", CVPR 2016) is the vote itself,
+weighted as the head weights it. What the whole picture adds to a code has no place and is not
+shown.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from models.checkpoint import Checkpoint
+from models.errors import BadViennaCode
+from models.network import MarkNet
+from models.vienna import PredictedCode, ViennaCode, ViennaTree
+
+_CELL, _CAPTION = 224, 36
+_COLUMNS = 4
+_HEAT = np.array([214.0, 40.0, 40.0])
+_STRONGEST = 0.65  # of the heat's colour over the picture
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where each code was seen.
+
+    Attributes:
+        picture: as the network saw it: trimmed, padded to a square, mode RGB.
+        codes: explained, with their probabilities.
+        heat: (codes, h, w) float32 0..1, 1 where a code's strongest place is; all 0 for a code
+            that no place votes for.
+    """
+
+    picture: Image.Image
+    codes: tuple[PredictedCode, ...]
+    heat: NDArray[np.float32]
+
+    def sheet(self) -> Image.Image:
+        """The picture, and beside it one copy a code with the places in red."""
+        cells = [(self.picture, "as the network sees it")]
+        tree = ViennaTree.load()
+        for seen, heat in zip(self.codes, self.heat, strict=True):
+            title = tree.title(seen.code)[:30]
+            cells.append((self._warmed(heat), f"{seen.code}  {seen.probability:.2f}\n{title}"))
+        columns = min(_COLUMNS, len(cells))
+        rows = -(-len(cells) // columns)
+        sheet = Image.new("RGB", (columns * _CELL, rows * (_CELL + _CAPTION)), "white")
+        pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+        for at, (picture, words) in enumerate(cells):
+            x, y = at % columns * _CELL, at // columns * (_CELL + _CAPTION)
+            sheet.paste(picture.resize((_CELL, _CELL)), (x, y))
+            pen.text((x + 6, y + _CELL + 3), words, "black", font)
+        return sheet
+
+    def _warmed(self, heat: NDArray[np.float32]) -> Image.Image:
+        grid = Image.fromarray((heat * 255).astype(np.uint8))
+        share = np.asarray(grid.resize(self.picture.size, Image.Resampling.BICUBIC)) / 255.0
+        share = share[..., None] * _STRONGEST
+        mixed = np.asarray(self.picture) * (1.0 - share) + _HEAT * share
+        return Image.fromarray(mixed.astype(np.uint8))
+
+
+class Explainer:
+    """A checkpoint's network, asked where; safe to use from several threads."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Load the network (torch; the int8 model gives no places).
+
+        Raises:
+            BadCheckpoint: it is damaged.
+        """
+        self._preprocess = checkpoint.preprocess
+        self._network: MarkNet = checkpoint.load_network()
+        self._row = {code: row for row, code in enumerate(checkpoint.labels)}
+
+    def explain(self, image: Image.Image, codes: Sequence[PredictedCode]) -> Explanation:
+        """Say where codes were seen.
+
+        Args:
+            image: mode RGB, any size.
+            codes: of this network, as ``Encoder.predicted`` names them.
+
+        Raises:
+            BadViennaCode: the network does not predict one of them.
+        """
+        pixels = self._preprocess(image)
+        rows = [self._known(seen.code) for seen in codes]
+        with torch.inference_mode():
+            places = self._network.look_high(
+                self._network.look_low(torch.from_numpy(pixels.copy())[None])
+            ).places[0, rows]
+        votes = places.flatten(1)
+        # A place adds its vote to the mean, and again as often as the head attends to it.
+        added = votes * (1.0 / votes.shape[1] + votes.softmax(dim=1))
+        strongest = added.amax(dim=1, keepdim=True).clamp(min=1e-6)
+        heat = (added / strongest).clamp(min=0.0).reshape(places.shape).numpy()
+        return Explanation(Image.fromarray(pixels), tuple(codes), heat.astype(np.float32))
+
+    def _known(self, code: ViennaCode) -> int:
+        if code not in self._row:
+            raise BadViennaCode(f"{code} is not among the codes that the network predicts")
+        return self._row[code]

@@ -1,0 +1,310 @@
+"""Fine-tuning a MarkNet: Vienna codes, and signs and things that belong together.
+
+One loop serves the shipped network (three losses) and a user's own labelled pictures (Vienna codes
+alone); how deep the gradients go is a matter of the recipe and of the source of pictures.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.errors import BadCheckpoint
+from models.network import MarkNet
+from models.training.losses import asymmetric_loss, binary_cross_entropy, supervised_contrast
+from models.training.sources import Rows, Source
+
+log = logging.getLogger(__name__)
+
+Depth = Literal["heads", "conv5", "all"]
+_EXAMINED = 64  # pictures at a time when nothing is learnt
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is fine-tuned.
+
+    Attributes:
+        steps: optimiser steps.
+        depth: what learns: the heads alone, conv5 and the heads, or every layer.
+        labelled: pictures a step whose Vienna codes are known.
+        signs: groups a step of drawings of one sign, two of each.
+        concepts: groups a step of drawings of one thing by different hands, two of each.
+        heads_rate: AdamW's highest learning rate for the heads (Smith's one-cycle schedule).
+        features_rate: the same for convolutions.
+        weight_decay: AdamW's.
+        loss: of Vienna codes.
+        temperature: of both contrastive losses.
+        vienna_weight, visual_weight, concept_weight: of the three losses.
+        seed: of everything random.
+    """
+
+    steps: int
+    depth: Depth = "conv5"
+    labelled: int = 64
+    signs: int = 0
+    concepts: int = 0
+    heads_rate: float = 1e-3
+    features_rate: float = 1e-4
+    weight_decay: float = 1e-3
+    loss: Literal["asymmetric", "bce"] = "asymmetric"
+    temperature: float = 0.1
+    vienna_weight: float = 1.0
+    visual_weight: float = 1.0
+    concept_weight: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What is learnt; numbers are rows of the source.
+
+    Attributes:
+        targets: (n, labels) float32 of 0, 1 and -1 (unknown).
+        labelled: (m,) rows whose codes are known.
+        chances: (m,) how often each of these is drawn, relatively.
+        signs: rows that show one sign, per sign.
+        concepts: rows that show one thing, per thing.
+    """
+
+    targets: NDArray[np.float32]
+    labelled: Rows
+    chances: NDArray[np.float64]
+    signs: Sequence[Rows] = ()
+    concepts: Sequence[Rows] = ()
+
+
+class Step(NamedTuple):
+    """What one step drew."""
+
+    rows: Rows  # labelled ones, signs, things
+    codes: Tensor  # of all of them
+    sign_of: Tensor  # the group of each sign
+    thing_of: Tensor  # the group of each thing
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands after a step."""
+
+    step: int
+    vienna: float
+    visual: float
+    concept: float
+    pictures_per_second: float
+    seconds_left: float
+
+
+class Examined(NamedTuple):
+    """What a network says of n pictures, in evaluation mode."""
+
+    visual: NDArray[np.float32]
+    concept: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+
+class Tuner:
+    """A run: network, optimiser and how far they are.
+
+    Every step draws from random numbers of its own, so a resumed run is the same run.
+    """
+
+    def __init__(self, network: MarkNet, source: Source, lessons: Lessons, recipe: Recipe) -> None:
+        self.network = network
+        self.source = source
+        self.recipe = recipe
+        self.step = 0
+        self._lessons = lessons
+        self._targets = torch.from_numpy(lessons.targets)
+        self._device = next(network.parameters()).device.type
+        self._optimiser = torch.optim.AdamW(
+            _learning(network, recipe), weight_decay=recipe.weight_decay
+        )
+        rates = [float(group["lr"]) for group in self._optimiser.param_groups]
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser, rates, recipe.steps, pct_start=0.15
+        )
+
+    def run(self, until: int, report: Callable[[Progress], None] | None = None) -> None:
+        """Go on to a step.
+
+        Args:
+            until: the last step; at most the recipe's.
+            report: called after every step.
+        """
+        started, first, seen = time.monotonic(), self.step, 0
+        self.network.train()
+        while self.step < min(until, self.recipe.steps):
+            drawn = self._draw(np.random.default_rng([self.recipe.seed, self.step]))
+            torch.manual_seed(self.recipe.seed + self.step)  # dropout
+            losses = self._learn(drawn)
+            self.step += 1
+            seen += len(drawn.rows)
+            spent = time.monotonic() - started
+            if report:
+                left = spent / (self.step - first) * (self.recipe.steps - self.step)
+                report(Progress(self.step, *losses, seen / spent, left))
+        self.network.eval()
+
+    @torch.inference_mode()
+    def examine(self, rows: Rows) -> Examined:
+        """Look at pictures without learning: (m, d) for each answer."""
+        self.network.eval()
+        found: list[tuple[Rows, Examined]] = []
+        for start in range(0, len(rows), _EXAMINED):
+            part = rows[start : start + _EXAMINED]
+            for places, lower in self.source.parts(part):
+                with mixed_precision(self._device):
+                    seen = self.network.look_high(lower)
+                numbers = (seen.visual, seen.concept, seen.logits)
+                found.append((places + start, Examined(*(_numpy(each) for each in numbers))))
+        order = np.argsort(np.concatenate([places for places, _ in found]))
+        parts = zip(*(examined for _, examined in found), strict=True)
+        return Examined(*(np.concatenate(part)[order] for part in parts))
+
+    def save(self, path: Path) -> None:
+        """Keep all that is needed to go on; the old state stays until the new one is whole."""
+        unfinished = path.with_suffix(".tmp")
+        state = {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+        torch.save(state, unfinished)
+        unfinished.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on where :meth:`save` left off.
+
+        Raises:
+            BadCheckpoint: the file is damaged or of another run.
+        """
+        try:
+            state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._schedule.load_state_dict(state["schedule"])
+            self.step = int(state["step"])
+        except Exception as error:
+            raise BadCheckpoint(
+                f"{path}: cannot go on from it ({error}); use another --out to start afresh"
+            ) from error
+
+    def _draw(self, rng: np.random.Generator) -> Step:
+        lessons, recipe = self._lessons, self.recipe
+        chances = lessons.chances / lessons.chances.sum()
+        number = min(recipe.labelled, int((chances > 0).sum()))
+        labelled = rng.choice(lessons.labelled, number, replace=False, p=chances)
+        signs, sign_of = _pairs(lessons.signs, recipe.signs, rng)
+        things, thing_of = _pairs(lessons.concepts, recipe.concepts, rng)
+        rows = np.concatenate([labelled, signs, things])
+        return Step(rows, self._targets[rows], sign_of, thing_of)
+
+    def _learn(self, drawn: Step) -> tuple[float, float, float]:
+        """One optimiser step; gradients are gathered over parts of one picture size."""
+        places, parts = [], []
+        for where, lower in self.source.parts(drawn.rows):
+            with mixed_precision(self._device):
+                seen = self.network.look_high(lower)
+            places.append(where)
+            parts.append((seen.visual, seen.concept, seen.logits))
+        order = torch.from_numpy(np.argsort(np.concatenate(places))).to(self._device)
+        visual, concept, logits = (
+            torch.cat(part)[order].float() for part in zip(*parts, strict=True)
+        )
+        losses = self._losses(visual, concept, logits, Step(*map(self._here, drawn)))
+        recipe = self.recipe
+        weights = losses.new_tensor(
+            [recipe.vienna_weight, recipe.visual_weight, recipe.concept_weight]
+        )
+        self._optimiser.zero_grad(set_to_none=True)
+        (losses @ weights).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self._optimiser.step()
+        self._schedule.step()
+        vienna, looks, meaning = losses.tolist()
+        return vienna, looks, meaning
+
+    def _here(self, part: Any) -> Any:
+        return part.to(self._device) if isinstance(part, Tensor) else part
+
+    def _losses(self, visual: Tensor, concept: Tensor, logits: Tensor, step: Step) -> Tensor:
+        """The Vienna, visual and concept loss."""
+        recipe, tau = self.recipe, self.recipe.temperature
+        of_codes = asymmetric_loss if recipe.loss == "asymmetric" else binary_cross_entropy
+        known = (step.codes >= 0).any(dim=1)
+        vienna_loss = of_codes(logits[known], step.codes[known])
+        last = len(step.rows) - len(step.thing_of)
+        first = last - len(step.sign_of)
+        visual_loss = concept_loss = vienna_loss.new_zeros(())
+        if len(step.sign_of):
+            visual_loss = supervised_contrast(visual[first:last], step.sign_of, tau)
+            same_sign = supervised_contrast(concept[first:last], step.sign_of, tau)
+            concept_loss = concept_loss + 0.3 * same_sign
+        if len(step.thing_of):
+            # Two things of one Vienna division are related: neither drawn together nor apart.
+            marked = step.codes[last:].clamp(min=0.0)
+            related = marked @ marked.T > 1.5
+            concept_loss = concept_loss + supervised_contrast(
+                concept[last:], step.thing_of, tau, related
+            )
+        return torch.stack([vienna_loss, visual_loss, concept_loss])
+
+
+def mixed_precision(device: str) -> torch.autocast:
+    """bfloat16 where the hardware computes in it; elsewhere it would be slower than float32."""
+    able = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=able)
+
+
+def _learning(network: MarkNet, recipe: Recipe) -> list[dict[str, Any]]:
+    """Freeze what the depth leaves out; what learns, with its rate."""
+    network.requires_grad_(False)
+    network.heads.requires_grad_(True)
+    groups: list[dict[str, Any]] = [
+        {"params": list(network.heads.parameters()), "lr": recipe.heads_rate}
+    ]
+    if recipe.depth != "heads":
+        high = network.backbone.high_layers()
+        high.requires_grad_(True)
+        groups.append({"params": list(high.parameters()), "lr": recipe.features_rate})
+    if recipe.depth == "all":
+        low = network.backbone.low_layers()
+        low.requires_grad_(True)
+        groups.append({"params": list(low.parameters()), "lr": recipe.features_rate / 3})
+    return groups
+
+
+def _pairs(groups: Sequence[Rows], number: int, rng: np.random.Generator) -> tuple[Rows, Tensor]:
+    """Two rows each of some random groups, and the group each row belongs to."""
+    number = min(number, len(groups))
+    chosen: Rows = rng.permutation(len(groups))[:number]
+    rows = [rng.choice(groups[at], 2, replace=False) for at in chosen]
+    return (
+        np.concatenate([np.zeros(0, np.int64), *rows]),
+        torch.from_numpy(np.repeat(chosen, 2)),
+    )
+
+
+def _numpy(values: Tensor) -> NDArray[np.float32]:
+    return values.float().cpu().numpy()
+
+
+def epochs(tuner: Tuner, steps: int) -> Iterator[int]:
+    """Last step of each epoch that is still to come.
+
+    Args:
+        tuner: the run.
+        steps: of an epoch.
+    """
+    for last in range(steps, tuner.recipe.steps + steps, steps):
+        if last > tuner.step:
+            yield min(last, tuner.recipe.steps)

@@ -1,0 +1,282 @@
+"""What the lower layers (conv1 to conv4) see of many pictures, computed once and kept on disk.
+
+On a CPU nine tenths of VGG19's work lies below conv5. With those layers frozen, their maps are
+cached, and conv5 and the heads train from them at forty pictures a second on two cores.
+
+A cache is a folder of shards; each holds pictures of one size. A run that is stopped goes on
+behind its last shard. The maps are kept as bytes: the int8 network's own levels, so nothing is
+lost against it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import openvino
+import torch
+from numpy.typing import NDArray
+from openvino import opset13 as opset
+from PIL import Image
+from torch import Tensor
+
+from models.errors import UnreadableImage
+from models.network import Lower, MarkNet, pool
+from models.preprocess import Preprocess
+
+log = logging.getLogger(__name__)
+
+SHARD = 256
+_BATCH = 8
+_LEVELS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One picture to look at.
+
+    Attributes:
+        key: its name, which never changes.
+        draw: makes the picture, mode RGB.
+        size: side in pixels at which the network sees it; a multiple of 16.
+    """
+
+    key: str
+    draw: Callable[[], Image.Image]
+    size: int = Preprocess().size
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the lower layers make of n pictures of one size.
+
+    Attributes:
+        maps: (n, channels, h, w) uint8, behind pool4; times ``scale`` they are activations.
+        pooled: (n, width) float16, conv4 pooled.
+        colour: (n, 48) float16.
+        scale: activation of one level.
+    """
+
+    maps: NDArray[np.uint8]
+    pooled: NDArray[np.float16]
+    colour: NDArray[np.float16]
+    scale: float
+
+
+class LowerLayers(Protocol):
+    """Whatever computes the lower layers."""
+
+    def look(self, pixels: NDArray[np.uint8]) -> Seen:
+        """(n, s, s, 3) uint8 RGB of any size s → what the lower layers see."""
+
+
+class TorchLowerLayers:
+    """The lower layers of a torch network (a GPU, or a checkpoint without an OpenVINO model)."""
+
+    def __init__(self, network: MarkNet, device: str = "cpu") -> None:
+        self._network = network.eval().to(device)
+        self._device = device
+
+    @torch.inference_mode()
+    def look(self, pixels: NDArray[np.uint8]) -> Seen:
+        """See :class:`LowerLayers`."""
+        lower = self._network.look_low(torch.from_numpy(pixels).to(self._device))
+        maps = lower.maps.float().cpu().numpy()
+        scale = max(float(maps.max()), 1e-6) / _LEVELS
+        return Seen(
+            np.rint(maps / scale).astype(np.uint8),
+            lower.pooled.cpu().numpy().astype(np.float16),
+            lower.colour.cpu().numpy().astype(np.float16),
+            scale,
+        )
+
+
+class OpenVinoLowerLayers:
+    """The lower layers of a checkpoint's int8 model: the graph, cut behind its fourth pooling."""
+
+    def __init__(self, model: Path) -> None:
+        self._core = openvino.Core()
+        self._path = model
+        self._compiled: dict[int, openvino.CompiledModel] = {}
+        self._scale = 0.0
+
+    def look(self, pixels: NDArray[np.uint8]) -> Seen:
+        """See :class:`LowerLayers`; safe to call from one thread at a time."""
+        size = pixels.shape[1]
+        if size not in self._compiled:
+            self._compiled[size] = self._compile(size)
+        found: list[tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.float16]]] = []
+        queue = openvino.AsyncInferQueue(self._compiled[size], 2)
+        parts = range(0, len(pixels), _BATCH)
+        found = [None] * len(parts)  # type: ignore[list-item]
+
+        def keep(request: openvino.InferRequest, at: int) -> None:
+            maps, maxima, means, colour = (
+                request.get_output_tensor(number).data for number in range(4)
+            )
+            pooled = pool(torch.from_numpy(maxima), torch.from_numpy(means)).numpy()
+            found[at] = (
+                np.rint(maps / self._scale).astype(np.uint8),
+                pooled.astype(np.float16),
+                colour.astype(np.float16),
+            )
+
+        queue.set_callback(keep)
+        for at, start in enumerate(parts):
+            queue.start_async({0: pixels[start : start + _BATCH]}, at)
+        queue.wait_all()
+        maps, pooled, colour = (np.concatenate(part) for part in zip(*found, strict=True))
+        return Seen(maps, pooled, colour, self._scale)
+
+    def _compile(self, size: int) -> openvino.CompiledModel:
+        model = self._core.read_model(self._path)
+        operations = model.get_ordered_ops()
+        pool4 = [op for op in operations if op.get_type_name() == "MaxPool"][3]
+        levels = pool4.input_value(0).get_node()  # FakeQuantize: its fifth input is the top level
+        self._scale = float(levels.input_value(4).get_node().data.max()) / _LEVELS
+        conv4 = levels.input_value(0)
+        embedding = model.get_results()[0].input_value(0).get_node()  # visual, concept, colour
+        outputs = [
+            pool4.output(0),
+            opset.reduce_max(conv4, [2, 3]).output(0),
+            opset.reduce_mean(conv4, [2, 3]).output(0),
+            embedding.input_value(2),
+        ]
+        cut = openvino.Model(outputs, model.get_parameters(), "lower")
+        cut.reshape({cut.inputs[0]: openvino.PartialShape([-1, size, size, 3])})
+        return self._core.compile_model(cut, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+
+
+def cache_lower_maps(
+    jobs: Sequence[Job],
+    lower: LowerLayers,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Look at what is not yet cached.
+
+    Args:
+        jobs: pictures; keys already in the folder are skipped.
+        lower: what looks.
+        folder: where shards are kept, created if missing.
+        progress: called with pictures done and wanted after each shard.
+
+    Returns:
+        For each picture that cannot be read, and is left out, why.
+    """
+    left_out: list[str] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    done = {key for shard in _shards(folder) for key in np.load(shard)["keys"].tolist()}
+    wanted = [job for job in jobs if job.key not in done]
+    started, seen = time.monotonic(), 0
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(_parts(wanted))
+        # The next shard's pictures are drawn while this one's are looked at.
+        drawn = [pool.submit(_draw, part, left_out) for part in parts[:2]]
+        for number, part in enumerate(parts):
+            keys, pixels = drawn[number].result()
+            drawn[number] = None  # type: ignore[call-overload]
+            if number + 2 < len(parts):
+                drawn.append(pool.submit(_draw, parts[number + 2], left_out))
+            if keys:
+                _save(folder, len(_shards(folder)), keys, lower.look(pixels))
+            seen += len(part)
+            rate = seen / (time.monotonic() - started)
+            log.info(
+                "%d/%d pictures cached, %.1f/s, %.0f min left",
+                *(seen, len(wanted), rate, (len(wanted) - seen) / rate / 60),
+            )
+            if progress:
+                progress(seen + len(jobs) - len(wanted), len(jobs))
+    return left_out
+
+
+def _parts(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+    """Shards' worth of jobs of one size each."""
+    for start in range(0, len(jobs), 4 * SHARD):
+        near = sorted(jobs[start : start + 4 * SHARD], key=lambda job: job.size)
+        for _, same in groupby(near, key=lambda job: job.size):
+            together = list(same)
+            for at in range(0, len(together), SHARD):
+                yield together[at : at + SHARD]
+
+
+def _draw(jobs: Sequence[Job], left_out: list[str]) -> tuple[list[str], NDArray[np.uint8]]:
+    preprocess = Preprocess(size=jobs[0].size)
+    keys, pictures = [], []
+    for job in jobs:
+        try:
+            pictures.append(preprocess(job.draw()))
+        except UnreadableImage as error:
+            log.warning("left out: %s", error)
+            left_out.append(f"{job.key}: {error}")
+            continue
+        keys.append(job.key)
+    return keys, np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("shard-*.npz"))
+
+
+def _save(folder: Path, number: int, keys: list[str], seen: Seen) -> None:
+    """The maps first: a shard exists when its ``.npz`` does."""
+    name = f"shard-{number:05d}"
+    np.save(folder / f"{name}.npy", seen.maps)
+    unfinished = folder / f"{name}.tmp"
+    with unfinished.open("wb") as file:
+        np.savez(
+            file, keys=np.array(keys), pooled=seen.pooled, colour=seen.colour, scale=seen.scale
+        )
+    unfinished.rename(folder / f"{name}.npz")
+
+
+class LowerMaps:
+    """A cache, read: rows are pictures, in the order in which they were cached.
+
+    Attributes:
+        keys: name of each row.
+        pooled: (n, width) float16, conv4 pooled.
+        colour: (n, 48) float16.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open a folder that :func:`cache_lower_maps` filled; maps stay on disk until needed."""
+        shards = [(path, np.load(path)) for path in _shards(folder)]
+        self.keys = tuple(key for _, shard in shards for key in shard["keys"].tolist())
+        self.pooled = np.concatenate([shard["pooled"] for _, shard in shards])
+        self.colour = np.concatenate([shard["colour"] for _, shard in shards])
+        self._maps = [np.load(path.with_suffix(".npy"), mmap_mode="r") for path, _ in shards]
+        self._scales = [float(shard["scale"]) for _, shard in shards]
+        lengths = [len(maps) for maps in self._maps]
+        self._shard = np.repeat(np.arange(len(lengths)), lengths)
+        self._at = np.concatenate([np.arange(length) for length in lengths])
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.keys)
+
+    def groups(self, rows: NDArray[np.int64]) -> Mapping[int, NDArray[np.int64]]:
+        """Side of the maps → places in ``rows`` whose maps have it."""
+        sides = np.array([self._maps[self._shard[row]].shape[2] for row in rows])
+        return {int(side): np.flatnonzero(sides == side) for side in np.unique(sides)}
+
+    def lower(self, rows: NDArray[np.int64]) -> Lower:
+        """What the upper layers need of pictures whose maps have one size.
+
+        Args:
+            rows: (m,) as one value of :meth:`groups` gives them.
+        """
+        maps = np.stack([self._maps[self._shard[row]][self._at[row]] for row in rows])
+        scales = np.array([self._scales[self._shard[row]] for row in rows], np.float32)
+        levels: Tensor = torch.from_numpy(maps).to(memory_format=torch.channels_last)
+        return Lower(
+            levels.float() * torch.from_numpy(scales)[:, None, None, None],
+            torch.from_numpy(self.pooled[rows].astype(np.float32)),
+            torch.from_numpy(self.colour[rows].astype(np.float32)),
+        )

@@ -1,0 +1,144 @@
+"""What is known of each cached picture: its side of the split, its codes, its group."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.colour import GREYS
+from models.training.codes import LabelSet, with_ancestors
+from models.training.jobs import SharedPack, read_notes, split_of_key
+from models.training.lower_maps import LowerMaps
+from models.training.pack import Split
+from models.vienna import ViennaCode
+
+UNKNOWN = -1.0  # a target that says neither yes nor no
+_LEAST = {"division": 15, "section": 40}  # training examples of a code that is learnt
+_COLOURED = 0.15  # share of chromatic reference colours from which a pictogram counts as coloured
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All cached pictures with what is known of them.
+
+    Attributes:
+        keys: name of each row; what stands before the colon is its kind.
+        split: (n,) "train" or "test".
+        labels: the codes predicted.
+        targets: (n, labels) 0, 1 or UNKNOWN.
+    """
+
+    keys: tuple[str, ...]
+    split: NDArray[np.str_]
+    labels: LabelSet
+    targets: NDArray[np.float32]
+
+    def rows(self, kind: str, side: Split) -> Rows:
+        """Rows of a kind of key (``icon``, ``composed``, ``brand``, ``view``) on one side."""
+        of_kind = np.array([key.startswith(f"{kind}:") for key in self.keys])
+        return np.flatnonzero(of_kind & (self.split == side))
+
+    def labelled(self, kind: str, side: Split) -> Rows:
+        """Those of them that surely bear a code other than frames' and colours'."""
+        rows = self.rows(kind, side)
+        telling = np.array([code.category not in (26, 29) for code in self.labels.codes])
+        known: Rows = rows[(self.targets[rows][:, telling] == 1.0).any(axis=1)]
+        return known
+
+
+def tabulate(pack: SharedPack, maps: LowerMaps, notes: Path) -> Table:
+    """Lay what is known beside what is cached.
+
+    Args:
+        pack: the drawings with their codes.
+        maps: the cache.
+        notes: of composed marks.
+    """
+    composed = read_notes(notes)
+    split = np.array([split_of_key(key, pack) for key in maps.keys])
+    codes: dict[int, frozenset[ViennaCode]] = {}
+    for row, key in enumerate(maps.keys):
+        kind, _, rest = key.partition(":")
+        set_, _, name = rest.partition("/")
+        if kind == "composed":
+            divisions, sections = composed[key]
+            codes[row] = with_ancestors([*divisions, *sections])
+        elif kind == "icon":
+            codes[row] = with_ancestors(pack.pictograms[set_, name].codes)
+        elif kind == "brand" and (set_, name) in pack.logo_codes:
+            codes[row] = with_ancestors(pack.logo_codes[set_, name])
+    labels = _label_set([codes[row] for row in codes if split[row] == "train"])
+    targets = np.full((len(maps), len(labels.codes)), UNKNOWN, np.float32)
+    for row, marked in codes.items():
+        targets[row] = _target(labels, marked)
+    _doubt_pictograms(maps, labels, targets)
+    return Table(maps.keys, split, labels, targets)
+
+
+def _label_set(examples: Sequence[frozenset[ViennaCode]]) -> LabelSet:
+    learnt = LabelSet.from_examples(examples, _LEAST["division"])
+    sections = LabelSet.from_examples(examples, _LEAST["section"])
+    return LabelSet(
+        tuple(code for code in learnt.codes if code.level != "section" or code in sections.codes)
+    )
+
+
+def _target(labels: LabelSet, marked: frozenset[ViennaCode]) -> NDArray[np.float32]:
+    """A section that is not noted may still hold where its division does: unknown."""
+    row = np.array([float(code in marked) for code in labels.codes], np.float32)
+    for at, code in enumerate(labels.codes):
+        if code.level == "section" and not row[at]:
+            row[at] = UNKNOWN if marked.intersection(code.ancestors()) else 0.0
+    return row
+
+
+def _doubt_pictograms(maps: LowerMaps, labels: LabelSet, targets: NDArray[np.float32]) -> None:
+    """A pictogram's name says nothing of its ring, frame or colours: colours come from the pixels.
+
+    Category 26 and what lies below it is unknown unless the name says it; so are single colours.
+    """
+    icons = np.flatnonzero([key.startswith("icon:") for key in maps.keys])
+    shares = maps.colour[icons].astype(np.float32)[:, GREYS:]
+    coloured = np.square(shares).sum(axis=1) > _COLOURED
+    for at, code in enumerate(labels.codes):
+        if code.category == 29:
+            targets[icons, at] = UNKNOWN if code.level == "section" else coloured
+        elif code.category == 26:
+            column = targets[icons, at]
+            targets[icons, at] = np.where(column == 1.0, 1.0, UNKNOWN)
+
+
+def _groups(table: Table, keys: Iterable[Sequence[str]], side: Split) -> list[Rows]:
+    """Rows of groups of keys on one side of the split, where at least two are left."""
+    row_of = {key: row for row, key in enumerate(table.keys)}
+    groups = [
+        [row_of[key] for key in group if key in row_of and table.split[row_of[key]] == side]
+        for group in keys
+    ]
+    return [np.array(group, np.int64) for group in groups if len(group) >= 2]
+
+
+def brand_groups(pack: SharedPack, table: Table, side: Split) -> list[Rows]:
+    """Rows that show one brand's sign."""
+    keys = [[f"brand:{s}/{n}" for s, n in members] for members in pack.brands.values()]
+    return _groups(table, keys, side)
+
+
+def view_groups(table: Table) -> list[Rows]:
+    """Training rows that show one logo: itself and its changed views."""
+    views: dict[str, list[str]] = defaultdict(list)
+    for key in table.keys:
+        if key.startswith("view:"):
+            views[key[5:].rpartition("#")[0]].append(key)
+    return _groups(table, [[f"brand:{logo}", *keys] for logo, keys in views.items()], "train")
+
+
+def concept_groups(pack: SharedPack, table: Table, side: Split) -> list[Rows]:
+    """Rows that show one thing, drawn by different hands."""
+    keys = [[f"icon:{s}/{n}" for s, n in members] for members in pack.concepts.values()]
+    return _groups(table, keys, side)

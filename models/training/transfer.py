@@ -1,0 +1,35 @@
+"""Starting from a network that knows other labels."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from models.checkpoint import Checkpoint
+from models.network import MarkNet
+from models.vienna import ViennaCode
+
+_OF_LABELS = ("heads.vienna.weight", "heads.vienna.bias", "heads.places.weight")
+
+
+def adopt(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> None:
+    """Take over a checkpoint's weights; what it knows of a code is kept, new codes start small.
+
+    Args:
+        network: of ``len(labels)`` labels, else of the checkpoint's shape.
+        labels: the codes it is to predict.
+        start: the checkpoint.
+    """
+    known = {code: row for row, code in enumerate(start.labels)}
+    shared = [(row, known[code]) for row, code in enumerate(labels) if code in known]
+    state = start.load_network().state_dict()
+    for name in _OF_LABELS:
+        old, new = state[name], torch.zeros((len(labels), *state[name].shape[1:]))
+        if new.dim() > 1:
+            nn.init.normal_(new, std=float(old.std()) / 4 or 1e-3)
+        else:
+            new.fill_(-3.0)  # rare until learnt otherwise
+        for row, at in shared:
+            new[row] = old[at]
+        state[name] = new
+    network.load_state_dict(state)

@@ -1,0 +1,185 @@
+"""`marklens train` and `marklens compose`: a network for one's own labels, pictures to try it."""
+
+import json
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from search_api.cli.console import print_plain, print_table
+
+if TYPE_CHECKING:
+    from models.training.finetune import Progress
+    from models.training.own_pictures import OwnPictures
+    from models.training.own_run import Epoch
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the final metrics as JSON.")]
+_SHOWN = ("mAP", "LRAP", "micro_F1", "binary_accuracy", "ECE")
+
+
+Labels = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE",
+        help="CSV: a file-name column and one column of 0 and 1 a Vienna code (01 to 29, or any "
+        "codes), or a column `codes` with ; between them.",
+    ),
+]
+Images = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the pictures.")]
+Out = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="The run's folder; the same command resumes it.")
+]
+Start = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Checkpoint to go on from; by default the shipped one."),
+]
+Epochs = Annotated[int, typer.Option(min=1, metavar="NUMBER", help="At most.")]
+Patience = Annotated[
+    int,
+    typer.Option(min=1, metavar="NUMBER", help="Stop after so many epochs without a better mAP."),
+]
+Batch = Annotated[int, typer.Option(min=2, metavar="NUMBER", help="Pictures a step.")]
+Depth = Annotated[
+    Literal["heads", "conv5", "all"] | None,
+    typer.Option(
+        metavar="DEPTH",
+        help="What learns: heads, conv5 (and the heads) or all; by default all on a GPU, conv5 on "
+        "a CPU, where the layers below look at each picture once and are cached.",
+    ),
+]
+Loss = Annotated[
+    Literal["asymmetric", "bce"], typer.Option(metavar="LOSS", help="asymmetric or bce.")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(metavar="DEVICE", help="auto takes a GPU if there is one."),
+]
+
+
+def train(  # noqa: PLR0913 - its parameters are the command's options
+    labels: Labels,
+    images: Images,
+    out: Out,
+    start: Start = None,
+    epochs: Epochs = 12,
+    patience: Patience = 3,
+    batch: Batch = 64,
+    depth: Depth = None,
+    loss: Loss = "asymmetric",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune the network on your own labelled pictures.
+
+    One tenth of the pictures is kept for validation and one tenth for the test; both are chosen
+    by content, so equal files stay on one side. The metrics of a constant prediction of the label
+    frequencies stand beside everything.
+    """
+    from models.checkpoint import SHIPPED
+    from models.training.own_report import write_report
+    from models.training.own_run import Order
+    from models.training.own_run import train as run
+
+    order = Order(labels, images, out, start or SHIPPED, epochs, patience, batch, depth, loss)
+    with ExitStack() as stack:
+        metrics = run(replace(order, device=_device(device)), _watcher(stack))
+    _print(metrics, write_report(out), out, as_json)
+
+
+def _device(wanted: str) -> str:
+    import torch
+
+    from models.errors import MissingPackage
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise MissingPackage("torch sees no CUDA device: check nvidia-smi, or use --device auto")
+    return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def _print(metrics: dict[str, Any], report: Path, out: Path, as_json: bool) -> None:
+    if as_json:
+        print_plain(json.dumps(metrics, indent=2))
+        return
+    rows = [
+        (name, f"{metrics['test'][name]:.3f}", f"{metrics['constant prior'][name]:.3f}")
+        for name in _SHOWN
+    ]
+    print_table("Test pictures", ("metric", "network", "constant prior"), rows)
+    print_plain(f"Report: {report}")
+    print_plain(f"Serve it with MARKLENS_CHECKPOINT={out / 'checkpoint'}")
+
+
+def _watcher(stack: ExitStack) -> Any:
+    """Progress bars on stderr, a line an epoch."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import TextColumn
+
+    from models.training.own_run import Watcher
+
+    console = Console(stderr=True)
+    bars = stack.enter_context(
+        Bars(*Bars.get_default_columns(), TextColumn("{task.fields[note]}"), console=console)
+    )
+    looking = bars.add_task("looking once", total=None, visible=False, note="")
+    learning = bars.add_task("learning", total=None, visible=False, note="")
+
+    def gathered(pictures: "OwnPictures") -> None:
+        missing = f", {len(pictures.missing)} missing" if pictures.missing else ""
+        console.print(
+            f"{len(pictures.jobs)} pictures{missing}, {len(pictures.labels.codes)} labels"
+        )
+
+    def cached(done: int, wanted: int) -> None:
+        bars.update(looking, completed=done, total=wanted, visible=True)
+
+    def stepped(progress: "Progress", steps: int) -> None:
+        note = f"loss {progress.vienna:.3f}, {progress.pictures_per_second:.0f} pictures/s"
+        bars.update(learning, completed=progress.step, total=steps, visible=True, note=note)
+
+    def finished(epoch: "Epoch") -> None:
+        console.print(
+            f"epoch {epoch.epoch}: loss {epoch.loss:.3f}; validation mAP "
+            f"{epoch.validation['mAP']:.3f} (prior {epoch.prior['mAP']:.3f}), LRAP "
+            f"{epoch.validation['LRAP']:.3f} (prior {epoch.prior['LRAP']:.3f}), micro F1 "
+            f"{epoch.validation['micro_F1']:.3f}{', best so far' if epoch.best else ''}"
+        )
+
+    return Watcher(gathered, cached, stepped, finished)
+
+
+def compose(
+    out: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Gets labels.csv and a folder images.")
+    ],
+    number: Annotated[
+        int, typer.Option("-n", "--number", min=1, metavar="NUMBER", help="How many marks.")
+    ] = 17_000,
+    pack: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Pack of pictograms (.jsonl.gz); by default the small one here."
+        ),
+    ] = None,
+    fonts: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Folder of fonts; may be repeated."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Equal seeds, equal marks.")] = 0,
+) -> None:
+    """Compose figurative marks with their 29 categories as one-hot columns, to try `train` on."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from models.training.compose import compose_marks
+
+    made = compose_marks(out, number, pack=pack, fonts=fonts, seed=seed)
+    for _ in track(made, "composing", total=number, console=Console(stderr=True)):
+        pass
+    print_plain(f"{number} marks: {out / 'labels.csv'}, pictures in {out / 'images'}")
+
+
+COMMANDS = (train, compose)

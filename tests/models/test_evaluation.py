@@ -1,0 +1,219 @@
+"""Metrics against scikit-learn, retrieval against plain loops, intervals, peers' arithmetic."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sklearn.metrics as sk
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.encoder import Encoder
+from models.errors import BadLabels
+from models.evaluation.classification import classify_metrics, constant_prior, label_scores
+from models.evaluation.efficientnet_lite0 import _same
+from models.evaluation.intervals import bootstrap, mean_interval
+from models.evaluation.measured import (
+    measure_classification,
+    measure_retrieval,
+    read_groups,
+    read_metu,
+)
+from models.evaluation.peers import pixel_peers
+from models.evaluation.retrieval import relevant_ranks, retrieval_metrics
+from models.labels_csv import read_labels
+
+
+def drawn(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    rng = np.random.default_rng(seed)
+    targets = (rng.random((60, 7)) < 0.3).astype(np.float32)
+    targets[:, 0] = 0
+    targets[0, 0] = 1
+    said = (0.6 * rng.random((60, 7)) + 0.4 * targets * rng.random((60, 7))).astype(np.float32)
+    return targets, said, np.full(7, 0.5, np.float32)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_metric_is_scikit_learns(seed: int) -> None:
+    targets, said, thresholds = drawn(seed)
+    found = asdict(classify_metrics(targets, said, thresholds))
+    predicted = said >= 0.5
+    rows = targets.any(axis=1)
+    expected = {
+        "mAP": sk.average_precision_score(targets, said, average="macro"),
+        "mAP_micro": sk.average_precision_score(targets, said, average="micro"),
+        "LRAP": sk.label_ranking_average_precision_score(targets[rows], said[rows]),
+        "coverage_error": sk.coverage_error(targets[rows], said[rows]),
+        "micro_F1": sk.f1_score(targets, predicted, average="micro"),
+        "micro_precision": sk.precision_score(targets, predicted, average="micro"),
+        "micro_recall": sk.recall_score(targets, predicted, average="micro"),
+        "macro_F1": sk.f1_score(targets, predicted, average="macro", zero_division=0),
+        "hamming_loss": sk.hamming_loss(targets, predicted),
+        "subset_accuracy": sk.accuracy_score(targets, predicted),
+        "log_loss": np.mean([sk.log_loss(targets[:, j], said[:, j]) for j in range(7)]),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-5), name
+    assert found["binary_accuracy"] == pytest.approx(1 - expected["hamming_loss"])
+
+
+def test_a_constant_prior_scores_what_the_question_saw() -> None:
+    """Its "accuracy" is a share of first labels, its loss the entropy: it has learnt nothing."""
+    rng = np.random.default_rng(0)
+    frequencies = np.array([0.1, 0.05, 0.4, 0.2], np.float32)
+    targets = (rng.random((4000, 4)) < frequencies).astype(np.float32)
+    nothing = constant_prior(targets, frequencies)
+    found = classify_metrics(targets, nothing, np.full(4, 0.5, np.float32))
+    entropy = -(frequencies * np.log(frequencies) + (1 - frequencies) * np.log(1 - frequencies))
+    assert found.log_loss == pytest.approx(entropy.mean(), abs=0.02)
+    assert found.binary_accuracy > 0.8  # and yet:
+    assert found.micro_F1 == 0
+    assert found.mAP == pytest.approx(targets.mean(axis=0).mean(), abs=0.02)
+
+
+def test_a_label_that_nobody_bears_has_no_average_precision() -> None:
+    targets = np.array([[1, 0], [0, 0]], np.float32)
+    first, second = label_scores(targets, targets * 0.9, np.full(2, 0.5, np.float32))
+    assert (first.support, first.AP, first.F1) == (1, 1.0, 1.0)
+    assert (second.support, second.AP, second.F1) == (0, None, 0.0)
+
+
+def plain_ranks(
+    rows: NDArray[np.float32], groups: list[list[int]], gallery: list[int], counted: bool
+) -> list[list[int]]:
+    found = []
+    for group in groups:
+        for query in group:
+            scored = []
+            for row in gallery:
+                if row == query and not counted:
+                    continue
+                relevant = row in group
+                # Ties the worst way: what is irrelevant comes first.
+                scored.append((-round(float(rows[row] @ rows[query]), 5), relevant))
+            scored.sort()
+            found.append([at + 1 for at, (_, relevant) in enumerate(scored) if relevant])
+    return found
+
+
+@given(st.integers(0, 10_000), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_ranks_are_those_of_a_plain_sort_ties_and_all(seed: int, counted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, 3, (20, 4)).astype(np.float32)  # many ties
+    groups = [[0, 1, 2], [3, 4], [7, 9, 11, 12]]
+    gallery = list(rng.permutation(20))
+    found = relevant_ranks(rows, groups, gallery, count_query=counted)
+    assert [ranks.tolist() for ranks in found] == plain_ranks(rows, groups, gallery, counted)
+
+
+def test_counting_the_query_flatters() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(40, 8)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    groups = [[0, 1], [2, 3]]
+    left_out = retrieval_metrics(rows, groups, range(40))
+    counted = retrieval_metrics(rows, groups, range(40), count_query=True)
+    assert counted.recall_at_1 == 1.0
+    assert counted.mAP > left_out.mAP
+    assert left_out.mAP_100 == left_out.mAP  # fewer than a hundred pictures
+
+
+def test_intervals_hold_the_value_and_narrow_with_more_queries() -> None:
+    rng = np.random.default_rng(2)
+    few, many = mean_interval(rng.random(30)), mean_interval(rng.random(3000))
+    for one in (few, many):
+        assert one.low < one.value < one.high
+    assert many.high - many.low < few.high - few.low
+    values = rng.random(50)
+    one = bootstrap(lambda rows: {"mean": float(values[rows].mean())}, 50)["mean"]
+    assert one.low < one.value == pytest.approx(values.mean()) < one.high
+
+
+def test_uneven_padding_is_tensorflows() -> None:
+    picture = torch.arange(16.0).view(1, 1, 4, 4)
+    kernel = torch.zeros(1, 1, 3, 3)
+    kernel[..., 0, 0] = 1.0
+    # Stride 2 over 4: one row and column are added, to the right and below.
+    assert _same(picture, kernel, 2).flatten().tolist() == [0.0, 2.0, 8.0, 10.0]
+
+
+def test_hashes_and_histograms_know_a_picture_again() -> None:
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (5, 224, 224, 3), dtype=np.uint8)
+    pixels[1] = pixels[0]
+    for peer in pixel_peers():
+        rows = peer.embed(pixels)
+        assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
+        assert rows[0] @ rows[1] == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, draw_mark: "object") -> Path:
+    folder = tmp_path / "pictures"
+    for seed in range(6):
+        path = folder / f"g{seed // 2}" / f"{seed}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_mark(seed // 2, 96 + 8 * (seed % 2)).save(path)  # type: ignore[operator]
+    (folder / "g0" / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def told(done: int, wanted: int) -> None:
+    assert 0 < done <= wanted
+
+
+def test_metus_folders_are_groups_and_broken_pictures_are_named(
+    encoder: Encoder, pictures: Path
+) -> None:
+    found_pictures, groups = read_metu(pictures)
+    assert sorted(groups) == ["g0", "g1", "g2"]
+    found = measure_retrieval(encoder, found_pictures, groups, None, told, transformations=True)
+    assert (found.queries, found.gallery) == (6, 6)
+    assert [line.split(":")[0] for line in found.left_out] == ["g0/broken.png"]
+    assert found.metrics["mAP"].value == 1.0  # the same sign in two sizes
+    assert set(found.transformations) == {"recolour", "reverse", "rotate", "crop", "add_word"}
+    assert all(first != other for first, other in found.not_itself_first)
+
+
+def test_metus_names_are_groups_too(tmp_path: Path) -> None:
+    for name in ("12-1.png", "12-2.png", "7_1.png", "7_2.png"):
+        Image.new("RGB", (20, 20), "white").save(tmp_path / name)
+    assert {key: len(rows) for key, rows in read_metu(tmp_path)[1].items()} == {"12": 2, "7": 2}
+
+
+def test_groups_from_a_table_and_its_faults(tmp_path: Path) -> None:
+    table = tmp_path / "groups.csv"
+    table.write_text("file,group\na.png,x\nb.png,x\nc.png,y\n")
+    pictures, groups = read_groups(table, tmp_path)
+    assert groups == {"x": ["a.png", "b.png"], "y": ["c.png"]}
+    assert pictures[0] == ("a.png", tmp_path / "a.png")
+    table.write_text("file,group\na.png,x\nb.png,y\n")
+    with pytest.raises(BadLabels, match="no group has two members"):
+        read_groups(table, tmp_path)
+    table.write_text("name,group\na.png,x\n")
+    with pytest.raises(BadLabels, match="columns file and group"):
+        read_groups(table, tmp_path)
+    with pytest.raises(BadLabels, match="no group of two"):
+        read_metu(tmp_path)
+
+
+def test_classification_names_what_is_missing_and_what_nobody_predicts(
+    encoder: Encoder, pictures: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text(
+        "filename,01,03,05\ng0/0.png,1,0,1\ng1/2.png,0,1,0\ng2/4.png,1,1,0\ngone.png,1,0,0\n"
+    )
+    found = measure_classification(encoder, read_labels(labels), pictures, told)
+    assert found.pictures == 3
+    assert list(found.labels) == ["01", "03"]  # the tiny network has no 05
+    assert found.left_out == ("gone.png: no such picture",)
+    assert 0 <= found.metrics["mAP"].low <= found.metrics["mAP"].value
+    labels.write_text("filename,05\ng0/0.png,1\n")
+    with pytest.raises(BadLabels, match="predicts none of the labels"):
+        measure_classification(encoder, read_labels(labels), pictures, told)

@@ -1,0 +1,86 @@
+"""Labels as people keep them: one-hot columns and lists of codes, and what is wrong with them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.errors import BadLabels
+from models.labels_csv import read_labels
+from models.vienna import ViennaCode
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "labels.csv"
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "filename,01,03,29",
+        "image,1,3,29",
+        "File,cat_01,cat_03,cat_29",
+        "filename,category 1,category 3,category 29",
+        "filename,01 Celestial,03 Animals,29 Colours",
+    ],
+)
+def test_the_29_columns_are_read_however_they_are_headed(tmp_path: Path, heading: str) -> None:
+    table = read_labels(written(tmp_path, f"{heading}\na.png,1,0,1\nb.png,0,1.0,False\n"))
+    assert table.filenames == ("a.png", "b.png")
+    assert table.codes == (ViennaCode(1), ViennaCode(3), ViennaCode(29))
+    assert table.targets.tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert table.of(0) == (ViennaCode(1), ViennaCode(29))
+
+
+def test_lists_of_codes_are_read_in_offices_spellings(tmp_path: Path) -> None:
+    table = read_labels(written(tmp_path, "filename,codes\na.png,5.3.13;270501\nb.png,\n"))
+    assert [str(code) for code in table.of(0)] == ["05.03.13", "27.05.01"]
+    assert table.of(1) == ()
+
+
+def test_semicolons_tabs_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
+    for sign in ";\t":
+        path = written(tmp_path, f"\ufefffilename{sign}01{sign}02\na.png{sign}1{sign}0\n")
+        assert read_labels(path).targets.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "no rows"),
+        ("filename,01\n", "no rows"),
+        ("picture of,01\na,1\n", "call it 'filename'"),
+        ("filename,animals\na.png,1\n", "'animals' names no Vienna code"),
+        ("filename,01,1\na.png,1,0\n", "two columns are headed 01"),
+        ("filename,01\na.png,maybe\n", "row 2, column '01': 'maybe'"),
+        ("filename,01,02\na.png,1\n", "row 2: 2 cells"),
+        ("filename,01\na.png,1\na.png,0\n", "row 3: 'a.png' already stands in row 2"),
+        ("filename,codes\na.png,5.x\n", "row 2, column 'codes'"),
+        ("filename\na.png\n", "no label columns"),
+    ],
+)
+def test_faults_are_named_with_row_and_column(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(BadLabels, match=named.replace("(", r"\(")):
+        read_labels(written(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadLabels, match=r"none\.csv: cannot be read"):
+        read_labels(tmp_path / "none.csv")
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_does_worse_than_a_named_fault(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "wild.csv"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        table = read_labels(path)
+    except BadLabels:
+        return
+    assert table.targets.shape == (len(table.filenames), len(table.codes))
+    assert np.isin(table.targets, (0, 1)).all()

@@ -1,0 +1,214 @@
+"""Fine-tuning on one's own pictures: it learns, resumes, stops early, and says what is wrong."""
+
+import csv
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from models.checkpoint import Checkpoint
+from models.encoder import Encoder
+from models.errors import BadCheckpoint, BadLabels
+from models.explanation import Explainer
+from models.network import Lower
+from models.training.finetune import Progress
+from models.training.lower_maps import Job, LowerMaps, TorchLowerLayers, cache_lower_maps
+from models.training.own_report import write_report
+from models.training.own_run import Epoch, Order, Watcher, read_history, train
+from models.vienna import PredictedCode
+
+
+def quiet(stop_after: int | None = None) -> Watcher:
+    """A watcher that tells nobody, and breaks off after some steps."""
+
+    def stepped(progress: Progress, steps: int) -> None:
+        assert progress.step <= steps
+        if progress.step == stop_after:
+            raise KeyboardInterrupt
+
+    def finished(epoch: Epoch) -> None:
+        assert epoch.validation.keys() == epoch.prior.keys()
+
+    return Watcher(lambda _: None, lambda _, __: None, stepped, finished)
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three hundred marks: a disc is 01, a square is 03, red ink is 29."""
+    folder = tmp_path_factory.mktemp("shapes")
+    rng = np.random.default_rng(0)
+    (folder / "images").mkdir()
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["filename", "01", "03", "29"])
+        for number in range(300):
+            disc, square, red = (rng.random(3) < 0.5).tolist()
+            image = Image.new("RGB", (64, 64), "white")
+            pen, ink = ImageDraw.Draw(image), "#cc1020" if red else "#202020"
+            pen.line((4, 60, int(rng.integers(20, 60)), 60), ink, 2)
+            x = int(rng.integers(4, 10))
+            if disc:
+                pen.ellipse((x, 10, x + 20, 30), ink)
+            if square:
+                pen.rectangle((x + 28, 30, x + 46, 48), ink)
+            name = f"{number}.png"
+            image.save(folder / "images" / name)
+            writer.writerow([name, int(disc), int(square), int(red)])
+    return folder
+
+
+@pytest.fixture
+def order(shapes: Path, tiny_checkpoint: Path, tmp_path: Path) -> Order:
+    return Order(
+        shapes / "labels.csv",
+        shapes / "images",
+        tmp_path / "run",
+        tiny_checkpoint,
+        epochs=3,
+        batch=24,
+        heads_rate=1e-2,
+        features_rate=1e-3,
+    )
+
+
+def test_a_run_learns_and_leaves_a_network_that_serves(order: Order) -> None:
+    metrics = train(replace(order, epochs=12), quiet())
+    assert metrics["test"]["mAP"] > metrics["constant prior"]["mAP"] + 0.1
+    assert sum(metrics["pictures"].values()) == 300
+    encoder = Encoder.load(order.out / "checkpoint", device="cpu", runtime="torch")
+    # All 29 categories, whatever the labels hold: a network always says those.
+    assert [str(code) for code in encoder.labels] == [f"{n:02d}" for n in range(1, 30)]
+    assert len(read_history(order.out)) <= 12
+    page = write_report(order.out).read_text()
+    assert "constant prior" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert all((order.out / name).exists() for name in ("loss.png", "labels.png", "left_out.txt"))
+
+
+@pytest.mark.parametrize("depth", ["heads", "conv5", "all"])
+def test_only_what_the_depth_names_learns(order: Order, depth: str) -> None:
+    train(replace(order, epochs=1, depth=depth), quiet())  # type: ignore[arg-type]
+    before = Checkpoint.open(order.start).load_network().state_dict()
+    after = Checkpoint.open(order.out / "checkpoint").load_network().state_dict()
+    moved = {
+        part: any(
+            not torch.equal(after[name], before[name])
+            for name in before
+            if name.startswith("backbone.features.") and low <= int(name.split(".")[2]) < high
+        )
+        for part, low, high in (("conv1-4", 0, 27), ("conv5", 28, 36))
+    }
+    assert moved == {"conv1-4": depth == "all", "conv5": depth != "heads"}
+    assert not torch.equal(after["heads.trunk.weight"], before["heads.trunk.weight"])
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_end(order: Order, tmp_path: Path) -> None:
+    whole = train(order, quiet())
+    broken = replace(order, out=tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, quiet(stop_after=13))
+    assert len(read_history(broken.out)) == 1
+    resumed = train(broken, quiet())
+    assert resumed["test"] == pytest.approx(whole["test"], abs=1e-5)
+    assert [line["step"] for line in read_history(broken.out)] == [
+        line["step"] for line in read_history(order.out)
+    ]
+
+
+def test_a_run_stops_when_validation_no_longer_rises(order: Order) -> None:
+    train(replace(order, epochs=30, patience=1, heads_rate=0.0, features_rate=0.0), quiet())
+    assert len(read_history(order.out)) == 2  # nothing moves, so the second is no better
+
+
+def test_another_run_in_the_folder_is_refused(order: Order) -> None:
+    train(replace(order, epochs=1), quiet())
+    with pytest.raises(BadLabels, match="another epochs, seed"):
+        train(replace(order, epochs=2, seed=5), quiet())
+
+
+def test_a_damaged_state_is_named(order: Order) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(order, quiet(stop_after=13))
+    (order.out / "state.pt").write_bytes(b"damaged")
+    with pytest.raises(BadCheckpoint, match=r"state\.pt: cannot go on"):
+        train(order, quiet())
+
+
+def test_missing_and_unreadable_pictures_are_left_out_and_named(
+    order: Order, shapes: Path, tmp_path: Path
+) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(shapes / "images", images)
+    (images / "0.png").unlink()
+    (images / "1.png").write_bytes(b"no picture at all")
+    for depth in ("conv5", "all"):
+        out = tmp_path / depth
+        metrics = train(
+            replace(order, images=images, out=out, epochs=1, depth=depth),  # type: ignore[arg-type]
+            quiet(),
+        )
+        assert sum(metrics["pictures"].values()) == 298
+        lines = (out / "left_out.txt").read_text().splitlines()
+        assert [line.split(":")[0] for line in lines] == ["0.png", "1.png"]
+
+
+def test_labels_without_pictures_are_refused(order: Order, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadLabels, match="0 of 300 labelled pictures are there"):
+        train(replace(order, images=tmp_path / "empty"), quiet())
+    with pytest.raises(BadLabels, match="not a folder"):
+        train(replace(order, images=tmp_path / "none"), quiet())
+
+
+def test_what_the_start_knows_of_a_code_is_kept(order: Order, tiny_checkpoint: Path) -> None:
+    train(replace(order, epochs=1, depth="heads", heads_rate=0.0), quiet())
+    start = Checkpoint.open(tiny_checkpoint)
+    end = Checkpoint.open(order.out / "checkpoint")
+    old, new = (one.load_network().heads.vienna.weight for one in (start, end))
+    for code in ("01", "03", "29"):
+        at, to = ([str(c) for c in one.labels].index(code) for one in (start, end))
+        assert torch.equal(old[at], new[to])
+
+
+def test_cached_maps_are_what_the_network_sees_and_a_cache_goes_on(
+    encoder: Encoder, tmp_path: Path, draw_mark: Callable[[int, int], Image.Image]
+) -> None:
+    network = encoder.checkpoint.load_network()
+    jobs = [Job(f"{n}", lambda n=n: draw_mark(n, 96), 64 if n % 3 else 96) for n in range(12)]  # type: ignore[misc]
+    lower = TorchLowerLayers(network)
+    cache_lower_maps(jobs[:5], lower, tmp_path)
+    seen: list[tuple[int, int]] = []
+    left_out = cache_lower_maps(jobs, lower, tmp_path, lambda done, all_: seen.append((done, all_)))
+    assert not left_out
+    assert seen[-1] == (12, 12)
+    maps = LowerMaps(tmp_path)
+    assert sorted(maps.keys) == sorted(job.key for job in jobs)
+    rows = np.arange(len(maps))
+    for side, places in maps.groups(rows).items():
+        lower_seen: Lower = maps.lower(rows[places])
+        for at, row in enumerate(places):
+            job = jobs[int(maps.keys[row])]
+            assert side == job.size // 16
+            preprocess = replace(encoder.checkpoint.preprocess, size=job.size)
+            pixels = torch.from_numpy(preprocess(job.draw())[None].copy())
+            with torch.inference_mode():
+                direct = network.look_low(pixels)
+            step = float(direct.maps.max()) / 100
+            assert torch.allclose(lower_seen.maps[at], direct.maps[0], atol=step)
+            assert torch.allclose(lower_seen.pooled[at], direct.pooled[0], atol=1e-2)
+
+
+def test_an_explanation_points_at_what_made_the_vote(encoder: Encoder) -> None:
+    image = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
+    codes = tuple(PredictedCode(code, 0.5) for code in encoder.labels[:2])
+    found = Explainer(encoder.checkpoint).explain(image, codes)
+    assert found.heat.shape == (2, 4, 4)
+    assert found.heat.min() >= 0
+    assert found.heat.max() <= 1 + 1e-6
+    assert found.sheet().size == (3 * 224, 224 + 36)
