@@ -14,6 +14,7 @@ different fingerprints must never meet in one index.
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,41 @@ class Calibration:
     slope: NDArray[np.float32]
     offset: NDArray[np.float32]
     threshold: NDArray[np.float32]
+
+    def probabilities(
+        self, logits: NDArray[np.float32], labels: tuple[ViennaCode, ...]
+    ) -> NDArray[np.float32]:
+        """Turn logits into probabilities that respect the hierarchy.
+
+        A section implies its division, a division its category: each is at least as probable as
+        what lies below it (Giunchiglia and Lukasiewicz, "Coherent hierarchical multi-label
+        classification networks", NeurIPS 2020: their max constraint).
+
+        Args:
+            logits: (n, labels).
+            labels: the code of each column.
+
+        Returns:
+            (n, labels) float32.
+        """
+        scaled = self.slope * logits + self.offset
+        said: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))
+        said = said.astype(np.float32)
+        for child, parent in _steps_up(labels):
+            np.maximum(said[:, parent], said[:, child], out=said[:, parent])
+        return said
+
+
+@lru_cache(maxsize=4)
+def _steps_up(labels: tuple[ViennaCode, ...]) -> tuple[tuple[int, int], ...]:
+    """Columns of a code and of the one above it, sections before divisions."""
+    column = {code: at for at, code in enumerate(labels)}
+    return tuple(
+        (at, column[parent])
+        for code, at in sorted(column.items(), reverse=True)
+        for parent in code.ancestors()[-1:]
+        if parent in column
+    )
 
 
 @dataclass(frozen=True)

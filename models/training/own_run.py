@@ -266,8 +266,7 @@ def _conclude(
     validation, test = pictures.rows("validation"), pictures.rows("test")
     codes = pictures.labels.codes
     calibration = calibrate(tuner.examine(validation).logits, pictures.targets[validation], codes)
-    scaled = calibration.slope * tuner.examine(test).logits + calibration.offset
-    probabilities = (1.0 / (1.0 + np.exp(-scaled))).astype(np.float32)
+    probabilities = calibration.probabilities(tuner.examine(test).logits, codes)
     targets = pictures.targets[test]
     nothing = constant_prior(targets, prior_of(pictures))
     metrics = {
