@@ -6,8 +6,11 @@ visited. Lists are visited in growing rounds until one no longer changes the ans
 no allowed row are passed over, so a filter that has nothing to do with the query makes a search
 longer, not worse. A filter that leaves few rows is scanned whole, which is exact.
 
-Measured (100,000 marks with the real ones' statistics, FAISS 1.15.1): 8-bit and 4-bit codes and
-one-bit RaBitQ took as long a row as float16 (85 ns), and lost recall when one block has all weight.
+Measured (100,000 synthetic marks with the demo register's statistics, lists of about 100 rows,
+FAISS 1.15.1, other work on both cores): 64 lists took 0.54 ms of CPU as float16, 0.63 as 8-bit
+and 0.66 as 4-bit codes, 0.40 as one-bit RaBitQ fast scan. With all weight on colour and 400 rows
+compared again, the codes kept 0.91, 0.41 and 0.29 of what the lists held. Not measured
+at a million.
 """
 
 from collections.abc import Iterator, Mapping
@@ -141,7 +144,7 @@ def _spread(vectors: NDArray[np.float16], centroids: NDArray[np.float32]) -> NDA
 
     Vectors are all as long as their blocks' unit lengths make them, so what a list's mean lacks of
     that length is its variance. Without it a query with all weight on one block stops too early:
-    recall 0.968 instead of 0.995 on colour alone.
+    recall 0.968 instead of 0.993 on colour alone (100,000 synthetic marks).
     """
     some = vectors[:: max(1, len(vectors) // 4096)].astype(np.float32)
     variance = np.einsum("ij,ij->", some, some) / len(some)
