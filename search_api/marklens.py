@@ -29,6 +29,7 @@ from indexer.query import Filter, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.searcher import Searcher
 from indexer.sources import open_source
+from indexer.vectors import IndexChoice
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
@@ -112,7 +113,9 @@ class MarkLens:
                     self.settings.snapshot_dir,
                     dimension,
                     fingerprint,
-                    self.settings.device,
+                    IndexChoice(
+                        self.settings.device, self.settings.index, self.settings.index_exact_marks
+                    ),
                 )
                 follower.refresh()
                 self._follower = follower
