@@ -143,7 +143,7 @@ def test_the_steps_lead_to_the_very_tables_the_code_uses(engine: sa.Engine) -> N
 def test_the_steps_lead_back_and_forth(engine: sa.Engine, register_url: str) -> None:
     migrate(engine)
     migrate(engine)
-    migrate(engine, "base")
+    migrate(engine, "base", "down")
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
     register = Register.open(register_url)
     assert register.add([EncodedMark(MarkRecord("a"), "d")]) == 1
