@@ -14,11 +14,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
 
 from indexer.encoding import Looked, encode_marks, look, look_without_picture, mark_digest
 from indexer.image_store import ImageStore
 from indexer.ingest_report import IngestOptions, IngestReport, Progress
+from indexer.marks import RunState
 from indexer.patience import Patience
 from indexer.pipeline import Batch, Pipeline
 from indexer.register import Register, Run, RunCounts, RunPosition
@@ -147,18 +147,14 @@ class _Loop:
         self._pipeline.drain()
         on_progress(Progress(self._position, self._source.last_position, self._tally()))
 
-    def close(self, state: Literal["interrupted", "failed", "finished"]) -> None:
+    def close(self, state: RunState) -> None:
         """Note how the run ended, with the counts of what is committed."""
         self._pipeline.close()
-        self._rejects.close()
-        if self._run is not None:
-            run, file = self._run, self._rejects.file
-            saved = self._pipeline.committed or RunPosition(run.id, run.position, run.counts)
-            self._patience.until_done(
-                lambda: self._register.finish_run(
-                    run.id, state, saved.position, saved.counts, str(file) if file else None
-                )
-            )
+        try:
+            self._rejects.close()
+        finally:
+            if self._run is not None:
+                self._note_end(self._run, state)
 
     def report(self) -> IngestReport:
         """The summary, once `work` has returned."""
@@ -192,6 +188,14 @@ class _Loop:
                 "nothing to resume: no unfinished run over this very table; read from the start"
             )
         return self._register.start_run(state.path, state.size, state.mtime_ns)
+
+    def _note_end(self, run: Run, state: RunState) -> None:
+        saved = self._pipeline.committed or RunPosition(run.id, run.position, run.counts)
+        file = self._rejects.file
+        rejects = None if file is None else str(file)
+        self._patience.until_done(
+            lambda: self._register.finish_run(run.id, state, saved.position, saved.counts, rejects)
+        )
 
     def _rejects_path(self) -> Path:
         folder = self._options.rejects_dir or self._images.folder.parent / "rejects"
