@@ -61,19 +61,28 @@ def test_a_server_that_restarts_is_waited_for(
     source: Path,
     is_as_after_a_clean_run: Same,
 ) -> None:
-    starting: list[threading.Timer] = []
+    over = threading.Event()
+
+    def start_later() -> None:
+        over.wait(0.5)
+        own_postgres.start()
+        over.wait()  # the server dies with the thread that started it
+
+    starting = threading.Thread(target=start_later)
 
     def restart(progress: Progress) -> None:
-        if progress.counts.read >= 8 and not starting:
+        if progress.counts.read >= 8 and not starting.is_alive():
             own_postgres.stop()
-            starting.append(threading.Timer(0.5, own_postgres.start))
-            starting[0].start()
+            starting.start()
 
-    report = _run(there, register, encoder, source, 60, restart)
-    starting[0].join()
+    try:
+        report = _run(there, register, encoder, source, 60, restart)
+        is_as_after_a_clean_run(there, source)
+        (run,) = register.last_runs()
+    finally:
+        over.set()
+        starting.join()
     assert report.read == report.indexed + report.updated + report.unchanged + report.rejected
-    is_as_after_a_clean_run(there, source)
-    (run,) = register.last_runs()
     assert (run.state, run.counts.read) == ("finished", report.read)
 
 
