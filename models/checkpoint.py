@@ -13,7 +13,8 @@ different fingerprints must never meet in one index.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,54 @@ class Calibration:
     slope: NDArray[np.float32]
     offset: NDArray[np.float32]
     threshold: NDArray[np.float32]
+
+    @classmethod
+    def none(cls, labels: int) -> "Calibration":
+        """Probabilities as the network says them; from one half on a code counts."""
+        ones = np.ones(labels, np.float32)
+        return cls(ones, np.zeros_like(ones), 0.5 * ones)
+
+    def probabilities(
+        self, logits: NDArray[np.float32], labels: Sequence[ViennaCode]
+    ) -> NDArray[np.float32]:
+        """Turn logits into probabilities, none below that of a code which implies it.
+
+        A section implies its division implies its category: Giunchiglia and Lukasiewicz, "Coherent
+        hierarchical multi-label classification networks", NeurIPS 2020 (their max constraint).
+
+        Args:
+            logits: (n, labels).
+            labels: the code of each column.
+        """
+        scaled = self.slope * logits + self.offset
+        said: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))
+        for below, above in _implied(labels):
+            np.maximum(said[:, above], said[:, below], out=said[:, above])
+        return said
+
+    def coherent(self, labels: Sequence[ViennaCode]) -> "Calibration":
+        """The same with no threshold above that of a code which implies it.
+
+        So that where a section counts as seen, its division and category do too.
+
+        Args:
+            labels: the code of each column.
+        """
+        threshold = self.threshold.copy()
+        for below, above in _implied(labels):
+            threshold[above] = min(threshold[above], threshold[below])
+        return replace(self, threshold=threshold)
+
+
+def _implied(labels: Sequence[ViennaCode]) -> list[tuple[int, int]]:
+    """Columns of a code and of one above it, sections before divisions."""
+    columns = {code: column for column, code in enumerate(labels)}
+    return [
+        (column, columns[above])
+        for code, column in sorted(columns.items(), reverse=True)
+        for above in code.ancestors()
+        if above in columns
+    ]
 
 
 @dataclass(frozen=True)

@@ -43,20 +43,13 @@ class Encoder:
         self._runtime = runtime
         self.checkpoint = checkpoint
         self._preprocess = checkpoint.preprocess
-        self._calibration = checkpoint.calibration
+        self._calibration = checkpoint.calibration.coherent(checkpoint.labels)
         self.fingerprint = checkpoint.fingerprint
         self.labels: tuple[ViennaCode, ...] = checkpoint.labels
         self.blocks: tuple[Block, ...] = checkpoint.blocks
         self.dimension = checkpoint.blocks[-1].stop
         self.device = runtime.device
         self.runtime_name = runtime.name
-        rows = {code: row for row, code in enumerate(self.labels)}
-        self._parents = [
-            (row, rows[parent])
-            for code, row in sorted(rows.items(), reverse=True)  # sections before divisions
-            for parent in code.ancestors()[-1:]
-            if parent in rows
-        ]
 
     @classmethod
     def load(
@@ -96,7 +89,7 @@ class Encoder:
             part = slice(start, start + _CHUNK)
             embedding, logits[part] = self._runtime.run(pixels[part])
             embeddings[part] = embedding.astype(np.float16)
-        return Encoded(embeddings, self._probabilities(logits))
+        return Encoded(embeddings, self._calibration.probabilities(logits, self.labels))
 
     def preprocess(self, images: Sequence[Image.Image]) -> NDArray[np.uint8]:
         """Make pictures ready: the part of encoding that runs in any thread without the network.
@@ -124,17 +117,6 @@ class Encoder:
     def thresholds(self) -> dict[ViennaCode, float]:
         """The probability from which each code counts as seen."""
         return dict(zip(self.labels, self._calibration.threshold.tolist(), strict=True))
-
-    def _probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        scaled = self._calibration.slope * logits + self._calibration.offset
-        probabilities: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))
-        # A division implies its category: Giunchiglia and Lukasiewicz, "Coherent hierarchical
-        # multi-label classification networks", NeurIPS 2020 (their max constraint).
-        for child, parent in self._parents:
-            np.maximum(
-                probabilities[:, parent], probabilities[:, child], out=probabilities[:, parent]
-            )
-        return probabilities
 
 
 def _choose_runtime(checkpoint: Checkpoint, device: Device, runtime: RuntimeName) -> Runtime:

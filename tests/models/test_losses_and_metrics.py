@@ -53,7 +53,7 @@ def test_supervised_contrast_is_the_papers_sum() -> None:
     assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_average_precision_counts_ties_the_worst_way() -> None:
+def test_average_precision_gives_ties_the_precision_at_their_end() -> None:
     assert average_precision(np.array([1, 0, 0], np.float32), np.zeros(3, np.float32)) == (
         pytest.approx(1 / 3)
     )
