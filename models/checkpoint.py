@@ -13,8 +13,8 @@ different fingerprints must never meet in one index.
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,46 +65,53 @@ class Calibration:
         return cls(ones, np.zeros_like(ones), 0.5 * ones)
 
     def probabilities(
-        self, logits: NDArray[np.float32], labels: Sequence[ViennaCode]
+        self, logits: NDArray[np.float32], labels: tuple[ViennaCode, ...]
     ) -> NDArray[np.float32]:
-        """Turn logits into probabilities, none below that of a code which implies it.
+        """Turn logits into probabilities that respect the hierarchy.
 
-        A section implies its division implies its category: Giunchiglia and Lukasiewicz, "Coherent
-        hierarchical multi-label classification networks", NeurIPS 2020 (their max constraint).
+        A section implies its division, a division its category: each is at least as probable as
+        what lies below it (Giunchiglia and Lukasiewicz, "Coherent hierarchical multi-label
+        classification networks", NeurIPS 2020: their max constraint).
 
         Args:
             logits: (n, labels).
             labels: the code of each column.
+
+        Returns:
+            (n, labels) float32.
         """
         scaled = self.slope * logits + self.offset
         said: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))
-        for below, above in _implied(labels):
-            np.maximum(said[:, above], said[:, below], out=said[:, above])
+        said = said.astype(np.float32)
+        for child, parent in _steps_up(labels):
+            np.maximum(said[:, parent], said[:, child], out=said[:, parent])
         return said
 
-    def coherent(self, labels: Sequence[ViennaCode]) -> "Calibration":
-        """The same with no threshold above that of a code which implies it.
+    def coherent(self, labels: tuple[ViennaCode, ...]) -> "Calibration":
+        """The same with no threshold below that of a code which it implies.
 
-        So that where a section counts as seen, its division and category do too.
+        So that where a section counts as seen, its division and category do too. Sections give
+        way: thresholds of categories rest on more examples.
 
         Args:
             labels: the code of each column.
         """
         threshold = self.threshold.copy()
-        for below, above in _implied(labels):
-            threshold[above] = min(threshold[above], threshold[below])
+        for child, parent in reversed(_steps_up(labels)):  # divisions before their sections
+            threshold[child] = max(threshold[child], threshold[parent])
         return replace(self, threshold=threshold)
 
 
-def _implied(labels: Sequence[ViennaCode]) -> list[tuple[int, int]]:
-    """Columns of a code and of one above it, sections before divisions."""
-    columns = {code: column for column, code in enumerate(labels)}
-    return [
-        (column, columns[above])
-        for code, column in sorted(columns.items(), reverse=True)
-        for above in code.ancestors()
-        if above in columns
-    ]
+@lru_cache(maxsize=4)
+def _steps_up(labels: tuple[ViennaCode, ...]) -> tuple[tuple[int, int], ...]:
+    """Columns of a code and of each above it, sections before divisions."""
+    column = {code: at for at, code in enumerate(labels)}
+    return tuple(
+        (at, column[parent])
+        for code, at in sorted(column.items(), reverse=True)
+        for parent in code.ancestors()
+        if parent in column
+    )
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class NetworkConfig:
     labels: int
     visual: int = 256
     concept: int = 128
-    trunk: int = 768
+    trunk: int = 640
     narrow: int = 1
     channel_order: str = "bgr"
     mean: tuple[float, float, float] = (103.939, 116.779, 123.68)

@@ -18,7 +18,12 @@ from torch import Tensor, nn
 
 from models.errors import BadCheckpoint
 from models.network import MarkNet
-from models.training.losses import asymmetric_loss, binary_cross_entropy, supervised_contrast
+from models.training.losses import (
+    Memory,
+    asymmetric_loss,
+    binary_cross_entropy,
+    supervised_contrast,
+)
 from models.training.sources import Rows, Source
 
 log = logging.getLogger(__name__)
@@ -42,6 +47,7 @@ class Recipe:
         weight_decay: AdamW's.
         loss: of Vienna codes.
         temperature: of both contrastive losses.
+        remembered: steps whose signs and things are compared with too.
         vienna_weight, visual_weight, concept_weight: of the three losses.
         seed: of everything random.
     """
@@ -56,6 +62,7 @@ class Recipe:
     weight_decay: float = 1e-3
     loss: Literal["asymmetric", "bce"] = "asymmetric"
     temperature: float = 0.1
+    remembered: int = 0
     vienna_weight: float = 1.0
     visual_weight: float = 1.0
     concept_weight: float = 1.0
@@ -131,6 +138,8 @@ class Tuner:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, rates, recipe.steps, pct_start=0.15
         )
+        self._signs: list[Memory] = []  # one a step, the last ones
+        self._things: list[Memory] = []
 
     def run(self, until: int, report: Callable[[Progress], None] | None = None) -> None:
         """Go on to a step.
@@ -177,6 +186,7 @@ class Tuner:
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "memories": [[tuple(one) for one in kept] for kept in (self._signs, self._things)],
         }
         torch.save(state, unfinished)
         unfinished.replace(path)
@@ -192,6 +202,9 @@ class Tuner:
             self.network.load_state_dict(state["network"])
             self._optimiser.load_state_dict(state["optimiser"])
             self._schedule.load_state_dict(state["schedule"])
+            self._signs, self._things = (
+                [Memory(*one) for one in kept] for kept in state["memories"]
+            )
             self.step = int(state["step"])
         except Exception as error:
             raise BadCheckpoint(
@@ -246,17 +259,37 @@ class Tuner:
         first = last - len(step.sign_of)
         visual_loss = concept_loss = vienna_loss.new_zeros(())
         if len(step.sign_of):
-            visual_loss = supervised_contrast(visual[first:last], step.sign_of, tau)
+            signs = Memory(visual[first:last], step.sign_of, step.codes[first:last])
+            visual_loss = supervised_contrast(*signs[:2], tau, memory=_joined(self._signs))
             same_sign = supervised_contrast(concept[first:last], step.sign_of, tau)
             concept_loss = concept_loss + 0.3 * same_sign
+            self._remember(self._signs, signs)
         if len(step.thing_of):
-            # Two things of one Vienna division are related: neither drawn together nor apart.
-            marked = step.codes[last:].clamp(min=0.0)
-            related = marked @ marked.T > 1.5
+            things = Memory(concept[last:], step.thing_of, step.codes[last:])
+            memory = _joined(self._things)
             concept_loss = concept_loss + supervised_contrast(
-                concept[last:], step.thing_of, tau, related
+                *things[:2], tau, _related(things, memory), memory
             )
+            self._remember(self._things, things)
         return torch.stack([vienna_loss, visual_loss, concept_loss])
+
+    def _remember(self, kept: list[Memory], seen: Memory) -> None:
+        kept.append(Memory(*(part.detach() for part in seen)))
+        del kept[: max(0, len(kept) - self.recipe.remembered)]
+
+
+def _joined(kept: Sequence[Memory]) -> Memory | None:
+    return Memory(*(torch.cat(part) for part in zip(*kept, strict=True))) if kept else None
+
+
+def _related(things: Memory, memory: Memory | None) -> Tensor:
+    """Two things of one Vienna division are neither drawn together nor apart.
+
+    Returns:
+        (n, n + m) bool: a category and a division at least are shared.
+    """
+    others = things.codes if memory is None else torch.cat([things.codes, memory.codes])
+    return things.codes.clamp(min=0.0) @ others.clamp(min=0.0).T > 1.5
 
 
 def mixed_precision(device: str) -> torch.autocast:

@@ -1,5 +1,7 @@
 """Losses: asymmetric multi-label classification, and supervised contrast of embeddings."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -39,8 +41,25 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     ) / len(logits)
 
 
+class Memory(NamedTuple):
+    """Embeddings of earlier steps, to be told apart from too.
+
+    Cross-batch memory: Wang et al., "Cross-batch memory for embedding learning", CVPR 2020. While
+    weights change slowly, old embeddings are nearly what they would be now; so a small batch has
+    thousands of negatives.
+    """
+
+    embeddings: Tensor  # (m, d) of unit length, without gradients
+    groups: Tensor  # (m,) integers
+    codes: Tensor  # (m, labels) of 0, 1 and -1 (unknown)
+
+
 def supervised_contrast(
-    embeddings: Tensor, groups: Tensor, temperature: float, ignore: Tensor | None = None
+    embeddings: Tensor,
+    groups: Tensor,
+    temperature: float,
+    ignore: Tensor | None = None,
+    memory: Memory | None = None,
 ) -> Tensor:
     """Draw members of a group together and the others apart.
 
@@ -50,15 +69,20 @@ def supervised_contrast(
         embeddings: (n, d) of unit length.
         groups: (n,) integers; rows with equal numbers belong together.
         temperature: τ.
-        ignore: (n, n) bool, pairs that count neither way (same meaning, other group).
+        ignore: (n, n + m) bool, pairs that count neither way (same meaning, other group).
+        memory: m further rows, compared with but not averaged over.
 
     Returns:
         Scalar: mean over the rows that have a partner.
     """
     n = len(embeddings)
-    logits = embeddings @ embeddings.T / temperature
-    itself = torch.eye(n, dtype=torch.bool, device=embeddings.device)
-    together = (groups[:, None] == groups[None, :]) & ~itself
+    others, of_others = embeddings, groups
+    if memory is not None:
+        others = torch.cat([embeddings, memory.embeddings])
+        of_others = torch.cat([groups, memory.groups])
+    logits = embeddings @ others.T / temperature
+    itself = torch.eye(n, len(others), dtype=torch.bool, device=embeddings.device)
+    together = (groups[:, None] == of_others[None, :]) & ~itself
     left_out = itself if ignore is None else itself | (ignore & ~together)
     logits = logits.masked_fill(left_out, float("-inf"))
     log_share = logits - torch.logsumexp(logits, dim=1, keepdim=True)

@@ -99,9 +99,16 @@ class TorchLowerLayers:
 class OpenVinoLowerLayers:
     """The lower layers of a checkpoint's int8 model: the graph, cut behind its fourth pooling."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, threads: int = 0) -> None:
+        """Open a model.
+
+        Args:
+            model: a checkpoint's OpenVINO file.
+            threads: that compute; 0 takes all cores.
+        """
         self._core = openvino.Core()
         self._path = model
+        self._settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": threads}
         self._compiled: dict[int, openvino.CompiledModel] = {}
         self._scale = 0.0
 
@@ -149,7 +156,7 @@ class OpenVinoLowerLayers:
         ]
         cut = openvino.Model(outputs, model.get_parameters(), "lower")
         cut.reshape({cut.inputs[0]: openvino.PartialShape([-1, size, size, 3])})
-        return self._core.compile_model(cut, "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
+        return self._core.compile_model(cut, "CPU", self._settings)
 
 
 def cache_lower_maps(
@@ -157,6 +164,7 @@ def cache_lower_maps(
     lower: LowerLayers,
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
+    writer: int = 0,
 ) -> list[str]:
     """Look at what is not yet cached.
 
@@ -165,6 +173,7 @@ def cache_lower_maps(
         lower: what looks.
         folder: where shards are kept, created if missing.
         progress: called with pictures done and wanted after each shard.
+        writer: number of the process, where several fill one folder with jobs of their own.
 
     Returns:
         For each picture that cannot be read, and is left out, why.
@@ -184,7 +193,8 @@ def cache_lower_maps(
             if number + 2 < len(parts):
                 drawn.append(pool.submit(_draw, parts[number + 2], left_out))
             if keys:
-                _save(folder, len(_shards(folder)), keys, lower.look(pixels))
+                name = f"shard-{writer}-{len(_shards(folder, writer)):05d}"
+                _save(folder, name, keys, lower.look(pixels))
             seen += len(part)
             rate = seen / (time.monotonic() - started)
             log.info(
@@ -220,13 +230,12 @@ def _draw(jobs: Sequence[Job], left_out: list[str]) -> tuple[list[str], NDArray[
     return keys, np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
 
 
-def _shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("shard-*.npz"))
+def _shards(folder: Path, writer: int | None = None) -> list[Path]:
+    return sorted(folder.glob("shard-*.npz" if writer is None else f"shard-{writer}-*.npz"))
 
 
-def _save(folder: Path, number: int, keys: list[str], seen: Seen) -> None:
+def _save(folder: Path, name: str, keys: list[str], seen: Seen) -> None:
     """The maps first: a shard exists when its ``.npz`` does."""
-    name = f"shard-{number:05d}"
     np.save(folder / f"{name}.npy", seen.maps)
     unfinished = folder / f"{name}.tmp"
     with unfinished.open("wb") as file:

@@ -1,45 +1,99 @@
 """The shipped network: fine-tuned on pictograms, composed marks and real logos.
 
-``python -m models.training.marks --shared ../shared/data --fonts DIR... --start CHECKPOINT
---out RUN`` caches the lower maps (it resumes), fine-tunes conv5 and the heads (it resumes),
-calibrates, evaluates on held-out icon sets and brands and writes ``RUN/checkpoint``.
-`models.training.export` then adds the OpenVINO model.
+``python -m models.training.marks --shared ../shared/data --fonts DIR... --out RUN`` caches the
+lower maps, trains the heads on the frozen backbone, fine-tunes conv5 and the heads together (each
+resumes where it was stopped), calibrates, evaluates on held-out icon sets and brands and writes
+``RUN/checkpoint``, and ``RUN/frozen`` for comparison. `models.training.export` then adds the
+OpenVINO model.
 """
 
 import argparse
 import json
 import logging
+import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from models.checkpoint import OPENVINO, Checkpoint, save_checkpoint
-from models.errors import BadCheckpoint
+from models.checkpoint import OPENVINO, SHIPPED, save_checkpoint
 from models.network import MarkNet, NetworkConfig
+from models.preprocess import Preprocess
 from models.training.finetune import Lessons, Progress, Recipe, Tuner
 from models.training.fonts import FontBook
 from models.training.jobs import SIDES, SharedPack, all_jobs
 from models.training.lower_maps import LowerMaps, OpenVinoLowerLayers, cache_lower_maps
 from models.training.scores import score
 from models.training.sources import CachedSource
+from models.training.start import load_backbone, whiten
 from models.training.table import Table, brand_groups, concept_groups, tabulate, view_groups
-from models.training.transfer import adopt
 
 log = logging.getLogger(__name__)
 
-WEIGHTS = {"visual": 1.0, "concept": 0.35, "colour": 0.05}
+VGG16 = Path("weights", "vgg16_oxford", "vgg16_features_fp16.safetensors")  # in the shared data
+HEADS = Recipe(
+    steps=300,
+    depth="heads",
+    labelled=88,
+    signs=40,
+    concepts=24,
+    heads_rate=2e-3,
+    temperature=0.08,
+    remembered=30,
+    vienna_weight=0.4,
+    seed=1,
+)
+CONV5 = replace(HEADS, steps=850, depth="conv5", heads_rate=6e-4, features_rate=1e-4, seed=2)
 _SAVE_EVERY = 50
 
 
-def cache(pack: SharedPack, fonts: Sequence[Path], start: Path, out: Path) -> None:
-    """Cache the lower maps of all pictures."""
+@dataclass(frozen=True)
+class Sources:
+    """Where the training pictures come from; small, so that it can be sent to processes.
+
+    Attributes:
+        shared: folder of the shared data.
+        logo_codes: CSV of logos that a reader gave codes.
+        fonts: folders of fonts.
+        lower: checkpoint whose int8 model looks; its conv1 to conv4 are those of VGG16.
+    """
+
+    shared: Path
+    logo_codes: Path
+    fonts: tuple[Path, ...]
+    lower: Path
+
+    def pack(self) -> SharedPack:
+        """Read the drawings."""
+        return SharedPack.read(self.shared, self.logo_codes)
+
+
+def cache(sources: Sources, out: Path) -> None:
+    """Cache the lower maps of all pictures, in one process a core: drawing holds Python's lock."""
     out.mkdir(parents=True, exist_ok=True)
-    books = {side: FontBook(list(fonts), side=side) for side in SIDES}
-    jobs = all_jobs(pack, books, out / "composed.jsonl")
-    cache_lower_maps(jobs, OpenVinoLowerLayers(start / OPENVINO), out / "maps")
+    spawn, number = get_context("spawn"), os.cpu_count() or 1
+    workers = [
+        spawn.Process(target=_cache_part, args=(sources, out, part, number))
+        for part in range(number)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise RuntimeError("a process that fills the cache died; run again to go on")
+
+
+def _cache_part(sources: Sources, out: Path, part: int, parts: int) -> None:
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {part}: %(message)s")
+    books = {side: FontBook(list(sources.fonts), side=side) for side in SIDES}
+    jobs = all_jobs(sources.pack(), books, out / "composed.jsonl")[part::parts]
+    lower = OpenVinoLowerLayers(sources.lower / OPENVINO, threads=1)
+    cache_lower_maps(jobs, lower, out / "maps", writer=part)
 
 
 def lessons_from(pack: SharedPack, table: Table) -> Lessons:
@@ -81,43 +135,66 @@ def fit(tuner: Tuner, state: Path) -> None:
         tuner.save(state)
 
 
+@dataclass(frozen=True)
+class Course:
+    """What both stages share: pictures, what is known of them, and where the run is kept."""
+
+    pack: SharedPack
+    maps: LowerMaps
+    table: Table
+    out: Path
+
+    def train(self, network: MarkNet, recipe: Recipe, name: str) -> dict[str, Any]:
+        """Train a stage, measure it and write it as a checkpoint of that name."""
+        source = CachedSource(self.maps)
+        tuner = Tuner(network, source, lessons_from(self.pack, self.table), recipe)
+        fit(tuner, self.out / f"{name}.pt")
+        colour = self.maps.colour.astype(np.float32)
+        scored = score(tuner, self.pack, self.table, colour)
+        save_checkpoint(
+            self.out / name,
+            network,
+            preprocess=Preprocess(),
+            labels=self.table.labels.codes,
+            weights=scored.weights,
+            calibration=scored.calibration,
+            metrics=scored.metrics | {"recipe": asdict(recipe), "pictures": len(self.maps)},
+        )
+        return scored.metrics
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line of the module."""
+    options = _options(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    sources = Sources(options.shared, options.logo_codes, tuple(options.fonts), options.lower)
+    if not options.skip_cache:
+        cache(sources, options.out)
+    pack = sources.pack()
+    maps = LowerMaps(options.out / "maps")
+    table = tabulate(pack, maps, options.out / "composed.jsonl")
+    course = Course(pack, maps, table, options.out)
+    network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
+    load_backbone(network, options.shared / VGG16)
+    network = network.to(memory_format=torch.channels_last)
+    whiten(network, CachedSource(maps), np.concatenate(brand_groups(pack, table, "train")))
+    log.info("%d pictures, %d labels", len(maps), len(table.labels.codes))
+    course.train(network, replace(HEADS, steps=options.heads_steps), "frozen")
+    metrics = course.train(network, replace(CONV5, steps=options.steps), "checkpoint")
+    log.info("%s", json.dumps(metrics, indent=1))
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--logo-codes", type=Path, default=Path("scripts/demo_labels.csv"))
     parser.add_argument("--fonts", type=Path, nargs="+", default=[Path("/usr/share/fonts")])
-    parser.add_argument("--start", type=Path, required=True, help="checkpoint to go on from")
+    parser.add_argument("--lower", type=Path, default=SHIPPED, help="checkpoint with an int8 model")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--heads-steps", type=int, default=HEADS.steps)
+    parser.add_argument("--steps", type=int, default=CONV5.steps)
     parser.add_argument("--skip-cache", action="store_true", help="train on what is cached")
-    options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    start = Checkpoint.open(options.start)
-    if not (options.start / OPENVINO).is_file():
-        raise BadCheckpoint(f"{options.start}: {OPENVINO} is missing; models.training.export it")
-    pack = SharedPack.read(options.shared, options.logo_codes)
-    if not options.skip_cache:
-        cache(pack, options.fonts, options.start, options.out)
-    maps = LowerMaps(options.out / "maps")
-    table = tabulate(pack, maps, options.out / "composed.jsonl")
-    network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
-    adopt(network, table.labels.codes, start)
-    network = network.to(memory_format=torch.channels_last)
-    recipe = Recipe(steps=options.steps, labelled=80, signs=40, concepts=24, seed=1)
-    tuner = Tuner(network, CachedSource(maps), lessons_from(pack, table), recipe)
-    fit(tuner, options.out / "state.pt")
-    calibration, metrics = score(tuner, pack, table, maps.colour.astype(np.float32), WEIGHTS)
-    save_checkpoint(
-        options.out / "checkpoint",
-        network,
-        preprocess=start.preprocess,
-        labels=table.labels.codes,
-        weights=WEIGHTS,
-        calibration=calibration,
-        metrics=metrics | {"recipe": asdict(recipe), "pictures": len(maps)},
-    )
-    log.info("%s", json.dumps(metrics, indent=1))
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

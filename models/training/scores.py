@@ -1,7 +1,7 @@
 """What the fine-tuned network scores on the held-out side of the shared data."""
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,72 +9,120 @@ from numpy.typing import NDArray
 
 from models.checkpoint import Calibration
 from models.evaluation.classification import classify_metrics, constant_prior
-from models.evaluation.retrieval import retrieval_metrics
+from models.evaluation.retrieval import Retrieved, retrieval_metrics
 from models.training.calibrate import calibrate
 from models.training.finetune import Tuner
 from models.training.jobs import SharedPack
 from models.training.table import UNKNOWN, Rows, Table, brand_groups, concept_groups
 
+_CONCEPT_WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+_COLOUR_WEIGHTS = (0.02, 0.05)
 
-def score(
-    tuner: Tuner,
-    pack: SharedPack,
-    table: Table,
-    colour: NDArray[np.float32],
-    weights: Mapping[str, float],
-) -> tuple[Calibration, dict[str, Any]]:
-    """Calibrate on half of the held-out composed marks and logos; measure on the rest.
+
+@dataclass(frozen=True)
+class Scored:
+    """What the held-out side says.
+
+    Attributes:
+        calibration: fitted on half of the composed marks and logos.
+        weights: of the blocks, chosen on half of the groups.
+        metrics: measured on the other halves, and on all held-out icon sets.
+    """
+
+    calibration: Calibration
+    weights: dict[str, float]
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """Groups of rows that belong together, among all rows searched."""
+
+    groups: Sequence[Sequence[int]]
+    rows: Sequence[int]
+
+    def measured(self, embeddings: NDArray[np.float32], half: int) -> Retrieved:
+        return retrieval_metrics(embeddings, self.groups[half::2], self.rows)
+
+
+def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float32]) -> Scored:
+    """Calibrate and choose weights on half of the held-out side; measure on the rest.
 
     Args:
         tuner: of the trained network.
         pack: the shared data.
         table: all pictures.
         colour: (n, 48) their colour blocks.
-        weights: of the blocks.
     """
     test = np.flatnonzero(table.split == "test")
     seen = tuner.examine(test)
     place = np.full(len(table.keys), -1)
     place[test] = np.arange(len(test))
+    calibration, classified = _codes(table, seen.logits, place)
+    blocks = {"visual": seen.visual, "concept": seen.concept, "colour": colour[test]}
+    galleries = {
+        "brand groups": (brand_groups(pack, table, "test"), table.rows("brand", "test")),
+        "concept groups": (concept_groups(pack, table, "test"), table.rows("icon", "test")),
+    }
+    placed = {
+        of: _Gallery([place[group].tolist() for group in groups], place[rows].tolist())
+        for of, (groups, rows) in galleries.items()
+    }
+    weights = _choose_weights(blocks, placed)
+    blocks["all, default weights"] = _weighted(blocks, weights)
+    metrics = {
+        "classification": classified,
+        "retrieval": {
+            name: {of: asdict(gallery.measured(block, 1)) for of, gallery in placed.items()}
+            for name, block in blocks.items()
+        },
+        "retrieval gallery": {of: len(gallery.rows) for of, gallery in placed.items()},
+    }
+    return Scored(calibration, weights, metrics)
+
+
+def _codes(
+    table: Table, logits: NDArray[np.float32], place: Rows
+) -> tuple[Calibration, dict[str, Any]]:
     composed, logos = table.labelled("composed", "test"), table.labelled("brand", "test")
     calibrating = np.concatenate([composed[::2], logos[::2]])
     calibration = calibrate(
-        seen.logits[place[calibrating]], table.targets[calibrating], table.labels.codes
+        logits[place[calibrating]], table.targets[calibrating], table.labels.codes
     )
-    scaled = calibration.slope * seen.logits + calibration.offset
-    probabilities = 1.0 / (1.0 + np.exp(-scaled))
+    probabilities = calibration.probabilities(logits, table.labels.codes)
     measured = {
         "composed marks": composed[1::2],
         "icon sets": table.labelled("icon", "test"),
         "real logos": logos[1::2],
     }
-    metrics: dict[str, Any] = {
-        "classification": {
-            name: _classified(table, rows, probabilities[place[rows]], calibration)
-            for name, rows in measured.items()
-            if len(rows)
-        },
-        "retrieval": {},
+    return calibration, {
+        name: _classified(table, rows, probabilities[place[rows]], calibration)
+        for name, rows in measured.items()
+        if len(rows)
     }
-    blocks = {"visual": seen.visual, "concept": seen.concept, "colour": colour[test]}
-    blocks["all, default weights"] = np.concatenate(
-        [blocks[name] * weight**0.5 for name, weight in weights.items()], axis=1
-    )
-    galleries = {
-        "brand groups": (brand_groups(pack, table, "test"), table.rows("brand", "test")),
-        "concept groups": (concept_groups(pack, table, "test"), table.rows("icon", "test")),
-    }
-    for name, block in blocks.items():
-        metrics["retrieval"][name] = {
-            of: asdict(
-                retrieval_metrics(
-                    block, [place[g].tolist() for g in groups], place[gallery].tolist()
-                )
-            )
-            for of, (groups, gallery) in galleries.items()
-        }
-    metrics["retrieval gallery"] = {of: len(gallery) for of, (_, gallery) in galleries.items()}
-    return calibration, metrics
+
+
+def _weighted(
+    blocks: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]
+) -> NDArray[np.float32]:
+    return np.concatenate([blocks[name] * weight**0.5 for name, weight in weights.items()], axis=1)
+
+
+def _choose_weights(
+    blocks: Mapping[str, NDArray[np.float32]], galleries: Mapping[str, _Gallery]
+) -> dict[str, float]:
+    """Weights of the greatest product of mAPs: neither same signs nor same things are lost."""
+
+    def product(weights: Mapping[str, float]) -> float:
+        whole = _weighted(blocks, weights)
+        return float(np.prod([gallery.measured(whole, 0).mAP for gallery in galleries.values()]))
+
+    tried = [
+        {"visual": 1.0, "concept": concept, "colour": colour}
+        for concept in _CONCEPT_WEIGHTS
+        for colour in _COLOUR_WEIGHTS
+    ]
+    return max(tried, key=product)
 
 
 def _classified(

@@ -14,7 +14,7 @@ from models.evaluation.classification import (
 )
 from models.evaluation.retrieval import retrieval_metrics
 from models.training.calibrate import calibrate
-from models.training.losses import asymmetric_loss, supervised_contrast
+from models.training.losses import Memory, asymmetric_loss, supervised_contrast
 from models.vienna import ViennaCode
 
 
@@ -50,6 +50,29 @@ def test_supervised_contrast_is_the_papers_sum() -> None:
                 / len(partners)
             )
     found = supervised_contrast(torch.tensor(rows), torch.tensor(groups), 0.2)
+    assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_a_memory_adds_rows_to_compare_with_and_none_to_average_over() -> None:
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(9, 4))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    groups = [0, 0, 1, 1, 0, 2, 2, 1, 3]  # the last five are remembered
+    related = rng.random((4, 9)) < 0.3
+    losses = []
+    for i in range(4):
+        partners = [j for j in range(9) if j != i and groups[j] == groups[i]]
+        compared = [j for j in range(9) if j != i and (j in partners or not related[i, j])]
+        bottom = sum(math.exp(rows[i] @ rows[a] / 0.2) for a in compared)
+        losses.append(
+            -sum(math.log(math.exp(rows[i] @ rows[p] / 0.2) / bottom) for p in partners)
+            / len(partners)
+        )
+    numbers = torch.tensor(groups)
+    memory = Memory(torch.tensor(rows[4:]), numbers[4:], torch.zeros(5, 1))
+    found = supervised_contrast(
+        torch.tensor(rows[:4]), numbers[:4], 0.2, torch.tensor(related), memory
+    )
     assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
 
 
