@@ -13,7 +13,7 @@ different fingerprints must never meet in one index.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,12 @@ class Calibration:
     offset: NDArray[np.float32]
     threshold: NDArray[np.float32]
 
+    @classmethod
+    def none(cls, labels: int) -> "Calibration":
+        """Probabilities as the network says them; from one half on a code counts."""
+        ones = np.ones(labels, np.float32)
+        return cls(ones, np.zeros_like(ones), 0.5 * ones)
+
     def probabilities(
         self, logits: NDArray[np.float32], labels: tuple[ViennaCode, ...]
     ) -> NDArray[np.float32]:
@@ -81,15 +87,29 @@ class Calibration:
             np.maximum(said[:, parent], said[:, child], out=said[:, parent])
         return said
 
+    def coherent(self, labels: tuple[ViennaCode, ...]) -> "Calibration":
+        """The same with no threshold below that of a code which it implies.
+
+        So that where a section counts as seen, its division and category do too. Sections give
+        way: thresholds of categories rest on more examples.
+
+        Args:
+            labels: the code of each column.
+        """
+        threshold = self.threshold.copy()
+        for child, parent in reversed(_steps_up(labels)):  # divisions before their sections
+            threshold[child] = max(threshold[child], threshold[parent])
+        return replace(self, threshold=threshold)
+
 
 @lru_cache(maxsize=4)
 def _steps_up(labels: tuple[ViennaCode, ...]) -> tuple[tuple[int, int], ...]:
-    """Columns of a code and of the one above it, sections before divisions."""
+    """Columns of a code and of each above it, sections before divisions."""
     column = {code: at for at, code in enumerate(labels)}
     return tuple(
         (at, column[parent])
         for code, at in sorted(column.items(), reverse=True)
-        for parent in code.ancestors()[-1:]
+        for parent in code.ancestors()
         if parent in column
     )
 

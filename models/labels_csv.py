@@ -5,15 +5,18 @@ One-hot::
     filename,01,02,...,29          filename,codes
     a.png,0,1,...,0                a.png,05.03.13;27.05.01
 
-A heading names a Vienna code anywhere at its beginning (``01``, ``5.3``, ``cat_03``,
-``03 Animals``) or is a category's title.
+A heading names a Vienna code anywhere at its beginning (``01``, ``5.3``, ``cat_03``, ``Vienna_01``,
+``03 Animals``) or is a category's title. The number of each row that pandas writes before the first
+column is passed over.
 """
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +24,16 @@ from numpy.typing import NDArray
 from models.errors import BadLabels, BadViennaCode
 from models.vienna import ViennaCode, ViennaTree
 
-_FILE_HEADINGS = ("filename", "file", "image", "file_name", "image_name", "path", "id", "name")
+_FILE_HEADINGS = (
+    *("filename", "file_name", "file", "image", "image_name", "image_file", "img", "picture"),
+    *("path", "file_path", "filepath", "image_path", "image_id", "id", "name"),
+)
 _CODE_HEADINGS = ("codes", "vienna", "vienna_codes", "code", "labels")
+_ROW_NUMBER = re.compile(r"(?:unnamed: \d+|index)?", re.IGNORECASE)
 _YES, _NO = {"1", "1.0", "true", "yes", "x"}, {"0", "0.0", "false", "no", ""}
-_PREFIX = re.compile(r"^(?:vienna|category|cat|class|label|code|vc)?[\s_\-]*", re.IGNORECASE)
+_PREFIX = re.compile(
+    r"^(?:(?:vienna|category|cat|class|label|code|vc)?[\s_\-.:#]*)*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,11 @@ def read_labels(path: Path) -> LabelTable:
         raise BadLabels(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise BadLabels(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    lines = [line for line in csv.reader(text.splitlines(), delimiter=delimiter) if any(line)]
+    lines = _lines(text)
     if len(lines) < 2:
         raise BadLabels(f"{path}: no rows; a heading line and one line a picture are needed")
-    heading = [cell.strip() for cell in lines[0]]
-    names = [cell.lower() for cell in heading]
+    heading = lines[0].cells
+    names = [re.sub(r"[\s\-]+", "_", cell.lower()) for cell in heading]
     at = next((names.index(name) for name in _FILE_HEADINGS if name in names), None)
     if at is None:
         raise BadLabels(
@@ -81,12 +88,40 @@ def read_labels(path: Path) -> LabelTable:
     return LabelTable(filenames, codes, targets)
 
 
-def _filenames(path: Path, lines: Sequence[Sequence[str]], at: int) -> tuple[str, ...]:
+class _Line(NamedTuple):
+    number: int  # where it ends in the file, from 1
+    cells: list[str]
+
+
+def _lines(text: str) -> list[_Line]:
+    """Lines that hold anything, split by the sign that makes the most cells of heading and row.
+
+    The heading alone would not do: titles of categories have commas in them.
+    """
+    best: list[_Line] = []
+    most = 0
+    for sign in ",;\t":
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign)
+        try:
+            lines = [
+                _Line(reader.line_num, [cell.strip() for cell in cells])
+                for cells in reader
+                if any(cell.strip() for cell in cells)
+            ]
+        except csv.Error:  # a quote that never ends: not split by this sign, or damaged
+            continue
+        cells = min((len(line.cells) for line in lines[:2]), default=0)
+        if cells > most:
+            best, most = lines, cells
+    return best
+
+
+def _filenames(path: Path, lines: Sequence[_Line], at: int) -> tuple[str, ...]:
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines[1:], 2):
-        name = line[at].strip() if at < len(line) else ""
+    for number, cells in lines[1:]:
+        name = cells[at] if at < len(cells) else ""
         if not name:
-            raise BadLabels(f"{path}, row {number}: no file name in column '{lines[0][at]}'")
+            raise BadLabels(f"{path}, row {number}: no file name in column '{lines[0].cells[at]}'")
         if name in seen:
             raise BadLabels(f"{path}, row {number}: {name!r} already stands in row {seen[name]}")
         seen[name] = number
@@ -94,48 +129,61 @@ def _filenames(path: Path, lines: Sequence[Sequence[str]], at: int) -> tuple[str
 
 
 def _from_lists(
-    path: Path, lines: Sequence[Sequence[str]], at: int
+    path: Path, lines: Sequence[_Line], at: int
 ) -> tuple[tuple[ViennaCode, ...], NDArray[np.float32]]:
     marked: list[set[ViennaCode]] = []
-    for number, line in enumerate(lines[1:], 2):
-        cell = line[at] if at < len(line) else ""
+    width = len(lines[0].cells)
+    for number, cells in lines[1:]:
+        if len(cells) > width and at < width - 1:
+            raise BadLabels(
+                f"{path}, row {number}: {len(cells)} cells, the heading has {width}; put codes "
+                "between quotes"
+            )
+        # Codes of the last column that are not between quotes take the rest of the line.
+        listed = ";".join(cells[at:] if at == width - 1 else cells[at : at + 1])
         try:
             marked.append(
-                {ViennaCode.parse(part) for part in re.split(r"[;|,]", cell) if part.strip()}
+                {ViennaCode.parse(part) for part in re.split(r"[;|,]", listed) if part.strip()}
             )
         except BadViennaCode as error:
-            raise BadLabels(f"{path}, row {number}, column '{lines[0][at]}': {error}") from error
+            column = lines[0].cells[at]
+            raise BadLabels(f"{path}, row {number}, column '{column}': {error}") from error
     codes = tuple(sorted(set().union(*marked)))
     if not codes:
-        raise BadLabels(f"{path}: column '{lines[0][at]}' holds no code at all")
+        raise BadLabels(f"{path}: column '{lines[0].cells[at]}' holds no code at all")
     targets = np.array([[code in codes_ for code in codes] for codes_ in marked], np.float32)
     return codes, targets
 
 
 def _from_columns(
-    path: Path, lines: Sequence[Sequence[str]], at: int
+    path: Path, lines: Sequence[_Line], at: int
 ) -> tuple[tuple[ViennaCode, ...], NDArray[np.float32]]:
-    columns = [number for number in range(len(lines[0])) if number != at]
-    codes = tuple(_code_of(path, lines[0][number]) for number in columns)
+    heading = lines[0].cells
+    columns = [
+        column
+        for column, name in enumerate(heading)
+        if column != at and not (column < at and _ROW_NUMBER.fullmatch(name))
+    ]
+    codes = tuple(_code_of(path, heading[column]) for column in columns)
     if not codes:
-        raise BadLabels(f"{path}: no label columns beside '{lines[0][at]}'")
+        raise BadLabels(f"{path}: no label columns beside '{heading[at]}'")
     if len(set(codes)) < len(codes):
         twice = next(code for code in codes if codes.count(code) > 1)
         raise BadLabels(f"{path}: two columns are headed {twice}; keep one")
     targets = np.zeros((len(lines) - 1, len(columns)), np.float32)
-    for row, line in enumerate(lines[1:]):
-        if len(line) != len(lines[0]):
+    for row, (number, cells) in enumerate(lines[1:]):
+        if len(cells) != len(heading):
             raise BadLabels(
-                f"{path}, row {row + 2}: {len(line)} cells, the heading has {len(lines[0])}"
+                f"{path}, row {number}: {len(cells)} cells, the heading has {len(heading)}"
             )
-        for column, number in enumerate(columns):
-            entry = line[number].strip().lower()
+        for place, column in enumerate(columns):
+            entry = cells[column].lower()
             if entry not in _YES and entry not in _NO:
                 raise BadLabels(
-                    f"{path}, row {row + 2}, column '{lines[0][number]}': {line[number]!r} is "
+                    f"{path}, row {number}, column '{heading[column]}': {cells[column]!r} is "
                     "neither 0 nor 1"
                 )
-            targets[row, column] = entry in _YES
+            targets[row, place] = entry in _YES
     return codes, targets
 
 

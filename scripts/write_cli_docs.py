@@ -33,7 +33,7 @@ def page() -> str:
 
     group = typer.main.get_command(app)
     lines = [INTRODUCTION, *_options(group)]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in _named(group, ""):
         lines += [f"## marklens {name}", "", "```", _usage(name, command), "```", ""]
         lines += [inspect.cleandoc(command.help or ""), "", *_options(command)]
     lines += ["## Settings", "", "Environment variables; what a command line says wins.", ""]
@@ -44,7 +44,17 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _named(group: Any, above: str) -> Iterator[tuple[str, Any]]:
+    """Every command, those of a group behind it, with the words that call it."""
+    for name, command in group.commands.items():
+        yield above + name, command
+        if hasattr(command, "commands"):
+            yield from _named(command, f"{above}{name} ")
+
+
 def _usage(name: str, command: Any) -> str:
+    if hasattr(command, "commands"):
+        return f"marklens {name} {'|'.join(command.commands)}"
     arguments = (parameter for parameter in command.params if not _is_option(parameter))
     shown = (
         _metavar(parameter) if parameter.required else f"[{_metavar(parameter)}]"

@@ -28,6 +28,7 @@ from indexer.errors import (
 )
 from models.errors import (
     BadCheckpoint,
+    BadLabels,
     BadViennaCode,
     MarkLensError,
     MissingPackage,
@@ -92,6 +93,7 @@ class Problem:
 PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     UnreadableImage: Problem(422, "unreadable-image", "The picture cannot be read", 2),
     BadViennaCode: Problem(422, "bad-vienna-code", "Not a Vienna code", 2),
+    BadLabels: Problem(422, "bad-labels", "The labels cannot be used", 2),
     BadField: Problem(422, "bad-field", "A field cannot be understood", 2),
     BadFilter: Problem(422, "bad-filter", "The filter cannot be understood", 2),
     BadQuery: Problem(422, "bad-query", "The query cannot be answered", 2),

@@ -16,9 +16,11 @@ _LEAST_CONTRAST = 24  # grey levels between the darkest and the lightest
 _WORDS = ("NOVA", "Orlan", "tessa", "BRIVO", "Kaldi", "MERON", "solenta", "Ardis", "VEXO", "lumia")
 
 
-def rotate(image: Image.Image, rng: np.random.Generator, degrees: float = 15.0) -> Image.Image:
-    """Turn by up to ``degrees`` either way, at least a third of it."""
-    angle = float(rng.uniform(degrees / 3, degrees)) * (1 if rng.random() < 0.5 else -1)
+def rotate(
+    image: Image.Image, rng: np.random.Generator, degrees: float = 15.0, least: float = 5.0
+) -> Image.Image:
+    """Turn by ``least`` to ``degrees`` either way."""
+    angle = float(rng.uniform(least, degrees)) * (1 if rng.random() < 0.5 else -1)
     return image.rotate(
         angle, Image.Resampling.BICUBIC, expand=True, fillcolor=border_colour(image)
     )
@@ -106,6 +108,20 @@ CHANGES: dict[str, Change] = {
     "outline": outline,
     "degrade": degrade,
 }
+
+
+# What a search must survive, each at its full strength; the share of a crop is of the surface.
+TRANSFORMATIONS: dict[str, Change] = {
+    "recolour": recolour,
+    "invert": reverse,
+    "rotate_15": lambda image, rng: rotate(image, rng, 15.0, least=15.0),
+    "crop_70": crop,
+    "add_word": add_word,
+    "redraw": outline,
+}
+# Finding the picture with its word by the one without: a word cannot be taken out of pixels, but
+# a query can lack the word that the register's mark has.
+UNDONE = {"add_word": "remove_word"}
 
 
 def vary(image: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -10,28 +10,37 @@ Scores = NDArray[np.float32]  # (n, labels), higher is more likely
 
 
 def average_precision(target: NDArray[np.float32], score: NDArray[np.float32]) -> float:
-    """Average precision of one label; ties count the worst way (negatives first).
+    """Average precision of one label, as scikit-learn has it.
+
+    Equal scores are told apart by nobody: all of a tie have the precision at its end, so a
+    constant prediction scores the label's frequency.
 
     Args:
         target: (n,) of 0 and 1, at least one 1.
         score: (n,).
     """
-    order = np.lexsort((target, -score))
-    hits = target[order] > 0
-    return float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
+    order = np.argsort(-score, kind="stable")
+    hits, ranked = target[order] > 0, score[order]
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
+    return float(precision[ends[np.searchsorted(ends, np.flatnonzero(hits))]].mean())
 
 
 def mean_average_precision(targets: Targets, scores: Scores) -> float:
-    """Macro average over the labels that occur at all."""
+    """Macro average over the labels that occur at all; NaN if none does."""
     occurring = np.flatnonzero(targets.any(axis=0))
+    if not len(occurring):
+        return float("nan")
     return float(np.mean([average_precision(targets[:, at], scores[:, at]) for at in occurring]))
 
 
 def label_ranking_average_precision(targets: Targets, scores: Scores) -> float:
     """LRAP: per picture, the share of true labels among those ranked at least as high.
 
-    Rows without a true label are left out.
+    Rows without a true label are left out; NaN if all are.
     """
+    if not targets.any():
+        return float("nan")
     values = []
     for target, score in zip(targets, scores, strict=True):
         true = np.flatnonzero(target)
@@ -79,7 +88,12 @@ def reliability(
 
 
 def coverage_error(targets: Targets, scores: Scores) -> float:
-    """How far down the ranking one must go to meet all true labels; ties count the worst way."""
+    """How far down the ranking one must go to meet all true labels; ties count the worst way.
+
+    Rows without a true label are left out; NaN if all are.
+    """
+    if not targets.any():
+        return float("nan")
     rows = targets.any(axis=1)
     true, scored = targets[rows] > 0, scores[rows]
     least = np.where(true, scored, np.inf).min(axis=1)
@@ -183,13 +197,19 @@ def classify_metrics(
     each = label_scores(targets, probabilities, thresholds)
     return Classified(
         mAP=mean_average_precision(targets, probabilities),
-        mAP_micro=average_precision(targets.ravel(), probabilities.ravel()),
+        mAP_micro=(
+            average_precision(targets.ravel(), probabilities.ravel())
+            if true.any()
+            else float("nan")
+        ),
         LRAP=label_ranking_average_precision(targets, probabilities),
         coverage_error=coverage_error(targets, probabilities),
         micro_F1=micro_f1(targets, said),
         micro_precision=hits / max(1.0, float(said.sum())),
         micro_recall=hits / max(1.0, float(true.sum())),
-        macro_F1=float(np.mean([one.F1 for one in each if one.support])),
+        macro_F1=(
+            float(np.mean([one.F1 for one in each if one.support])) if true.any() else float("nan")
+        ),
         binary_accuracy=accuracy,
         hamming_loss=1.0 - accuracy,
         subset_accuracy=float((true == said).all(axis=1).mean()),

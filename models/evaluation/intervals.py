@@ -55,6 +55,7 @@ def bootstrap(
     drawn = [metrics(rng.integers(0, pictures, pictures)) for _ in range(rounds)]
     intervals = {}
     for name, value in whole.items():
-        low, high = np.percentile([one[name] for one in drawn], _TAILS)
+        # NaN where all pictures drawn lacked what the metric needs: such a draw says nothing.
+        low, high = np.nanpercentile([one[name] for one in drawn], _TAILS)
         intervals[name] = Interval(value, float(low), float(high))
     return intervals

@@ -62,7 +62,7 @@ class Backbone:
         with torch.inference_mode():
             for start in range(0, len(pixels), _BATCH):
                 planes = torch.from_numpy(pixels[start : start + _BATCH]).permute(0, 3, 1, 2)
-                maps = self.maps(self.normalise(planes.float()))
+                maps = self.maps(self.normalise(planes.float())).float()
                 averages.append(maps.mean(dim=(2, 3)))
                 maxima.append(maps.amax(dim=(2, 3)))
         return {

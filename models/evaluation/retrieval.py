@@ -68,9 +68,40 @@ def relevant_ranks(
                 line[place[query]] = -np.inf
             wanted = place[[row for row in group if count_query or row != query]]
             ordered = np.sort(line)
-            # How many score at least as high; tied relevant rows rank behind each other.
+            # How many score at least as high: the last place of a tie.
             ranks = np.sort(len(ordered) - np.searchsorted(ordered, line[wanted], "left"))
-            found.append(np.maximum(ranks, np.arange(1, len(ranks) + 1)))
+            # Relevant rows that are tied share that place; each stands one before the next.
+            steps = np.arange(len(ranks))
+            found.append(np.minimum.accumulate((ranks - steps)[::-1])[::-1] + steps)
+    return found
+
+
+def changed_ranks(
+    stored: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    changed: NDArray[np.float32],
+    stored_changed: bool = False,
+) -> Rankings:
+    """At which place stands the original of each changed picture? Ties count the worst way.
+
+    Args:
+        stored: (n, d), the gallery.
+        rows: (m,) where each original stands in it.
+        changed: (m, d) of the changed pictures.
+        stored_changed: the other way round: the gallery holds this picture changed in place of the
+            original, which is the query.
+
+    Returns:
+        For each picture its one rank, from 1.
+    """
+    found: list[NDArray[np.int64]] = []
+    for start in range(0, len(rows), _BLOCK):
+        part = rows[start : start + _BLOCK]
+        ours = changed[start : start + _BLOCK]
+        scores = (stored[part] if stored_changed else ours) @ stored.T
+        own = (stored[part] * ours).sum(axis=1, keepdims=True) - 1e-6  # float32 rounding
+        scores[np.arange(len(part)), part] = -np.inf
+        found += list(1 + (scores >= own).sum(axis=1, keepdims=True))
     return found
 
 

@@ -1,7 +1,7 @@
 """A user's own labelled pictures: found, checked, and split into training, validation and test."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +13,10 @@ from PIL import Image
 from models.errors import BadLabels, UnreadableImage
 from models.images import decode_image
 from models.labels_csv import LabelTable
-from models.training.codes import LabelSet
+from models.picture_folder import PictureFolder
+from models.training.codes import LabelSet, with_ancestors
 from models.training.lower_maps import Job
-from models.vienna import ViennaCode
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".svg")
 _SHARE = {"validation": 0.1, "test": 0.1}
 _LEAST = 20  # pictures, below which nothing can be learnt and measured
 
@@ -29,7 +28,8 @@ class OwnPictures:
     Attributes:
         jobs: how each is drawn; its key is its name in the labels file.
         split: (n,) "train", "validation" or "test". Equal files lie on one side.
-        labels: the codes to predict, those above them included.
+        labels: the codes of the labels file and those above them; a code that the file does not
+            speak of is not predicted, since nothing says whether these pictures bear it.
         targets: (n, labels) float32 of 0 and 1.
         missing: names in the labels file for which there is no picture.
     """
@@ -46,17 +46,16 @@ class OwnPictures:
 
         Args:
             table: the labels.
-            images: folder that holds the pictures; names without a suffix are looked up with one.
+            images: folder that holds the pictures; see :class:`PictureFolder` for how names match.
             size: at which the network is to see them.
 
         Raises:
             BadLabels: too few pictures are there, or no label has both yes and no among them.
         """
-        if not images.is_dir():
-            raise BadLabels(f"{images}: not a folder; --images names the folder of the pictures")
+        folder = PictureFolder(images)
         found, rows, missing = [], [], []
         for row, name in enumerate(table.filenames):
-            path = _find(images, name)
+            path = folder.find(name)
             if path is None:
                 missing.append(name)
             else:
@@ -68,7 +67,7 @@ class OwnPictures:
                 f"{images}: {len(found)} of {len(table.filenames)} labelled pictures are there, "
                 f"at least {_LEAST} are needed{example}"
             )
-        labels = _label_set([table.of(row) for row in rows])
+        labels = LabelSet(tuple(sorted(with_ancestors(table.codes))))
         targets = labels.encode_all([table.of(row) for row in rows])
         if not ((targets > 0).any(axis=0) & (targets == 0).any(axis=0)).any():
             raise BadLabels("every label says the same of all pictures; nothing can be learnt")
@@ -92,10 +91,17 @@ class OwnPictures:
             self.missing,
         )
 
-    def readable(self) -> tuple["OwnPictures", list[str]]:
-        """Decode every picture once; return those that can be, and why the others cannot."""
+    def readable(self, told: Callable[[int, int], None]) -> tuple["OwnPictures", list[str]]:
+        """Decode every picture once; return those that can be, and why the others cannot.
+
+        Args:
+            told: how many are done, of how many.
+        """
+        faults = []
         with ThreadPoolExecutor(8) as pool:
-            faults = list(pool.map(_fault, self.jobs))
+            for done, fault in enumerate(pool.map(_fault, self.jobs), 1):
+                faults.append(fault)
+                told(done, len(self.jobs))
         kept = [job.key for job, fault in zip(self.jobs, faults, strict=True) if not fault]
         return self.kept(kept), [fault for fault in faults if fault]
 
@@ -109,7 +115,11 @@ class _Drawer:
     path: Path
 
     def __call__(self) -> Image.Image:
-        return decode_image(self.path.read_bytes(), self.path.name)
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise UnreadableImage(f"{self.path.name}: cannot be read ({error.strerror})") from error
+        return decode_image(content, self.path.name)
 
 
 def _fault(job: Job) -> str:
@@ -118,19 +128,6 @@ def _fault(job: Job) -> str:
     except UnreadableImage as error:
         return f"{job.key}: {error}"
     return ""
-
-
-def _find(images: Path, name: str) -> Path | None:
-    for candidate in (name, *(name + suffix for suffix in _SUFFIXES)):
-        path = images / candidate
-        if path.is_file():
-            return path
-    return None
-
-
-def _label_set(marked: Sequence[Sequence[ViennaCode]]) -> LabelSet:
-    """Every code that occurs, and all 29 categories (a network always says those)."""
-    return LabelSet.from_examples(marked, minimum=1)
 
 
 def _side(path: Path) -> str:

@@ -1,12 +1,20 @@
 """The report of a training run: curves, what the test says, every label."""
 
+import csv
 import json
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from models.evaluation.classification import constant_prior, label_scores, reliability
+from models.evaluation.classification import (
+    LabelScore,
+    constant_prior,
+    label_scores,
+    reliability,
+)
 from models.evaluation.report import (
     Section,
     bars_png,
@@ -27,56 +35,71 @@ _EXPLAINED = (
 
 
 def write_report(out: Path) -> Path:
-    """Write ``report.html`` and its PNGs from what a finished run left in its folder."""
+    """Write ``report.html``, ``labels.csv`` and PNGs from what a finished run left behind."""
     metrics = json.loads((out / "metrics.json").read_text("utf-8"))
     said = np.load(out / "test_predictions.npz")
-    names = [_named(code) for code in said["codes"].tolist()]
-    epochs = metrics["epochs"]
-    loss = curves_png(
-        out / "loss.png", "Training loss", {"loss": [e["loss"] for e in epochs]}, "epoch", "loss"
-    )
-    validation = curves_png(
-        out / "validation.png",
-        "Validation pictures",
-        {
-            name: [epoch["validation"][name] for epoch in epochs]
-            for name in ("mAP", "LRAP", "micro_F1")
-        }
-        | {"mAP of the constant prior": [epoch["prior"]["mAP"] for epoch in epochs]},
-        "epoch",
-        "",
-    )
     scores = label_scores(said["targets"], said["probabilities"], said["thresholds"])
-    nothing = label_scores(
-        said["targets"], constant_prior(said["targets"], said["prior"]), said["thresholds"]
-    )
-    per_label = bars_png(
-        out / "labels.png",
-        "Average precision of each label, test pictures",
-        {n: s.AP for n, s in zip(names, scores, strict=True) if s.AP is not None},
-        {n: s.AP for n, s in zip(names, nothing, strict=True) if s.AP is not None},
-        "average precision",
-    )
+    _write_labels(out / "labels.csv", said["codes"].tolist(), scores)
     sure = reliability(said["targets"], said["probabilities"])
     trust = reliability_png(out / "reliability.png", "Do probabilities mean what they say?", *sure)
     sections = [
-        Section("Test pictures", _EXPLAINED, columns=_HEADS, rows=_rows(metrics)),
-        Section(
-            "Training",
-            pictures=[
-                (loss, "training loss by epoch"),
-                (validation, "validation metrics by epoch"),
-            ],
-        ),
+        Section("Test pictures", (_counted(out, metrics), *_EXPLAINED), (), _HEADS, _rows(metrics)),
+        _training(out, metrics["epochs"]),
         Section("Calibration", pictures=[(trust, "share true by probability said")]),
-        Section(
-            "Labels",
-            pictures=[(per_label, "average precision of each label")],
-            columns=("label", "support", "AP", "precision", "recall", "F1", "threshold"),
-            rows=_label_rows(names, scores),
-        ),
+        _labels(out, said, scores),
     ]
     return html_report(out / "report.html", f"Training run {out.name}", sections)
+
+
+def _counted(out: Path, metrics: dict[str, Any]) -> str:
+    """How many pictures, and how many not."""
+    counts = ", ".join(f"{number} for {side}" for side, number in metrics["pictures"].items())
+    left_out = len((out / "left_out.txt").read_text("utf-8").splitlines())
+    return f"Pictures: {counts}; {left_out} left out (left_out.txt says which, and why)."
+
+
+def _training(out: Path, epochs: list[dict[str, Any]]) -> Section:
+    losses = {"loss": [epoch["loss"] for epoch in epochs]}
+    loss = curves_png(out / "loss.png", "Training loss", losses, "epoch", "loss")
+    curves = {
+        name: [epoch["validation"][name] for epoch in epochs]
+        for name in ("mAP", "LRAP", "micro_F1")
+    }
+    curves["mAP of the constant prior"] = [epoch["prior"]["mAP"] for epoch in epochs]
+    path = out / "validation.png"
+    validation = curves_png(path, "Validation pictures", curves, "epoch", "")
+    pictures = [
+        (loss, "training loss by epoch"),
+        (validation, "validation metrics by epoch"),
+    ]
+    best = next(epoch["epoch"] for epoch in reversed(epochs) if epoch["best"])
+    return Section("Training", (f"The network is that of epoch {best}.",), pictures)
+
+
+def _labels(out: Path, said: Mapping[str, Any], scores: list[LabelScore]) -> Section:
+    names = [_named(code) for code in said["codes"].tolist()]
+    prior = constant_prior(said["targets"], said["prior"])
+    nothing = label_scores(said["targets"], prior, said["thresholds"])
+    bars, dots = (
+        {name: one.AP for name, one in zip(names, each, strict=True) if one.AP is not None}
+        for each in (scores, nothing)
+    )
+    title = "Average precision of each label, test pictures"
+    drawn = bars_png(out / "labels.png", title, bars, dots, "average precision")
+    heads = ("label", "support", "AP", "precision", "recall", "F1", "threshold")
+    pictures = [(drawn, "average precision of each label")]
+    return Section("Labels", (), pictures, heads, _label_rows(names, scores))
+
+
+def _write_labels(path: Path, codes: list[str], scores: list[LabelScore]) -> None:
+    tree = ViennaTree.load()
+    names = [field.name for field in fields(LabelScore)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["code", "title", *names])
+        for code, score in zip(codes, scores, strict=True):
+            title = tree.title(ViennaCode.parse(code))
+            writer.writerow([code, title, *(getattr(score, name) for name in names)])
 
 
 _HEADS = ("metric", "network", "constant prior")
@@ -89,7 +112,7 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _label_rows(names: list[str], scores: list[Any]) -> list[tuple[str, ...]]:
+def _label_rows(names: list[str], scores: list[LabelScore]) -> list[tuple[str, ...]]:
     return [
         (
             name,

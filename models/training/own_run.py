@@ -10,9 +10,11 @@
     ├── history.jsonl     one line an epoch
     ├── checkpoint/       the network: MARKLENS_CHECKPOINT=RUN/checkpoint serves it
     ├── metrics.json      test metrics beside the constant prior's
+    ├── labels.csv        every label: title, threshold, what the test says of it
     └── report.html       the same with curves and per-label tables, PNGs beside it
 """
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -24,7 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.checkpoint import OPENVINO, SHIPPED, Checkpoint, save_checkpoint
+from models.checkpoint import OPENVINO, SHIPPED, Calibration, Checkpoint, save_checkpoint
 from models.errors import BadLabels
 from models.evaluation.classification import classify_metrics, constant_prior
 from models.labels_csv import read_labels
@@ -45,7 +47,7 @@ from models.training.transfer import adopt
 
 log = logging.getLogger(__name__)
 
-_HALF = 0.5
+SIDES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Epoch:
 class Watcher:
     """Whom to tell how it goes."""
 
-    gathered: Callable[[OwnPictures], None]
+    gathered: Callable[[OwnPictures, Depth], None]
     cached: Callable[[int, int], None]
     stepped: Callable[[Progress, int], None]
     finished_epoch: Callable[[Epoch], None]
@@ -117,16 +119,18 @@ def train(order: Order, watcher: Watcher) -> dict[str, Any]:
     pictures = OwnPictures.gather(
         read_labels(order.labels), order.images, int(start.preprocess.size)
     )
-    _claim(order, depth, pictures)
-    watcher.gathered(pictures)
+    _claim(order, depth, start, pictures)
+    watcher.gathered(pictures, depth)
     network = MarkNet(NetworkConfig(**{**start.network, "labels": len(pictures.labels.codes)}))
     adopt(network, pictures.labels.codes, start)
     network = network.to(device=order.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     source, pictures = _source(order, depth, start, network, pictures, watcher)
-    trained, validation = pictures.rows("train"), pictures.rows("validation")
-    test = pictures.rows("test")
-    if not (len(trained) and len(validation) and len(test)):
-        raise BadLabels("too few pictures to split into training, validation and test")
+    for side in SIDES:
+        if not (pictures.targets[pictures.rows(side)] > 0).any():
+            raise BadLabels(
+                f"too few pictures: of {len(pictures.rows(side))} for {side} none bears any label"
+            )
+    trained = pictures.rows("train")
     steps = max(1, round(len(trained) / order.batch))
     recipe = Recipe(
         steps=steps * order.epochs,
@@ -149,13 +153,19 @@ def prior_of(pictures: OwnPictures) -> NDArray[np.float32]:
     return frequencies
 
 
-def _claim(order: Order, depth: Depth, pictures: OwnPictures) -> None:
+def _claim(order: Order, depth: Depth, start: Checkpoint, pictures: OwnPictures) -> None:
     """Make the folder this run's, or find that it is."""
-    wanted = {key: str(value) for key, value in asdict(order).items() if key not in ("out",)}
+    wanted = {key: str(value) for key, value in asdict(order).items()}
+    for key in ("out", "patience"):  # where it lies, and when it stops, may change on the way
+        del wanted[key]
     wanted |= {
+        "labels": str(order.labels.resolve()),
+        "images": str(order.images.resolve()),
+        "start": start.fingerprint,
         "depth": depth,
         "pictures": str(len(pictures.jobs)),
         "codes": ";".join(map(str, pictures.labels.codes)),
+        "targets": hashlib.sha256(pictures.targets.tobytes()).hexdigest()[:16],
     }
     path = order.out / "run.json"
     order.out.mkdir(parents=True, exist_ok=True)
@@ -180,7 +190,7 @@ def _source(
 ) -> tuple[Source, OwnPictures]:
     """The cache of the lower layers, or the pictures themselves if every layer learns."""
     if depth == "all":
-        pictures, left_out = pictures.readable()
+        pictures, left_out = pictures.readable(watcher.cached)
         _note_left_out(order.out, pictures, left_out)
         return PictureSource(pictures.jobs, network, start.preprocess, order.device), pictures
     model = order.start / OPENVINO
@@ -191,6 +201,8 @@ def _source(
         lower = TorchLowerLayers(network, order.device)
     left_out = cache_lower_maps(pictures.jobs, lower, order.out / "maps", watcher.cached)
     _note_left_out(order.out, pictures, left_out)
+    if len(left_out) == len(pictures.jobs):
+        raise BadLabels(f"no picture can be read; {order.out / 'left_out.txt'} says why")
     maps = LowerMaps(order.out / "maps")
     return CachedSource(maps, order.device), pictures.kept(maps.keys)
 
@@ -231,9 +243,10 @@ def _learn(order: Order, tuner: Tuner, steps: int, pictures: OwnPictures, watche
         )
         if epoch.best:
             tuner.save(best)
-        tuner.save(state)
+        # The history before the state: a kill in between repeats the epoch, and loses no line.
         done.append(asdict(epoch))
         history.write_text("".join(json.dumps(line) + "\n" for line in done), "utf-8")
+        tuner.save(state)
         watcher.finished_epoch(epoch)
     tuner.load(best)
 
@@ -249,13 +262,13 @@ def read_history(out: Path) -> list[dict[str, Any]]:
 def _validate(tuner: Tuner, pictures: OwnPictures) -> tuple[dict[str, float], dict[str, float]]:
     rows = pictures.rows("validation")
     targets = pictures.targets[rows]
-    logits = tuner.examine(rows).logits
-    probabilities = (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
-    halves = np.full(targets.shape[1], _HALF, np.float32)
+    codes = pictures.labels.codes
+    plain = Calibration.none(len(codes))
+    probabilities = plain.probabilities(tuner.examine(rows).logits, codes)
     nothing = constant_prior(targets, prior_of(pictures))
     return (
-        asdict(classify_metrics(targets, probabilities, halves)),
-        asdict(classify_metrics(targets, nothing, halves)),
+        asdict(classify_metrics(targets, probabilities, plain.threshold)),
+        asdict(classify_metrics(targets, nothing, plain.threshold)),
     )
 
 
@@ -265,12 +278,13 @@ def _conclude(
     """Calibrate on the validation pictures, measure on the test pictures, write it all down."""
     validation, test = pictures.rows("validation"), pictures.rows("test")
     codes = pictures.labels.codes
-    calibration = calibrate(tuner.examine(validation).logits, pictures.targets[validation], codes)
+    found = calibrate(tuner.examine(validation).logits, pictures.targets[validation], codes)
+    calibration = found.coherent(codes)  # as the encoder will have it
     probabilities = calibration.probabilities(tuner.examine(test).logits, codes)
     targets = pictures.targets[test]
     nothing = constant_prior(targets, prior_of(pictures))
     metrics = {
-        "pictures": {side: len(pictures.rows(side)) for side in ("train", "validation", "test")},
+        "pictures": {side: len(pictures.rows(side)) for side in SIDES},
         "test": asdict(classify_metrics(targets, probabilities, calibration.threshold)),
         "constant prior": asdict(classify_metrics(targets, nothing, calibration.threshold)),
         "epochs": read_history(order.out),

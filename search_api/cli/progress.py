@@ -21,21 +21,27 @@ class Advance(Protocol):
         Args:
             done: steps done, of `total`.
             total: steps in all.
-            marks: marks done in all: what the rate counts.
+            marks: marks (or what else is counted) done in all: what the rate counts.
             note: what else to show, such as ``3 rejected``.
         """
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool = False) -> Iterator[Advance]:
-    """Show progress while the block runs, and hand it the function to report with."""
+def progress(title: str, *, unit: str = "marks", quiet: bool = False) -> Iterator[Advance]:
+    """Show progress while the block runs, and hand it the function to report with.
+
+    Args:
+        title: of the work.
+        unit: what is counted.
+        quiet: show nothing: stderr is a machine's.
+    """
     if quiet:
         yield _show_nothing
     elif sys.stderr.isatty():
-        with _bar(title) as advance:
+        with _bar(title, unit) as advance:
             yield advance
     else:
-        yield _Lines(title)
+        yield _Lines(title, unit)
 
 
 def _show_nothing(done: int, total: int, marks: int, note: str = "") -> None:
@@ -47,8 +53,9 @@ class Pace:
     """Rate and time left, counted from the first report on: loading the network is no work."""
 
     clock: Callable[[], float] = time.monotonic
+    unit: str = "marks"
     _start: tuple[float, int, int] | None = None
-    rate: float | None = None  # marks/s
+    rate: float | None = None  # units/s
     left_s: float | None = None
 
     def note(self, done: int, total: int, marks: int) -> None:
@@ -67,15 +74,15 @@ class Pace:
         if self.rate is None or self.left_s is None:
             return ""
         minutes, seconds = divmod(round(self.left_s), 60)
-        return f"{self.rate:.1f} marks/s, {minutes}:{seconds:02d} left"
+        return f"{self.rate:.1f} {self.unit}/s, {minutes}:{seconds:02d} left"
 
 
 class _Lines:
     """A line every few seconds, for logs."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, unit: str) -> None:
         self._title = title
-        self._pace = Pace()
+        self._pace = Pace(unit=unit)
         self._next = time.monotonic() + _LINE_EVERY_S
 
     def __call__(self, done: int, total: int, marks: int, note: str = "") -> None:
@@ -88,11 +95,11 @@ class _Lines:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Advance]:
+def _bar(title: str, unit: str) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-    pace = Pace()
+    pace = Pace(unit=unit)
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -106,7 +113,7 @@ def _bar(title: str) -> Iterator[Advance]:
 
     def advance(done: int, total: int, marks: int, note: str = "") -> None:
         pace.note(done, total, marks)
-        parts = [f"{marks:,} marks", str(pace), note]
+        parts = [f"{marks:,} {unit}", str(pace), note]
         words = ", ".join(part for part in parts if part)
         bar.update(task, description=title, completed=done, total=max(total, done), words=words)
 

@@ -1,22 +1,21 @@
 """`marklens train` and `marklens compose`: a network for one's own labels, pictures to try it."""
 
 import json
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from search_api.cli.console import print_plain, print_table
-
-if TYPE_CHECKING:
-    from models.training.finetune import Progress
-    from models.training.own_pictures import OwnPictures
-    from models.training.own_run import Epoch
+from search_api.cli.progress import progress
+from search_api.cli.training_progress import watching
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the final metrics as JSON.")]
-_SHOWN = ("mAP", "LRAP", "micro_F1", "binary_accuracy", "ECE")
+_SHOWN = (
+    *("mAP", "LRAP", "coverage_error", "micro_F1", "macro_F1", "hamming_loss", "binary_accuracy"),
+    *("subset_accuracy", "ECE", "log_loss", "keras_accuracy"),
+)
 
 
 Labels = Annotated[
@@ -82,9 +81,10 @@ def train(  # noqa: PLR0913 - its parameters are the command's options
     from models.training.own_run import Order
     from models.training.own_run import train as run
 
+    where = _device(device)
     order = Order(labels, images, out, start or SHIPPED, epochs, patience, batch, depth, loss)
-    with ExitStack() as stack:
-        metrics = run(replace(order, device=_device(device)), _watcher(stack))
+    with watching(epochs, batch, where, quiet=as_json) as watcher:
+        metrics = run(replace(order, device=where), watcher)
     _print(metrics, write_report(out), out, as_json)
 
 
@@ -107,48 +107,12 @@ def _print(metrics: dict[str, Any], report: Path, out: Path, as_json: bool) -> N
         (name, f"{metrics['test'][name]:.3f}", f"{metrics['constant prior'][name]:.3f}")
         for name in _SHOWN
     ]
-    print_table("Test pictures", ("metric", "network", "constant prior"), rows)
-    print_plain(f"Report: {report}")
-    print_plain(f"Serve it with MARKLENS_CHECKPOINT={out / 'checkpoint'}")
-
-
-def _watcher(stack: ExitStack) -> Any:
-    """Progress bars on stderr, a line an epoch."""
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-    from rich.progress import TextColumn
-
-    from models.training.own_run import Watcher
-
-    console = Console(stderr=True)
-    bars = stack.enter_context(
-        Bars(*Bars.get_default_columns(), TextColumn("{task.fields[note]}"), console=console)
-    )
-    looking = bars.add_task("looking once", total=None, visible=False, note="")
-    learning = bars.add_task("learning", total=None, visible=False, note="")
-
-    def gathered(pictures: "OwnPictures") -> None:
-        missing = f", {len(pictures.missing)} missing" if pictures.missing else ""
-        console.print(
-            f"{len(pictures.jobs)} pictures{missing}, {len(pictures.labels.codes)} labels"
-        )
-
-    def cached(done: int, wanted: int) -> None:
-        bars.update(looking, completed=done, total=wanted, visible=True)
-
-    def stepped(progress: "Progress", steps: int) -> None:
-        note = f"loss {progress.vienna:.3f}, {progress.pictures_per_second:.0f} pictures/s"
-        bars.update(learning, completed=progress.step, total=steps, visible=True, note=note)
-
-    def finished(epoch: "Epoch") -> None:
-        console.print(
-            f"epoch {epoch.epoch}: loss {epoch.loss:.3f}; validation mAP "
-            f"{epoch.validation['mAP']:.3f} (prior {epoch.prior['mAP']:.3f}), LRAP "
-            f"{epoch.validation['LRAP']:.3f} (prior {epoch.prior['LRAP']:.3f}), micro F1 "
-            f"{epoch.validation['micro_F1']:.3f}{', best so far' if epoch.best else ''}"
-        )
-
-    return Watcher(gathered, cached, stepped, finished)
+    epochs = metrics["epochs"]
+    best = max(epochs, key=lambda epoch: epoch["validation"]["mAP"])
+    print_plain(f"{len(epochs)} epochs; the network is that of epoch {best['epoch']}")
+    print_table("test pictures", ("metric", "network", "constant prior"), rows)
+    print_plain(f"report: {report}")
+    print_plain(f"serve it with MARKLENS_CHECKPOINT={out / 'checkpoint'}")
 
 
 def compose(
@@ -171,14 +135,12 @@ def compose(
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Equal seeds, equal marks.")] = 0,
 ) -> None:
     """Compose figurative marks with their 29 categories as one-hot columns, to try `train` on."""
-    from rich.console import Console
-    from rich.progress import track
-
     from models.training.compose import compose_marks
 
     made = compose_marks(out, number, pack=pack, fonts=fonts, seed=seed)
-    for _ in track(made, "composing", total=number, console=Console(stderr=True)):
-        pass
+    with progress("composing") as advance:
+        for done, _ in enumerate(made, 1):
+            advance(done, number, done)
     print_plain(f"{number} marks: {out / 'labels.csv'}, pictures in {out / 'images'}")
 
 

@@ -24,6 +24,7 @@ from search_api.cli.progress import Pace
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cli.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+MEASURES = ("evaluate classify", "evaluate retrieve")
 HEAVY = ("torch", "openvino", "faiss", "sqlalchemy", "fastapi", "uvicorn", "numpy", "PIL")
 
 Draw = Callable[..., Image.Image]
@@ -82,9 +83,11 @@ def _complaint(result: Result) -> str:
     return line.removeprefix("marklens: ")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *MEASURES])
 def test_every_command_explains_itself_and_each_option(command: str) -> None:
-    parameters = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+    parameters: Any = typer.main.get_command(app)
+    for word in command.split():
+        parameters = parameters.commands[word]
     assert parameters.help
     page = PAGE.read_text("utf-8")
     assert f"## marklens {command}\n" in page
@@ -94,13 +97,16 @@ def test_every_command_explains_itself_and_each_option(command: str) -> None:
             assert parameter.help, parameter.name
             shown = parameter.opts[0] if parameter.param_type_name == "option" else "`"
             assert shown in section
-    shown = CliRunner().invoke(app, [command, "--help"])
+    shown = CliRunner().invoke(app, [*command.split(), "--help"])
     assert shown.exit_code == 0
-    assert parameters.help.split("\n")[0] in shown.stdout
+    assert parameters.help.split("\n")[0] in " ".join(shown.stdout.split())
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    assert {"demo", "index", "search", "classify", "serve", "status", "rebuild"} == set(COMMANDS)
+    assert {
+        *("demo", "index", "search", "classify", "serve", "status", "rebuild", "export"),
+        *("compose", "train", "evaluate"),
+    } == set(COMMANDS)
 
 
 def test_the_page_of_the_command_line_is_what_make_docs_would_write() -> None:

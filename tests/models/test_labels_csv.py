@@ -26,6 +26,9 @@ def written(tmp_path: Path, text: str) -> Path:
         "File,cat_01,cat_03,cat_29",
         "filename,category 1,category 3,category 29",
         "filename,01 Celestial,03 Animals,29 Colours",
+        "Image Name,Vienna_01,Vienna_03,Vienna_29",
+        "file-name,Vienna code 1,Vienna code 3,Vienna code 29",
+        "img,vienna.class.01,animals,29",
     ],
 )
 def test_the_29_columns_are_read_however_they_are_headed(tmp_path: Path, heading: str) -> None:
@@ -34,6 +37,32 @@ def test_the_29_columns_are_read_however_they_are_headed(tmp_path: Path, heading
     assert table.codes == (ViennaCode(1), ViennaCode(3), ViennaCode(29))
     assert table.targets.tolist() == [[1, 0, 1], [0, 1, 0]]
     assert table.of(0) == (ViennaCode(1), ViennaCode(29))
+
+
+def test_titles_with_commas_do_not_hide_the_semicolons(tmp_path: Path) -> None:
+    text = "filename;01 Stars, moons, maps;03 Animals, real, imagined\na.png;1;0\n"
+    table = read_labels(written(tmp_path, text))
+    assert table.codes == (ViennaCode(1), ViennaCode(3))
+    assert table.targets.tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("heading", ["", "Unnamed: 0", "index"])
+def test_row_numbers_before_the_names_are_passed_over(tmp_path: Path, heading: str) -> None:
+    table = read_labels(written(tmp_path, f"{heading},filename,01\n0,a.png,1\n1,b.png,0\n"))
+    assert table.codes == (ViennaCode(1),)
+    assert table.targets.tolist() == [[1], [0]]
+
+
+def test_codes_without_quotes_between_semicolons_are_not_lost(tmp_path: Path) -> None:
+    table = read_labels(written(tmp_path, "filename;codes\na.png;05.03;27\nb.png;01\n"))
+    assert [[str(code) for code in table.of(row)] for row in (0, 1)] == [["05.03", "27"], ["01"]]
+    with pytest.raises(BadLabels, match="row 2: 4 cells, the heading has 3"):
+        read_labels(written(tmp_path, "filename,codes,text\na.png,05,27,Nova\n"))
+
+
+def test_blank_lines_do_not_shift_the_row_that_a_fault_names(tmp_path: Path) -> None:
+    with pytest.raises(BadLabels, match="row 5"):
+        read_labels(written(tmp_path, "filename,01\na.png,1\n\n,\nb.png,maybe\n"))
 
 
 def test_lists_of_codes_are_read_in_offices_spellings(tmp_path: Path) -> None:
@@ -54,7 +83,7 @@ def test_semicolons_tabs_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
         ("", "no rows"),
         ("filename,01\n", "no rows"),
         ("picture of,01\na,1\n", "call it 'filename'"),
-        ("filename,animals\na.png,1\n", "'animals' names no Vienna code"),
+        ("filename,zoo\na.png,1\n", "'zoo' names no Vienna code"),
         ("filename,01,1\na.png,1,0\n", "two columns are headed 01"),
         ("filename,01\na.png,maybe\n", "row 2, column '01': 'maybe'"),
         ("filename,01,02\na.png,1\n", "row 2: 2 cells"),

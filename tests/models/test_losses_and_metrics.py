@@ -76,7 +76,7 @@ def test_a_memory_adds_rows_to_compare_with_and_none_to_average_over() -> None:
     assert found.item() == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_average_precision_counts_ties_the_worst_way() -> None:
+def test_average_precision_gives_ties_the_precision_at_their_end() -> None:
     assert average_precision(np.array([1, 0, 0], np.float32), np.zeros(3, np.float32)) == (
         pytest.approx(1 / 3)
     )

@@ -1,0 +1,84 @@
+"""Which pictures belong together: a table of groups, or METU's layout."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import BadLabels
+from models.picture_folder import PictureFolder
+
+Named = tuple[str, Path]  # a picture's name and its file
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Pictures, and which of them are relevant to each other.
+
+    Attributes:
+        pictures: every one once.
+        members: group → names.
+        missing: names for which there is no picture.
+    """
+
+    pictures: Sequence[Named]
+    members: Mapping[str, Sequence[str]]
+    missing: Sequence[str] = ()
+
+
+def read_groups(path: Path, images: Path) -> Groups:
+    """Read ``file,group`` (comma, semicolon or tab).
+
+    Raises:
+        BadLabels: the file cannot be read, lacks the columns, names a picture twice, or no group
+            has two members.
+    """
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadLabels(f"{path}: cannot be read ({error})") from error
+    sign = max(",;\t", key=text.partition("\n")[0].count)
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=sign))
+    if not rows or not {"file", "group"} <= set(rows[0]):
+        raise BadLabels(f"{path}: needs the columns file and group, and a row a picture")
+    folder, pictures, missing = PictureFolder(images), {}, []
+    groups: dict[str, list[str]] = defaultdict(list)
+    for number, row in enumerate(rows, 2):
+        name, group = row["file"], row["group"]
+        if not name or not group:
+            raise BadLabels(f"{path}, row {number}: file and group are both needed")
+        if name in groups[group] or name in pictures:
+            raise BadLabels(f"{path}, row {number}: {name!r} stands there twice")
+        groups[group].append(name)
+        found = folder.find(name)
+        if found is None:
+            missing.append(name)
+        else:
+            pictures[name] = found
+    if all(len(members) < 2 for members in groups.values()):
+        raise BadLabels(f"{path}: no group has two members, so there is nothing to be found")
+    return Groups(list(pictures.items()), dict(groups), missing)
+
+
+def read_metu(folder: Path) -> Groups:
+    """Read a query set laid out like METU's: a folder a group, or names like ``12-3.jpg``.
+
+    The group of a picture that lies directly in the folder is what stands before the first ``-``
+    or ``_`` of its name.
+
+    Raises:
+        BadLabels: no group of two pictures is there.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    pictures = PictureFolder(folder).pictures()
+    for name, path in pictures:
+        above = path.parent
+        own = path.stem.replace("_", "-").partition("-")[0]
+        groups[own if above == folder else str(above.relative_to(folder))].append(name)
+    if all(len(members) < 2 for members in groups.values()):
+        raise BadLabels(
+            f"{folder}: no group of two pictures is there (a folder a group, or 12-3.jpg)"
+        )
+    return Groups(pictures, dict(groups))

@@ -1,0 +1,96 @@
+"""Picture files → what a network says of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.encoder import Encoder
+from models.errors import BadLabels, UnreadableImage
+from models.evaluation.changes import Change
+from models.images import decode_image
+
+_CHUNK = 64
+
+Told = Callable[[int, int], None]  # how many are done, of how many
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Encoded pictures.
+
+    Attributes:
+        names: of those that could be read.
+        embeddings: (n, d) float32, blocks scaled by the square roots of their default weights.
+        probabilities: (n, labels) float32.
+        left_out: for each other picture, why.
+    """
+
+    names: tuple[str, ...]
+    embeddings: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    left_out: tuple[str, ...]
+
+
+def look(
+    encoder: Encoder,
+    pictures: Sequence[tuple[str, Path]],
+    told: Told,
+    change: Change | None = None,
+) -> Looked:
+    """Encode picture files; one that cannot be read is left out and named.
+
+    Args:
+        encoder: the network.
+        pictures: name and file.
+        told: how many are done, of how many.
+        change: applied to each, by random numbers of its place's own.
+
+    Raises:
+        BadLabels: none can be read.
+    """
+    names: list[str] = []
+    left_out: list[str] = []
+    embeddings, probabilities = [], []
+    for start in range(0, len(pictures), _CHUNK):
+        images: list[Image.Image] = []
+        for at, (name, path) in enumerate(pictures[start : start + _CHUNK], start):
+            try:
+                image = decode_image(path.read_bytes(), path.name)
+            except (UnreadableImage, OSError) as error:
+                left_out.append(f"{name}: {error}")
+                continue
+            images.append(image if change is None else change(image, np.random.default_rng(at)))
+            names.append(name)
+        encoded = encoder.encode(images)
+        embeddings.append(encoded.embeddings.astype(np.float32))
+        probabilities.append(encoded.probabilities)
+        told(min(start + _CHUNK, len(pictures)), len(pictures))
+    if not names:
+        raise BadLabels(f"none of {len(pictures)} pictures can be read{_first(left_out)}")
+    return Looked(
+        tuple(names),
+        weighted(encoder, np.concatenate(embeddings)),
+        np.concatenate(probabilities),
+        tuple(left_out),
+    )
+
+
+def weighted(encoder: Encoder, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale each block so that inner products are the default scores.
+
+    Args:
+        encoder: whose blocks they are.
+        embeddings: (n, d) float32.
+    """
+    scaled = embeddings.copy()
+    for block in encoder.blocks:
+        scaled[:, block.start : block.stop] *= block.weight**0.5
+    return scaled
+
+
+def _first(left_out: Sequence[str]) -> str:
+    return f"; {left_out[0]}" if left_out else ""
