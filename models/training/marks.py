@@ -45,7 +45,7 @@ HEADS = Recipe(
     vienna_weight=0.4,
     seed=1,
 )
-CONV5 = replace(HEADS, steps=850, depth="conv5", heads_rate=6e-4, features_rate=1e-4, seed=2)
+CONV5 = replace(HEADS, steps=850, depth="conv5", heads_rate=1.2e-3, features_rate=1e-4, seed=2)
 _SAVE_EVERY = 25
 
 
@@ -164,12 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
     load_backbone(network, options.shared / VGG16)
     network = network.to(memory_format=torch.channels_last)
-    whiten(network, source, np.concatenate(brand_groups(pack, table, "train")))
     lessons = lessons_from(pack, table)
-    fit(
-        Tuner(network, source, lessons, replace(HEADS, steps=options.heads_steps)),
-        options.out / "heads.pt",
-    )
+    heads = options.out / "heads.pt"
+    if not heads.exists():
+        whiten(network, source, np.concatenate(brand_groups(pack, table, "train")))
+    fit(Tuner(network, source, lessons, replace(HEADS, steps=options.heads_steps)), heads)
     tuner = Tuner(network, source, lessons, replace(CONV5, steps=options.steps))
     fit(tuner, options.out / "conv5.pt")
     conclude(tuner, pack, table, maps, options.out / "checkpoint")
