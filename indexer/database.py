@@ -14,13 +14,21 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
-from indexer.errors import DatabaseUnavailable
+from indexer.errors import DatabaseLost, DatabaseUnavailable
 
 _WAIT_S = 30.0  # how long a writer waits for another one
 _MIGRATION_LOCK = 0x4D61726B  # PostgreSQL advisory lock: any number that stays the same
 _migrating = threading.Lock()
+# PostgreSQL's states: shut down by an administrator, after a crash, starting or stopping.
+_GONE = ("57P01", "57P02", "57P03")
 _ADVICE = {  # what SQLite's or PostgreSQL's message holds → what to do
     "is locked": "; another process has been writing for too long, try again when it is done",
     "readonly": "; let this account write to the file and its folder",
@@ -67,7 +75,8 @@ def plain_errors(url: URL) -> Iterator[None]:
     """Turn the driver's errors into one sentence.
 
     Raises:
-        DatabaseUnavailable: whatever SQLAlchemy or the driver raised.
+        DatabaseLost: the server is gone, or not back yet.
+        DatabaseUnavailable: whatever else SQLAlchemy or the driver raised.
     """
     try:
         yield
@@ -75,7 +84,18 @@ def plain_errors(url: URL) -> Iterator[None]:
         lines = str(getattr(error, "orig", None) or error).strip().splitlines()
         cause = lines[0].rstrip(".") if lines else type(error).__name__
         advice = next((text for sign, text in _ADVICE.items() if sign in cause), "")
-        raise DatabaseUnavailable(f"The database {shown(url)} failed: {cause}{advice}.") from error
+        kind = DatabaseLost if _is_lost(error) else DatabaseUnavailable
+        raise kind(f"The database {shown(url)} failed: {cause}{advice}.") from error
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether a server went away; SQLite's file cannot."""
+    if not isinstance(error, DBAPIError) or isinstance(error.orig, sqlite3.Error):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # the driver's own: there was no server to answer
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return state in _GONE or state.startswith("08")
 
 
 def create_engine(url: URL, create: bool = True) -> Engine:
@@ -150,15 +170,17 @@ def prepare(engine: Engine, create: bool = True) -> None:
     migrate(engine)
 
 
-def migrate(engine: Engine, revision: Literal["head", "base"] = "head") -> None:
-    """Bring the schema to its newest step, or take all of it away; processes take turns."""
+def migrate(
+    engine: Engine, revision: str = "head", direction: Literal["up", "down"] = "up"
+) -> None:
+    """Bring the schema up or down to a step, ``head`` or ``base``; processes take turns."""
     config = _alembic()
     # Alembic keeps its context in a module, hence threads take turns too.
     with _migrating, engine.execution_options(transaction="IMMEDIATE").begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
-        (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+        (command.upgrade if direction == "up" else command.downgrade)(config, revision)
 
 
 def _alembic() -> Config:

@@ -13,6 +13,7 @@ from models.encoder import Encoder
 from models.images import decode_image, full_size, media_type
 from models.vienna import PredictedCode, ViennaCode
 
+_PIXELS_DIGEST_BYTES = 16  # chance meetings among a hundred million pictures: 1 in 10^22
 LEAST_PROBABILITY = 0.05  # predicted codes below are not kept: filters never ask for them
 
 
@@ -59,7 +60,8 @@ class Looked:
     Attributes:
         mark: complete but for what the network says.
         pixels: (1, size, size, 3) uint8, small whatever the size of the picture was; None for a
-            mark without picture, which no network sees.
+            mark without picture, which no network sees. Their digest is the mark's
+            `pixels_digest`.
         is_new: the register holds no mark of this id.
     """
 
@@ -73,17 +75,25 @@ def look(encoder: Encoder, record: MarkRecord, content: bytes) -> Looked:
     image = decode_image(content, record.image_name or record.id)
     width, height = full_size(image)
     image_digest = hashlib.sha256(content).hexdigest()
+    pixels = encoder.preprocess([image])
     mark = EncodedMark(
         record=record,
         digest=mark_digest(record, image_digest, encoder.fingerprint),
         image_digest=image_digest,
+        pixels_digest=pixels_digest(pixels),
         media_type=media_type(content),
         width=width,
         height=height,
         embedding=None,
         predicted=(),
     )
-    return Looked(mark, encoder.preprocess([image]))
+    return Looked(mark, pixels)
+
+
+def pixels_digest(pixels: NDArray[np.uint8]) -> str:
+    """BLAKE2b (hex) of what the network gets to see: one for a PNG and a BMP of one drawing."""
+    content = np.ascontiguousarray(pixels).data
+    return hashlib.blake2b(content, digest_size=_PIXELS_DIGEST_BYTES).hexdigest()
 
 
 def look_without_picture(encoder: Encoder, record: MarkRecord) -> Looked:
@@ -94,23 +104,49 @@ def look_without_picture(encoder: Encoder, record: MarkRecord) -> Looked:
 def encode(
     encoder: Encoder, looked: Sequence[Looked], known: Mapping[str, Encoding]
 ) -> list[EncodedMark]:
-    """Run the network once for each different picture that `known` (by digest) does not hold."""
-    encodings = dict(known)
-    pixels = {one.mark.image_digest or "": one.pixels for one in looked if one.pixels is not None}
-    fresh = [digest for digest in pixels if digest not in encodings]
-    if fresh:
-        encoded = encoder.encode_pixels(np.concatenate([pixels[digest] for digest in fresh]))
+    """Run the network once for each different picture that `known` does not hold.
+
+    Args:
+        encoder: the network.
+        looked: marks, with and without pictures.
+        known: what the network said of pictures before, by the digest of their pixels.
+    """
+    fresh = {
+        one.mark.pixels_digest: one.pixels
+        for one in looked
+        if one.pixels is not None and one.mark.pixels_digest not in known
+    }
+    encodings = {**known, **run_network(encoder, fresh)}
+    return [told(one, encodings) for one in looked]
+
+
+def run_network(
+    encoder: Encoder, pixels: Mapping[str | None, NDArray[np.uint8]]
+) -> dict[str, Encoding]:
+    """What the network says of pictures, by the digest of their pixels.
+
+    Args:
+        encoder: the network.
+        pixels: digest to (1, size, size, 3) uint8.
+    """
+    if not pixels:
+        return {}
+    encoded = encoder.encode_pixels(np.concatenate(list(pixels.values())))
+    return {
+        digest or "": (
+            embedding,
+            encoder.predicted(seen, LEAST_PROBABILITY),
+            frozenset(one.code for one in encoder.predicted(seen)),
+        )
         for digest, embedding, seen in zip(
-            fresh, encoded.embeddings, encoded.probabilities, strict=True
-        ):
-            confident = frozenset(one.code for one in encoder.predicted(seen))
-            codes = encoder.predicted(seen, LEAST_PROBABILITY)
-            encodings[digest] = (embedding, codes, confident)
-    marks = []
-    for one in looked:
-        if one.pixels is None:
-            marks.append(one.mark)
-            continue
-        embedding, codes, confident = encodings[one.mark.image_digest or ""]
-        marks.append(replace(one.mark, embedding=embedding, predicted=codes, confident=confident))
-    return marks
+            pixels, encoded.embeddings, encoded.probabilities, strict=True
+        )
+    }
+
+
+def told(looked: Looked, encodings: Mapping[str, Encoding]) -> EncodedMark:
+    """A mark with what the network said of its picture, by the digest of its pixels."""
+    if looked.pixels is None:
+        return looked.mark
+    embedding, codes, confident = encodings[looked.mark.pixels_digest or ""]
+    return replace(looked.mark, embedding=embedding, predicted=codes, confident=confident)

@@ -10,6 +10,7 @@
     ├── SourceError           a table or folder that cannot be read at all
     │   └── BrokenSource      one that ends or breaks in its middle
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
+    │   └── DatabaseLost      its connection broke; it may come back
     ├── FingerprintMismatch   embeddings of two networks would meet
     └── SnapshotDamaged       an index file that does not hold what it should
 """
@@ -47,6 +48,10 @@ class BrokenSource(SourceError):
 
 class DatabaseUnavailable(MarkLensError):
     """The database cannot be opened, reached or written."""
+
+
+class DatabaseLost(DatabaseUnavailable):
+    """The connection to the database broke or is refused for now; it may come back."""
 
 
 class FingerprintMismatch(MarkLensError):

@@ -17,7 +17,7 @@ from indexer.errors import FingerprintMismatch, SnapshotDamaged
 from indexer.marks import Change
 from indexer.register import Register
 from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
-from indexer.vectors import Device, open_builder
+from indexer.vectors import IndexChoice, open_builder
 from indexer.vectors.snapshot import SnapshotFacts, SnapshotPart, SnapshotStore
 from models.errors import MarkLensError
 
@@ -60,7 +60,7 @@ class Follower:
         folder: Path | None,
         dimension: int,
         fingerprint: str,
-        device: Device = "auto",
+        choice: IndexChoice,
     ) -> None:
         """Prepare; the first `refresh` loads.
 
@@ -69,16 +69,17 @@ class Follower:
             folder: where the snapshot is; None keeps none.
             dimension: of an embedding.
             fingerprint: of the network that made the embeddings.
-            device: where vectors are compared.
+            choice: where and how vectors are compared.
 
         Raises:
             MissingPackage: FAISS is not installed, or CUDA is asked for and not usable.
+            MarkLensError: the choice cannot be met on this device.
         """
         self.dimension = dimension
         self._register = register
         self._fingerprint = fingerprint
-        self._build = open_builder(device)
-        self.index_name = self._build(np.zeros((0, dimension), np.float16)).name
+        self._build = open_builder(choice)
+        self._empty_name = self._build(np.zeros((0, dimension), np.float16)).name
         self._store = None if folder is None else SnapshotStore(folder)
         self._view = ReadView()
         self._saved: int | None = None
@@ -88,6 +89,12 @@ class Follower:
         self._refreshing, self._saving = Lock(), Lock()
         self._thread: Thread | None = None
         self._stopping = Event()
+
+    @property
+    def index_name(self) -> str:
+        """What compares most of the vectors."""
+        largest = max(self._view.parts, key=lambda part: part.count, default=None)
+        return self._empty_name if largest is None else largest.segment.vectors.name
 
     def view(self) -> ReadView:
         """The state searches see now; empty before the first `refresh`."""

@@ -3,27 +3,26 @@
 A batch is one transaction that also saves how far the run has come, and its pictures are on the
 disk before it. Killed at any moment, a run has either done a batch or not begun it; running again
 finds the done rows unchanged by their digest, and `resume` does not even look at them.
+Reading, decoding, encoding and writing overlap: see `Pipeline` for the last two.
 """
 
 import hashlib
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
 
-from indexer.encoding import (
-    Looked,
-    encode,
-    encode_marks,
-    look,
-    look_without_picture,
-    mark_digest,
-)
+from indexer.encoding import Looked, encode_marks, look, look_without_picture, mark_digest
 from indexer.image_store import ImageStore
+from indexer.ingest_report import IngestOptions, IngestReport, Progress
+from indexer.marks import RunState
+from indexer.patience import Patience
+from indexer.pipeline import Batch, Pipeline
 from indexer.register import Register, Run, RunCounts, RunPosition
+from indexer.scratch import Scratch
 from indexer.sources import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
 from indexer.sources.chunks import id_of, in_chunks
 from indexer.sources.rejects import RejectsFile
@@ -41,65 +40,6 @@ __all__ = [
 ]
 
 _SAVE_EVERY = 1000  # rows without anything to write after which the position is saved all the same
-
-
-@dataclass(frozen=True, slots=True)
-class IngestOptions:
-    """How to run.
-
-    Attributes:
-        resume: go on with the source's unfinished run, if it has one and has not changed since.
-        dry_run: look at everything, write nothing but the rejects file.
-        batch: marks a transaction; also the pictures the network gets at once.
-        workers: threads that read and decode ahead of the network.
-        rejects_dir: folder of the rejects file; `rejects` beside the image store by default.
-        stop: asked between batches; once true the run ends there as interrupted.
-    """
-
-    resume: bool = False
-    dry_run: bool = False
-    batch: int = 16
-    workers: int = 2
-    rejects_dir: Path | None = None
-    stop: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run has come; `position` counts towards `last_position`."""
-
-    position: int
-    last_position: int
-    counts: RunCounts
-
-
-@dataclass(frozen=True, slots=True)
-class IngestReport:
-    """What a run did; read = indexed + updated + unchanged + rejected.
-
-    A resumed run counts from its very beginning, before the interruption.
-
-    Attributes:
-        rejects_file: where the rejected rows stand with their reasons; None if there are none.
-        interrupted: stopped before the end of the source.
-        resumed_after: the position a resumed run went on from; 0 for a run from the start.
-        warnings: what the source noticed about itself.
-        withdrawn: how many of the updated marks the source took out of the register.
-        broken: where files of the source end or break in their middle; what stood before that
-            is indexed.
-    """
-
-    read: int
-    indexed: int
-    updated: int
-    unchanged: int
-    rejected: int
-    rejects_file: Path | None
-    interrupted: bool = False
-    resumed_after: int = 0
-    warnings: tuple[str, ...] = ()
-    withdrawn: int = 0
-    broken: tuple[str, ...] = ()
 
 
 def ingest(
@@ -131,17 +71,18 @@ def ingest(
         MarkLensError: the disk refuses a picture.
     """
     options = options or IngestOptions()
-    loop = _Loop(source, register, images, encoder, options)
-    try:
-        loop.work(on_progress or (lambda _: None))
-    except BaseException as error:
-        # Whatever happens, the run must not look as if it were still going on; where the register
-        # itself is what failed, its state stays "running" and --resume takes that too.
-        with suppress(MarkLensError):
-            loop.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
-        raise
-    loop.close("interrupted" if loop.stopped else "failed" if source.broken else "finished")
-    return loop.report()
+    with Scratch() as scratch:
+        loop = _Loop(source, register, images, encoder, options, scratch)
+        try:
+            loop.work(on_progress or (lambda _: None))
+        except BaseException as error:
+            # Whatever happens, the run must not look as if it were still going on; where the
+            # register itself failed, its state stays "running" and --resume takes that too.
+            with suppress(MarkLensError):
+                loop.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        loop.close("interrupted" if loop.stopped else "failed" if source.broken else "finished")
+        return loop.report()
 
 
 def is_indexed(source: Source, register: Register) -> bool:
@@ -166,20 +107,25 @@ class _Loop:
         images: ImageStore,
         encoder: Encoder,
         options: IngestOptions,
+        scratch: Scratch,
     ) -> None:
         self._source = source
         self._register = register
         self._images = images
         self._encoder = encoder
         self._options = options
+        # Of a table, the ids seen; of a dry run over amendments, the digests it would have written.
+        self._scratch = scratch
+        self._begun = time.monotonic()
         self._warnings: list[str] = []
+        self._patience = Patience(options.patience_s, options.stop)
         self._run = None if options.dry_run else self._open_run()
         self._resumed_after = self._position = self._run.position if self._run else 0
         self._counts = Counter(asdict(self._run.counts) if self._run else {})
         self._batch: list[_Ready] = []
         self._withdrawn = 0
-        self._dry: dict[str, str | None] = {}  # what a dry run would have written: id → digest
-        self._saved = RunPosition(self._run.id if self._run else 0, self._position, self._tally())
+        self._pipeline = Pipeline(register, encoder, self._patience)
+        self._handed_over = self._reached()
         self._rejects = RejectsFile(self._rejects_path(), self._position)
         self.stopped = False
 
@@ -198,16 +144,17 @@ class _Loop:
                 if self.stopped:
                     break
         self._save()
+        self._pipeline.drain()
         on_progress(Progress(self._position, self._source.last_position, self._tally()))
 
-    def close(self, state: Literal["interrupted", "failed", "finished"]) -> None:
+    def close(self, state: RunState) -> None:
         """Note how the run ended, with the counts of what is committed."""
-        self._rejects.close()
-        if self._run is not None:
-            saved, file = self._saved, self._rejects.file
-            self._register.finish_run(
-                self._run.id, state, saved.position, saved.counts, str(file) if file else None
-            )
+        self._pipeline.close()
+        try:
+            self._rejects.close()
+        finally:
+            if self._run is not None:
+                self._note_end(self._run, state)
 
     def report(self) -> IngestReport:
         """The summary, once `work` has returned."""
@@ -219,6 +166,9 @@ class _Loop:
             warnings=(*self._warnings, *self._source.warnings),
             withdrawn=self._withdrawn,
             broken=tuple(self._source.broken),
+            encoded=self._pipeline.encoded,
+            encoding_s=self._pipeline.encoding_s,
+            seconds=time.monotonic() - self._begun,
         )
 
     def _open_run(self) -> Run:
@@ -239,24 +189,29 @@ class _Loop:
             )
         return self._register.start_run(state.path, state.size, state.mtime_ns)
 
+    def _note_end(self, run: Run, state: RunState) -> None:
+        saved = self._pipeline.committed or RunPosition(run.id, run.position, run.counts)
+        file = self._rejects.file
+        rejects = None if file is None else str(file)
+        self._patience.until_done(
+            lambda: self._register.finish_run(run.id, state, saved.position, saved.counts, rejects)
+        )
+
     def _rejects_path(self) -> Path:
         folder = self._options.rejects_dir or self._images.folder.parent / "rejects"
         number = self._run.id if self._run else "dry-run"
         return folder / f"{Path(self._source.name).stem}-{number}.csv"
 
     def _rows(self) -> Iterator[Row]:
-        """The rows still to do; in a table, a second row of an id becomes a rejected one.
-
-        Kept of the ids seen are their 64-bit hashes: some 70 bytes a row, and one false alarm
-        in a register of ten million is less likely than 1 in 300,000.
-        """
-        seen: set[int] = set()
+        """The rows still to do; in a table, a second row of an id becomes a rejected one."""
         for row in self._source:
-            if isinstance(row, SourceRow) and not self._source.amends:
-                key = hash(row.record.id)
-                if key in seen:
-                    row = _rejected(row, "id appears twice; the first row with it counts")
-                seen.add(key)
+            is_first = (
+                self._source.amends
+                or not isinstance(row, SourceRow)
+                or self._scratch.is_new(row.record.id)
+            )
+            if isinstance(row, SourceRow) and not is_first:
+                row = _rejected(row, "id appears twice; the first row with it counts")
             if row.position > self._resumed_after:
                 yield row
 
@@ -270,6 +225,7 @@ class _Loop:
                 yield from _finished(ahead, 0 if must_wait else size)
                 if must_wait:
                     self._save()
+                    self._pipeline.drain()
                 known = self._known([one for row in chunk if (one := id_of(row)) is not None])
                 for row in chunk:
                     ahead.append((row.position, id_of(row), pool.submit(self._look, row, known)))
@@ -284,12 +240,14 @@ class _Loop:
         batch = {
             one.id if isinstance(one, Withdrawal) else one.mark.record.id for one in self._batch
         }
-        return {mark_id for _, mark_id, _ in ahead} | batch
+        return {mark_id for _, mark_id, _ in ahead} | batch | self._pipeline.ids_under_way
 
     def _known(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Digests of the marks that the register holds, or would hold in a dry run."""
-        held: dict[str, str | None] = dict(self._register.digests(ids))
-        held |= {one: self._dry[one] for one in ids if one in self._dry}
+        digests = self._patience.until_done(lambda: self._register.digests(ids))
+        held: dict[str, str | None] = dict(digests)
+        if self._options.dry_run and self._source.amends:
+            held |= self._scratch.kept(ids)
         return {one: digest for one, digest in held.items() if digest is not None}
 
     def _look(self, row: Row, known: Mapping[str, str]) -> _Outcome:
@@ -320,7 +278,8 @@ class _Loop:
             return row.read_picture()
         if not (row.is_sent_once and is_known):
             return None
-        held = self._register.marks([row.record.id]).get(row.record.id)
+        found = self._patience.until_done(lambda: self._register.marks([row.record.id]))
+        held = found.get(row.record.id)
         if held is None or held.image_digest is None:
             return None
         if held.record.image_name != row.record.image_name:
@@ -344,24 +303,23 @@ class _Loop:
             self._counts["indexed" if outcome.is_new else "updated"] += 1
 
     def _is_save_due(self) -> bool:
-        return self._counts["read"] - self._saved.counts.read >= _SAVE_EVERY
+        return self._counts["read"] - self._handed_over.counts.read >= _SAVE_EVERY
 
     def _save(self) -> None:
-        """Encode and commit a batch together with the position: all of it or nothing."""
+        """Hand a batch over to be committed together with the position: all of it or nothing."""
         self._rejects.sync()
-        saved = RunPosition(self._saved.run_id, self._position, self._tally())
         looked = [one for one in self._batch if isinstance(one, Looked)]
         withdrawn = [one.id for one in self._batch if isinstance(one, Withdrawal)]
-        if self._options.dry_run:
-            if self._source.amends:
-                self._dry |= {one.mark.record.id: one.mark.digest for one in looked}
-                self._dry |= dict.fromkeys(withdrawn)
-        else:
-            digests = [one.mark.image_digest for one in looked if one.mark.image_digest]
-            known = self._register.encodings(digests) if digests else {}
-            self._register.add(encode(self._encoder, looked, known), saved, withdrawn)
-        self._saved = saved
+        self._handed_over = self._reached()
+        if not self._options.dry_run:
+            self._pipeline.hand_over(Batch(looked, withdrawn, self._handed_over))
+        elif self._source.amends:
+            self._scratch.keep({one.mark.record.id: one.mark.digest for one in looked})
+            self._scratch.keep(dict.fromkeys(withdrawn))
         self._batch.clear()
+
+    def _reached(self) -> RunPosition:
+        return RunPosition(self._run.id if self._run else 0, self._position, self._tally())
 
     def _tally(self) -> RunCounts:
         return RunCounts(**self._counts)

@@ -106,6 +106,8 @@ class EncodedMark:
         record: the mark.
         digest: changes when anything does that the register holds of it.
         image_digest: SHA-256 (hex) of the picture's bytes; None for a mark without picture.
+        pixels_digest: of what the network sees of the picture: the same for files of other names
+            and formats with the same pixels.
         media_type: of the picture.
         width, height: of the picture, pixels.
         embedding: (d,) float16, or None without picture.
@@ -119,6 +121,7 @@ class EncodedMark:
     record: MarkRecord
     digest: str
     image_digest: str | None = None
+    pixels_digest: str | None = None
     media_type: str | None = None
     width: int | None = None
     height: int | None = None

@@ -16,7 +16,7 @@ from models.vienna import ViennaCode
 
 MAX_K = 1000
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
-PlanKind = Literal["none", "gather", "exact"]
+PlanKind = Literal["none", "gather", "exact", "ivf"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,9 @@ class PlanReport:
     """How a search was done.
 
     Attributes:
-        kind: ``none`` (no mark passes), ``gather`` (the few that pass, one by one) or ``exact``
-            (a scan of all rows, those that do not pass masked).
+        kind: ``none`` (no mark passes), ``gather`` (the few that pass, one by one), ``exact``
+            (a scan of all rows, those that do not pass masked) or ``ivf`` (the same in the lists
+            nearest to the query, so that a mark may be missed).
         index: what computed.
         matched: marks that pass the filter.
         total: marks searchable.

@@ -1,4 +1,4 @@
-"""The exact ranking of a view: FAISS finds candidates, exact arithmetic ranks them.
+"""The ranking of a view: FAISS finds candidates, exact arithmetic ranks them.
 
 The score of a mark is Σ weight · cosine / Σ weight over the blocks. Products of float16 numbers
 and sums of a few hundred of them are exact in float64, so a score depends on nothing but the two
@@ -6,7 +6,8 @@ embeddings: duplicates tie exactly, the same picture scores 1, and ties go by id
 
 FAISS computes with float32 and takes blocks as unit-length. Both errors have a bound, and the
 candidates are widened until no mark that FAISS left out can reach the last place. So the result
-is the whole ranking's head, not an approximation of it.
+is the whole ranking's head, not an approximation of it; but where a segment has lists (see
+`indexer.vectors.faiss_ivf`), marks whose list was not visited are missing from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
 from indexer.plan import choose
+from indexer.query import PlanKind
 from indexer.segments import Segment
 from models.encoder import Block
 
@@ -55,6 +57,11 @@ class AllowedRows:
     segment: Segment
     mask: NDArray[np.bool_] | None
     count: int
+
+    @property
+    def plan(self) -> PlanKind:
+        """How it is searched."""
+        return choose(self.count, len(self.segment), self.segment.vectors.is_exact)
 
 
 class Scorer:
@@ -161,8 +168,7 @@ class _Scan:
         allowed, scorer = self._allowed, self._scorer
         vectors, query = allowed.segment.vectors, scorer.scaled
         k = min(wanted, allowed.count)
-        plan = "exact" if allowed.mask is None else choose(allowed.count, len(allowed.segment))
-        if plan == "gather" and allowed.mask is not None:
+        if allowed.plan == "gather" and allowed.mask is not None:
             nearest = vectors.gather(query, k, np.flatnonzero(allowed.mask))
         else:
             nearest = vectors.scan(query, k, allowed.mask)

@@ -176,15 +176,15 @@ class Register:
             return {row[0]: row[1] for row in found}
 
     def encodings(
-        self, image_digests: Sequence[str]
+        self, pixels_digests: Sequence[str]
     ) -> dict[str, tuple[NDArray[np.float16], tuple[PredictedCode, ...], frozenset[ViennaCode]]]:
         """What the network said of pictures that live marks have.
 
         Returns:
-            Picture's digest → embedding (d,) float16, predicted codes, the confident among them.
+            Digest of its pixels → embedding (d,) float16, predicted codes, the confident ones.
         """
         with self._reading() as connection:
-            carriers = rows.carriers(connection, image_digests)
+            carriers = rows.carriers(connection, pixels_digests)
             seen = rows.predictions(connection, [mark_id for mark_id, _ in carriers.values()])
         return {
             digest: (

@@ -156,16 +156,16 @@ def predictions(connection: Connection, ids: Sequence[str]) -> Mapping[str, list
 
 
 def carriers(
-    connection: Connection, image_digests: Sequence[str]
+    connection: Connection, pixels_digests: Sequence[str]
 ) -> dict[str, tuple[str, NDArray[np.float16]]]:
     """One live mark for each picture that has one: its id and embedding (d,) float16."""
     table, embeddings = schema.marks, schema.mark_embeddings
     found: dict[str, tuple[str, NDArray[np.float16]]] = {}
-    for start in range(0, len(image_digests), _AT_ONCE):
+    for start in range(0, len(pixels_digests), _AT_ONCE):
         wanted = (
-            sa.select(table.c.image_digest, table.c.id, embeddings.c.embedding)
+            sa.select(table.c.pixels_digest, table.c.id, embeddings.c.embedding)
             .join(embeddings, embeddings.c.mark_id == table.c.id)
-            .where(table.c.image_digest.in_(image_digests[start : start + _AT_ONCE]))
+            .where(table.c.pixels_digest.in_(pixels_digests[start : start + _AT_ONCE]))
         )
         for digest, mark_id, stored in connection.execute(wanted):
             found[digest] = (mark_id, _vector(stored))
@@ -204,6 +204,7 @@ def _columns(mark: EncodedMark, sequence: int, now: datetime) -> dict[str, Any]:
         "sequence": sequence,
         "deleted": False,
         "digest": mark.digest,
+        "pixels_digest": mark.pixels_digest,
         "text_folded": None if record.text is None else fold(record.text),
         "updated": now,
     }

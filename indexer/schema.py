@@ -39,11 +39,13 @@ marks = Table(
     Column("registered", Date),
     Column("image_name", Text),
     Column("image_digest", String(64)),
+    # Of what the network sees, so that one picture in two files is encoded once.
+    Column("pixels_digest", String(32)),
     Column("media_type", Text),
     Column("width", Integer),
     Column("height", Integer),
     Column("updated", DateTime(timezone=True), nullable=False),
-    Index("marks_by_image", "image_digest"),
+    Index("marks_by_pixels", "pixels_digest"),
 )
 
 # Apart from `marks`, so that reading marks does not drag a kilobyte of numbers along.

@@ -1,7 +1,7 @@
 """Answers a search: filter → allowed rows → exact ranking → what the register holds of the hits."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -11,7 +11,7 @@ from indexer.errors import FingerprintMismatch
 from indexer.follower import Follower
 from indexer.marks import Mark
 from indexer.plan import choose
-from indexer.query import Hit, PlanReport, SearchQuery, SearchResult
+from indexer.query import Hit, PlanKind, PlanReport, SearchQuery, SearchResult
 from indexer.ranking import AllowedRows, Ranked, Scorer, rank
 from indexer.register import Register
 from indexer.segments import LiveSegment, ReadView
@@ -57,7 +57,8 @@ class Searcher:
         """Find the marks nearest to a query among those its filter allows.
 
         The answer is exactly the head of the whole ranking of the allowed marks, by falling score
-        and then by id, as of one state of the register.
+        and then by id, as of one state of the register. Where the plan says ``ivf``, marks may be
+        missing from it, but scores and order of the others are exact.
 
         Raises:
             BadQuery: the embedding's shape or a weight does not fit the network's blocks.
@@ -167,13 +168,20 @@ class _Search:
         """What was done."""
         matched = sum(one.count for one in self._allowed)
         return PlanReport(
-            kind=choose(matched, self._view.total),
+            kind=_kind(self._allowed, matched, self._view.total),
             index=index,
             matched=matched,
             total=self._view.total,
             sequence=self._view.sequence,
             milliseconds={"filter": 1e3 * self._filter_s, "search": 1e3 * self._search_s},
         )
+
+
+def _kind(allowed: Sequence[AllowedRows], matched: int, total: int) -> PlanKind:
+    """How a view was searched: by lists, if one of its segments was."""
+    if any(one.plan == "ivf" for one in allowed):
+        return "ivf"
+    return choose(matched, total)
 
 
 def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:

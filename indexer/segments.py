@@ -91,22 +91,21 @@ class Segment:
         fixed: dict[str, NDArray[Any]] = {
             "ids": words_to_bytes(self.ids),
             "sequences": self.sequences,
-            "vectors": self.vectors.vectors(),
         }
-        return fixed | self.filters.arrays()
+        return {**fixed, **self.vectors.arrays(), **self.filters.arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, build: IndexBuilder) -> "Segment":
         """Take up what `arrays` gave.
 
         Raises:
-            KeyError: an array is missing.
+            KeyError, ValueError: arrays are missing or do not fit together.
         """
         return cls(
             ids=words_from_bytes(arrays["ids"]),
             sequences=arrays["sequences"],
             filters=FilterColumns.from_arrays(arrays),
-            vectors=build(arrays["vectors"]),
+            vectors=build.restore(arrays),
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from indexer.marks import Mark
 from indexer.query import SearchResult
+from indexer.register import Register
 from models.vienna import PredictedCode
 
 
@@ -52,6 +53,19 @@ class Status:
     dimension: int | None
     database: str
     data_dir: Path
+
+    @classmethod
+    def of(cls, register: Register, data_dir: Path) -> "Status":
+        """Count what a register holds."""
+        bound = register.bound()
+        return cls(
+            marks=register.count(),
+            sequence=register.sequence(),
+            fingerprint=bound[0] if bound else None,
+            dimension=bound[1] if bound else None,
+            database=register.url,
+            data_dir=data_dir,
+        )
 
 
 @dataclass(frozen=True, slots=True)

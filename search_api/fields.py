@@ -5,11 +5,30 @@ import math
 import re
 from collections.abc import Iterable
 
+from indexer.query import Filter
+from indexer.register import Register
 from models.errors import BadViennaCode
-from models.vienna import ViennaCode
+from models.vienna import ViennaCode, ViennaTree
 from search_api.problems import BadField
 
 _LONGEST = 500
+
+
+def require_known_codes(wanted: Filter, register: Register) -> None:
+    """Refuse codes that neither the classification nor a mark's owner ever used.
+
+    Raises:
+        BadViennaCode: there is one.
+    """
+    tree = ViennaTree.load()
+    codes = (*wanted.vienna_any, *wanted.vienna_all, *wanted.vienna_none)
+    unknown = [code for code in codes if code not in tree]
+    if not unknown:
+        return
+    held = register.code_counts("assigned")
+    for code in unknown:
+        if code not in held:
+            tree.require(code)
 
 
 def split_list(texts: Iterable[str]) -> list[str]:

@@ -25,15 +25,17 @@ from indexer.follower import Follower
 from indexer.image_store import ImageStore
 from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
 from indexer.marks import Mark, MarkRecord
-from indexer.query import Filter, SearchQuery, SearchResult
+from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.searcher import Searcher
 from indexer.sources import open_source
+from indexer.vectors import IndexChoice
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
-from models.vienna import PredictedCode, ViennaTree
+from models.vienna import PredictedCode
 from search_api.answers import Added, Answer, RebuildReport, Status
+from search_api.fields import require_known_codes
 from search_api.places import Places
 from search_api.query_pictures import Box, Looked, Picture, look, opened, stored_look
 from search_api.reencode import encode_again
@@ -112,7 +114,9 @@ class MarkLens:
                     self.settings.snapshot_dir,
                     dimension,
                     fingerprint,
-                    self.settings.device,
+                    IndexChoice(
+                        self.settings.device, self.settings.index, self.settings.index_exact_marks
+                    ),
                 )
                 follower.refresh()
                 self._follower = follower
@@ -167,7 +171,7 @@ class MarkLens:
             TooBusy: too many pictures wait already.
         """
         searcher = self.searcher
-        self._require_known_codes(filter)
+        require_known_codes(filter, self.register)
         looked = self._look(picture, crop)
         query = SearchQuery(
             embedding=looked.embedding,
@@ -176,7 +180,7 @@ class MarkLens:
             weights=weights,
             exclude=frozenset(),
         )
-        return _answer(searcher.search(query), looked)
+        return looked.answer(searcher.search(query))
 
     def search_like(
         self,
@@ -197,7 +201,7 @@ class MarkLens:
             UnreadableImage, BadViennaCode, TooBusy: as in `search`.
         """
         searcher = self.searcher
-        self._require_known_codes(filter)
+        require_known_codes(filter, self.register)
         mark = self.register.mark(mark_id)
         if crop is None:
             looked = stored_look(self.register, self.encoder.thresholds, mark)
@@ -210,7 +214,7 @@ class MarkLens:
             weights=weights,
             exclude=frozenset({mark_id}),
         )
-        return _answer(searcher.search(query), looked)
+        return looked.answer(searcher.search(query))
 
     def find(self, filter: Filter, k: int = 20) -> tuple[list[Mark], int]:
         """List marks by a filter alone, by id, also those without picture; and how many pass.
@@ -218,7 +222,7 @@ class MarkLens:
         Raises:
             BadViennaCode: the filter names a code that does not exist.
         """
-        self._require_known_codes(filter)
+        require_known_codes(filter, self.register)
         return self.register.find(filter, k)
 
     def classify(self, picture: Picture, crop: Box | None = None) -> tuple[PredictedCode, ...]:
@@ -320,15 +324,7 @@ class MarkLens:
 
     def status(self) -> Status:
         """Count what the register holds, without loading the network or the index."""
-        bound = self.register.bound()
-        return Status(
-            marks=self.register.count(),
-            sequence=self.register.sequence(),
-            fingerprint=bound[0] if bound else None,
-            dimension=bound[1] if bound else None,
-            database=self.register.url,
-            data_dir=self.settings.data_dir,
-        )
+        return Status.of(self.register, self.settings.data_dir)
 
     def rebuild(
         self, encode: bool = False, on_progress: Callable[[int, int], None] | None = None
@@ -393,26 +389,5 @@ class MarkLens:
             ) from error
         return encoder
 
-    def _require_known_codes(self, wanted: Filter) -> None:
-        """Refuse codes that neither the classification nor a mark's owner ever used."""
-        tree = ViennaTree.load()
-        codes = (*wanted.vienna_any, *wanted.vienna_all, *wanted.vienna_none)
-        unknown = [code for code in codes if code not in tree]
-        if not unknown:
-            return
-        held = self.register.code_counts("assigned")
-        for code in unknown:
-            if code not in held:
-                tree.require(code)
-
     def _look(self, picture: Picture, crop: Box | None) -> Looked:
         return look(self.encoder, self._places, picture, crop)
-
-
-def _answer(result: SearchResult, looked: Looked) -> Answer:
-    milliseconds = {
-        "decode": looked.decode_ms,
-        "encode": looked.encode_ms,
-        **result.plan.milliseconds,
-    }
-    return Answer(result, looked.vienna, milliseconds)

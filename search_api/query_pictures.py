@@ -11,11 +11,13 @@ from PIL import Image
 
 from indexer.errors import BadQuery
 from indexer.marks import Mark
+from indexer.query import SearchResult
 from indexer.register import Register
 from models.encoder import Encoder
 from models.errors import UnreadableImage
 from models.images import crop_image, decode_image
 from models.vienna import PredictedCode, ViennaCode
+from search_api.answers import Answer
 from search_api.places import Places
 
 Picture = Image.Image | bytes | Path
@@ -37,6 +39,11 @@ class Looked:
     vienna: tuple[PredictedCode, ...]
     decode_ms: float = 0.0
     encode_ms: float = 0.0
+
+    def answer(self, result: SearchResult) -> Answer:
+        """Join what the picture told and what the search found."""
+        spent = {"decode": self.decode_ms, "encode": self.encode_ms}
+        return Answer(result, self.vienna, {**spent, **result.plan.milliseconds})
 
 
 def look(encoder: Encoder, places: Places, picture: Picture, crop: Box | None) -> Looked:

@@ -173,7 +173,10 @@ class PlanResponse(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PLAN]})
 
-    kind: str = Field(description="none: the filter allows no mark; gather: few; exact: a scan.")
+    kind: str = Field(
+        description="none: the filter allows no mark; gather: few; exact: a scan; ivf: a scan of "
+        "the nearest lists, which may miss a mark."
+    )
     index: str = Field(description="The index and the device that ran.")
     matched: int = Field(description="Marks that the filter allows.")
     total: int = Field(description="Marks in the index.")

@@ -36,6 +36,14 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the network and the index run."
     )
+    index: Literal["auto", "exact", "ivf"] = Field(
+        "auto",
+        description="How pictures are compared: exact with every mark that the filter allows, or "
+        "ivf with the nearest lists of marks only; auto is exact up to MARKLENS_INDEX_EXACT_MARKS.",
+    )
+    index_exact_marks: int = Field(
+        1_000_000, ge=1, description="Marks up to which MARKLENS_INDEX=auto is exact."
+    )
     runtime: Literal["auto", "torch", "openvino"] = Field(
         "auto", description="What runs the network."
     )

@@ -134,83 +134,129 @@ def _postgres_account() -> str:
         pytest.skip("PostgreSQL does not run as root, and there is no account 'postgres'")
 
 
-def _log_of(folder: Path) -> str:
-    return (folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+class PostgresServer:
+    """A private PostgreSQL that no network reaches; its socket is in its folder.
 
+    Attributes:
+        folder: of its socket, its data and its log.
+    """
 
-@pytest.fixture(scope="session")
-def postgres_folder() -> Iterator[Path]:
-    """The socket folder of a private PostgreSQL, one a test process, that no network reaches."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
-    binaries, account = found[-1].parent, _postgres_account()
-    # pytest's own folders are closed to other accounts, and a socket's path must be short.
-    folder = Path(tempfile.mkdtemp(prefix="marklens-pg-"))
-    shutil.chown(folder, account)
-    cluster, owner = folder / "data", {"user": account} if os.geteuid() == 0 else {}
-    try:
-        made = ["-D", cluster, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    def __init__(self, binaries: Path, account: str) -> None:
+        self._binaries = binaries
+        # pytest's own folders are closed to other accounts, and a socket's path must be short.
+        self.folder = Path(tempfile.mkdtemp(prefix="marklens-pg-"))
+        shutil.chown(self.folder, account)
+        self._cluster = self.folder / "data"
+        self._owner = {"user": account} if os.geteuid() == 0 else {}
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> None:
+        """Make its data folder."""
+        made = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         subprocess.run(  # noqa: S603 - Debian's own binary
-            [binaries / "initdb", *made, "--no-sync"],
+            [self._binaries / "initdb", "-D", self._cluster, *made],
             check=True,
             capture_output=True,
-            cwd=folder,
-            **owner,
+            cwd=self.folder,
+            **self._owner,
         )
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
         settings = {
             "listen_addresses": "",
-            "unix_socket_directories": str(folder),
+            "unix_socket_directories": str(self.folder),
             "fsync": "off",
             "full_page_writes": "off",
             "max_connections": "60",
         }
         options = [word for pair in settings.items() for word in ("-c", "=".join(pair))]
         leash = ("setpriv", "--pdeathsig", "QUIT")  # no server outlives tests that are killed
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(  # noqa: S603
-                [*leash, binaries / "postgres", "-D", cluster, *options],
+        with (self.folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(  # noqa: S603
+                [*leash, self._binaries / "postgres", "-D", self._cluster, *options],
                 stderr=log,
-                cwd=folder,
-                **owner,
+                cwd=self.folder,
+                **self._owner,
             )
-        try:
-            _await_postgres(server, folder)
-            yield folder
-        finally:
-            server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-    finally:
-        shutil.rmtree(folder)
+        self._await(self._server)
 
-
-def _await_postgres(server: "subprocess.Popen[bytes]", folder: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
-        except psycopg.OperationalError:
-            assert server.poll() is None, _log_of(folder)
-            assert time.monotonic() < deadline, _log_of(folder)
-            time.sleep(0.05)
-        else:
+    def stop(self) -> None:
+        """Stop it at once, as a crash would: nobody is asked to finish."""
+        if self._server is None:
             return
+        self._server.send_signal(signal.SIGQUIT)
+        try:
+            self._server.wait(10)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
+        self._server = None
+
+    def remove(self) -> None:
+        """Stop it and take its folder away."""
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    def run(self, statement: str) -> None:
+        """Run one SQL statement in the database `postgres`."""
+        where = {"host": str(self.folder), "user": "postgres", "dbname": "postgres"}
+        with psycopg.connect(autocommit=True, **where) as connection:
+            connection.execute(statement)
+
+    def url(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def _await(self, server: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                self.run("SELECT 1")
+            except psycopg.OperationalError:
+                log = (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
+                assert server.poll() is None, log
+                assert time.monotonic() < deadline, log
+                time.sleep(0.05)
+            else:
+                return
+
+
+@contextmanager
+def _running_postgres() -> Iterator[PostgresServer]:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
+    server = PostgresServer(found[-1].parent, _postgres_account())
+    try:
+        server.make()
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The PostgreSQL of all tests of this process."""
+    with _running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
-def postgres_url(postgres_folder: Path) -> Iterator[str]:
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of the test's own, which it may stop and start."""
+    with _running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The URL of a fresh, empty PostgreSQL database."""
     name = f"marklens_{uuid.uuid4().hex[:12]}"
-    where = {"host": str(postgres_folder), "user": "postgres", "dbname": "postgres"}
-    with psycopg.connect(autocommit=True, **where) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield f"postgresql://postgres@/{name}?host={postgres_folder}"
-    with psycopg.connect(autocommit=True, **where) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    postgres_server.run(f"CREATE DATABASE {name}")
+    yield postgres_server.url(name)
+    postgres_server.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

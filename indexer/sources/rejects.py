@@ -53,9 +53,16 @@ class RejectsFile:
             raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Close the file; nothing can be added afterwards."""
-        if self._stream is not None:
-            self._stream.close()
+        """Close the file; nothing can be added afterwards.
+
+        Raises:
+            MarkLensError: the disk refuses what was not synced yet.
+        """
+        try:
+            if self._stream is not None:
+                self._stream.close()
+        except OSError as error:
+            raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
 
 
 def _rejects_up_to(path: Path, position: int) -> list[RejectedRow]:

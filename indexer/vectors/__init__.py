@@ -1,6 +1,23 @@
-"""Vectors compared exactly, on CPU or CUDA, and their snapshots on disk; the only FAISS."""
+"""Vectors compared on CPU or CUDA, and their snapshots on disk; the only FAISS."""
 
-from indexer.vectors.devices import Device, open_builder
+from indexer.vectors.devices import (
+    CpuBuilder,
+    Device,
+    IndexChoice,
+    IndexKind,
+    TorchBuilder,
+    open_builder,
+)
 from indexer.vectors.index import IndexBuilder, Nearest, VectorIndex
 
-__all__ = ["Device", "IndexBuilder", "Nearest", "VectorIndex", "open_builder"]
+__all__ = [
+    "CpuBuilder",
+    "Device",
+    "IndexBuilder",
+    "IndexChoice",
+    "IndexKind",
+    "Nearest",
+    "TorchBuilder",
+    "VectorIndex",
+    "open_builder",
+]

@@ -1,43 +1,131 @@
-"""The one place that decides where vectors live and are compared."""
+"""The one place that decides where vectors live and how they are compared."""
 
-from functools import partial
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from indexer.vectors.index import IndexBuilder
-from models.errors import MissingPackage
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.vectors.index import IndexBuilder, VectorIndex
+from models.errors import MarkLensError, MissingPackage
 
 Device = Literal["auto", "cpu", "cuda"]
+IndexKind = Literal["auto", "exact", "ivf"]
 
 _NO_FAISS = "FAISS is not installed: install marklens[cpu] or marklens[gpu]"
 _NO_CUDA = "no CUDA device is usable here: set MARKLENS_DEVICE=cpu, or install marklens[gpu]"
+_NO_CUDA_IVF = "on a CUDA device every search is exact: set MARKLENS_INDEX=auto"
+_FEWEST_LISTED = 20_000  # rows below which a scan costs less than choosing lists, whatever is asked
 
 
-def open_builder(device: Device) -> IndexBuilder:
-    """Choose the index for a device, once at start.
+@dataclass(frozen=True, slots=True)
+class IndexChoice:
+    """How vectors are compared, chosen once at start.
 
-    Args:
+    Attributes:
         device: ``auto`` takes CUDA where faiss-gpu is installed and sees a device.
+        kind: ``exact`` compares every row; ``ivf`` the nearest lists; ``auto`` takes lists only
+            for segments of more than `exact_rows` rows.
+        exact_rows: see `kind`.
+    """
+
+    device: Device = "auto"
+    kind: IndexKind = "auto"
+    exact_rows: int = 1_000_000
+
+    @property
+    def most_exact(self) -> int | None:
+        """Rows above which a segment gets lists; None for never."""
+        if self.kind == "exact":
+            return None
+        return _FEWEST_LISTED if self.kind == "ivf" else self.exact_rows
+
+
+def open_builder(choice: IndexChoice) -> IndexBuilder:
+    """Choose what makes indexes, once at start.
 
     Raises:
         MissingPackage: FAISS is not installed, or ``cuda`` is asked for and not usable.
+        MarkLensError: lists are asked for on a CUDA device.
     """
     try:
         import faiss
     except ModuleNotFoundError as error:
         raise MissingPackage(_NO_FAISS) from error
     # FAISS is asked, not torch: importing torch takes seconds and serving on a CPU needs none.
-    if device == "cuda" or (device == "auto" and faiss.get_num_gpus() > 0):
+    if choice.device == "cuda" or (choice.device == "auto" and faiss.get_num_gpus() > 0):
+        if choice.kind == "ivf":
+            raise MarkLensError(_NO_CUDA_IVF)
         return _cuda_builder()
-    from indexer.vectors.faiss_cpu import FaissCpuIndex
+    return CpuBuilder(choice.most_exact)
 
-    return FaissCpuIndex
+
+@dataclass(frozen=True)
+class CpuBuilder:
+    """Makes indexes on the CPU, with lists above a number of rows.
+
+    Attributes:
+        most_exact: rows above which an index has lists; None for never.
+    """
+
+    most_exact: int | None = None
+
+    def __call__(self, vectors: NDArray[np.float16]) -> VectorIndex:
+        """See `IndexBuilder`."""
+        from indexer.vectors.faiss_cpu import FaissCpuIndex
+        from indexer.vectors.faiss_ivf import FaissIvfIndex
+
+        if self._wants_lists(len(vectors)):
+            return FaissIvfIndex.of(vectors)
+        return FaissCpuIndex(vectors)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
+        """See `IndexBuilder`; lists that were found before are not sought again."""
+        from indexer.vectors.faiss_ivf import FaissIvfIndex
+
+        if "list_order" in arrays and self._wants_lists(len(arrays["list_order"])):
+            return FaissIvfIndex.restored(arrays)
+        return self(vectors_of(arrays))
+
+    def _wants_lists(self, count: int) -> bool:
+        return self.most_exact is not None and count > self.most_exact
+
+
+@dataclass(frozen=True)
+class TorchBuilder:
+    """Makes exact indexes on a torch device."""
+
+    device: str
+
+    def __call__(self, vectors: NDArray[np.float16]) -> VectorIndex:
+        """See `IndexBuilder`."""
+        from indexer.vectors.torch_cuda import TorchIndex
+
+        return TorchIndex(vectors, self.device)
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
+        """See `IndexBuilder`."""
+        return self(vectors_of(arrays))
+
+
+def vectors_of(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float16]:
+    """The vectors of a saved index of any kind, in the order of their rows.
+
+    Raises:
+        KeyError: there are none.
+    """
+    if "list_order" not in arrays:
+        return arrays["vectors"]
+    listed = arrays["listed_vectors"]
+    vectors = np.empty_like(listed)
+    vectors[arrays["list_order"]] = listed
+    return vectors
 
 
 def _cuda_builder() -> IndexBuilder:
     import torch
 
-    from indexer.vectors.torch_cuda import TorchIndex
-
     if not torch.cuda.is_available():
         raise MissingPackage(_NO_CUDA)
-    return partial(TorchIndex, device="cuda")
+    return TorchBuilder("cuda")

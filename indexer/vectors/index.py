@@ -1,8 +1,8 @@
 """What the searcher asks of an index, whatever device holds the vectors."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Nearest:
 
 
 class VectorIndex(Protocol):
-    """An immutable, exact index over (n, d) float16 vectors; safe for concurrent searches.
+    """An immutable index over (n, d) float16 vectors; safe for concurrent searches.
 
     Immutable because FAISS crashes when a row is added during a search: new rows make new indexes.
     """
@@ -31,13 +31,17 @@ class VectorIndex(Protocol):
     def name(self) -> str:
         """What is used, for the plan that every answer carries."""
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a scan compares every allowed row, not only those in the nearest lists."""
+
     def __len__(self) -> int:
         """Count the rows."""
 
     def scan(
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     ) -> Nearest:
-        """Compare the query with every allowed row.
+        """Compare the query with the allowed rows; with every one of them if `is_exact`.
 
         Args:
             query: (d,) float32.
@@ -57,6 +61,19 @@ class VectorIndex(Protocol):
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
         """The stored vectors of some rows, or of all: (m, d) float16, read-only."""
 
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Everything as named arrays, for a snapshot; `IndexBuilder.restore` takes them."""
 
-IndexBuilder = Callable[[NDArray[np.float16]], VectorIndex]
-"""Makes an index of (n, d) float16 vectors on the device that was chosen at start."""
+
+class IndexBuilder(Protocol):
+    """Makes indexes of the kind and on the device that were chosen at start."""
+
+    def __call__(self, vectors: NDArray[np.float16]) -> VectorIndex:
+        """Make an index of (n, d) float16 vectors, whose memory the index may keep."""
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
+        """Make an index of the arrays that one gave, perhaps one of another kind.
+
+        Raises:
+            KeyError, ValueError: arrays are missing or do not fit together.
+        """

@@ -4,6 +4,9 @@ Why not FAISS there: its GPU indexes silently ignore a selector, and `knn_gpu` w
 vectors of one type, while a weighted query does not fit into float16 without loss.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,6 +21,8 @@ class TorchIndex:
 
     Runs on any torch device, so that the tests hold it against FAISS where there is no CUDA.
     """
+
+    is_exact = True
 
     def __init__(self, vectors: NDArray[np.float16], device: str) -> None:
         """Copy `vectors`, (n, d) float16, to the device."""
@@ -53,6 +58,10 @@ class TorchIndex:
         vectors = vectors.view()
         vectors.flags.writeable = False
         return vectors
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The vectors alone; see `VectorIndex.arrays`."""
+        return {"vectors": self.vectors()}
 
     def _scores(self, vectors: torch.Tensor, query: NDArray[np.float32]) -> torch.Tensor:
         wanted = torch.from_numpy(query).to(vectors.device)

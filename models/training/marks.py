@@ -3,8 +3,7 @@
 ``python -m models.training.marks --shared ../shared/data --fonts DIR... --out RUN`` caches the
 lower maps, trains the heads on the frozen backbone, fine-tunes conv5 and the heads together (each
 resumes where it was stopped), calibrates, evaluates on held-out icon sets and brands and writes
-``RUN/checkpoint``, and ``RUN/frozen`` for comparison. `models.training.export` then adds the
-OpenVINO model.
+``RUN/checkpoint``. `models.training.export` then adds the OpenVINO model.
 """
 
 import argparse
@@ -15,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +46,7 @@ HEADS = Recipe(
     seed=1,
 )
 CONV5 = replace(HEADS, steps=850, depth="conv5", heads_rate=6e-4, features_rate=1e-4, seed=2)
-_SAVE_EVERY = 50
+_SAVE_EVERY = 25
 
 
 @dataclass(frozen=True)
@@ -135,32 +133,20 @@ def fit(tuner: Tuner, state: Path) -> None:
         tuner.save(state)
 
 
-@dataclass(frozen=True)
-class Course:
-    """What both stages share: pictures, what is known of them, and where the run is kept."""
-
-    pack: SharedPack
-    maps: LowerMaps
-    table: Table
-    out: Path
-
-    def train(self, network: MarkNet, recipe: Recipe, name: str) -> dict[str, Any]:
-        """Train a stage, measure it and write it as a checkpoint of that name."""
-        source = CachedSource(self.maps)
-        tuner = Tuner(network, source, lessons_from(self.pack, self.table), recipe)
-        fit(tuner, self.out / f"{name}.pt")
-        colour = self.maps.colour.astype(np.float32)
-        scored = score(tuner, self.pack, self.table, colour)
-        save_checkpoint(
-            self.out / name,
-            network,
-            preprocess=Preprocess(),
-            labels=self.table.labels.codes,
-            weights=scored.weights,
-            calibration=scored.calibration,
-            metrics=scored.metrics | {"recipe": asdict(recipe), "pictures": len(self.maps)},
-        )
-        return scored.metrics
+def conclude(tuner: Tuner, pack: SharedPack, table: Table, maps: LowerMaps, folder: Path) -> None:
+    """Calibrate, measure, and write the network as a checkpoint."""
+    scored = score(tuner, pack, table, maps.colour.astype(np.float32))
+    made = {"recipe": asdict(tuner.recipe), "pictures": len(maps)}
+    save_checkpoint(
+        folder,
+        tuner.network,
+        preprocess=Preprocess(),
+        labels=table.labels.codes,
+        weights=scored.weights,
+        calibration=scored.calibration,
+        metrics=scored.metrics | made,
+    )
+    log.info("%s", json.dumps(scored.metrics, indent=1))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -172,16 +158,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cache(sources, options.out)
     pack = sources.pack()
     maps = LowerMaps(options.out / "maps")
+    source = CachedSource(maps)
     table = tabulate(pack, maps, options.out / "composed.jsonl")
-    course = Course(pack, maps, table, options.out)
+    log.info("%d pictures, %d labels", len(maps), len(table.labels.codes))
     network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
     load_backbone(network, options.shared / VGG16)
     network = network.to(memory_format=torch.channels_last)
-    whiten(network, CachedSource(maps), np.concatenate(brand_groups(pack, table, "train")))
-    log.info("%d pictures, %d labels", len(maps), len(table.labels.codes))
-    course.train(network, replace(HEADS, steps=options.heads_steps), "frozen")
-    metrics = course.train(network, replace(CONV5, steps=options.steps), "checkpoint")
-    log.info("%s", json.dumps(metrics, indent=1))
+    whiten(network, source, np.concatenate(brand_groups(pack, table, "train")))
+    lessons = lessons_from(pack, table)
+    fit(
+        Tuner(network, source, lessons, replace(HEADS, steps=options.heads_steps)),
+        options.out / "heads.pt",
+    )
+    tuner = Tuner(network, source, lessons, replace(CONV5, steps=options.steps))
+    fit(tuner, options.out / "conv5.pt")
+    conclude(tuner, pack, table, maps, options.out / "checkpoint")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -13,7 +13,7 @@ from models.pooling import average, mac
 from models.training.finetune import mixed_precision
 from models.training.sources import Rows, Source
 
-_LOOKED_AT = 4000  # pictures on which features are measured
+_LOOKED_AT = 2500  # pictures on which features are measured
 _SMALL = 0.3  # of a whitened projection: its outputs are brought to unit length anyway
 
 
@@ -50,6 +50,9 @@ def whiten(network: MarkNet, source: Source, rows: Rows, seed: int = 0) -> None:
     weight = _whitening((features - heads.centre) * features.shape[1] ** 0.5, heads.visual)
     heads.visual.weight.copy_(weight * _SMALL)
     heads.visual.bias.zero_()
+    # A code is rare until learnt otherwise, and no place votes yet.
+    heads.vienna.bias.fill_(-3.0)
+    nn.init.normal_(heads.places.weight, std=1e-3)
 
 
 def _whitening(centred: Tensor, projection: nn.Linear) -> Tensor:

@@ -40,6 +40,19 @@ evaluate = typer.Typer(
 )
 
 
+Groups = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="CSV file,group: members are relevant to each other."),
+]
+Metu = Annotated[
+    bool,
+    typer.Option(
+        "--metu",
+        help="--images is laid out like METU's query set: a folder a group, or 12-3.jpg.",
+    ),
+]
+
+
 @evaluate.command()
 def classify(
     labels: Annotated[
@@ -74,17 +87,8 @@ def classify(
 @evaluate.command()
 def retrieve(  # noqa: PLR0913 - its parameters are the command's options
     images: Images,
-    groups: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="CSV file,group: members are relevant to each other."),
-    ] = None,
-    metu: Annotated[
-        bool,
-        typer.Option(
-            "--metu",
-            help="--images is laid out like METU's query set: a folder a group, or 12-3.jpg.",
-        ),
-    ] = False,
+    groups: Groups = None,
+    metu: Metu = False,
     distractors: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Pictures that belong to no group.")
     ] = None,

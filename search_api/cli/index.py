@@ -164,6 +164,12 @@ def _print_summary(report: "IngestReport", *, dry_run: bool) -> None:
     )
     if report.withdrawn:
         print_plain(f"of the updated, {would}withdrawn: {report.withdrawn:,}")
+    if report.encoded:
+        busy = report.encoding_s / report.seconds
+        print_plain(
+            f"the network saw {report.encoded:,} different pictures, "
+            f"{report.encoded / report.seconds:.1f} a second, and was busy {busy:.0%} of the time"
+        )
     if report.rejects_file is not None:
         print_plain(f"rejected rows and reasons: {report.rejects_file}")
 

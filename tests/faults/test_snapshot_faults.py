@@ -17,6 +17,7 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.searcher import Searcher
+from indexer.vectors import IndexChoice
 from models.encoder import Block
 from models.vienna import ViennaCode
 
@@ -59,13 +60,13 @@ def answers(register: Register, follower: Follower) -> list:
 
 
 def truth(register: Register) -> list:
-    follower = Follower(register, None, DIMENSION, "tiny", "cpu")
+    follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
     follower.refresh()
     return answers(register, follower)
 
 
 def reopened(register: Register, folder: Path, fingerprint: str = "tiny") -> Follower:
-    follower = Follower(register, folder, DIMENSION, fingerprint, "cpu")
+    follower = Follower(register, folder, DIMENSION, fingerprint, IndexChoice("cpu"))
     follower.refresh()
     return follower
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
-from indexer.database import create_engine, migrate, parse_url
+from indexer.database import _alembic, create_engine, migrate, parse_url
 from indexer.errors import DatabaseUnavailable
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
@@ -143,11 +145,56 @@ def test_the_steps_lead_to_the_very_tables_the_code_uses(engine: sa.Engine) -> N
 def test_the_steps_lead_back_and_forth(engine: sa.Engine, register_url: str) -> None:
     migrate(engine)
     migrate(engine)
-    migrate(engine, "base")
+    migrate(engine, "base", "down")
     assert sa.inspect(engine).get_table_names() == ["alembic_version"]
     register = Register.open(register_url)
     assert register.add([EncodedMark(MarkRecord("a"), "d")]) == 1
     register.close()
+
+
+def test_every_step_up_and_down_keeps_the_marks(engine: sa.Engine, register_url: str) -> None:
+    steps = [step.revision for step in ScriptDirectory.from_config(_alembic()).walk_revisions()]
+    register = Register.open(register_url)
+    embedding = np.arange(4, dtype=np.float16)
+    written = EncodedMark(MarkRecord("a", text="Löwe", nice=(9,)), "d", embedding=embedding)
+    register.add([written])
+    assert len(steps) >= 2
+    for below in [*steps[1:], *reversed(steps[:-1])]:  # to the first release's, and back
+        migrate(engine, below, "down" if below < _held(engine) else "up")
+        assert _held(engine) == below
+        with engine.begin() as connection:
+            assert connection.scalar(sa.text("SELECT text FROM marks")) == "Löwe"
+            assert connection.scalar(sa.text("SELECT nice_class FROM mark_classes")) == 9
+            assert connection.scalar(sa.text("SELECT count(*) FROM mark_embeddings")) == 1
+    (change,) = register.changes(0, 10)
+    assert change.embedding is not None
+    assert change.embedding.tolist() == embedding.tolist()
+    assert register.mark("a").record == written.record
+    register.close()
+
+
+def test_a_register_of_the_first_release_is_brought_up_when_opened(
+    engine: sa.Engine, register_url: str
+) -> None:
+    migrate(engine, "0001")
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO marks (id, sequence, deleted, digest, image_digest, updated) "
+                "VALUES ('a', 1, false, 'd', 'f', '2026-01-31 00:00:00+00:00')"
+            )
+        )
+    register = Register.open(register_url)
+    assert register.mark("a").image_digest == "f"
+    register.close()
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+
+
+def _held(engine: sa.Engine) -> str:
+    with engine.begin() as connection:
+        return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 def test_a_schema_of_a_later_version_is_refused_untouched(

@@ -16,6 +16,7 @@ from indexer.follower import Follower
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
 from indexer.segments import ReadView
+from indexer.vectors import IndexChoice
 
 DIMENSION = 8
 
@@ -66,7 +67,7 @@ def register(url: str) -> Iterator[Register]:
 
 @pytest.fixture
 def follower(register: Register) -> Iterator[Follower]:
-    follower = Follower(register, None, DIMENSION, "tiny", "cpu")
+    follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
     yield follower
     follower.stop()
 
@@ -201,7 +202,8 @@ CHILD = """
 import json, sys, time
 from indexer.follower import Follower
 from indexer.register import Register
-follower = Follower(Register.open(sys.argv[1], create=False), None, 8, "tiny", "cpu")
+from indexer.vectors import IndexChoice
+follower = Follower(Register.open(sys.argv[1], create=False), None, 8, "tiny", IndexChoice("cpu"))
 follower.refresh()
 follower.start(poll_s=0.02)
 last = None

@@ -160,6 +160,53 @@ def test_identical_pictures_are_encoded_once_in_a_run_and_over_runs(office: Offi
     assert len({embedding for _, _, embedding in office.contents().values()}) == 1
 
 
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_the_same_pixels_in_other_files_and_formats_are_encoded_once(
+    office: Office, batch: int
+) -> None:
+    for suffix in ("png", "bmp", "tiff", "webp"):
+        options = {"lossless": True} if suffix == "webp" else {}
+        office.draw(1).save(office.folder / f"one.{suffix}", **options)
+    office.picture("two.png", 2)
+    names = ["one.png", "one.bmp", "two.png", "one.tiff", "one.png"]
+    office.table([f"m{n},{name},," for n, name in enumerate(names)])
+    report = office.ingest(IngestOptions(batch=batch))
+    assert (report.indexed, report.encoded, office.encoder.pictures) == (5, 2, 2)
+    # And in a later run.
+    office.table(["m9,one.webp,,"])
+    assert (office.ingest().encoded, office.register.count()) == (0, 6)
+    marks = office.register.marks([f"m{n}" for n in (0, 1, 3, 4, 9)])
+    assert len({mark.image_digest for mark in marks.values()}) == 4
+    embeddings = {one: held[2] for one, held in office.contents().items()}
+    assert len({embeddings[one] for one in marks}) == 1
+    assert embeddings["m2"] != embeddings["m0"]
+
+
+def test_after_a_batch_that_fails_none_is_committed(office: Office) -> None:
+    office.marks(40)
+    encode, turns = office.encoder.encode_pixels, iter(range(100))
+
+    def failing(pixels: np.ndarray) -> Encoded:
+        if next(turns) == 2:
+            raise MarkLensError("the network broke")
+        return encode(pixels)
+
+    office.encoder.encode_pixels = failing  # type: ignore[method-assign]
+    with pytest.raises(MarkLensError, match="the network broke"):
+        office.ingest(IngestOptions(batch=4))
+    (run,) = office.register.last_runs()
+    assert (run.state, run.counts.read, office.register.count()) == ("failed", 8, 8)
+    assert _counts(office.ingest(IngestOptions(resume=True))) == (40, 40, 0, 0, 0)
+
+
+def test_a_run_says_how_long_the_network_computed(office: Office) -> None:
+    office.marks(5)
+    report = office.ingest()
+    assert report.encoded == 5
+    assert 0 < report.encoding_s < report.seconds
+    assert office.ingest().encoded == 0
+
+
 def test_bad_rows_and_pictures_are_reported_and_do_not_stop_the_run(office: Office) -> None:
     office.marks(3)
     (office.folder / "text.png").write_text("not a picture")

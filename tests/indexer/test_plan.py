@@ -22,6 +22,21 @@ def test_few_marks_are_gathered_and_many_scanned(matched: int, total: int, kind:
     assert choose(matched, total) == kind
 
 
+@pytest.mark.parametrize(
+    ("matched", "total", "kind"),
+    [
+        (0, 1_000_000, "none"),
+        (10_000, 1_000_000, "gather"),
+        (10_001, 1_000_000, "ivf"),
+        (1_000_000, 1_000_000, "ivf"),
+    ],
+)
+def test_an_index_with_lists_visits_them_only_where_many_match(
+    matched: int, total: int, kind: str
+) -> None:
+    assert choose(matched, total, is_exact=False) == kind
+
+
 @pytest.mark.parametrize(("matched", "total"), [(-1, 10), (11, 10)])
 def test_impossible_counts_are_refused(matched: int, total: int) -> None:
     with pytest.raises(ValueError, match="cannot match"):

@@ -47,6 +47,7 @@ def mark(mark_id: str, seed: int = 0, **fields: object) -> EncodedMark:
         dataclasses.replace(record, **fields),
         digest=f"{seed:064x}",
         image_digest=f"{seed + 7:064x}",
+        pixels_digest=f"{seed + 7:032x}",
         media_type="image/png",
         width=320,
         height=200 + seed,
@@ -209,7 +210,7 @@ def test_a_withdrawn_mark_leaves_only_its_id_and_a_new_number(register: Register
     assert register.digests(["a", "b"]) == {"b": mark("b", 2).digest}
     assert register.count() == 1
     assert register.ids_with_text("word 1").tolist() == []
-    assert register.encodings([mark("a", 1).image_digest or ""]) == {}
+    assert register.encodings([mark("a", 1).pixels_digest or ""]) == {}
     assert register.code_counts("assigned").get(TREE_1, 0) == 1  # only b bears it now
 
 
@@ -437,10 +438,10 @@ def test_facets_name_what_live_marks_have_with_counts(register: Register) -> Non
     )
 
 
-def test_what_the_network_said_of_a_picture_is_known_by_its_digest(register: Register) -> None:
+def test_what_the_network_said_of_a_picture_is_known_by_its_pixels(register: Register) -> None:
     carrier = mark("a", 1)
     register.add([carrier, mark("b", 2)])
-    digest = carrier.image_digest or ""
+    digest = carrier.pixels_digest or ""
     known = register.encodings([digest, "unknown"])
     assert known.keys() == {digest}
     embedding, predicted, confident = known[digest]

@@ -18,6 +18,7 @@ from indexer.marks import EncodedMark, Mark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.searcher import Searcher
+from indexer.vectors import IndexChoice
 from models.encoder import Block
 from models.vienna import PredictedCode, ViennaCode
 
@@ -189,7 +190,7 @@ def test_every_search_is_the_filtered_exact_ranking(
     shutil.copy(empty_register, path)
     register = Register.open(f"sqlite:///{path}")
     try:
-        follower = Follower(register, None, DIMENSION, "tiny", "cpu")
+        follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
         searcher = Searcher(register, follower, BLOCKS)
         held: dict[str, EncodedMark] = {}
         for written, seen_at_once in history:
@@ -230,7 +231,7 @@ def register(empty_register: Path, tmp_path: Path) -> Iterator[Register]:
 
 @pytest.fixture
 def follower(register: Register) -> Iterator[Follower]:
-    follower = Follower(register, None, DIMENSION, "tiny", "cpu")
+    follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
     yield follower
     follower.stop()
 
@@ -318,7 +319,7 @@ def test_a_register_that_changes_during_every_search_still_answers_with_live_mar
     restless = Restless.open(f"sqlite:///{tmp_path / 'register.db'}")
     try:
         restless.add([mark(f"m{i}", i + 1, text="red") for i in range(12)])
-        follower = Follower(restless, None, DIMENSION, "tiny", "cpu")
+        follower = Follower(restless, None, DIMENSION, "tiny", IndexChoice("cpu"))
         follower.refresh()
         order = found(Searcher(restless, follower, BLOCKS), k=12)
         restless.withdrawals = withdrawals
@@ -332,7 +333,7 @@ def test_a_register_that_changes_during_every_search_still_answers_with_live_mar
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_and_cpu_give_the_same_hits(register, follower) -> None:
     register.add([mark(f"m{i}", i % 40) for i in range(300)])
-    on_cuda = Follower(register, None, DIMENSION, "tiny", "cuda")
+    on_cuda = Follower(register, None, DIMENSION, "tiny", IndexChoice("cuda"))
     wanted = SearchQuery(embedding(1), k=50, exclude=frozenset({"m1"}))
     answers = []
     for one in (follower, on_cuda):

@@ -1,23 +1,27 @@
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from indexer.vectors import IndexBuilder, VectorIndex, open_builder
-from indexer.vectors.faiss_cpu import FaissCpuIndex
-from indexer.vectors.torch_cuda import TorchIndex
+from indexer.vectors import (
+    CpuBuilder,
+    IndexBuilder,
+    IndexChoice,
+    TorchBuilder,
+    VectorIndex,
+    open_builder,
+)
 from models.errors import MissingPackage
 
 HAS_CUDA = torch.cuda.is_available()
 BUILDERS = [
-    pytest.param(FaissCpuIndex, id="faiss-cpu"),
-    pytest.param(partial(TorchIndex, device="cpu"), id="torch-cpu"),
+    pytest.param(CpuBuilder(), id="faiss-cpu"),
+    pytest.param(TorchBuilder("cpu"), id="torch-cpu"),
     pytest.param(
-        partial(TorchIndex, device="cuda"),
+        TorchBuilder("cuda"),
         id="torch-cuda",
         marks=[pytest.mark.gpu, pytest.mark.skipif(not HAS_CUDA, reason="no CUDA device")],
     ),
@@ -91,14 +95,14 @@ def test_an_index_may_be_empty(build: IndexBuilder) -> None:
 def test_auto_takes_the_cpu_where_there_is_no_cuda() -> None:
     if HAS_CUDA:
         pytest.skip("there is a CUDA device")
-    assert "cpu" in open_builder("auto")(np.zeros((1, 4), np.float16)).name
+    assert "cpu" in open_builder(IndexChoice())(np.zeros((1, 4), np.float16)).name
 
 
 def test_searching_on_a_cpu_imports_no_torch() -> None:
     text = (
         "import sys, numpy, indexer.searcher\n"
-        "from indexer.vectors import open_builder\n"
-        "open_builder('cpu')(numpy.zeros((1, 4), numpy.float16))\n"
+        "from indexer.vectors import IndexChoice, open_builder\n"
+        "open_builder(IndexChoice('cpu'))(numpy.zeros((1, 4), numpy.float16))\n"
         "assert 'torch' not in sys.modules"
     )
     root = Path(__file__).parents[2]
@@ -109,10 +113,10 @@ def test_asking_for_cuda_where_there_is_none_says_what_to_do() -> None:
     if HAS_CUDA:
         pytest.skip("there is a CUDA device")
     with pytest.raises(MissingPackage, match="MARKLENS_DEVICE=cpu"):
-        open_builder("cuda")
+        open_builder(IndexChoice("cuda"))
 
 
 def test_missing_faiss_says_which_extras_bring_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)  # what Python itself does for "not there"
     with pytest.raises(MissingPackage, match=r"install marklens\[cpu\] or marklens\[gpu\]"):
-        open_builder("auto")
+        open_builder(IndexChoice())

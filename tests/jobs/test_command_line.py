@@ -133,7 +133,10 @@ def test_help_imports_nothing_heavy() -> None:
 def test_index_prints_what_it_did_and_running_again_changes_nothing(run: Run, source: Path) -> None:
     first = run("index", source)
     assert first.exit_code == 0
-    assert first.stdout == "8 rows read: indexed 8, updated 0, unchanged 0, rejected 0\n"
+    counted, network = first.stdout.splitlines()
+    assert counted == "8 rows read: indexed 8, updated 0, unchanged 0, rejected 0"
+    assert network.startswith("the network saw 8 different pictures, ")
+    assert re.search(r"and was busy [0-9]+% of the time$", network)
     assert _json(run("index", source, "--json")) == {
         "read": 8,
         "indexed": 0,

@@ -1,0 +1,80 @@
+"""How a bulk run is told what to do, and what it tells."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.marks import RunCounts
+
+_CORES = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How to run.
+
+    Attributes:
+        resume: go on with the source's unfinished run, if it has one and has not changed since.
+        dry_run: look at everything, write nothing but the rejects file.
+        batch: marks a transaction; also the pictures the network gets at once.
+        workers: threads that read and decode ahead of the network; one a core by default.
+        rejects_dir: folder of the rejects file; `rejects` beside the image store by default.
+        patience_s: how long to wait for a database that went away, seconds.
+        stop: asked between batches; once true the run ends there as interrupted.
+    """
+
+    resume: bool = False
+    dry_run: bool = False
+    batch: int = 16
+    workers: int = _CORES
+    rejects_dir: Path | None = None
+    patience_s: float = 120.0
+    stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come; `position` counts towards `last_position`.
+
+    What it counts is read, decoded and on its way through the network into the register.
+    """
+
+    position: int
+    last_position: int
+    counts: RunCounts
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What a run did; read = indexed + updated + unchanged + rejected.
+
+    A resumed run counts from its very beginning, before the interruption.
+
+    Attributes:
+        rejects_file: where the rejected rows stand with their reasons; None if there are none.
+        interrupted: stopped before the end of the source.
+        resumed_after: the position a resumed run went on from; 0 for a run from the start.
+        warnings: what the source noticed about itself.
+        withdrawn: how many of the updated marks the source took out of the register.
+        broken: where files of the source end or break in their middle; what stood before that
+            is indexed.
+        encoded: pictures the network saw: each once, however many marks bear it.
+        encoding_s: how long the network computed, seconds, and `seconds` the whole run took; of
+            a resumed run since it was resumed.
+    """
+
+    read: int
+    indexed: int
+    updated: int
+    unchanged: int
+    rejected: int
+    rejects_file: Path | None
+    interrupted: bool = False
+    resumed_after: int = 0
+    warnings: tuple[str, ...] = ()
+    withdrawn: int = 0
+    broken: tuple[str, ...] = ()
+    encoded: int = 0
+    encoding_s: float = 0.0
+    seconds: float = 0.0

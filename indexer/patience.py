@@ -1,0 +1,49 @@
+"""Waiting for a database that went away and may come back: a restart must not end a night's run."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from indexer.errors import DatabaseLost
+
+logger = logging.getLogger(__name__)
+
+_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 10.0
+T = TypeVar("T")
+
+
+class Patience:
+    """Tries again while the connection to the database is lost; safe to share by threads.
+
+    What is asked must bear being done twice: its answer may be what was lost.
+    """
+
+    def __init__(self, patience_s: float, stop: Callable[[], bool] = lambda: False) -> None:
+        """Set the limits.
+
+        Args:
+            patience_s: how long to wait for one answer, seconds.
+            stop: asked while waiting; once true it waits no longer.
+        """
+        self._patience_s, self._stop = patience_s, stop
+
+    def until_done(self, ask: Callable[[], T]) -> T:
+        """The answer of `ask`, asked again after each lost connection.
+
+        Raises:
+            DatabaseLost: the database did not come back in time.
+            MarkLensError: whatever else `ask` raises, at once.
+        """
+        deadline = time.monotonic() + self._patience_s
+        pause = _PAUSE_S
+        while True:
+            try:
+                return ask()
+            except DatabaseLost as error:
+                if time.monotonic() + pause > deadline or self._stop():
+                    raise
+                logger.warning("%s Trying again in %.1f s.", error, pause)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)

@@ -1,0 +1,74 @@
+"""What a run must remember of millions of rows, in a temporary file instead of memory."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+
+from models.errors import MarkLensError
+
+_AT_ONCE = 500
+
+
+class Scratch:
+    """Ids with a text each, on the disk; gone when it is closed, or the process ends or dies.
+
+    For one thread.
+    """
+
+    def __init__(self) -> None:
+        # An empty name is a private file that SQLite deletes at once; little of it is in memory.
+        self._file = sqlite3.connect("", isolation_level=None)
+        self._file.execute("PRAGMA journal_mode = OFF")
+        self._file.execute("CREATE TABLE kept (id TEXT PRIMARY KEY, what TEXT) WITHOUT ROWID")
+        self._file.execute("BEGIN")
+
+    def __enter__(self) -> "Scratch":
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Forget everything."""
+        self._file.close()
+
+    def is_new(self, one: str) -> bool:
+        """Remember an id; whether it was not there before.
+
+        Raises:
+            MarkLensError: the disk refuses, here as in `keep` and `kept`.
+        """
+        with _plain_errors():
+            done = self._file.execute("INSERT OR IGNORE INTO kept (id) VALUES (?)", (one,))
+            return done.rowcount == 1
+
+    def keep(self, texts: Mapping[str, str | None]) -> None:
+        """Remember a text for each of some ids, in place of the one before."""
+        with _plain_errors():
+            self._file.executemany("REPLACE INTO kept VALUES (?, ?)", texts.items())
+
+    def kept(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """The texts kept for those among these ids that have one."""
+        found: dict[str, str | None] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            part = ids[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(part))
+            wanted = f"SELECT id, what FROM kept WHERE id IN ({marks})"  # noqa: S608 - only "?"
+            with _plain_errors():
+                found.update(self._file.execute(wanted, part).fetchall())
+        return found
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise MarkLensError(
+            f"cannot write a temporary file: {error}; free some space where temporary files are, "
+            "or name another folder in SQLITE_TMPDIR"
+        ) from error

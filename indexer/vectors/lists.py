@@ -1,0 +1,75 @@
+"""Vectors sorted into lists of neighbours, by FAISS' k-means."""
+
+import math
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+_PER_ROOT = 4  # lists, for each unit of the number of vectors' square root
+_POINTS = 32  # vectors that k-means looks at, for each list
+_ITERATIONS = 8
+_CHUNK = 1 << 14  # rows assigned to lists at once
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """How n rows are sorted into lists of neighbours.
+
+    Attributes:
+        order: (n,) int32, the rows, list after list.
+        starts: (lists + 1,) int64, where each list begins in `order`; the last is n.
+        centroids: (lists, d) float32, the mean of each list's vectors.
+
+    Raises:
+        ValueError: they do not fit together.
+    """
+
+    order: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    centroids: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Check that each row stands in one list: a wrong one would be read past the end."""
+        sizes = np.diff(self.starts)
+        fits = len(sizes) == len(self.centroids) and (sizes >= 0).all()
+        if not fits or self.starts[0] != 0 or self.starts[-1] != len(self.order):
+            raise ValueError("the lists' starts do not fit the rows and centroids")
+        if (np.bincount(self.order, minlength=len(self.order)) != 1).any():
+            raise ValueError("the lists do not hold each row once")
+
+
+def find_lists(vectors: NDArray[np.float16]) -> Lists:
+    """Sort (n, d) float16 vectors, n > 0, into lists, each row into that of the nearest centroid.
+
+    Blocks are unit-length, so what is nearest has the highest inner product, too.
+    """
+    count, dimension = vectors.shape
+    wanted = lists_for(count)
+    means = faiss.Kmeans(
+        dimension,
+        wanted,
+        niter=_ITERATIONS,
+        seed=1,
+        min_points_per_centroid=1,
+        max_points_per_centroid=_POINTS,
+    )
+    faiss.omp_set_num_threads(1)  # a search beside it needs the other core
+    sample = np.random.default_rng(1).permutation(count)[: wanted * _POINTS]
+    means.train(vectors[np.sort(sample)].astype(np.float32))
+    nearest = np.empty(count, np.int64)
+    for start in range(0, count, _CHUNK):
+        chunk = vectors[start : start + _CHUNK].astype(np.float32)
+        nearest[start : start + _CHUNK] = means.index.search(chunk, 1)[1][:, 0]
+    sizes = np.bincount(nearest, minlength=wanted)
+    return Lists(
+        np.argsort(nearest, kind="stable").astype(np.int32),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        np.asarray(means.centroids, np.float32),
+    )
+
+
+def lists_for(count: int) -> int:
+    """How many lists: the power of two nearest to four times the square root of `count`."""
+    return min(count, 1 << round(math.log2(_PER_ROOT * math.sqrt(count))))

@@ -1,0 +1,124 @@
+"""FAISS' scan of float16 rows that lie in arrays of our own: no copy, nothing rounded.
+
+FAISS keeps its indexes' numbers in memory of its own. Its scanner of inverted lists reads them
+wherever they lie, also in the array that came out of a snapshot.
+"""
+
+from types import TracebackType
+from typing import Any
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.vectors.index import Nearest
+
+
+class Scanners:
+    """Scanners for vectors of d numbers, as many as searches run side by side.
+
+    They are kept and lent, since a scanner that FAISS makes for Python is never freed.
+    """
+
+    def __init__(self, dimension: int) -> None:
+        self._index = faiss.IndexIVFScalarQuantizer(
+            faiss.IndexFlatIP(dimension),
+            dimension,
+            1,
+            faiss.ScalarQuantizer.QT_fp16,
+            faiss.METRIC_INNER_PRODUCT,
+            False,  # numbers as they are, not residuals
+        )
+        # A scanner is made with a selector or without, and stays so; lists, since popping and
+        # appending are safe between threads.
+        self._idle: tuple[list[Any], list[Any]] = ([], [])
+
+    def lend(self, selector: faiss.IDSelectorBitmap | None) -> Any:
+        """Give out an InvertedListScanner; the selector must live until it is back."""
+        try:
+            scanner = self._idle[selector is not None].pop()
+        except IndexError:
+            return self._index.get_InvertedListScanner(False, selector, None)
+        if selector is not None:
+            scanner.sel = selector
+        return scanner
+
+    def take_back(self, scanner: Any, is_selecting: bool) -> None:
+        """Keep a scanner for the next search."""
+        self._idle[is_selecting].append(scanner)
+
+
+class Scan:
+    """One query, and the k best of the rows it was compared with so far; a context manager."""
+
+    def __init__(
+        self,
+        scanners: Scanners,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            scanners: where to borrow one.
+            query: (d,) float32.
+            k: how many rows to keep.
+            allowed: (n,) bool by row; None allows all.
+        """
+        self._scanners = scanners
+        self._query = np.ascontiguousarray(query, np.float32)
+        self._selector: faiss.IDSelectorBitmap | None = None
+        if allowed is not None:
+            bits = np.packbits(allowed, bitorder="little")
+            self._selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+        # FAISS' heap: the worst that is kept stands first.
+        self._scores = np.full(k, -np.inf, np.float32)
+        self._rows = np.full(k, -1, np.int64)
+        self._heap = (faiss.swig_ptr(self._scores), faiss.swig_ptr(self._rows))
+
+    def __enter__(self) -> "Scan":
+        """Borrow a scanner."""
+        self._scanner = self._scanners.lend(self._selector)
+        self._scanner.set_query(faiss.swig_ptr(self._query))
+        self._scanner.set_list(0, 0.0)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give it back."""
+        self._scanners.take_back(self._scanner, self._selector is not None)
+
+    def over(self, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> int:
+        """Compare with some rows.
+
+        Args:
+            vectors: (m, d) float16, contiguous.
+            rows: (m,) int64, contiguous, their names.
+
+        Returns:
+            How often a row took a place among the best.
+        """
+        changed: int = self._scanner.scan_codes(
+            len(rows),
+            faiss.swig_ptr(vectors.view(np.uint8)),
+            faiss.swig_ptr(rows),
+            *self._heap,
+            len(self._rows),
+        )
+        return changed
+
+    @property
+    def is_full(self) -> bool:
+        """Whether k rows were found."""
+        return bool(self._rows[0] >= 0)
+
+    def nearest(self) -> Nearest:
+        """What was found, the best first, equal scores by row."""
+        order = np.lexsort((self._rows, -self._scores))
+        order = order[self._rows[order] >= 0]
+        return Nearest(self._rows[order], self._scores[order])

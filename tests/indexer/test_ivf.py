@@ -1,0 +1,289 @@
+"""Inverted lists against brute force: what they find is exact, and they find nearly all."""
+
+import threading
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.marks import Change
+from indexer.ranking import AllowedRows, Scorer, rank
+from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
+from indexer.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
+from indexer.vectors.faiss_cpu import FaissCpuIndex
+from indexer.vectors.faiss_ivf import FaissIvfIndex
+from indexer.vectors.lists import Lists, lists_for
+from models.encoder import Block
+from models.errors import MarkLensError
+
+BLOCKS = (Block("visual", 0, 24, 1.0), Block("concept", 24, 40, 0.5), Block("colour", 40, 48, 0.25))
+DIMENSION, ROWS, K = 48, 12_000, 50
+WITH_LISTS = CpuBuilder(most_exact=200)
+
+
+def unit_blocks(vectors: np.ndarray) -> np.ndarray:
+    for block in BLOCKS:
+        part = vectors[:, block.start : block.stop]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return vectors.astype(np.float16)
+
+
+@cache
+def corpus() -> tuple[np.ndarray, np.ndarray, FaissIvfIndex]:
+    """Vectors in clusters, the cluster of each, and their index."""
+    rng = np.random.default_rng(4)
+    clusters = rng.integers(0, 400, ROWS)
+    centres = rng.standard_normal((400, DIMENSION))
+    vectors = unit_blocks(centres[clusters] + 0.7 * rng.standard_normal((ROWS, DIMENSION)))
+    return vectors, clusters, FaissIvfIndex.of(vectors)
+
+
+def queries(n: int) -> np.ndarray:
+    rng = np.random.default_rng(5)
+    vectors = corpus()[0][rng.choice(ROWS, n, replace=False)].astype(np.float32)
+    return unit_blocks(vectors + 0.1 * rng.standard_normal(vectors.shape))
+
+
+def weighted(query: np.ndarray, weights: dict[str, float] | None = None) -> np.ndarray:
+    return Scorer(BLOCKS, query, weights).scaled
+
+
+def best_rows(query: np.ndarray, allowed: np.ndarray, k: int) -> np.ndarray:
+    rows = np.flatnonzero(allowed)
+    scores = corpus()[0][rows].astype(np.float64) @ query.astype(np.float64)
+    return rows[np.argsort(-scores, kind="stable")[:k]]
+
+
+def mean_recall(allowed: list[np.ndarray], weights: dict[str, float] | None = None) -> float:
+    index, found = corpus()[2], []
+    for query, mask in zip(queries(len(allowed)), allowed, strict=True):
+        scaled = weighted(query, weights)
+        wanted = best_rows(scaled, mask, K)
+        nearest = index.scan(scaled, len(wanted), None if mask.all() else mask)
+        found.append(np.isin(wanted, nearest.rows).mean())
+    return float(np.mean(found))
+
+
+EVERYTHING = np.ones(ROWS, bool)
+WEIGHTS = [None, {"concept": 0, "colour": 0}, {"visual": 0, "colour": 0}, {"visual": 0.2}]
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_without_a_filter_hardly_a_mark_is_missed_whatever_the_weights(weights) -> None:
+    assert mean_recall([EVERYTHING] * 60, weights) >= 0.99
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.06, 0.01, 0.001])
+def test_filters_that_have_nothing_to_do_with_the_query_cost_no_recall(share: float) -> None:
+    rng = np.random.default_rng(6)
+    assert mean_recall([rng.random(ROWS) < share for _ in range(60)]) >= 0.99
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+def test_filters_that_go_with_clusters_cost_no_recall(share: float) -> None:
+    rng, clusters = np.random.default_rng(7), corpus()[1]
+    allowed = [(rng.random(400) < share)[clusters] for _ in range(60)]
+    assert mean_recall(allowed) >= 0.99
+
+
+def test_a_filter_that_leaves_only_the_farthest_marks_costs_no_recall() -> None:
+    vectors, masks = corpus()[0].astype(np.float32), []
+    for query in queries(40):
+        scores = vectors @ query.astype(np.float32)
+        masks.append(scores < np.quantile(scores, 0.1))
+    assert mean_recall(masks) >= 0.99
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    share=st.floats(0, 1),
+    seed=st.integers(0, 2**32 - 1),
+    k=st.integers(1, 300),
+    weight=st.floats(0.01, 5),
+)
+def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
+    share: float, seed: int, k: int, weight: float
+) -> None:
+    vectors, _, index = corpus()
+    rng = np.random.default_rng(seed)
+    allowed = rng.random(ROWS) < share
+    query = weighted(vectors[rng.integers(ROWS)], {"colour": weight})
+    k = min(k, int(allowed.sum()))
+    if k == 0:
+        return
+    nearest = index.scan(query, k, allowed)
+    assert len(np.unique(nearest.rows)) == k
+    assert allowed[nearest.rows].all()
+    assert (np.diff(nearest.scores) <= 0).all()
+    exact = vectors[nearest.rows].astype(np.float64) @ query
+    np.testing.assert_allclose(nearest.scores, exact, atol=1e-6)
+
+
+def test_few_allowed_rows_are_compared_one_and_all() -> None:
+    index, rng = corpus()[2], np.random.default_rng(8)
+    for query in queries(20):
+        allowed = rng.random(ROWS) < 0.03
+        nearest = index.scan(weighted(query), K, allowed)
+        assert nearest.rows.tolist() == best_rows(weighted(query), allowed, K).tolist()
+        rows = np.flatnonzero(allowed)
+        assert index.gather(weighted(query), K, rows).rows.tolist() == nearest.rows.tolist()
+
+
+def test_lists_give_back_every_vector_in_the_order_of_rows() -> None:
+    vectors, _, index = corpus()
+    np.testing.assert_array_equal(index.vectors(), vectors)
+    np.testing.assert_array_equal(index.vectors(np.array([7, 3])), vectors[[7, 3]])
+    with pytest.raises(ValueError, match="read-only"):
+        index.vectors()[0, 0] = 1
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 17, 300])
+def test_corpora_of_any_size_have_lists_and_are_searched_whole(rows: int) -> None:
+    vectors = corpus()[0][:rows]
+    index = FaissIvfIndex.of(vectors)
+    nearest = index.scan(weighted(vectors[0]), rows, None)
+    assert sorted(nearest.rows.tolist()) == list(range(rows))
+    assert nearest.rows[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "lists"), [(1, 1), (3, 3), (100, 32), (10**5, 1024), (10**6, 4096)]
+)
+def test_lists_grow_with_the_square_root_of_rows(rows: int, lists: int) -> None:
+    assert lists_for(rows) == lists
+
+
+def test_searches_side_by_side_do_not_disturb_each_other() -> None:
+    index, masks = corpus()[2], [None, np.random.default_rng(9).random(ROWS) < 0.4]
+    jobs = [(weighted(query), mask) for query in queries(12) for mask in masks]
+    alone = [index.scan(query, K, mask).rows.tolist() for query, mask in jobs]
+    together: dict[int, list[int]] = {}
+
+    def search(at: int) -> None:
+        for _ in range(5):
+            query, mask = jobs[at]
+            together[at] = index.scan(query, K, mask).rows.tolist()
+
+    threads = [threading.Thread(target=search, args=(at,)) for at in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[at] for at in range(len(jobs))] == alone
+
+
+@pytest.mark.parametrize("build", [WITH_LISTS, CpuBuilder(), TorchBuilder("cpu")])
+@pytest.mark.parametrize("saved", [WITH_LISTS, CpuBuilder()])
+def test_every_kind_of_index_takes_up_what_another_saved(saved, build) -> None:
+    vectors = corpus()[0][:1_000]
+    again = build.restore(saved(vectors).arrays())
+    assert again.name == build(vectors).name
+    np.testing.assert_array_equal(again.vectors(), vectors)
+
+
+@pytest.mark.parametrize(
+    ("order", "starts", "complaint"),
+    [
+        ([0, 1, 1], [0, 2, 3], "each row once"),
+        ([0, 1, 2], [0, 2, 4], "starts"),
+        ([0, 1, 2], [0, 5, 3], "starts"),
+        ([0, 1, 2], [0, 3], "starts"),
+    ],
+)
+def test_damaged_lists_are_refused(order: list[int], starts: list[int], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Lists(np.array(order, np.int32), np.array(starts), np.zeros((2, 4), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        (IndexChoice("cpu", "auto", 400), "IVF"),
+        (IndexChoice("cpu", "auto", 500), "IndexScalarQuantizer"),
+        (IndexChoice("cpu", "exact", 400), "IndexScalarQuantizer"),
+        (IndexChoice("cpu", "ivf", 400), "IndexScalarQuantizer"),  # too few to be worth it
+    ],
+)
+def test_the_settings_choose_the_kind_of_index(choice: IndexChoice, name: str) -> None:
+    assert name in open_builder(choice)(corpus()[0][:500]).name
+
+
+def test_lists_on_a_cuda_device_are_refused_in_plain_words() -> None:
+    with pytest.raises(MarkLensError, match="MARKLENS_INDEX=auto"):
+        open_builder(IndexChoice("cuda", "ivf"))
+
+
+# Whole views: a large segment with lists, small ones without, tombstones, updates, a snapshot.
+
+
+def view_of(changes: list[Change], steps: int) -> ReadView:
+    """The view after changes that arrived in so many parts."""
+    view = ReadView()
+    for part in np.array_split(np.arange(len(changes)), steps):
+        draft = SegmentDraft(DIMENSION)
+        draft.add([changes[at] for at in part])
+        view = view.advanced(draft, changes[part[-1]].sequence, WITH_LISTS)
+    return view
+
+
+def changes_of(rng: np.random.Generator, n: int) -> tuple[list[Change], dict[str, np.ndarray]]:
+    """n marks, then updates and withdrawals among them; and what is alive in the end."""
+    vectors, alive, changes = corpus()[0], {}, []
+    for sequence in range(1, n + n // 4 + 1):
+        is_new = sequence <= n
+        mark_id = f"m{sequence if is_new else rng.integers(1, n)}"
+        if not is_new and rng.random() < 0.5:
+            changes.append(Change(mark_id, sequence, deleted=True))
+            alive.pop(mark_id, None)
+        else:
+            alive[mark_id] = vectors[rng.integers(ROWS)]
+            changes.append(Change(mark_id, sequence, False, alive[mark_id]))
+    return changes, alive
+
+
+def best_ids(alive: dict[str, np.ndarray], scorer: Scorer, k: int) -> list[str]:
+    scores, _ = scorer.score(np.stack(list(alive.values())))
+    ranked = sorted(zip(-scores, alive, strict=True))
+    return [mark_id for _, mark_id in ranked[:k]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_tombstones_and_deltas_are_searched_together_with_lists(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    changes, alive = changes_of(rng, 3_000)
+    view = view_of(changes, 5)
+    kinds = [part.segment.vectors.is_exact for part in view.parts]
+    assert not kinds[0], "the large segment has lists"
+    assert view.total == len(alive)
+    found = 0.0
+    for query in queries(20):
+        scorer = Scorer(BLOCKS, query, {"colour": 1.0})
+        allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
+        ids = [one.id for one in rank(allowed, scorer, K)]
+        assert set(ids) <= alive.keys()
+        found += len(set(ids) & set(best_ids(alive, scorer, K))) / K
+    assert found / 20 >= 0.99
+
+
+def test_a_segment_with_lists_comes_back_from_its_arrays_and_answers_the_same() -> None:
+    changes, _ = changes_of(np.random.default_rng(1), 2_000)
+    part = max(view_of(changes, 1).parts, key=lambda part: part.count)
+    again = Segment.from_arrays(dict(part.segment.arrays()), WITH_LISTS)
+    assert not again.vectors.is_exact
+    for query in queries(10):
+        scorer = Scorer(BLOCKS, query, None)
+        one, other = (
+            rank([AllowedRows(live.segment, live.alive, live.count)], scorer, K)
+            for live in (part, LiveSegment.of(again, part.alive))
+        )
+        assert one == other
+
+
+def test_an_exact_index_and_one_with_lists_agree_on_scores() -> None:
+    exact, index = FaissCpuIndex(corpus()[0]), corpus()[2]
+    for query in queries(10):
+        both = [one.scan(weighted(query), 5, None) for one in (exact, index)]
+        assert both[0].rows.tolist() == both[1].rows.tolist()
+        np.testing.assert_array_equal(both[0].scores, both[1].scores)
