@@ -196,3 +196,18 @@ def test_thumbnails_show_more_marks_at_once(page):
     before = page.one(".hit").size["height"]
     page.js("document.querySelector('[name=density][value=thumbs]').click()")
     assert page.one(".hit").size["height"] < 0.6 * before
+
+
+_DRAWN = "const sheet = document.getElementById('explain-image'); return [sheet.naturalWidth]"
+
+
+@pytest.mark.parametrize("way", ["picture", "mark"])
+def test_where_each_code_was_seen_is_drawn_in_a_dialog(page, logo, way):
+    page.open("/?mark_id=EM-007" if way == "mark" else "/")
+    if way == "picture":
+        page.upload(logo)
+    page.hits()
+    page.click("#explain")
+    page.until(lambda: page.js(_DRAWN)[0] >= 448, "no sheet: the picture and a copy a code")
+    page.click("#explain-dialog [data-action='close-dialog']")
+    assert not page.js("return document.getElementById('explain-dialog').open")

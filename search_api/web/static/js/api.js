@@ -24,21 +24,38 @@ export const search = (fields, signal) => ask('/search', { method: 'POST', body:
 
 export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, { signal })
 
+/** Draw where each code was seen in a picture: a Blob of the sheet. */
+export const explain = (fields) => askBlob('/classify/explain', { method: 'POST', body: fields })
+
+/** The picture of a mark as a Blob. */
+export const getImage = (id) => askBlob(`/marks/${encodeURIComponent(id)}/image`)
+
 export const getVienna = (source) => ask(`/vienna?source=${source}`)
 
 async function ask(path, options = {}) {
-  let answer
+  const answer = await reach(path, { headers: { Accept: 'application/json' }, ...options })
+  const body = await answer.json().catch(() => null)
+  if (answer.ok && body) return body
+  throw problemOf(answer, body)
+}
+
+async function askBlob(path, options = {}) {
+  const answer = await reach(path, options)
+  if (answer.ok) return answer.blob()
+  throw problemOf(answer, await answer.json().catch(() => null))
+}
+
+async function reach(path, options) {
   try {
-    answer = await fetch(API + path, { headers: { Accept: 'application/json' }, ...options })
+    return await fetch(API + path, options)
   } catch (error) {
     if (error.name === 'AbortError') throw error
     throw new Problem('The server does not answer', 'Check that it is running, then try again.', true)
   }
-  const body = await answer.json().catch(() => null)
-  if (answer.ok && body) return body
-  throw new Problem(
-    body?.title ?? 'The request failed',
-    body?.detail || body?.title || `The server answered with status ${answer.status}.`,
-    answer.status >= 500,
-  )
 }
+
+const problemOf = (answer, body) => new Problem(
+  body?.title ?? 'The request failed',
+  body?.detail || body?.title || `The server answered with status ${answer.status}.`,
+  answer.status >= 500,
+)

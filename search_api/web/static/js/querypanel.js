@@ -64,6 +64,7 @@ export function startQueryPanel(oncrop) {
     },
     hide,
     codes: () => shown?.mark?.vienna ?? [],
+    asked: () => ({ picture: shown.picture, markId: shown.mark?.id, crop: box }),
     view: () => ({ src: shown.src, label: shown.label, crop: box, size }),
   }
 }

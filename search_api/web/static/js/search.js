@@ -6,6 +6,7 @@ import { grouped, showChips } from './chips.js'
 import { startCodeInput } from './codepicker.js'
 import { startCodeTree } from './codetree.js'
 import { startCompare, startDialogs } from './compare.js'
+import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
 import { byId, h, icon, plural } from './dom.js'
 import { startIntake } from './intake.js'
@@ -62,6 +63,7 @@ function showCodes() {
   const stateOf = (code) => state.codes.get(code) ?? 'off'
   const seen = state.query && answer ? answer.query.vienna : []
   byId('seen').hidden = !state.query || !answer
+  byId('explain').hidden = !seen.length
   byId('seen-hint').textContent = seen.length
     ? 'Click a code to filter by it: any, must, not, off.'
     : 'The network is sure of none; add codes below.'
@@ -173,11 +175,17 @@ function notify(problem) {
   byId('notice').replaceChildren(box)
 }
 
+function notifyOf(error) {
+  if (!(error instanceof Problem)) console.error(error)
+  notify(error instanceof Problem ? error : new Problem('It cannot be drawn', error.message))
+}
+
 const dismiss = () => byId('notice').replaceChildren()
 
 function startPage() {
   startDialogs()
   startGridKeys()
+  startExplain(panel.asked, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'))
   startIntake(searchPicture, (text) => notify(new Problem('No picture in it', text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
