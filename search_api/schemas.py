@@ -29,6 +29,7 @@ _MARK: dict[str, Any] = {
     "registered": "2019-06-21",
     "nice": [30, 43],
     "vienna": ["03.01.01", "27.05.01"],
+    "us_design": [],
     "predicted": [_PREDICTED],
 }
 

@@ -13,6 +13,7 @@ from search_api import schemas
 PATHS = {
     "/api/v1/search": {"post"},
     "/api/v1/classify": {"post"},
+    "/api/v1/classify/explain": {"post"},
     "/api/v1/marks": {"post"},
     "/api/v1/marks/{mark_id}": {"get", "delete"},
     "/api/v1/marks/{mark_id}/image": {"get"},
