@@ -229,6 +229,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone; servers read it
     blocks = _laid_out(network, weights)
     # Through JSON once, so that tuples compare equal to what reading back gives.
     shape = json.loads(json.dumps(network.config.to_dict()))

@@ -37,14 +37,16 @@ def calibrate(
         optimiser.zero_grad()
         scaled = slope * x + common + own
         fit = functional.binary_cross_entropy_with_logits(scaled, y, known, reduction="sum")
-        loss = (fit + 0.5 * _PRIOR_STRENGTH * own.square().sum()) / len(x)
+        # Logits that separate all examples would drive the slope to infinity.
+        doubt = own.square().sum() + (slope - 1.0).square().sum()
+        loss = (fit + 0.5 * _PRIOR_STRENGTH * doubt) / len(x)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     offset = (common + own).detach().numpy()
     slopes = np.full(x.shape[1], slope.item(), np.float32)
-    probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset)))
+    probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
     return Calibration(slopes, offset, _thresholds(probabilities, targets, codes))
 
 

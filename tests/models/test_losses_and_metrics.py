@@ -116,3 +116,11 @@ def test_calibration_makes_probabilities_of_overconfident_logits() -> None:
     after = 1 / (1 + np.exp(-(fitted.slope * logits[2000:] + fitted.offset)))
     worse = expected_calibration_error(targets[2000:], before)
     assert expected_calibration_error(targets[2000:], after) < 0.03 < worse
+
+
+def test_calibration_of_few_pictures_that_logits_separate_stays_finite() -> None:
+    targets = np.array([[1, 0], [1, 0], [0, 1], [0, 1], [1, 0], [0, 1]], np.float32)
+    logits = np.where(targets > 0, 40.0, -40.0).astype(np.float32)
+    fitted = calibrate(logits, targets, (ViennaCode(1), ViennaCode(2)))
+    assert np.isfinite([fitted.slope, fitted.offset, fitted.threshold]).all()
+    assert ((fitted.slope * logits + fitted.offset > 0) == (targets > 0)).all()
