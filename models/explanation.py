@@ -1,9 +1,9 @@
-"""Where in a picture a Vienna code was seen: the places' votes, drawn over the picture.
+"""Where in a picture a Vienna code was seen: class activation maps, drawn over the picture.
 
-The Vienna head lets every place of conv5 vote for every code, so the class activation map (Zhou
-et al., "Learning deep features for discriminative localization", CVPR 2016) is the vote itself,
-weighted as the head weights it. What the whole picture adds to a code has no place and is not
-shown.
+At each place of conv5 every channel's activation times the slope of the code's logit there, summed
+over channels (HiResCAM: Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful
+explanations of convolutional neural networks", 2020): what the place adds to the logit, by its own
+vote and by what pooling hands to the heads. What conv4 and the colours add has no place here.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from models.checkpoint import Checkpoint
 from models.errors import BadViennaCode
@@ -33,7 +34,7 @@ class Explanation:
         picture: as the network saw it: trimmed, padded to a square, mode RGB.
         codes: explained, with their probabilities.
         heat: (codes, h, w) float32 0..1, 1 where a code's strongest place is; all 0 for a code
-            that no place votes for.
+            for which no place speaks.
     """
 
     picture: Image.Image
@@ -90,18 +91,23 @@ class Explainer:
         """
         pixels = self._preprocess(image)
         rows = [self._known(seen.code) for seen in codes]
-        with torch.inference_mode():
-            places = self._network.look_high(
-                self._network.look_low(torch.from_numpy(pixels.copy())[None])
-            ).places[0, rows]
-        votes = places.flatten(1)
-        # A place adds its vote to the mean, and again as often as the head attends to it.
-        added = votes * (1.0 / votes.shape[1] + votes.softmax(dim=1))
-        strongest = added.amax(dim=1, keepdim=True).clamp(min=1e-6)
-        heat = (added / strongest).clamp(min=0.0).reshape(places.shape).numpy()
-        return Explanation(Image.fromarray(pixels), tuple(codes), heat.astype(np.float32))
+        with torch.no_grad():
+            lower = self._network.look_low(torch.from_numpy(pixels.copy())[None])
+            maps = self._network.backbone.high(lower.maps)
+        maps.requires_grad_()
+        logits = self._network.judge(maps, lower).logits[0, rows]
+        added = torch.stack([_added(logit, maps) for logit in logits])
+        strongest = added.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)
+        heat = (added / strongest).numpy().astype(np.float32)
+        return Explanation(Image.fromarray(pixels), tuple(codes), heat)
 
     def _known(self, code: ViennaCode) -> int:
         if code not in self._row:
             raise BadViennaCode(f"{code} is not among the codes that the network predicts")
         return self._row[code]
+
+
+def _added(logit: Tensor, maps: Tensor) -> Tensor:
+    """(h, w): what each place of (1, c, h, w) adds to a logit; what speaks against it counts 0."""
+    (slope,) = torch.autograd.grad(logit, maps, retain_graph=True)
+    return (slope * maps).detach().sum(dim=1)[0].clamp(min=0.0)

@@ -175,7 +175,11 @@ class MarkNet(nn.Module):
 
     def look_high(self, lower: Lower) -> Upper:
         """conv5 and the heads, on what :meth:`look_low` saw."""
-        conv5 = self.backbone.high(lower.maps).float()
+        return self.judge(self.backbone.high(lower.maps), lower)
+
+    def judge(self, maps: Tensor, lower: Lower) -> Upper:
+        """The heads, on conv5's maps (n, channels, h/16, w/16) and what :meth:`look_low` saw."""
+        conv5 = maps.float()
         pooled = torch.cat([lower.pooled, pool(mac(conv5), average(conv5))], dim=1)
         # float32 whatever autocast made of the maps: bfloat16 is too coarse for embeddings.
         with torch.autocast(conv5.device.type, enabled=False):

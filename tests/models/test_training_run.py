@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, save_checkpoint
 from models.encoder import Encoder
 from models.errors import BadCheckpoint, BadLabels
 from models.explanation import Explainer
@@ -214,3 +214,31 @@ def test_an_explanation_points_at_what_made_the_vote(encoder: Encoder) -> None:
     assert found.heat.min() >= 0
     assert found.heat.max() <= 1 + 1e-6
     assert found.sheet().size == (3 * 224, 224 + 36)
+
+
+def test_the_hottest_place_is_the_one_whose_vote_is_highest(
+    encoder: Encoder, tmp_path: Path
+) -> None:
+    network = encoder.checkpoint.load_network()
+    with torch.no_grad():
+        network.heads.vienna.weight.zero_()  # the places alone decide
+        network.heads.places.weight.uniform_(0.5, 1.0)
+    start = encoder.checkpoint
+    save_checkpoint(
+        tmp_path,
+        network,
+        preprocess=start.preprocess,
+        labels=start.labels,
+        weights={block.name: block.weight for block in start.blocks},
+        calibration=start.calibration,
+        metrics={},
+    )
+    image = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
+    ImageDraw.Draw(image).ellipse((40, 36, 58, 56), fill="red")
+    codes = (PredictedCode(start.labels[0], 0.5),)
+    found = Explainer(Checkpoint.open(tmp_path)).explain(image, codes)
+    pixels = torch.from_numpy(start.preprocess(image).copy())[None]
+    with torch.no_grad():
+        votes = network.look_high(network.look_low(pixels)).places[0, 0]
+    assert int(found.heat[0].argmax()) == int(votes.argmax())
