@@ -27,7 +27,7 @@ export function planLine(plan) {
 
 const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
 
-/** Codes of a hit: those the query has too, those the filter asks for, others up to a handful. */
+/** Codes of a hit, a handful: first those the filter asks for, which must not be folded away. */
 export function codeTags(hit, queryCodes, asked = [], most = TAGS) {
   const mine = codesOf(hit, asked)
   const shared = sharedCodes(queryCodes, mine)
@@ -35,11 +35,11 @@ export function codeTags(hit, queryCodes, asked = [], most = TAGS) {
   const wanted = rest.filter((code) => isCovered(code, asked))
   const others = rest.filter((code) => !wanted.includes(code))
   const tags = [
-    ...shared.map((code) => codeTag(code, 'is-shared')),
     ...wanted.map((code) => codeTag(code, 'is-asked')),
+    ...shared.map((code) => codeTag(code, 'is-shared')),
     ...others.map((code) => codeTag(code)),
   ]
-  const left = [...shared, ...wanted, ...others].slice(most)
+  const left = [...wanted, ...shared, ...others].slice(most)
   if (!left.length) return tags
   return [...tags.slice(0, most), h('span', { class: 'tag', title: left.join(', ') }, `+${left.length}`)]
 }
