@@ -33,27 +33,6 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def environment(tmp_path: Path, tiny_checkpoint: Path) -> dict[str, str]:
-    """A data folder of the test's own and the tiny network."""
-    return {
-        "MARKLENS_DATA_DIR": str(tmp_path / "data"),
-        "MARKLENS_CHECKPOINT": str(tiny_checkpoint),
-        "MARKLENS_RUNTIME": "torch",
-        "MARKLENS_DEVICE": "cpu",
-        "OMP_NUM_THREADS": "1",
-    }
-
-
-@pytest.fixture
-def run(environment: dict[str, str]) -> Run:
-    def invoke(*arguments: object) -> Result:
-        words = [str(argument) for argument in arguments]
-        return CliRunner().invoke(app, words, env=environment, prog_name="marklens")
-
-    return invoke
-
-
-@pytest.fixture
 def source(tmp_path: Path, draw_mark: Draw) -> Path:
     """A folder with marks.csv and eight pictures."""
     folder = tmp_path / "source"

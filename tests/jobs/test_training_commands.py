@@ -12,34 +12,11 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
-
-from search_api.cli import app
 
 ROOT = Path(__file__).parents[2]
 Draw = Callable[..., Image.Image]
 Run = Callable[..., Any]
 SCORES = {"mAP", "LRAP", "coverage_error", "micro_F1", "hamming_loss", "binary_accuracy", "ECE"}
-
-
-@pytest.fixture
-def environment(tmp_path: Path, tiny_checkpoint: Path) -> dict[str, str]:
-    return {
-        "MARKLENS_DATA_DIR": str(tmp_path / "data"),
-        "MARKLENS_CHECKPOINT": str(tiny_checkpoint),
-        "MARKLENS_RUNTIME": "torch",
-        "MARKLENS_DEVICE": "cpu",
-        "OMP_NUM_THREADS": "1",
-    }
-
-
-@pytest.fixture
-def run(environment: dict[str, str]) -> Run:
-    def invoke(*arguments: object) -> Any:
-        words = [str(argument) for argument in arguments]
-        return CliRunner().invoke(app, words, env=environment, prog_name="marklens")
-
-    return invoke
 
 
 @pytest.fixture
