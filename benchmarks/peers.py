@@ -6,8 +6,8 @@
 - concept groups (the same thing drawn by different hands);
 - transformations: a logo, changed, must find its original among all logos of the first contest.
 
-All competitors get the same picture: trimmed, padded to a square, 224 pixels. All blocks of
-MarkNet's embedding are listed, not only the best. Vectors are kept in RUN by 128 pictures, so that
+All competitors get the same picture, trimmed and padded to a square, in the size that they were
+made for: 224 pixels, MarkNet fewer. All blocks of MarkNet's embedding are listed, not only the best. Vectors are kept in RUN by 128 pictures, so that
 a run that is stopped goes on. RUN also gets ``peers.json``, ``peers.html`` and contact sheets of
 the worst queries. VGG16 looks at 3 to 8 pictures a second on two cores; ``--groups``,
 ``--distractors``, ``--concept-pictures`` and ``--queries`` bound a run.
@@ -34,7 +34,6 @@ from models.evaluation.retrieval import (
     relevant_ranks,
     retrieval_intervals,
 )
-from models.preprocess import Preprocess
 from models.training.jobs import SharedPack, on_paper
 from models.training.pack import split_of, split_of_brand
 
@@ -53,13 +52,11 @@ class Contest:
     Attributes:
         name: as tables show it.
         pictures: as drawn, mode RGB.
-        pixels: (n, 224, 224, 3) uint8, as the competitors get them.
         groups: rows that belong together.
     """
 
     name: str
     pictures: Sequence[Image.Image]
-    pixels: NDArray[np.uint8]
     groups: Sequence[Sequence[int]]
 
 
@@ -100,15 +97,15 @@ def _contest(
     place = {key: at for at, key in enumerate(keys)}
     pictures = [on_paper(svg(key), key[1]) for key in keys]
     rows = [[place[key] for key in group] for group in groups]
-    return Contest(name, pictures, Preprocess().batch(pictures), rows)
+    return Contest(name, pictures, rows)
 
 
 def groups_table(contest: Contest, rivals: Sequence[Competitor], out: Path) -> Table:
     """What each competitor scores; draws MarkNet's worst queries."""
     table: Table = {}
-    gallery = range(len(contest.pixels))
+    gallery = range(len(contest.pictures))
     for rival in rivals:
-        for name, rows in rival.vectors(contest.name, contest.pixels).items():
+        for name, rows in rival.vectors(contest.name, contest.pictures).items():
             ranks = relevant_ranks(rows, contest.groups, gallery)
             table[name] = retrieval_intervals(ranks, len(gallery) - 1)
             if name == OURS:
@@ -121,20 +118,18 @@ def changes_tables(
     contest: Contest, rivals: Sequence[Competitor], queries: int
 ) -> dict[str, Table]:
     """Change → competitor → what it scores: each picture, changed, looks for its original."""
-    n = len(contest.pixels)
+    n = len(contest.pictures)
     rows = np.unique(np.linspace(0, n - 1, min(n, queries)).astype(np.int64))
     changed = {
-        name: Preprocess().batch(
-            [change(contest.pictures[row], np.random.default_rng([int(row), 5])) for row in rows]
-        )
+        name: [change(contest.pictures[row], np.random.default_rng([int(row), 5])) for row in rows]
         for name, change in TRANSFORMATIONS.items()
     }
     names = [*changed, *UNDONE.values()]
     tables: dict[str, Table] = {name: {} for name in names}
     for rival in rivals:
-        stored = rival.vectors(contest.name, contest.pixels)
-        for name, pixels in changed.items():
-            for way, found in rival.vectors(f"{contest.name} {name}", pixels).items():
+        stored = rival.vectors(contest.name, contest.pictures)
+        for name, pictures in changed.items():
+            for way, found in rival.vectors(f"{contest.name} {name}", pictures).items():
                 ranks = changed_ranks(stored[way], rows, found)
                 tables[name][way] = retrieval_intervals(ranks, n)
                 if name in UNDONE:
@@ -151,7 +146,7 @@ def _groups_section(contest: Contest, table: Table) -> Section:
         cells = [f"{row[m].value:.3f} [{row[m].low:.3f}, {row[m].high:.3f}]" for m in _SHOWN]
         rows.append((name, *cells, f"{row['mAP'].value / best:.2f}"))
     queries = sum(map(len, contest.groups))
-    heading = f"{contest.name}: {queries} queries among {len(contest.pixels)} pictures"
+    heading = f"{contest.name}: {queries} queries among {len(contest.pictures)} pictures"
     return Section(heading, columns=("", *_SHOWN, "mAP / best peer"), rows=rows)
 
 
@@ -196,10 +191,7 @@ def _worst(
         shown = [query, wanted, *np.argsort(-scores)[:6]]
         said = ["query", "should come", *(f"{place}." for place in range(1, 7))]
         lines.append(
-            [
-                cell(Image.fromarray(contest.pixels[row]), words)
-                for row, words in zip(shown, said, strict=True)
-            ]
+            [cell(contest.pictures[row], words) for row, words in zip(shown, said, strict=True)]
         )
     return sheet_of(lines)
 

@@ -3,16 +3,18 @@
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.encoder import Encoder
-from models.evaluation.peers import Backbone, backbones, imagenet_vgg19, pixel_peers
-from models.training.finetune import mixed_precision
+from models.evaluation.peers import Backbone, Peer, backbones, imagenet_vgg19, pixel_peers
+from models.preprocess import Preprocess
+from models.training.sources import mixed_precision
 
 OURS = "MarkNet, default weights"
 _CHUNK = 128  # pictures in one file
@@ -27,24 +29,26 @@ class Competitor:
 
     Attributes:
         name: in messages and of its files.
-        embed: (n, 224, 224, 3) uint8 → vectors whose inner products rank, for each of its ways.
+        embed: (n, size, size, 3) uint8 → vectors whose inner products rank, for each of its ways.
+        preprocess: makes these pixels, of the size that the network was made for.
         folder: where vectors are kept.
     """
 
     name: str
     embed: Callable[[NDArray[np.uint8]], Vectors]
+    preprocess: Preprocess
     folder: Path
 
-    def vectors(self, of: str, pixels: NDArray[np.uint8]) -> Vectors:
+    def vectors(self, of: str, pictures: Sequence[Image.Image]) -> Vectors:
         """Embed pictures, or read what an earlier run made of the very same pixels.
 
         Args:
             of: name of the set of pictures.
-            pixels: (n, 224, 224, 3) uint8.
+            pictures: mode RGB.
         """
         parts, started, seen = [], time.monotonic(), 0
-        for at in range(0, len(pixels), _CHUNK):
-            part = pixels[at : at + _CHUNK]
+        for at in range(0, len(pictures), _CHUNK):
+            part = self.preprocess.batch(pictures[at : at + _CHUNK])
             digest = f"{zlib.crc32(part.tobytes()):08x}"
             kept = self.folder / f"{_plain(self.name)} {_plain(of)} {at} {digest}.npz"
             if not kept.exists():
@@ -71,17 +75,16 @@ def competitors(checkpoint: Path | None, weights: Path, out: Path) -> list[Compe
     folder = out / "vectors"
     folder.mkdir(parents=True, exist_ok=True)
     encoder = Encoder.load(checkpoint)
-    found = [Competitor(f"MarkNet {encoder.fingerprint}", _ours(encoder), folder)]
-    found += [
-        Competitor(peer.name, lambda pixels, peer=peer: {peer.name: peer.embed(pixels)}, folder)  # type: ignore[misc]
-        for peer in pixel_peers()
-    ]
+    own = encoder.checkpoint.preprocess
+    theirs = replace(own, size=224)  # what ImageNet's networks were trained on
+    found = [Competitor(f"MarkNet {encoder.fingerprint}", _ours(encoder), own, folder)]
+    found += [Competitor(peer.name, _one_way(peer), theirs, folder) for peer in pixel_peers()]
     networks = list(backbones(weights))
     try:
         networks.append(imagenet_vgg19())
     except OSError as error:
         print(f"left out: torchvision's VGG19 cannot be downloaded ({error})")
-    return found + [Competitor(one.name, _mixed(one), folder) for one in networks]
+    return found + [Competitor(one.name, _mixed(one), theirs, folder) for one in networks]
 
 
 def _ours(encoder: Encoder) -> Callable[[NDArray[np.uint8]], Vectors]:
@@ -95,6 +98,10 @@ def _ours(encoder: Encoder) -> Callable[[NDArray[np.uint8]], Vectors]:
         return whole | {f"MarkNet, {name} alone": block for name, block in blocks.items()}
 
     return embed
+
+
+def _one_way(peer: Peer) -> Callable[[NDArray[np.uint8]], Vectors]:
+    return lambda pixels: {peer.name: peer.embed(pixels)}
 
 
 def _mixed(backbone: Backbone) -> Callable[[NDArray[np.uint8]], Vectors]:

@@ -29,8 +29,8 @@ from models.evaluation.classification import constant_prior, mean_average_precis
 from models.training.calibrate import calibrate
 from models.training.codes import CATEGORIES
 from models.training.compose import SAMPLE
-from models.training.finetune import mixed_precision
 from models.training.losses import asymmetric_loss, binary_cross_entropy
+from models.training.sources import mixed_precision
 
 CLAIMS = ("register", "pixels", "depth", "loss")
 _BATCH = 32  # Keras' default

@@ -43,7 +43,7 @@ class Encoder:
         self._runtime = runtime
         self.checkpoint = checkpoint
         self._preprocess = checkpoint.preprocess
-        self._calibration = checkpoint.calibration.coherent(checkpoint.labels)
+        self._calibration = checkpoint.calibration
         self.fingerprint = checkpoint.fingerprint
         self.labels: tuple[ViennaCode, ...] = checkpoint.labels
         self.blocks: tuple[Block, ...] = checkpoint.blocks

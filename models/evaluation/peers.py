@@ -1,6 +1,6 @@
 """What others search pictures with, to be measured beside MarkNet in the same run.
 
-All get the same picture: trimmed, padded to a square, 224 pixels. Networks are the ImageNet ones,
+All get the same picture, trimmed, padded to a square, 224 pixels. Networks are the ImageNet ones,
 each with the preprocessing that its weights were trained with.
 """
 

@@ -47,7 +47,8 @@ def calibrate(
     offset = (common + own).detach().numpy()
     slopes = np.full(x.shape[1], slope.item(), np.float32)
     probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
-    return Calibration(slopes, offset, _thresholds(probabilities, targets, codes))
+    thresholds = _thresholds(probabilities, targets, codes)
+    return Calibration(slopes, offset, thresholds).coherent(tuple(codes))
 
 
 def _thresholds(

@@ -22,6 +22,7 @@ from models.training.losses import (
     Memory,
     asymmetric_loss,
     binary_cross_entropy,
+    proxy_loss,
     supervised_contrast,
 )
 from models.training.sources import Rows, Source
@@ -29,6 +30,7 @@ from models.training.sources import Rows, Source
 log = logging.getLogger(__name__)
 
 Depth = Literal["heads", "conv5", "all"]
+_PROXY_HASTE = 3.0  # a proxy meets few of a step's pictures: it moves faster than the heads
 _EXAMINED = 64  # pictures at a time when nothing is learnt
 
 
@@ -49,6 +51,7 @@ class Recipe:
         temperature: of both contrastive losses.
         remembered: steps whose signs and things are compared with too.
         vienna_weight, visual_weight, concept_weight: of the three losses.
+        proxy_weight: within the concept loss, of telling all things apart by a proxy of each.
         seed: of everything random.
     """
 
@@ -66,6 +69,7 @@ class Recipe:
     vienna_weight: float = 1.0
     visual_weight: float = 1.0
     concept_weight: float = 1.0
+    proxy_weight: float = 0.0
     seed: int = 0
 
 
@@ -95,6 +99,7 @@ class Step(NamedTuple):
     codes: Tensor  # of all of them
     sign_of: Tensor  # the group of each sign
     thing_of: Tensor  # the group of each thing
+    things: Tensor  # of all of them: the group whose thing they show, -1 where none is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +128,41 @@ class Tuner:
     Every step draws from random numbers of its own, so a resumed run is the same run.
     """
 
-    def __init__(self, network: MarkNet, source: Source, lessons: Lessons, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        network: MarkNet,
+        source: Source,
+        lessons: Lessons,
+        recipe: Recipe,
+        proxies: Tensor | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            network: what learns.
+            source: of the pictures.
+            lessons: what it learns.
+            recipe: how.
+            proxies: of the things, (things, concept), where an earlier run learnt some.
+        """
         self.network = network
         self.source = source
         self.recipe = recipe
         self.step = 0
         self._lessons = lessons
         self._targets = torch.from_numpy(lessons.targets)
+        self._thing_of = torch.full((len(lessons.targets),), -1)
+        for number, rows in enumerate(lessons.concepts):
+            self._thing_of[rows] = number
         self._device = next(network.parameters()).device.type
-        self._optimiser = torch.optim.AdamW(
-            _learning(network, recipe), weight_decay=recipe.weight_decay
-        )
+        if proxies is None:
+            proxies = _proxies(len(lessons.concepts), network.config.concept, recipe.seed)
+        self.proxies = proxies.detach().clone().to(self._device).requires_grad_()
+        learning = _learning(network, recipe)
+        if recipe.proxy_weight:
+            rate = _PROXY_HASTE * recipe.heads_rate
+            learning.append({"params": [self.proxies], "lr": rate, "weight_decay": 0.0})
+        self._optimiser = torch.optim.AdamW(learning, weight_decay=recipe.weight_decay)
         rates = [float(group["lr"]) for group in self._optimiser.param_groups]
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimiser, rates, recipe.steps, pct_start=0.15
@@ -169,9 +198,7 @@ class Tuner:
         found: list[tuple[Rows, Examined]] = []
         for start in range(0, len(rows), _EXAMINED):
             part = rows[start : start + _EXAMINED]
-            for places, lower in self.source.parts(part):
-                with mixed_precision(self._device):
-                    seen = self.network.look_high(lower)
+            for places, seen in self.source.look(self.network, part):
                 numbers = (seen.visual, seen.concept, seen.logits)
                 found.append((places + start, Examined(*(_numpy(each) for each in numbers))))
         order = np.argsort(np.concatenate([places for places, _ in found]))
@@ -186,6 +213,7 @@ class Tuner:
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
+            "proxies": self.proxies.detach(),
             "memories": [[tuple(one) for one in kept] for kept in (self._signs, self._things)],
         }
         torch.save(state, unfinished)
@@ -200,6 +228,7 @@ class Tuner:
         try:
             state: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
             self.network.load_state_dict(state["network"])
+            self.proxies.data.copy_(state["proxies"])
             self._optimiser.load_state_dict(state["optimiser"])
             self._schedule.load_state_dict(state["schedule"])
             self._signs, self._things = (
@@ -219,14 +248,12 @@ class Tuner:
         signs, sign_of = _pairs(lessons.signs, recipe.signs, rng)
         things, thing_of = _pairs(lessons.concepts, recipe.concepts, rng)
         rows = np.concatenate([labelled, signs, things])
-        return Step(rows, self._targets[rows], sign_of, thing_of)
+        return Step(rows, self._targets[rows], sign_of, thing_of, self._thing_of[rows])
 
     def _learn(self, drawn: Step) -> tuple[float, float, float]:
         """One optimiser step; gradients are gathered over parts of one picture size."""
         places, parts = [], []
-        for where, lower in self.source.parts(drawn.rows):
-            with mixed_precision(self._device):
-                seen = self.network.look_high(lower)
+        for where, seen in self.source.look(self.network, drawn.rows):
             places.append(where)
             parts.append((seen.visual, seen.concept, seen.logits))
         order = torch.from_numpy(np.argsort(np.concatenate(places))).to(self._device)
@@ -271,6 +298,10 @@ class Tuner:
                 *things[:2], tau, _related(things, memory), memory
             )
             self._remember(self._things, things)
+        shown = step.things >= 0
+        if recipe.proxy_weight and shown.any():
+            told = proxy_loss(concept[shown], step.things[shown], self.proxies)
+            concept_loss = concept_loss + recipe.proxy_weight * told
         return torch.stack([vienna_loss, visual_loss, concept_loss])
 
     def _remember(self, kept: list[Memory], seen: Memory) -> None:
@@ -292,12 +323,6 @@ def _related(things: Memory, memory: Memory | None) -> Tensor:
     return things.codes.clamp(min=0.0) @ others.clamp(min=0.0).T > 1.5
 
 
-def mixed_precision(device: str) -> torch.autocast:
-    """bfloat16 where the hardware computes in it; elsewhere it would be slower than float32."""
-    able = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
-    return torch.autocast(device, dtype=torch.bfloat16, enabled=able)
-
-
 def _learning(network: MarkNet, recipe: Recipe) -> list[dict[str, Any]]:
     """Freeze what the depth leaves out; what learns, with its rate."""
     network.requires_grad_(False)
@@ -314,6 +339,12 @@ def _learning(network: MarkNet, recipe: Recipe) -> list[dict[str, Any]]:
         low.requires_grad_(True)
         groups.append({"params": list(low.parameters()), "lr": recipe.features_rate / 3})
     return groups
+
+
+def _proxies(number: int, width: int, seed: int) -> Tensor:
+    """(number, width) random directions."""
+    drawn = torch.randn(number, width, generator=torch.Generator().manual_seed(seed))
+    return nn.functional.normalize(drawn, dim=1)
 
 
 def _pairs(groups: Sequence[Rows], number: int, rng: np.random.Generator) -> tuple[Rows, Tensor]:

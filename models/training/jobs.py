@@ -15,6 +15,7 @@ from PIL import Image
 
 from models.evaluation.changes import vary
 from models.images.pixels import flatten
+from models.preprocess import Preprocess
 from models.training.fonts import FontBook
 from models.training.lower_maps import Job
 from models.training.pack import (
@@ -41,8 +42,8 @@ _COMPOSED = {"train": 13000, "test": 2000}
 _BALANCE = {"train": 0.5, "test": 0.0}  # rare divisions lifted in training; the register's in test
 _SEEDS = {"train": 21, "test": 12}
 # Training pictures are seen in several sizes, as devices stand large and small in marks; smaller
-# ones also cost less. Test pictures are seen in full.
-_FULL = 224
+# ones also cost less. Test pictures are seen as the product sees them.
+_FULL = Preprocess().size
 _SIZES = {
     "icon": (128, 128, 160, 192),
     "composed": (160, 160, 192, 224),

@@ -89,3 +89,25 @@ def supervised_contrast(
     partners = together.sum(dim=1)
     drawn = log_share.masked_fill(~together, 0.0).sum(dim=1) / partners.clamp(min=1)
     return -drawn[partners > 0].mean()
+
+
+def proxy_loss(
+    embeddings: Tensor, groups: Tensor, proxies: Tensor, temperature: float = 0.07
+) -> Tensor:
+    """Tell all groups apart at once, by a learnt direction for each.
+
+    Zhai and Wu, "Classification is a strong baseline for deep metric learning", BMVC 2019
+    (normalised softmax). Every picture meets every group in every step, where contrast meets only
+    those drawn with it.
+
+    Args:
+        embeddings: (n, d) of unit length.
+        groups: (n,) rows of ``proxies``.
+        proxies: (m, d) of any length.
+        temperature: of the softmax.
+
+    Returns:
+        Scalar: mean cross-entropy.
+    """
+    cosines = embeddings @ functional.normalize(proxies, dim=1).T
+    return functional.cross_entropy(cosines / temperature, groups)

@@ -1,9 +1,9 @@
 """The shipped network: fine-tuned on pictograms, composed marks and real logos.
 
 ``python -m models.training.marks --shared ../shared/data --fonts DIR... --out RUN`` caches the
-lower maps, trains the heads on the frozen backbone, fine-tunes conv5 and the heads together (each
-resumes where it was stopped), calibrates, evaluates on held-out icon sets and brands and writes
-``RUN/checkpoint``. `models.training.export` then adds the OpenVINO model.
+lower maps, trains the heads on the frozen backbone's pooled features, fine-tunes conv5 and the
+heads together (each resumes where it was stopped), calibrates, evaluates on held-out icon sets and
+brands and writes ``RUN/checkpoint``. `models.training.export` then adds the OpenVINO model.
 """
 
 import argparse
@@ -25,27 +25,41 @@ from models.training.finetune import Lessons, Progress, Recipe, Tuner
 from models.training.fonts import FontBook
 from models.training.jobs import SIDES, SharedPack, all_jobs
 from models.training.lower_maps import LowerMaps, OpenVinoLowerLayers, cache_lower_maps
+from models.training.pooled import pool_all
 from models.training.scores import score
-from models.training.sources import CachedSource
+from models.training.sources import CachedSource, PooledSource
 from models.training.start import load_backbone, whiten
 from models.training.table import Table, brand_groups, concept_groups, tabulate, view_groups
 
 log = logging.getLogger(__name__)
 
 VGG16 = Path("weights", "vgg16_oxford", "vgg16_features_fp16.safetensors")  # in the shared data
-HEADS = Recipe(
-    steps=300,
+HEADS = Recipe(  # convolutions frozen: pictures are cheap
+    steps=2000,
     depth="heads",
-    labelled=88,
-    signs=40,
-    concepts=24,
+    labelled=384,
+    signs=160,
+    concepts=200,
     heads_rate=2e-3,
-    temperature=0.08,
-    remembered=30,
-    vienna_weight=0.4,
+    temperature=0.1,
+    vienna_weight=0.35,
+    proxy_weight=1.0,
     seed=1,
 )
-CONV5 = replace(HEADS, steps=850, depth="conv5", heads_rate=1.2e-3, features_rate=1e-4, seed=2)
+CONV5 = Recipe(  # small steps, as many as a CPU makes in an hour; memory gives them negatives
+    steps=800,
+    depth="conv5",
+    labelled=72,
+    signs=32,
+    concepts=40,
+    heads_rate=8e-4,
+    features_rate=1e-4,
+    temperature=0.08,
+    remembered=25,
+    vienna_weight=0.35,
+    proxy_weight=1.0,
+    seed=2,
+)
 _SAVE_EVERY = 25
 
 
@@ -158,18 +172,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cache(sources, options.out)
     pack = sources.pack()
     maps = LowerMaps(options.out / "maps")
-    source = CachedSource(maps)
     table = tabulate(pack, maps, options.out / "composed.jsonl")
     log.info("%d pictures, %d labels", len(maps), len(table.labels.codes))
     network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
     load_backbone(network, options.shared / VGG16)
     network = network.to(memory_format=torch.channels_last)
     lessons = lessons_from(pack, table)
-    heads = options.out / "heads.pt"
-    if not heads.exists():
-        whiten(network, source, np.concatenate(brand_groups(pack, table, "train")))
-    fit(Tuner(network, source, lessons, replace(HEADS, steps=options.heads_steps)), heads)
-    tuner = Tuner(network, source, lessons, replace(CONV5, steps=options.steps))
+    pooled = pool_all(network, maps, options.out / "pooled.npz")
+    whiten(network, pooled, np.concatenate(brand_groups(pack, table, "train")))
+    recipe = replace(HEADS, steps=options.heads_steps)
+    heads = Tuner(network, PooledSource(pooled.features, maps.colour), lessons, recipe)
+    fit(heads, options.out / "heads.pt")
+    recipe = replace(CONV5, steps=options.steps)
+    tuner = Tuner(network, CachedSource(maps), lessons, recipe, heads.proxies)
     fit(tuner, options.out / "conv5.pt")
     conclude(tuner, pack, table, maps, options.out / "checkpoint")
 

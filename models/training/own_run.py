@@ -192,7 +192,7 @@ def _source(
     if depth == "all":
         pictures, left_out = pictures.readable(watcher.cached)
         _note_left_out(order.out, pictures, left_out)
-        return PictureSource(pictures.jobs, network, start.preprocess, order.device), pictures
+        return PictureSource(pictures.jobs, start.preprocess, order.device), pictures
     model = order.start / OPENVINO
     lower: LowerLayers
     if order.device == "cpu" and model.is_file():
@@ -278,8 +278,7 @@ def _conclude(
     """Calibrate on the validation pictures, measure on the test pictures, write it all down."""
     validation, test = pictures.rows("validation"), pictures.rows("test")
     codes = pictures.labels.codes
-    found = calibrate(tuner.examine(validation).logits, pictures.targets[validation], codes)
-    calibration = found.coherent(codes)  # as the encoder will have it
+    calibration = calibrate(tuner.examine(validation).logits, pictures.targets[validation], codes)
     probabilities = calibration.probabilities(tuner.examine(test).logits, codes)
     targets = pictures.targets[test]
     nothing = constant_prior(targets, prior_of(pictures))

@@ -1,6 +1,7 @@
-"""Where a training step's pictures come from: the cache of lower maps, or the pictures themselves.
+"""What a network says of a training step's pictures, from as far down as something learns.
 
-Both give what the upper layers need, in parts of one picture size.
+From pooled features where the heads alone learn, from cached maps of the lower layers where conv5
+does too, and from the pictures themselves where everything does; in parts of one picture size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.network import Lower, MarkNet
+from models.network import Lower, MarkNet, Upper
 from models.preprocess import Preprocess
 from models.training.lower_maps import Job, LowerMaps
 
@@ -21,15 +22,37 @@ Rows = NDArray[np.int64]
 class Source(Protocol):
     """Pictures, by row number."""
 
-    def parts(self, rows: Rows) -> Iterator[tuple[Rows, Lower]]:
-        """Look at pictures.
+    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
+        """Have a network look at pictures.
 
         Args:
+            network: what looks.
             rows: (m,) pictures.
 
         Yields:
-            Places in ``rows`` and what the lower layers see of them; every place once.
+            Places in ``rows`` and what the network says of them; every place once.
         """
+
+
+class PooledSource:
+    """All convolutions frozen: their pooled features, so that only the heads compute.
+
+    Args:
+        features: (n, 4 · channels) float16, `pool` of conv4 and of conv5.
+        colour: (n, 48) float16.
+    """
+
+    def __init__(self, features: NDArray[np.float16], colour: NDArray[np.float16]) -> None:
+        self._features = features
+        self._colour = colour
+
+    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
+        """See :class:`Source`; no place votes."""
+        features, colour = (
+            torch.from_numpy(part[rows].astype(np.float32))
+            for part in (self._features, self._colour)
+        )
+        yield np.arange(len(rows)), network.heads(features, colour, None)
 
 
 class CachedSource:
@@ -39,11 +62,13 @@ class CachedSource:
         self._maps = maps
         self._device = device
 
-    def parts(self, rows: Rows) -> Iterator[tuple[Rows, Lower]]:
+    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
         """See :class:`Source`."""
         for places in self._maps.groups(rows).values():
             lower = self._maps.lower(rows[places])
-            yield places, Lower(*(part.to(self._device, non_blocking=True) for part in lower))
+            there = Lower(*(part.to(self._device, non_blocking=True) for part in lower))
+            with mixed_precision(self._device):
+                yield places, network.look_high(there)
 
 
 class PictureSource:
@@ -51,7 +76,6 @@ class PictureSource:
 
     Args:
         jobs: picture of each row.
-        network: whose lower layers look; those that take part in training get gradients.
         preprocess: as the checkpoint will record it.
         device: where the network is.
         threads: that draw.
@@ -60,19 +84,24 @@ class PictureSource:
     def __init__(
         self,
         jobs: Sequence[Job],
-        network: MarkNet,
         preprocess: Preprocess,
         device: str = "cpu",
         threads: int = 8,
     ) -> None:
         self._jobs = jobs
-        self._network = network
         self._preprocess = preprocess
         self._device = device
         self._pool = ThreadPoolExecutor(threads)
 
-    def parts(self, rows: Rows) -> Iterator[tuple[Rows, Lower]]:
+    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
         """See :class:`Source`."""
         drawn = self._pool.map(lambda row: self._preprocess(self._jobs[row].draw()), rows.tolist())
         pixels = torch.from_numpy(np.stack(list(drawn))).to(self._device)
-        yield np.arange(len(rows)), self._network.look_low(pixels)
+        with mixed_precision(self._device):
+            yield np.arange(len(rows)), network.look_high(network.look_low(pixels))
+
+
+def mixed_precision(device: str) -> torch.autocast:
+    """bfloat16 where the hardware computes in it; elsewhere it would be slower than float32."""
+    able = device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=able)

@@ -8,12 +8,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from models.backbone import vgg19_state_from_vgg16
-from models.network import MarkNet, pool
-from models.pooling import average, mac
-from models.training.finetune import mixed_precision
-from models.training.sources import Rows, Source
+from models.network import MarkNet
+from models.training.pooled import Pooled
+from models.training.sources import Rows
 
-_LOOKED_AT = 2500  # pictures on which features are measured
+_LOOKED_AT = 6000  # pictures on which features are measured
 _SMALL = 0.3  # of a whitened projection: its outputs are brought to unit length anyway
 
 
@@ -23,7 +22,7 @@ def load_backbone(network: MarkNet, vgg16: Path) -> None:
 
 
 @torch.no_grad()
-def whiten(network: MarkNet, source: Source, rows: Rows, seed: int = 0) -> None:
+def whiten(network: MarkNet, pooled: Pooled, rows: Rows, seed: int = 0) -> None:
     """Set what the heads subtract and divide by; the visual projection becomes PCA whitening.
 
     Jégou and Chum, "Negative evidences and co-occurences in image retrieval: the benefit of PCA
@@ -31,22 +30,15 @@ def whiten(network: MarkNet, source: Source, rows: Rows, seed: int = 0) -> None:
 
     Args:
         network: its backbone is loaded.
-        source: of pictures.
+        pooled: what it makes of all pictures.
         rows: training pictures of signs.
         seed: which of them are looked at.
     """
-    chosen = np.sort(np.random.default_rng(seed).permutation(rows)[:_LOOKED_AT])
-    pooled, levels = [], []
-    for start in range(0, len(chosen), 64):
-        for _, lower in source.parts(chosen[start : start + 64]):
-            with mixed_precision(lower.maps.device.type):
-                conv5 = network.backbone.high(lower.maps).float()
-            pooled.append(torch.cat([lower.pooled, pool(mac(conv5), average(conv5))], dim=1))
-            levels.append(conv5.mean(dim=(1, 2, 3)))
+    chosen = np.random.default_rng(seed).permutation(rows)[:_LOOKED_AT]
+    features = torch.from_numpy(pooled.features[chosen].astype(np.float32))
     heads = network.heads
-    features = torch.cat(pooled)
     heads.centre.copy_(features.mean(dim=0))
-    heads.level.copy_(torch.cat(levels).mean())
+    heads.level.fill_(pooled.level)
     weight = _whitening((features - heads.centre) * features.shape[1] ** 0.5, heads.visual)
     heads.visual.weight.copy_(weight * _SMALL)
     heads.visual.bias.zero_()

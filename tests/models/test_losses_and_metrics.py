@@ -14,7 +14,7 @@ from models.evaluation.classification import (
 )
 from models.evaluation.retrieval import retrieval_metrics
 from models.training.calibrate import calibrate
-from models.training.losses import Memory, asymmetric_loss, supervised_contrast
+from models.training.losses import Memory, asymmetric_loss, proxy_loss, supervised_contrast
 from models.vienna import ViennaCode
 
 
@@ -33,6 +33,18 @@ def test_asymmetric_loss_is_the_papers_sum() -> None:
                 total -= shifted**2 * math.log(1 - shifted)
     found = asymmetric_loss(torch.tensor(logits), torch.tensor(targets), focus=2.0)
     assert found.item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_proxy_loss_is_the_papers_sum() -> None:
+    rng = np.random.default_rng(2)
+    rows, proxies = rng.normal(size=(5, 4)), rng.normal(size=(3, 4))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    groups, total = [0, 2, 1, 1, 0], 0.0
+    for row, group in zip(rows, groups, strict=True):
+        shares = [math.exp(row @ p / np.linalg.norm(p) / 0.07) for p in proxies]
+        total -= math.log(shares[group] / sum(shares))
+    found = proxy_loss(torch.tensor(rows), torch.tensor(groups), torch.tensor(proxies))
+    assert found.item() == pytest.approx(total / 5, rel=1e-5)
 
 
 def test_supervised_contrast_is_the_papers_sum() -> None:

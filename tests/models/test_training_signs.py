@@ -1,6 +1,7 @@
 """Signs and things that belong together: whitened at the start, drawn together, resumed exactly."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from models.network import Lower, MarkNet, NetworkConfig
+from models.network import Lower, MarkNet, NetworkConfig, Upper, pool
+from models.pooling import average, mac
 from models.training.finetune import Lessons, Recipe, Tuner
+from models.training.pooled import Pooled
+from models.training.sources import PooledSource
 from models.training.start import whiten
 
 GROUPS = 12
-RECIPE = Recipe(steps=24, labelled=8, signs=4, concepts=4, remembered=3, heads_rate=5e-3)
+RECIPE = Recipe(
+    steps=24, labelled=8, signs=4, concepts=4, remembered=3, heads_rate=5e-3, proxy_weight=1.0
+)
 
 
 class Seeds:
@@ -26,9 +32,20 @@ class Seeds:
         self.pooled = torch.rand(2 * GROUPS, 64)
         self.colour = torch.rand(2 * GROUPS, 48)
 
-    def parts(self, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Lower]]:
+    def lower(self, rows: NDArray[np.int64]) -> Lower:
         at = torch.from_numpy(rows)
-        yield np.arange(len(rows)), Lower(self.maps[at], self.pooled[at], self.colour[at])
+        return Lower(self.maps[at], self.pooled[at], self.colour[at])
+
+    def look(
+        self, network: MarkNet, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Upper]]:
+        yield np.arange(len(rows)), network.look_high(self.lower(rows))
+
+    @torch.no_grad()
+    def all_pooled(self, network: MarkNet) -> Pooled:
+        conv5 = network.backbone.high(self.maps)
+        features = torch.cat([self.pooled, pool(mac(conv5), average(conv5))], dim=1)
+        return Pooled(features.numpy().astype(np.float16), float(conv5.mean()))
 
 
 def lessons() -> Lessons:
@@ -41,17 +58,16 @@ def lessons() -> Lessons:
 def tuner() -> Tuner:
     torch.manual_seed(1)
     network = MarkNet(NetworkConfig(labels=5, visual=8, concept=8, trunk=16, narrow=16))
-    whiten(network, Seeds(), np.arange(2 * GROUPS))
+    whiten(network, Seeds().all_pooled(network), np.arange(2 * GROUPS))
     return Tuner(network, Seeds(), lessons(), RECIPE)
 
 
 def test_whitening_gives_the_visual_block_equal_variance_without_correlation() -> None:
     network, seen = tuner().network, []
     with torch.no_grad():
-        for _, lower in Seeds().parts(np.arange(2 * GROUPS)):
-            hook = network.heads.visual.register_forward_hook(lambda *a: seen.append(a[2]))
-            network.eval().look_high(lower)
-            hook.remove()
+        hook = network.heads.visual.register_forward_hook(lambda *a: seen.append(a[2]))
+        network.eval().look_high(Seeds().lower(np.arange(2 * GROUPS)))
+        hook.remove()
     outputs = seen[0].numpy()
     covariance = outputs.T @ outputs / len(outputs)
     assert covariance == pytest.approx(np.eye(8) * 0.09, abs=0.01)
@@ -75,6 +91,35 @@ def test_a_stopped_run_goes_on_with_what_it_remembered(tmp_path: Path) -> None:
     second.run(RECIPE.steps)
     found, wanted = second.network.state_dict(), whole.network.state_dict()
     assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def test_heads_learn_from_pooled_features_what_conv5_would_tell_them() -> None:
+    network, seeds = tuner().network, Seeds()
+    pooled = PooledSource(
+        seeds.all_pooled(network).features, seeds.colour.numpy().astype(np.float16)
+    )
+    run = Tuner(network, pooled, lessons(), replace(RECIPE, depth="heads"))
+    before = _margin(run.examine(np.arange(2 * GROUPS)).concept)
+    frozen = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items()}
+    run.run(RECIPE.steps)
+    network.heads.places.weight.data.zero_()  # from pooled features no place votes
+    rows = np.arange(2 * GROUPS)
+    whole = Tuner(network, seeds, lessons(), RECIPE).examine(rows)
+    assert _margin(run.examine(rows).concept) > before + 0.1
+    assert whole.concept == pytest.approx(run.examine(rows).concept, abs=0.01)
+    assert whole.logits == pytest.approx(run.examine(rows).logits, abs=0.05)
+    assert all(
+        torch.equal(frozen[name], now) for name, now in network.backbone.state_dict().items()
+    )
+
+
+def test_proxies_are_carried_into_the_next_stage_and_learn_there() -> None:
+    first = tuner()
+    first.run(10)
+    second = Tuner(first.network, Seeds(), lessons(), RECIPE, first.proxies)
+    assert torch.equal(second.proxies, first.proxies)
+    second.run(5)
+    assert not torch.equal(second.proxies, first.proxies)
 
 
 def _margin(block: NDArray[np.float32]) -> float:
