@@ -7,10 +7,11 @@
 - transformations: a logo, changed, must find its original among all logos of the first contest.
 
 All competitors get the same picture, trimmed and padded to a square, in the size that they were
-made for: 224 pixels, MarkNet fewer. All blocks of MarkNet's embedding are listed, not only the best. Vectors are kept in RUN by 128 pictures, so that
-a run that is stopped goes on. RUN also gets ``peers.json``, ``peers.html`` and contact sheets of
-the worst queries. VGG16 looks at 3 to 8 pictures a second on two cores; ``--groups``,
-``--distractors``, ``--concept-pictures`` and ``--queries`` bound a run.
+made for: 224 pixels, MarkNet fewer. All blocks of MarkNet's embedding are listed, not only the
+best. Vectors are kept in RUN by 128 pictures, so that a run that is stopped goes on. RUN also gets
+``peers.json``, ``peers.html`` and contact sheets of the worst queries. VGG16 looks at 3 to 8
+pictures a second on two cores; ``--groups``, ``--distractors``, ``--concept-pictures`` and
+``--queries`` bound a run.
 """
 
 import argparse
