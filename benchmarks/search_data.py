@@ -184,9 +184,7 @@ class Dataset:
         return float(np.mean(recalls))
 
 
-def scaled(
-    queries: NDArray[np.float16], blocks: Sequence[BlockShape]
-) -> NDArray[np.float32]:
+def scaled(queries: NDArray[np.float16], blocks: Sequence[BlockShape]) -> NDArray[np.float32]:
     """Make each block as long as its share of the weight, as the product's scorer does."""
     made = np.zeros(queries.shape, np.float64)
     total = sum(block.weight for block in blocks)

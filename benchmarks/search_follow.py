@@ -138,7 +138,7 @@ def _replayed(
 def _writer(data: Path, *arguments: str) -> Iterator[Iterator[str]]:
     """A second process that writes marks; its lines say when it had committed."""
     command = [sys.executable, "-m", "benchmarks.search_follow", "--write", "--data", str(data)]
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         if process.stdout is None:

