@@ -116,6 +116,7 @@ def _failure(
 def _environment(threads: int | None) -> dict[str, str]:
     inherited = dict(os.environ)  # noqa: TID251 - handed on whole, nothing in it is a setting
     inherited["PYTHONPATH"] = str(ROOT)
+    inherited.pop("OMP_NUM_THREADS", None)
     if threads is not None:
         inherited["OMP_NUM_THREADS"] = str(threads)
     return inherited
