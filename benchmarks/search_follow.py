@@ -69,6 +69,8 @@ def follow(data: Path, index: IndexName, marks: int) -> dict[str, Any]:
 @contextmanager
 def _copied(data: Path, index: IndexName) -> Iterator[Path]:
     """A folder with the same register, vectors and snapshot, whose register may be written to."""
+    for left in data.glob("follow-*"):  # by a run that was killed
+        shutil.rmtree(left)
     with tempfile.TemporaryDirectory(dir=data, prefix="follow-") as temporary:
         copy = Path(temporary)
         shutil.copy(data / "register.db", copy)
