@@ -11,10 +11,10 @@ EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check fix bench docs clean browser
+.PHONY: help demo test quick check fix bench bench-search docs clean browser
 
 help: ## list these commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(VENV)/.installed-$(EXTRA) ## install, index the shipped register of real marks, serve it
 	@$(BIN)/marklens demo --port $(PORT)
@@ -42,6 +42,9 @@ bench: $(VENV)/.installed-dev ## the figures of the README
 	$(BIN)/python -m benchmarks.agreement
 	$(BIN)/python -m benchmarks.demo
 
+bench-search: $(VENV)/.installed-bench ## the search at 200,000 and 1,000,000 marks, beside its peers (hours)
+	$(BIN)/python -m benchmarks.search --work bench-data --out bench-data $(ARGS)
+
 docs: $(VENV)/.installed-dev ## rewrite generated pages
 	$(BIN)/python scripts/write_cli_docs.py
 	$(BIN)/python scripts/write_model_card.py
@@ -62,4 +65,8 @@ $(VENV)/.installed-$(EXTRA): pyproject.toml | $(BIN)/uv
 
 $(VENV)/.installed-dev: $(VENV)/.installed-$(EXTRA)
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --editable ".[$(EXTRA)]" --group dev
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --group bench
 	@touch $@

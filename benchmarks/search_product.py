@@ -1,0 +1,192 @@
+"""MarkLens' own part of `benchmarks.search`, in one process for each way of indexing.
+
+``python -m benchmarks.search_product --step S --data FOLDER --index exact|ivf --threads N --out F``
+
+- ``build``: read the register into an index and save its snapshot;
+- ``search``: load the snapshot as a server does at its start, and search.
+
+A search is timed twice: ``ranking`` is what peers do as well, from query to ids and scores, with
+the filter's resolution, which peers without attributes are spared; ``answer`` is all of
+`Searcher.search`, which then reads the 50 marks from SQL.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmarks.search_data import CASES, Case, Dataset, K
+from benchmarks.search_process import disk_mb, memory_mb, percentiles, use_cores, write_json
+from benchmarks.search_register import FINGERPRINT, planted_code, row_of
+from indexer.follower import Follower
+from indexer.query import Filter, SearchQuery, SearchResult
+from indexer.register import Register
+from indexer.searcher import Searcher
+from indexer.vectors import IndexChoice
+from models.encoder import Block
+from models.vienna import ViennaCode
+
+IndexName = Literal["exact", "ivf"]
+INDEXES: tuple[IndexName, ...] = ("exact", "ivf")
+_WARM = 5  # searches before the clock starts
+
+# What people ask beside one code; none is planted, all follow the real frequencies.
+RICH_FILTERS = {
+    "a category": Filter(vienna_any=(ViennaCode(27),)),
+    "a category and not another": Filter(
+        vienna_any=(ViennaCode(3),), vienna_none=(ViennaCode(26), ViennaCode(27, 5))
+    ),
+    "not a category": Filter(vienna_none=(ViennaCode(26),)),
+    "codes, classes, status, days": Filter(
+        vienna_all=(ViennaCode(26), ViennaCode(29)),
+        nice=frozenset({9, 25, 35}),
+        status=frozenset({"registered"}),
+        filed_from=date(2010, 1, 1),
+        filed_to=date(2020, 12, 31),
+    ),
+}
+
+
+def register_url(data: Path) -> str:
+    """The register beside a dataset."""
+    return f"sqlite:///{data / 'register.db'}"
+
+
+def open_follower(data: Path, index: IndexName) -> tuple[Register, Follower]:
+    """A follower that has loaded nothing yet, over the register of a folder."""
+    register = Register.open(register_url(data), create=False)
+    dimension = Dataset(data).dimension
+    choice = IndexChoice(device="cpu", kind=index)
+    return register, Follower(register, data / f"index-{index}", dimension, FINGERPRINT, choice)
+
+
+def open_searcher(data: Path, register: Register, follower: Follower) -> Searcher:
+    """A searcher over a loaded follower."""
+    blocks = tuple(
+        Block(block.name, block.start, block.stop, block.weight)
+        for block in Dataset(data).facts.blocks
+    )
+    return Searcher(register, follower, blocks)
+
+
+def filter_of(code: int | None) -> Filter:
+    """The filter by a planted code."""
+    if code is None:
+        return Filter()
+    return Filter(vienna_any=(planted_code(code),), vienna_source="assigned")
+
+
+def build(data: Path, index: IndexName) -> dict[str, Any]:
+    """Read the register, make the index, save the snapshot."""
+    register, follower = open_follower(data, index)
+    started = time.perf_counter()
+    view = follower.refresh()
+    built = time.perf_counter()
+    follower.save_snapshot()
+    found = {
+        "build_s": round(built - started, 2),
+        "save_s": round(time.perf_counter() - built, 2),
+        "marks": view.total,
+        "build_memory_mb": memory_mb(),
+    }
+    register.close()
+    return found
+
+
+def search(data: Path, index: IndexName) -> dict[str, Any]:
+    """Load and search."""
+    before = memory_mb()
+    register, follower = open_follower(data, index)
+    started = time.perf_counter()
+    follower.refresh()
+    loaded = time.perf_counter()
+    searcher = open_searcher(data, register, follower)
+    ready = time.perf_counter()
+    dataset = Dataset(data)
+    cases = {case.name: _searched(searcher, dataset, case) for case in CASES}
+    found = {
+        "engine": follower.index_name,
+        "load_s": round(loaded - started, 3),
+        "ready_s": round(ready - started, 3),
+        "snapshot_mb": disk_mb(data / f"index-{index}"),
+        "memory_before_mb": before,
+        "memory_mb": memory_mb(),
+        "cases": cases,
+        "filters": {
+            name: _resolved(searcher, dataset, wanted) for name, wanted in RICH_FILTERS.items()
+        },
+    }
+    register.close()
+    return found
+
+
+def _searched(searcher: Searcher, dataset: Dataset, case: Case) -> dict[str, Any]:
+    """Ask a case's queries one after the other."""
+    asked = [
+        SearchQuery(embedding, k=K, filter=filter_of(case.code(query)))
+        for query, embedding in enumerate(dataset.queries(case))
+    ]
+    for query in asked[:_WARM]:
+        searcher.search(query)
+    results, answers = _timed(searcher, asked)
+    stages = [result.plan.milliseconds for result in results]
+    rows = [np.array([row_of(hit.id) for hit in one.hits], np.int64) for one in results]
+    return {
+        "recall": round(dataset.recall(case, rows), 4),
+        "matched": int(np.median([result.plan.matched for result in results])),
+        "plan": sorted({result.plan.kind for result in results}),
+        "ranking_ms": percentiles([stage["filter"] + stage["search"] for stage in stages]),
+        "filter_ms": percentiles([stage["filter"] for stage in stages]),
+        "answer_ms": percentiles(answers),
+    }
+
+
+def _resolved(searcher: Searcher, dataset: Dataset, wanted: Filter) -> dict[str, Any]:
+    """How long a richer filter takes to become rows, and its search."""
+    asked = [SearchQuery(one, k=K, filter=wanted) for one in dataset.queries(Case("all"))]
+    results, _ = _timed(searcher, asked[:_WARM] + asked)
+    stages = [result.plan.milliseconds for result in results[_WARM:]]
+    return {
+        "matched": results[0].plan.matched,
+        "filter_ms": percentiles([stage["filter"] for stage in stages]),
+        "ranking_ms": percentiles([stage["filter"] + stage["search"] for stage in stages]),
+    }
+
+
+def _timed(
+    searcher: Searcher, asked: Sequence[SearchQuery]
+) -> tuple[list[SearchResult], list[float]]:
+    """Results, and how long each took: milliseconds."""
+    results, spent = [], []
+    for query in asked:
+        fresh = replace(query)  # nothing kept from an earlier search of the same value
+        started = time.perf_counter()
+        results.append(searcher.search(fresh))
+        spent.append(1e3 * (time.perf_counter() - started))
+    return results, spent
+
+
+def main() -> None:
+    """Do one step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--step", choices=("build", "search"), required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--index", choices=INDEXES, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    if options.step == "build":
+        found = build(options.data, options.index)
+    else:
+        use_cores(options.threads)
+        found = search(options.data, options.index)
+    write_json(options.out, found)
+
+
+if __name__ == "__main__":
+    main()
