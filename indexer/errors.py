@@ -9,6 +9,7 @@
     ├── BadQuery              a search that is out of range
     ├── SourceError           a table or folder that cannot be read at all
     │   └── BrokenSource      one that ends or breaks in its middle
+    ├── RunUnderWay           a run that another process goes on with
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
     │   └── DatabaseLost      its connection broke; it may come back
     ├── FingerprintMismatch   embeddings of two networks would meet
@@ -44,6 +45,10 @@ class SourceError(MarkLensError):
 
 class BrokenSource(SourceError):
     """A file that ends or breaks in its middle; what was read of it before stays good."""
+
+
+class RunUnderWay(MarkLensError):
+    """A run that is to be resumed goes on in another process."""
 
 
 class DatabaseUnavailable(MarkLensError):

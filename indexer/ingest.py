@@ -18,10 +18,11 @@ from pathlib import Path
 from indexer.encoding import Looked, encode_marks, look, look_without_picture, mark_digest
 from indexer.image_store import ImageStore
 from indexer.ingest_report import IngestOptions, IngestReport, Progress
-from indexer.marks import RunState
+from indexer.marks import Mark, RunState
 from indexer.patience import Patience
 from indexer.pipeline import Batch, Pipeline
 from indexer.register import Register, Run, RunCounts, RunPosition
+from indexer.run_lock import RunLock
 from indexer.scratch import Scratch
 from indexer.sources import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
 from indexer.sources.chunks import id_of, in_chunks
@@ -67,12 +68,13 @@ def ingest(
 
     Raises:
         DatabaseUnavailable: the register fails; everything up to the last batch is kept.
+        RunUnderWay: the run to be resumed goes on elsewhere.
         SourceError: the table itself becomes unreadable on the way.
         MarkLensError: the disk refuses a picture.
     """
     options = options or IngestOptions()
-    with Scratch() as scratch:
-        loop = _Loop(source, register, images, encoder, options, scratch)
+    with Scratch() as scratch, RunLock(images.folder.parent) as lock:
+        loop = _Loop(source, register, images, encoder, options, (scratch, lock))
         try:
             loop.work(on_progress or (lambda _: None))
         except BaseException as error:
@@ -107,7 +109,7 @@ class _Loop:
         images: ImageStore,
         encoder: Encoder,
         options: IngestOptions,
-        scratch: Scratch,
+        aids: tuple[Scratch, RunLock],
     ) -> None:
         self._source = source
         self._register = register
@@ -115,7 +117,7 @@ class _Loop:
         self._encoder = encoder
         self._options = options
         # Of a table, the ids seen; of a dry run over amendments, the digests it would have written.
-        self._scratch = scratch
+        self._scratch, self._lock = aids
         self._begun = time.monotonic()
         self._warnings: list[str] = []
         self._patience = Patience(options.patience_s, options.stop)
@@ -175,6 +177,14 @@ class _Loop:
         """The unfinished run to go on with, or a new one."""
         state = self._source.state
         last = self._register.last_runs(limit=1, source=state.path)
+        resumes = (
+            self._options.resume
+            and bool(last)
+            and last[0].state != "finished"
+            and _is_same(last[0], self._source)
+        )
+        if resumes:
+            self._lock.take(self._register.identity(), last[0].id)
         if last and last[0].state == "running":
             # Killed: nobody could note it then. (Two runs over one source at once do no harm.)
             killed = last[0]
@@ -182,12 +192,14 @@ class _Loop:
                 killed.id, "interrupted", killed.position, killed.counts, killed.rejects_file
             )
         if self._options.resume:
-            if last and last[0].state != "finished" and _is_same(last[0], self._source):
+            if resumes:
                 return last[0]
             self._warnings.append(
                 "nothing to resume: no unfinished run over this very table; read from the start"
             )
-        return self._register.start_run(state.path, state.size, state.mtime_ns)
+        run = self._register.start_run(state.path, state.size, state.mtime_ns)
+        self._lock.take(self._register.identity(), run.id)
+        return run
 
     def _note_end(self, run: Run, state: RunState) -> None:
         saved = self._pipeline.committed or RunPosition(run.id, run.position, run.counts)
@@ -205,13 +217,11 @@ class _Loop:
     def _rows(self) -> Iterator[Row]:
         """The rows still to do; in a table, a second row of an id becomes a rejected one."""
         for row in self._source:
-            is_first = (
-                self._source.amends
-                or not isinstance(row, SourceRow)
-                or self._scratch.is_new(row.record.id)
-            )
-            if isinstance(row, SourceRow) and not is_first:
-                row = _rejected(row, "id appears twice; the first row with it counts")
+            mark_id = id_of(row)
+            if mark_id and not self._source.amends and not self._scratch.is_new(mark_id):
+                name = row.record.image_name if isinstance(row, SourceRow) else None
+                reason = "id appears twice; the first row with it counts"
+                row = RejectedRow(row.position, mark_id, name, reason)
             if row.position > self._resumed_after:
                 yield row
 
@@ -257,6 +267,8 @@ class _Loop:
         if isinstance(row, Withdrawal):
             return row if row.id in known else None
         before = known.get(row.record.id)
+        if before is not None and row.left_out:
+            row = self._completed(row)
         try:
             content = self._picture(row, is_known=before is not None)
             digest = None if content is None else hashlib.sha256(content).hexdigest()
@@ -272,14 +284,24 @@ class _Loop:
             self._images.put(content)
         return replace(looked, is_new=before is None)
 
+    def _completed(self, row: SourceRow) -> SourceRow:
+        """A row with what the register holds of the fields that its source says nothing of."""
+        held = self._held(row.record.id)
+        if held is None:
+            return row
+        kept = {name: getattr(held.record, name) for name in row.left_out}
+        return replace(row, record=replace(row.record, **kept))
+
+    def _held(self, mark_id: str) -> Mark | None:
+        return self._patience.until_done(lambda: self._register.marks([mark_id])).get(mark_id)
+
     def _picture(self, row: SourceRow, *, is_known: bool) -> bytes | None:
         """A row's picture; the one the register holds, where it came with an earlier file."""
         if row.picture is not None:
             return row.read_picture()
         if not (row.is_sent_once and is_known):
             return None
-        found = self._patience.until_done(lambda: self._register.marks([row.record.id]))
-        held = found.get(row.record.id)
+        held = self._held(row.record.id)
         if held is None or held.image_digest is None:
             return None
         if held.record.image_name != row.record.image_name:

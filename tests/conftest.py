@@ -11,9 +11,11 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import psycopg
@@ -97,6 +99,39 @@ def as_png() -> Callable[[Image.Image], bytes]:
         return file.getvalue()
 
     return encoded
+
+
+@dataclass(frozen=True)
+class St66:
+    """Writes WIPO ST.66 documents."""
+
+    def mark(
+        self, number: object, text: str = "", image: str = "", operation: str = "Insert"
+    ) -> str:
+        file = f"<MarkImage><MarkImageFilename>{image}</MarkImageFilename></MarkImage>"
+        words = f"<MarkVerbalElementText>{escape(text)}</MarkVerbalElementText>"
+        return (
+            f'<TradeMark operationCode="{operation}">'
+            "<RegistrationOfficeCode>XX</RegistrationOfficeCode>"
+            f"<ApplicationNumber>{number}</ApplicationNumber>"
+            f"<WordMarkSpecification>{words}</WordMarkSpecification>"
+            + (f"<MarkImageDetails>{file}</MarkImageDetails>" if image else "")
+            + "</TradeMark>\n"
+        )
+
+    def write(self, path: Path, marks: Iterable[str]) -> Path:
+        path.write_text(
+            '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks">'
+            f"<TradeMarkDetails>{''.join(marks)}</TradeMarkDetails></Transaction>",
+            "utf-8",
+        )
+        return path
+
+
+@pytest.fixture(scope="session")
+def st66() -> St66:
+    """Writes an office's files."""
+    return St66()
 
 
 @pytest.fixture(scope="session")

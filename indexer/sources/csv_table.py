@@ -14,15 +14,16 @@ from typing import TextIO
 from indexer.errors import BrokenSource, SourceError
 from indexer.marks import MAX_TEXT
 from indexer.sources.containers import Part
-from indexer.sources.fields import COLUMNS, REQUIRED, FieldReader
+from indexer.sources.fields import COLUMNS, FieldReader, check_columns
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import RejectedRow, SourceRow, state_of
+from indexer.sources.rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK = 2**20
 # A row of more lines than its longest text can have is a quotation mark that was never closed.
 _MAX_CELL_LINES = MAX_TEXT
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_LONG_LINE = ""  # stands for one of more than MAX_LINE characters: no other line is empty
 _UNCLOSED = "a quotation mark on this line is opened and never closed, or closed too early"
 _STRAY = re.compile(r"[\udc80-\udcff]")  # what surrogateescape makes of bytes that are not UTF-8
 _LETTER = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
@@ -44,14 +45,12 @@ class CsvTable:
         self._header = self._read_header()
         if not self._encoding.startswith("utf"):
             self.warnings.append(f"{part.name} is not UTF-8; read as Windows-1252")
-        unknown = [name for name in self._header.columns if name and name not in COLUMNS]
-        if unknown:
-            self.warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
+        self.warnings.extend(check_columns(part.name, self._header.columns))
 
-    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+    def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
         reader = FieldReader(self._pictures)
-        row: SourceRow | RejectedRow | None = None
+        row: Row | None = None
         try:
             with closing(self._open()) as stream:
                 for position, cells in _rows(_Lines(stream), self._header):
@@ -59,13 +58,21 @@ class CsvTable:
                     yield row
         except BrokenSource as error:
             self.broken.append(str(error))
-        if isinstance(row, RejectedRow) and not self._ends_well:
-            self.broken.append(f"{self.name} ends in the middle of line {row.position}")
+        if not (self._ends_well or self.broken):
+            self._doubt(row)
         self.warnings.extend(reader.warnings())
 
-    def _row(
-        self, reader: FieldReader, position: int, cells: list[str] | str
-    ) -> SourceRow | RejectedRow:
+    def _doubt(self, last: Row | None) -> None:
+        """Say of a file whose last line has no end what a cut there would mean."""
+        if isinstance(last, RejectedRow):
+            self.broken.append(f"{self.name} ends in the middle of line {last.position}")
+        else:
+            self.warnings.append(
+                f"{self.name} has no line end behind its last line, {self.last_position}: "
+                "if the file was cut off there, that line is incomplete"
+            )
+
+    def _row(self, reader: FieldReader, position: int, cells: list[str] | str) -> Row:
         if isinstance(cells, str):
             return RejectedRow(position, None, None, cells)
         if len(cells) != len(self._header.columns):
@@ -82,12 +89,15 @@ class CsvTable:
     def _read_header(self) -> "_Header":
         with closing(self._open()) as stream:
             try:
-                for count, line in enumerate(stream, start=1):
+                lines = iter(lambda: stream.readline(MAX_LINE), "")
+                for count, line in enumerate(lines, start=1):
+                    if len(line) == MAX_LINE and not line.endswith(("\n", "\r")):
+                        raise SourceError(f"{self.name}, line {count}: {TOO_LONG}")
                     if line.strip() and not line.startswith("sep="):
                         return _header(self.name, line, count)
             except BrokenSource as error:
                 raise SourceError(str(error)) from error
-        raise SourceError(f"{self.name} is empty; a header line with {_needed()} is needed")
+        raise SourceError(f"{self.name} is empty; a header line with 'id' and 'image' is needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,25 +114,17 @@ def _header(name: str, line: str, count: int) -> _Header:
         cells = next(csv.reader([line], delimiter=delimiter), [])
         candidates.append(_Header([cell.strip().lower() for cell in cells], delimiter, count))
     best = max(candidates, key=lambda header: len({*header.columns} & {*COLUMNS}))
-    missing = [column for column in REQUIRED if column not in best.columns]
-    if missing:
-        found = ", ".join(best.columns)[:200]
-        raise SourceError(f"{name} has no column {missing[0]!r} in its header; it has: {found}")
     twice = [column for column, n in Counter(best.columns).items() if n > 1 and column in COLUMNS]
     if twice:
         raise SourceError(f"{name} has two columns {twice[0]!r}; leave one")
     return best
 
 
-def _needed() -> str:
-    return " and ".join(repr(column) for column in REQUIRED)
-
-
 def _miscounted(position: int, cells: list[str], columns: list[str]) -> RejectedRow:
     """A row that does not fit its header: which cell is whose would be a guess."""
     fields = dict(zip_longest(columns, cells[: len(columns)]))
     reason = f"the row has {len(cells)} cells, the header {len(columns)}"
-    return RejectedRow(position, fields["id"] or None, fields["image"] or None, reason)
+    return RejectedRow(position, fields["id"] or None, fields.get("image") or None, reason)
 
 
 class _Lines:
@@ -132,22 +134,38 @@ class _Lines:
         self._stream = stream
         self._returned: deque[str] = deque()
         self._taken: list[str] = []
+        self._length = 0  # of the lines taken, characters
         self.number = 0
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        if len(self._taken) > _MAX_CELL_LINES:
+        if len(self._taken) > _MAX_CELL_LINES or self._length > MAX_LINE:
             raise StopIteration
-        line = self._returned.popleft() if self._returned else next(self._stream)
+        line = self._returned.popleft() if self._returned else self._read()
         self.number += 1
         self._taken.append(line)
+        self._length += len(line)
+        if line is _LONG_LINE:
+            raise csv.Error(TOO_LONG)
         return line
+
+    def _read(self) -> str:
+        """The next line; of one that does not seem to end, no more than a piece is in memory."""
+        line = self._stream.readline(MAX_LINE)
+        if not line:
+            raise StopIteration
+        if len(line) < MAX_LINE or line.endswith(("\n", "\r")):
+            return line
+        while not line.endswith(("\n", "\r")) and line:
+            line = self._stream.readline(MAX_LINE)
+        return _LONG_LINE
 
     def begin_row(self) -> int:
         """Forget the lines of the row before; the number of the next line."""
         self._taken.clear()
+        self._length = 0
         return self.number + 1
 
     def hand_back_all_but_first(self) -> bool:
@@ -167,7 +185,7 @@ def _rows(lines: _Lines, header: _Header) -> Iterator[tuple[int, list[str] | str
     width = len(header.columns)
     for _ in range(header.lines):
         lines.begin_row()
-        next(lines, None)
+        next(lines, None)  # no header was found behind a line that is too long
     while True:
         position = lines.begin_row()
         try:

@@ -1,20 +1,23 @@
 """The one place where a table's texts become a `MarkRecord`, the same for every table format."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from indexer.errors import BadRecord
-from indexer.marks import MarkRecord
+from indexer.errors import BadRecord, SourceError
+from indexer.marks import MarkRecord, is_mark_id
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import RejectedRow, SourceRow
+from indexer.sources.rows import RejectedRow, SourceRow, Withdrawal
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode, ViennaTree
 
-_SEPARATORS = re.compile(r"[;,|]")
+_SEPARATORS = re.compile(r"[;,|\r\n]")
+_ONE_CODE = r"A?(?:[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}|[0-9]{6})"
+_CODES_IN_A_ROW = re.compile(rf"{_ONE_CODE}(?:\s+{_ONE_CODE})+", re.ASCII)
 # What may stand before a code: the classification's edition, its French initials.
 _EDITION = re.compile(r"^(?:(?:VCL|CFE)\s*)?(?:\([0-9]{1,2}\))?\s*", re.IGNORECASE)
+_EDITION_BEHIND = re.compile(r"(?<=[0-9.])\s*\([0-9]{1,2}\)$", re.ASCII)
 _BETWEEN_NUMBERS = re.compile(r"(?<=[0-9])\s*[./\-\s]\s*(?=[0-9])")
 _MANY = 5  # how many examples a warning names
 
@@ -27,21 +30,34 @@ class FieldReader:
         self._tree = ViennaTree.load()
         self._unlisted: set[ViennaCode] = set()
 
-    def row(self, position: int, fields: Mapping[str, object]) -> SourceRow | RejectedRow:
+    def row(
+        self, position: int, fields: Mapping[str, object]
+    ) -> SourceRow | Withdrawal | RejectedRow:
         """One row of a table as a mark to be, or the reasons why it is none.
 
         A row without `image` is a mark without picture. Where a table has the column
         `image_file`, as an export of MarkLens has, that names the file and `image` is kept as
-        what the office called it.
+        what the office called it. `operation` may say ``delete``: the mark is withdrawn.
 
         Args:
             position: the line it begins on.
-            fields: column name to text; JSON sources may also hand numbers and arrays.
+            fields: column name to text; JSON sources may also hand numbers and arrays. Of a
+                column that is not there a mark of the register keeps what it has.
         """
         try:
+            if _is_deletion(fields.get(OPERATION)):
+                return Withdrawal(position, _mark_id(fields.get("id")))
             record = self.record(fields)
             file = _text(fields[FILE], FILE) if FILE in fields else record.image_name
-            return SourceRow(position, record, self._pictures.named(file) if file else None)
+            return SourceRow(
+                position,
+                record,
+                self._pictures.named(file) if file else None,
+                is_sent_once="image" not in fields and FILE not in fields,
+                left_out=frozenset(
+                    name for column, (name, _) in _PARSERS.items() if column not in fields
+                ),
+            )
         except BadRecord as fault:
             return RejectedRow(position, *self.shown(fields), str(fault))
 
@@ -121,6 +137,21 @@ def _required(value: object, column: str) -> str:
     return text
 
 
+def _mark_id(value: object) -> str:
+    text = _required(value, "id")
+    if not is_mark_id(text):
+        raise BadRecord(f"id {text[:200]!r} is no id that a mark can have")
+    return text
+
+
+def _is_deletion(value: object) -> bool:
+    """Whether a row takes its mark out of the register, as ST.66 says it."""
+    word = (_text(value, OPERATION) or "insert").lower()
+    if word not in ("insert", "update", "delete"):
+        raise BadRecord(f"{OPERATION} {word[:40]!r} is none of insert, update and delete")
+    return word == "delete"
+
+
 def _status(value: object, column: str) -> str | None:
     text = _text(value, column)
     return text.lower() if text else None
@@ -137,7 +168,7 @@ def _date(value: object, column: str) -> date | None:
 
 
 def _list(value: object, column: str) -> list[str]:
-    """The parts of `a;b` (also `,` and `|`), or of a JSON array."""
+    """The parts of `a;b` (also `,`, `|` and line breaks), or of a JSON array."""
     if isinstance(value, list):
         texts = [_text(part, column) for part in value]
     else:
@@ -157,19 +188,23 @@ def _nice(value: object, column: str) -> tuple[int, ...]:
 def vienna_code(text: str) -> ViennaCode:
     """Read a code in any spelling found in offices' files, besides those of `ViennaCode`.
 
-    Also ``26/04/01``, ``26-4-1``, ``26 4 1``, ``26.04.01.``, ``(7) 26.4.1``, ``VCL(7) 26.4.1``
-    and ``CFE 26.4.1``.
+    Also ``26/04/01``, ``26-4-1``, ``26 4 1``, ``26.04.01.``, ``(7) 26.4.1``, ``26.4.1 (7)``,
+    ``VCL(7) 26.4.1`` and ``CFE 26.4.1``.
 
     Raises:
         BadViennaCode: it is no code.
     """
-    bare = _EDITION.sub("", text.strip())
+    bare = _EDITION_BEHIND.sub("", _EDITION.sub("", text.strip()))
     return ViennaCode.parse(_BETWEEN_NUMBERS.sub(".", bare).rstrip(". "))
 
 
 def _vienna(value: object, column: str) -> tuple[ViennaCode, ...]:
     try:
-        return tuple(vienna_code(text) for text in _list(value, column))
+        return tuple(
+            vienna_code(code)
+            for text in _list(value, column)
+            for code in (text.split() if _CODES_IN_A_ROW.fullmatch(text) else [text])
+        )
     except BadViennaCode as error:
         raise BadRecord(f"{column}: {error}") from error
 
@@ -208,5 +243,33 @@ _PARSERS: Mapping[str, tuple[str, _Parse]] = {
     "us_design": ("us_design", _us_design),
 }
 FILE = "image_file"
-REQUIRED = ("id", "image")
-COLUMNS = (*_PARSERS, FILE)
+OPERATION = "operation"
+COLUMNS = (*_PARSERS, FILE)  # what an export has
+_KNOWN = frozenset((*COLUMNS, OPERATION))
+
+
+def unknown_columns(names: Iterable[str]) -> list[str]:
+    """Those of a table's columns that mean nothing here, each once."""
+    return [name for name in dict.fromkeys(names) if name and name not in _KNOWN]
+
+
+def check_columns(table: str, names: Sequence[str]) -> list[str]:
+    """Warnings on a table's columns.
+
+    Raises:
+        SourceError: without them no row says anything of a mark.
+    """
+    known = _KNOWN.intersection(names)
+    missing = [name for name in ("id", "image") if name not in known]
+    if "id" in missing or known == {"id"}:
+        found = ", ".join(names)[:200]
+        raise SourceError(f"{table} has no column {missing[0]!r} in its header; it has: {found}")
+    warnings = []
+    if not known & {"image", FILE, OPERATION}:
+        warnings.append(
+            f"{table} has no column 'image': new marks get no picture, known ones keep theirs"
+        )
+    unknown = unknown_columns(names)
+    if unknown:
+        warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
+    return warnings

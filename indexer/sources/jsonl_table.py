@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import BinaryIO
 
 from indexer.errors import BrokenSource
 from indexer.sources.containers import Part
-from indexer.sources.fields import COLUMNS, FieldReader
+from indexer.sources.fields import FieldReader, unknown_columns
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import RejectedRow, SourceRow, state_of
+from indexer.sources.rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 
 _CHUNK = 2**20
 
@@ -26,13 +27,16 @@ class JsonlTable:
         self._pictures = pictures
         self.last_position = _count_lines(part)
 
-    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+    def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
         reader = FieldReader(self._pictures)
         unknown: dict[str, None] = {}
         try:
             with self._part.open() as file:
-                for position, line in enumerate(file, start=1):
+                for position, line in enumerate(_lines(file), start=1):
+                    if line is None:
+                        yield RejectedRow(position, None, None, TOO_LONG)
+                        continue
                     if not line.strip():
                         continue
                     fields = _parse(line)
@@ -41,13 +45,24 @@ class JsonlTable:
                             self.broken.append(f"{self.name} ends in the middle of line {position}")
                         yield RejectedRow(position, None, None, fields)
                         continue
-                    unknown |= dict.fromkeys(key for key in fields if key not in COLUMNS)
+                    unknown |= dict.fromkeys(unknown_columns(fields))
                     yield reader.row(position, fields)
         except BrokenSource as error:
             self.broken.append(str(error))
         if unknown:
             self.warnings.append(f"keys left out: {', '.join(unknown)}"[:500])
         self.warnings.extend(reader.warnings())
+
+
+def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Lines; None for one too long, of which no more than a piece is in memory at once."""
+    while line := stream.readline(MAX_LINE):
+        if len(line) < MAX_LINE or line.endswith(b"\n"):
+            yield line
+            continue
+        while line and not line.endswith(b"\n"):
+            line = stream.readline(MAX_LINE)
+        yield None
 
 
 def _parse(line: bytes) -> Mapping[str, object] | str:

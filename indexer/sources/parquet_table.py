@@ -10,12 +10,13 @@ from typing import Any
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import Part
-from indexer.sources.fields import COLUMNS, REQUIRED, FieldReader
+from indexer.sources.fields import FieldReader, check_columns, unknown_columns
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import RejectedRow, SourceRow, state_of
+from indexer.sources.rows import Row, state_of
 from models.errors import MissingPackage
 
 _ROWS = 4096  # rows in memory at once
+_BUFFER = 2**20  # bytes of a column read at once
 
 
 class ParquetTable:
@@ -32,21 +33,16 @@ class ParquetTable:
         with self._open() as table:
             self.last_position = table.metadata.num_rows
             names = table.schema_arrow.names
-        missing = [column for column in REQUIRED if column not in names]
-        if missing:
-            found = ", ".join(names)[:200]
-            raise SourceError(f"{part.name} has no column {missing[0]!r}; it has: {found}")
-        self._columns = [name for name in names if name in COLUMNS]
-        unknown = [name for name in names if name not in COLUMNS]
-        if unknown:
-            self.warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
+        self.warnings.extend(check_columns(part.name, names))
+        unknown = {*unknown_columns(names)}
+        self._columns = [name for name in names if name and name not in unknown]
 
-    def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
+    def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
         reader = FieldReader(self._pictures)
         position = 0
         with self._open() as table:
-            batches = table.iter_batches(_ROWS, columns=self._columns)
+            batches = table.iter_batches(_ROWS, columns=self._columns, use_threads=False)
             while (rows := self._next(batches, position)) is not None:
                 for fields in rows:
                     position += 1
@@ -73,7 +69,9 @@ class ParquetTable:
                 else:
                     shutil.copyfileobj(stream, unpacked)
                     source = unpacked
-                with arrow_parquet.ParquetFile(source) as table:
+                # Page by page: else a row group, which may be the whole file, is read at once.
+                options = {"buffer_size": _BUFFER, "pre_buffer": False}
+                with arrow_parquet.ParquetFile(source, **options) as table:
                     yield table
             except (ValueError, BrokenSource) as error:
                 raise SourceError(

@@ -10,6 +10,9 @@ from indexer.marks import MarkRecord
 from indexer.sources.pictures import MAX_PICTURE_BYTES, PictureFile, ZippedPicture, too_large
 from models.errors import UnreadableImage
 
+MAX_LINE = 4 * 2**20  # bytes or characters of a table's line; the longest marks have some thousands
+TOO_LONG = f"the line is longer than {MAX_LINE // 2**20} MiB, more than a mark can need"
+
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
@@ -22,12 +25,15 @@ class SourceRow:
         picture: the picture's file; None for a mark without picture.
         is_sent_once: the source names pictures that came with an earlier file: where one is
             missing, the picture that the register holds stays.
+        left_out: fields of the record that the source says nothing of: a mark that the register
+            holds keeps its own.
     """
 
     position: int
     record: MarkRecord
     picture: PictureFile | None
     is_sent_once: bool = False
+    left_out: frozenset[str] = frozenset()
 
     def read_picture(self) -> bytes:
         """The bytes of the picture.

@@ -90,15 +90,16 @@ def read_records(stream: BinaryIO, wanted: frozenset[str], name: str) -> Iterato
 
     Raises:
         BrokenSource: the document ends or breaks in its middle; all records before it are read.
-        SourceError: it declares entities.
+        SourceError: it declares entities, or nests or names something without end.
     """
     parser = _parser(name)
     builder = _Builder(parser, wanted, name)
-    finished = False
+    finished, fed = False, 0
     while not finished:
         try:
             chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]
             finished = not chunk
+            fed += len(chunk)
             parser.Parse(chunk, finished)
         except expat.ExpatError as error:
             yield from builder.take()
@@ -110,6 +111,8 @@ def read_records(stream: BinaryIO, wanted: frozenset[str], name: str) -> Iterato
             yield from builder.take()
             raise
         yield from builder.take()
+        if fed - parser.CurrentByteIndex > _MOST_CHARACTERS:  # expat keeps what is unfinished
+            raise SourceError(f"{name} holds a tag or a comment without end; refused")
 
 
 class _Builder:

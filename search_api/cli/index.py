@@ -68,8 +68,9 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
 ) -> None:
     """Read marks into the register.
 
-    A table needs the columns id and image; it may have text, owner, office, status, filed,
-    registered, nice and vienna. Lists are separated by ";", dates are written 2024-01-31.
+    A table needs the column id and one more of image, text, owner, office, status, filed,
+    registered, nice, vienna and operation ("delete" withdraws a mark). Lists are separated by ";",
+    dates are written 2024-01-31. Of a column that is not there, known marks keep what they have.
     Offices' XML files are read as they are published; later ones amend and withdraw marks.
     Rows that cannot be read do not stop the run: they stand in a rejects file with the reason.
     Running again changes only what has changed. Ctrl-C ends the run after the batch in hand.

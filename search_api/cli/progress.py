@@ -81,7 +81,7 @@ class _Lines:
     """A line every few seconds, for logs."""
 
     def __init__(self, title: str, unit: str) -> None:
-        self._title = title
+        self._title, self._unit = title, unit
         self._pace = Pace(unit=unit)
         self._next = time.monotonic() + _LINE_EVERY_S
 
@@ -90,7 +90,10 @@ class _Lines:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _LINE_EVERY_S
-        parts = [f"{done:,} of {total:,}", str(self._pace), note]
+        # A table's steps are its lines, of which the header is no mark.
+        share = f"{marks:,} {self._unit}, {done / max(total, done, 1):.0%}"
+        where = f"{done:,} of {total:,}" if done == marks else share
+        parts = [where, str(self._pace), note]
         complain(f"{self._title}: {', '.join(part for part in parts if part)}")
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from search_api.marklens import MarkLens
 
 _RUNS = 5
+# Only the disk is looked at: what a server holds in memory no other process can see.
+_IN_MEMORY = "a server that runs holds a newer one in memory, else the next search makes it"
+_NOT_SAVED = f"none saved yet; {_IN_MEMORY}"
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -95,9 +98,9 @@ def _index_state(marklens: "MarkLens", sequence: int) -> dict[str, Any]:
     except MarkLensError as error:
         return {"state": f"damaged, will be rebuilt: {error}", "sequence": 0, "lag": sequence}
     if facts is None or facts.register != marklens.register.identity():
-        return {"state": "none yet, the next search makes it", "sequence": 0, "lag": sequence}
+        return {"state": _NOT_SAVED, "sequence": 0, "lag": sequence}
     lag = sequence - facts.sequence
-    words = f"{lag:,} changes behind, the next search reads them" if lag else "up to date"
+    words = f"saved {lag:,} changes ago; {_IN_MEMORY}" if lag else "up to date"
     return {"state": words, "sequence": facts.sequence, "lag": lag}
 
 

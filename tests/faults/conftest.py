@@ -86,36 +86,19 @@ def table(tmp_path_factory: pytest.TempPathFactory, draw_mark: Draw) -> Path:
 
 
 @pytest.fixture(scope="session")
-def office_file(tmp_path_factory: pytest.TempPathFactory, draw_mark: Draw) -> Path:
+def office_file(tmp_path_factory: pytest.TempPathFactory, draw_mark: Draw, st66: Any) -> Path:
     """An office's file that amends and withdraws what it brought itself; one record is bad."""
     folder = tmp_path_factory.mktemp("office")
     records = []
     for n in range(24):
         draw_mark(n, 48).save(folder / f"{n}.png")
-        records.append(_record(n, f"word {n}", f"{n}.png" if n % 5 else ""))
-    records.insert(9, _record("", "no number"))
-    records += [_record(n, f"amended {n}", f"{n}.png", "Update") for n in (0, 1, 22)]
-    records += [_record(n, operation="Delete") for n in (2, 23)]
-    records += [_record(2, "back again", "2.png"), _record(1, operation="Delete")]
-    path = folder / "marks.xml"
-    path.write_text(
-        '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks">'
-        f"<TradeMarkDetails>{''.join(records)}</TradeMarkDetails></Transaction>"
-    )
+        records.append(st66.mark(n, f"word {n}", f"{n}.png" if n % 5 else ""))
+    records.insert(9, st66.mark("", "no number"))
+    records += [st66.mark(n, f"amended {n}", f"{n}.png", "Update") for n in (0, 1, 22)]
+    records += [st66.mark(n, operation="Delete") for n in (2, 23)]
+    records += [st66.mark(2, "back again", "2.png"), st66.mark(1, operation="Delete")]
+    path: Path = st66.write(folder / "marks.xml", records)
     return path
-
-
-def _record(number: object, text: str = "", image: str = "", operation: str = "Insert") -> str:
-    file = f"<MarkImage><MarkImageFilename>{image}</MarkImageFilename></MarkImage>"
-    words = f"<MarkVerbalElementText>{text}</MarkVerbalElementText>"
-    return (
-        f'<TradeMark operationCode="{operation}">'
-        "<RegistrationOfficeCode>XX</RegistrationOfficeCode>"
-        f"<ApplicationNumber>{number}</ApplicationNumber>"
-        f"<WordMarkSpecification>{words}</WordMarkSpecification>"
-        + (f"<MarkImageDetails>{file}</MarkImageDetails>" if image else "")
-        + "</TradeMark>\n"
-    )
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from indexer.errors import DatabaseLost
 from indexer.image_store import ImageStore
-from indexer.ingest import IngestOptions, Progress, ingest
+from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
 from indexer.patience import Patience
 from indexer.register import Register
 from indexer.sources import open_source
@@ -20,6 +20,7 @@ from models.encoder import Encoder
 pytestmark = pytest.mark.postgres
 SOURCES = ("table", "office_file")
 Same = Callable[[Any, Path], None]
+Run = Callable[..., IngestReport]
 
 
 @pytest.fixture
@@ -37,19 +38,20 @@ def register(there: Any, encoder: Encoder) -> Iterator[Register]:
     opened.close()
 
 
-def _run(
-    there: Any,
-    register: Register,
-    encoder: Encoder,
-    source: Path,
-    patience_s: float,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> Any:
-    options = IngestOptions(
-        resume=True, batch=4, patience_s=patience_s, rejects_dir=there.folder / "rejects"
-    )
-    images = ImageStore(there.folder / "images")
-    return ingest(open_source(source), register, images, encoder, options, on_progress)
+@pytest.fixture
+def run(there: Any, register: Register, encoder: Encoder) -> Run:
+    """A function (source, patience in seconds, on_progress) → the report of a run."""
+
+    def resume(
+        source: Path, patience_s: float, on_progress: Callable[[Progress], None] | None = None
+    ) -> IngestReport:
+        options = IngestOptions(
+            resume=True, batch=4, patience_s=patience_s, rejects_dir=there.folder / "rejects"
+        )
+        images = ImageStore(there.folder / "images")
+        return ingest(open_source(source), register, images, encoder, options, on_progress)
+
+    return resume
 
 
 @pytest.mark.parametrize("source", SOURCES, indirect=True)
@@ -57,7 +59,7 @@ def test_a_server_that_restarts_is_waited_for(
     own_postgres: Any,
     there: Any,
     register: Register,
-    encoder: Encoder,
+    run: Run,
     source: Path,
     is_as_after_a_clean_run: Same,
 ) -> None:
@@ -76,14 +78,14 @@ def test_a_server_that_restarts_is_waited_for(
             starting.start()
 
     try:
-        report = _run(there, register, encoder, source, 60, restart)
+        report = run(source, 60, restart)
         is_as_after_a_clean_run(there, source)
-        (run,) = register.last_runs()
+        (noted,) = register.last_runs()
     finally:
         over.set()
         starting.join()
     assert report.read == report.indexed + report.updated + report.unchanged + report.rejected
-    assert (run.state, run.counts.read) == ("finished", report.read)
+    assert (noted.state, noted.counts.read) == ("finished", report.read)
 
 
 @pytest.mark.parametrize("source", SOURCES, indirect=True)
@@ -91,7 +93,7 @@ def test_a_server_that_stays_away_ends_the_run_and_resume_completes_it(
     own_postgres: Any,
     there: Any,
     register: Register,
-    encoder: Encoder,
+    run: Run,
     source: Path,
     is_as_after_a_clean_run: Same,
 ) -> None:
@@ -100,9 +102,9 @@ def test_a_server_that_stays_away_ends_the_run_and_resume_completes_it(
             own_postgres.stop()
 
     with pytest.raises(DatabaseLost, match="check that the server runs"):
-        _run(there, register, encoder, source, 0, stop)
+        run(source, 0, stop)
     own_postgres.start()
-    report = _run(there, register, encoder, source, 0)
+    report = run(source, 0)
     assert report.resumed_after > 0
     is_as_after_a_clean_run(there, source)
     assert register.last_runs(1)[0].state == "finished"
@@ -111,8 +113,7 @@ def test_a_server_that_stays_away_ends_the_run_and_resume_completes_it(
 def test_connections_cut_again_and_again_lose_nothing(
     own_postgres: Any,
     there: Any,
-    register: Register,
-    encoder: Encoder,
+    run: Run,
     office_file: Path,
     is_as_after_a_clean_run: Same,
 ) -> None:
@@ -135,7 +136,7 @@ def test_connections_cut_again_and_again_lose_nothing(
             done.set()
 
     try:
-        _run(there, register, encoder, office_file, 60, begin_to_cut)
+        run(office_file, 60, begin_to_cut)
     finally:
         done.set()
         cutter.join()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -139,6 +140,60 @@ def test_any_record_survives_every_format(
     register.close()
     rows = list(open_source(table))
     assert [getattr(row, "record", row) for row in rows] == named
+
+
+REGISTERS = st.lists(
+    st.tuples(
+        RECORDS,
+        st.none() | st.integers(0, 2),  # which of three pictures; None: no picture
+        st.booleans(),  # whether it is withdrawn before the export
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(marks=REGISTERS, copied=st.booleans())
+def test_any_register_is_the_same_again_after_export_and_index(
+    tmp_path: Path,
+    encoder: Encoder,
+    draw_mark: Draw,
+    as_png: Png,
+    suffix: str,
+    marks: list[tuple[MarkRecord, int | None, bool]],
+    copied: bool,
+) -> None:
+    with TemporaryDirectory(dir=tmp_path) as name:
+        folder = Path(name)
+        store = ImageStore(folder / "data" / "images")
+        register = Register.open(f"sqlite:///{folder / 'register.db'}")
+        register.bind_fingerprint(encoder.fingerprint, encoder.dimension)
+        for n, (record, picture, _) in enumerate(marks):
+            named = replace(record, id=f"m{n}")
+            if picture is None:
+                register.add([look_without_picture(encoder, named).mark])
+            else:
+                content = as_png(draw_mark(picture))
+                store.put(content)
+                register.add(encode_marks(encoder, [(named, content)]))
+        register.delete([f"m{n}" for n, (_, _, is_withdrawn) in enumerate(marks) if is_withdrawn])
+        table = folder / f"all.{suffix}"
+        report = export(register, store, table, folder / "copies" if copied else None)
+        again = Register.open(f"sqlite:///{folder / 'again.db'}")
+        again.bind_fingerprint(encoder.fingerprint, encoder.dimension)
+        other = ImageStore(folder / "other" / "images")
+        result = ingest(open_source(table, report.images), again, other, encoder)
+        assert (result.indexed, result.rejected) == (register.count(), 0)
+        assert [mark.record for mark in again.every_mark()] == [
+            mark.record for mark in register.every_mark()
+        ]
+        assert digests(again) == digests(register)
+        register.close()
+        again.close()
 
 
 def test_the_longest_texts_with_many_lines_survive_a_csv(tmp_path: Path, encoder: Encoder) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.errors import SourceError
+from indexer.errors import RunUnderWay, SourceError
 from indexer.image_store import ImageStore
 from indexer.ingest import (
     IngestOptions,
@@ -306,6 +306,29 @@ def test_a_repeated_id_is_known_across_the_interruption(office: Office) -> None:
     office.ingest(_stop_after(1))
     assert _counts(office.ingest(IngestOptions(resume=True))) == (13, 12, 0, 0, 1)
     assert office.contents()["m0"][0] is None
+
+
+def test_a_run_that_still_goes_on_is_not_resumed_beside_itself(office: Office) -> None:
+    office.marks(20)
+    office.table([f"m{n},{n if n % 3 else 'gone'}.png,," for n in range(20)])
+    tried = []
+
+    def resume_meanwhile(progress: Progress) -> None:
+        if not tried:
+            with pytest.raises(RunUnderWay, match="run 1 over this source is still going on"):
+                office.ingest(IngestOptions(resume=True))
+            tried.append(progress)
+
+    report = office.ingest(IngestOptions(batch=4), resume_meanwhile)
+    assert tried
+    assert report.rejects_file is not None
+    with report.rejects_file.open(encoding="utf-8-sig", newline="") as file:
+        assert [row["position"] for row in csv.DictReader(file)] == [
+            str(n + 2) for n in range(20) if n % 3 == 0
+        ]
+    (run,) = office.register.last_runs()
+    assert (run.state, run.counts.read) == ("finished", 20)
+    assert list(office.images.folder.parent.glob(".run-*")) == []
 
 
 def test_there_is_nothing_to_resume_in_a_changed_table(office: Office) -> None:

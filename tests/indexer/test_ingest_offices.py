@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -29,17 +29,12 @@ class Office:
     images: ImageStore
     encoder: Encoder
     draw: Draw
+    st66: Any
 
     def publish(self, name: str, *marks: str) -> Path:
-        """Write an ST.66 file of marks as `mark` gives them."""
-        path = self.folder / name
-        body = "\n".join(marks)
-        path.write_text(
-            '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks">'
-            f"<TradeMarkDetails>{body}</TradeMarkDetails></Transaction>",
-            "utf-8",
-        )
-        return path
+        """Write an ST.66 file of marks as `st66.mark` gives them."""
+        written: Path = self.st66.write(self.folder / name, marks)
+        return written
 
     def ingest(self, path: Path, options: IngestOptions | None = None) -> IngestReport:
         source = open_source(path, self.folder)
@@ -49,26 +44,14 @@ class Office:
         return {mark.record.id: mark.record.text for mark in self.register.every_mark()}
 
 
-def mark(number: int, text: str = "", image: str = "", operation: str = "Insert") -> str:
-    words = f"<MarkVerbalElementText>{escape(text)}</MarkVerbalElementText>"
-    file = f"<MarkImage><MarkImageFilename>{image}</MarkImageFilename></MarkImage>"
-    return (
-        f'<TradeMark operationCode="{operation}">'
-        "<RegistrationOfficeCode>XX</RegistrationOfficeCode>"
-        f"<ApplicationNumber>{number}</ApplicationNumber>"
-        f"<WordMarkSpecification>{words}</WordMarkSpecification>"
-        + (f"<MarkImageDetails>{file}</MarkImageDetails>" if image else "")
-        + "</TradeMark>"
-    )
-
-
 @pytest.fixture
-def office(tmp_path: Path, encoder: Encoder, draw_mark: Draw) -> Iterator[Office]:
+def office(tmp_path: Path, encoder: Encoder, draw_mark: Draw, st66: Any) -> Iterator[Office]:
     register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
     register.bind_fingerprint(encoder.fingerprint, encoder.dimension)
     folder = tmp_path / "source"
     folder.mkdir()
-    yield Office(folder, register, ImageStore(tmp_path / "data" / "images"), encoder, draw_mark)
+    store = ImageStore(tmp_path / "data" / "images")
+    yield Office(folder, register, store, encoder, draw_mark, st66)
     register.close()
 
 
@@ -78,7 +61,12 @@ def _counts(report: IngestReport) -> tuple[int, int, int, int, int]:
 
 def test_a_mark_without_picture_is_kept_counted_and_found_by_its_words(office: Office) -> None:
     office.draw(1).save(office.folder / "1.png")
-    file = office.publish("a.xml", mark(1, "LION", "1.png"), mark(2, "LION KING"), mark(3, "CAT"))
+    file = office.publish(
+        "a.xml",
+        office.st66.mark(1, "LION", "1.png"),
+        office.st66.mark(2, "LION KING"),
+        office.st66.mark(3, "CAT"),
+    )
     assert _counts(office.ingest(file)) == (3, 3, 0, 0, 0)
     assert office.register.count() == 3
     found, total = office.register.find(Filter(text="lion"), 10)
@@ -91,13 +79,20 @@ def test_a_mark_without_picture_is_kept_counted_and_found_by_its_words(office: O
 
 
 def test_later_files_amend_and_withdraw_what_earlier_ones_brought(office: Office) -> None:
-    office.ingest(office.publish("1.xml", mark(1, "old"), mark(2, "stays"), mark(3, "goes")))
+    office.ingest(
+        office.publish(
+            "1.xml",
+            office.st66.mark(1, "old"),
+            office.st66.mark(2, "stays"),
+            office.st66.mark(3, "goes"),
+        )
+    )
     report = office.ingest(
         office.publish(
             "2.xml",
-            mark(1, "new", operation="Update"),
-            mark(3, operation="Delete"),
-            mark(4, operation="Delete"),
+            office.st66.mark(1, "new", operation="Update"),
+            office.st66.mark(3, operation="Delete"),
+            office.st66.mark(4, operation="Delete"),
         )
     )
     assert _counts(report) == (3, 0, 2, 1, 0)
@@ -107,10 +102,10 @@ def test_later_files_amend_and_withdraw_what_earlier_ones_brought(office: Office
 
 def test_an_amendment_without_its_picture_keeps_the_one_that_came_before(office: Office) -> None:
     office.draw(1).save(office.folder / "1.png")
-    office.ingest(office.publish("1.xml", mark(1, "old", "1.png")))
+    office.ingest(office.publish("1.xml", office.st66.mark(1, "old", "1.png")))
     before = office.register.mark("XX-1")
     (office.folder / "1.png").unlink()
-    report = office.ingest(office.publish("2.xml", mark(1, "new", "1.png", "Update")))
+    report = office.ingest(office.publish("2.xml", office.st66.mark(1, "new", "1.png", "Update")))
     after = office.register.mark("XX-1")
     assert (report.updated, after.record.text) == (1, "new")
     assert after.image_digest == before.image_digest is not None
@@ -118,7 +113,7 @@ def test_an_amendment_without_its_picture_keeps_the_one_that_came_before(office:
 
 
 def test_a_picture_that_comes_later_completes_its_mark(office: Office) -> None:
-    file = office.publish("1.xml", mark(1, "one", "1.png"))
+    file = office.publish("1.xml", office.st66.mark(1, "one", "1.png"))
     report = office.ingest(file)
     assert report.indexed == 1
     assert "1 marks name a picture that is not there" in report.warnings[-1]
@@ -128,7 +123,7 @@ def test_a_picture_that_comes_later_completes_its_mark(office: Office) -> None:
 
 
 def test_a_truncated_file_keeps_its_beginning_and_the_run_counts_as_failed(office: Office) -> None:
-    file = office.publish("1.xml", *(mark(n, f"m{n}") for n in range(40)))
+    file = office.publish("1.xml", *(office.st66.mark(n, f"m{n}") for n in range(40)))
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     report = office.ingest(file)
@@ -166,8 +161,10 @@ def test_any_sequence_of_transactions_ends_where_a_dictionary_ends(
             expected.pop(f"XX-{number}", None)
         else:
             expected[f"XX-{number}"] = text
-    marks = [mark(number, text, operation=operation) for operation, number, text in events]
-    file = office.publish("all.xml", *marks, mark(9, "last"))
+    marks = [
+        office.st66.mark(number, text, operation=operation) for operation, number, text in events
+    ]
+    file = office.publish("all.xml", *marks, office.st66.mark(9, "last"))
     dry = office.ingest(file, IngestOptions(batch=batch, dry_run=True))
     assert set(office.texts()) <= {"XX-9"}
     wet = office.ingest(file, IngestOptions(batch=batch))

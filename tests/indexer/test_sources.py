@@ -153,6 +153,24 @@ def test_a_table_without_use_is_refused_at_once(
         open_source(write(content))
 
 
+def test_a_table_without_pictures_is_read_for_its_words_and_codes(write: Write) -> None:
+    source = open_source(write("id;text;vienna\n1;LION;03.01.08\n"))
+    (row,) = source
+    assert isinstance(row, SourceRow)
+    assert (row.record.text, row.picture) == ("LION", None)
+    assert source.warnings == [
+        "marks.csv has no column 'image': new marks get no picture, known ones keep theirs"
+    ]
+
+
+@pytest.mark.parametrize("between", [";", ",", "|", "\n", "\r\n", " ", "; "])
+def test_lists_of_codes_are_read_however_they_are_separated(write: Write, between: str) -> None:
+    spellings = ["05.03.13", "A5.3.13", "260401", "27.05.01"]
+    path = write(f'id\tvienna\n1\t"{between.join(spellings)}"\n')
+    (record,) = _records(path)
+    assert [str(code) for code in record.vienna] == ["05.03.13", "26.04.01", "27.05.01"]
+
+
 def test_unknown_columns_are_named_in_one_warning(write: Write) -> None:
     source = open_source(write("id,image,colour,price\n1,1.png,red,5\n2,2.png,blue,6\n"))
     assert len(list(source)) == 2

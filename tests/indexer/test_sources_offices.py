@@ -280,6 +280,13 @@ def test_elements_without_end_are_refused_before_memory_runs_out() -> None:
         list(read_records(stream, frozenset({"TradeMark"}), "deep.xml"))
 
 
+@pytest.mark.parametrize("opening", [b"<r><!-- ", b"<r a='", b"<r><TradeMark a='"])
+def test_a_tag_or_comment_without_end_is_refused_before_memory_runs_out(opening: bytes) -> None:
+    stream = io.BufferedReader(io.BytesIO(opening + b"x" * 20 * 2**20))  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match="a tag or a comment without end"):
+        list(read_records(stream, frozenset({"TradeMark"}), "endless.xml"))
+
+
 def test_a_record_too_large_to_be_one_mark_is_rejected_and_reading_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "marks.xml"
     huge = trade_mark(1, "<x/>" * 200_001)
@@ -343,7 +350,8 @@ def test_every_encoding_an_xml_file_declares_is_read(tmp_path: Path, encoding: s
 @pytest.mark.parametrize(
     "text",
     ["26.04.01", "26.4.1", "260401", "26/4/1", "26-04-01", "26 4 1", "26.04.01.", "A 26.4.1",
-     "VC 26.04.01", "CFE 26.4.1", "(7) 26.4.1", "VCL(7) 26.4.1", " 26. 4. 1 "],
+     "VC 26.04.01", "CFE 26.4.1", "(7) 26.4.1", "VCL(7) 26.4.1", " 26. 4. 1 ", "A26.04.01",
+     "26.04.01 (2)", "26.4.1(8)", "CFE(7) 26.04.01. (2)"],
 )  # fmt: skip
 def test_vienna_codes_are_read_in_all_the_spellings_offices_use(text: str) -> None:
     assert vienna_code(text) == ViennaCode(26, 4, 1)

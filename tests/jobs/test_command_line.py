@@ -19,7 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from search_api.cli import app
-from search_api.cli.progress import Pace
+from search_api.cli.progress import Pace, progress
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cli.md"
@@ -298,12 +298,32 @@ def test_classify_goes_on_after_a_bad_picture(run: Run, source: Path) -> None:
     assert str(source / "2.png") in run("classify", source / "2.png").stdout
 
 
+def test_progress_of_a_table_counts_marks_and_not_its_header(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search_api.cli.progress._LINE_EVERY_S", 0.0)
+    with progress("indexing register") as advance:
+        advance(1901, 1901, 1900)
+        advance(951, 1901, 950)
+        advance(7, 8, 7)
+    lines = capsys.readouterr().err.splitlines()
+    assert [
+        line.removeprefix("marklens: indexing register: ").split(", ")[:2] for line in lines
+    ] == [
+        ["1,900 marks", "100%"],
+        ["950 marks", "50%"],
+        ["7 of 8"],
+    ]
+
+
 def test_status_tells_what_is_there(run: Run, source: Path) -> None:
     empty = _json(run("status", "--json"))
     assert (empty["marks"], empty["index"]["lag"], empty["runs"]) == (0, 0, [])
     run("index", source)
     behind = _json(run("status", "--json"))
     assert (behind["marks"], behind["sequence"], behind["index"]["lag"]) == (8, 8, 8)
+    # A server may hold one in memory all the same: no word may deny that.
+    assert behind["index"]["state"].startswith("none saved yet; a server that runs holds a newer")
     run("rebuild")
     state = _json(run("status", "--json"))
     assert state["index"] == {"state": "up to date", "sequence": 8, "lag": 0}

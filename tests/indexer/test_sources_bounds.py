@@ -1,0 +1,138 @@
+"""What no table can do: fill the memory, or be cut off without a word."""
+
+import json
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from indexer.errors import SourceError
+from indexer.sources import RejectedRow, SourceRow, open_source
+from indexer.sources.rows import MAX_LINE
+
+HEADER = b"id,image,text\n"
+PIECE = 2**20
+
+
+def endless(path: Path, before: bytes, after: bytes, mebibytes: int = 40) -> Path:
+    """A file with a single line of so many MiB between two texts."""
+    with path.open("wb") as file:
+        file.write(before)
+        for _ in range(mebibytes):
+            file.write(b"x" * PIECE)
+        file.write(after)
+    return path
+
+
+@pytest.fixture
+def peak_mb() -> Iterator[object]:
+    """A function: the most memory since the test began, MiB."""
+    open_source  # noqa: B018
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("marks.csv", HEADER + b"1,1.png,a\n2,2.png,", b"\n3,3.png,c\n"),
+        ("marks.csv", HEADER + b'1,1.png,"a\nb"\n2,2.png,"', b'"\n3,3.png,c\n'),
+        ("marks.jsonl", b'{"id": 1}\n{"id": 2, "text": "', b'"}\n{"id": 3}\n'),
+    ],
+)
+def test_a_line_without_end_is_rejected_by_its_number_and_not_held_in_memory(
+    tmp_path: Path, name: str, before: bytes, after: bytes, peak_mb: object
+) -> None:
+    source = open_source(endless(tmp_path / name, before, after))
+    first, long, last = source
+    assert isinstance(first, SourceRow)
+    assert isinstance(long, RejectedRow)
+    assert long.position == before.count(b"\n") + 1
+    assert "the line is longer than 4 MiB" in long.reason
+    assert isinstance(last, SourceRow)
+    assert (last.record.id, last.position) == ("3", long.position + 1)
+    assert peak_mb() < 30  # type: ignore[operator]
+
+
+def test_a_line_without_end_within_a_quotation_costs_itself_and_the_line_that_opened_it(
+    tmp_path: Path,
+) -> None:
+    path = endless(tmp_path / "marks.csv", HEADER + b'1,1.png,"a\n', b"\n3,3.png,c\n", 5)
+    opened, long, last = open_source(path)
+    assert isinstance(opened, RejectedRow)
+    assert "never closed" in opened.reason
+    assert isinstance(long, RejectedRow)
+    assert "longer than 4 MiB" in long.reason
+    assert (opened.position, long.position, last.position) == (2, 3, 4)
+    assert isinstance(last, SourceRow)
+
+
+def test_a_header_without_end_is_refused_with_its_line(tmp_path: Path, peak_mb: object) -> None:
+    path = endless(tmp_path / "marks.csv", b"\nid,image,", b"\n1,1.png\n")
+    with pytest.raises(SourceError, match=r"marks\.csv, line 2: the line is longer than 4 MiB"):
+        open_source(path)
+    assert peak_mb() < 30  # type: ignore[operator]
+
+
+def test_the_longest_line_that_is_allowed_is_read(tmp_path: Path) -> None:
+    row = {"id": "1", "text": "ü" * 10_000, "x": "x" * (MAX_LINE - 200_000)}
+    path = tmp_path / "marks.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    (read,) = open_source(path)
+    assert isinstance(read, SourceRow)
+    assert read.record.text == "ü" * 10_000
+
+
+def test_a_csv_whose_last_line_has_no_end_is_named_since_it_may_be_cut(tmp_path: Path) -> None:
+    path = tmp_path / "marks.csv"
+    path.write_bytes(HEADER + b"1,1.png,whole\n2,2.png,who")
+    source = open_source(path)
+    assert len(list(source)) == 2
+    assert source.warnings == [
+        "marks.csv has no line end behind its last line, 3: "
+        "if the file was cut off there, that line is incomplete"
+    ]
+    path.write_bytes(HEADER + b"1,1.png,whole\n2,2.p")
+    source = open_source(path)
+    assert [type(row) for row in source] == [SourceRow, RejectedRow]
+    assert source.broken == ["marks.csv ends in the middle of line 3"]
+    path.write_bytes(HEADER + b"1,1.png,whole\n")
+    source = open_source(path)
+    assert len(list(source)) == 1
+    assert source.warnings == source.broken == []
+
+
+def test_a_parquet_file_of_one_row_group_is_read_piece_by_piece(tmp_path: Path) -> None:
+    """Real files often are one row group: read whole, it would take as much as the file holds."""
+
+    def peak_of(rows: int) -> int:
+        path = tmp_path / f"{rows}.parquet"
+        texts = [f"{n * 7919 % 104729:x} {n:o} {n**3:x}" * 8 for n in range(rows)]
+        columns = {"id": [f"m{n}" for n in range(rows)], "text": texts, "owner": texts[::-1]}
+        pyarrow.parquet.write_table(
+            pyarrow.table(columns), path, row_group_size=rows, use_dictionary=False,
+            compression="none", data_page_size=2**16,
+        )  # fmt: skip
+        assert pyarrow.parquet.ParquetFile(path).num_row_groups == 1
+        outside = pyarrow.default_memory_pool()
+        pool = pyarrow.proxy_memory_pool(outside)
+        pyarrow.set_memory_pool(pool)
+        try:
+            source = open_source(path)
+            count = most_held = 0
+            for _ in source:
+                count += 1
+                most_held = max(most_held, pool.bytes_allocated())
+        finally:
+            pyarrow.set_memory_pool(outside)
+        assert count == rows
+        assert pool.bytes_allocated() == 0  # every batch is released
+        return pool.max_memory()
+
+    small, large = peak_of(5_000), peak_of(40_000)
+    assert (tmp_path / "40000.parquet").stat().st_size > 4 * large
+    assert large < 1.5 * small
