@@ -13,8 +13,9 @@ from threading import Event, Lock, Thread
 
 import numpy as np
 
+from indexer.counting import count_codes, count_facets
 from indexer.errors import FingerprintMismatch, SnapshotDamaged
-from indexer.marks import Change
+from indexer.marks import Change, CodeSource, Facets
 from indexer.merging import LiveView, Merger, grown
 from indexer.register import Register
 from indexer.segments import ReadView, SegmentDraft, bounds_of
@@ -22,6 +23,7 @@ from indexer.vectors import IndexChoice, open_builder
 from indexer.view_store import ViewStore
 from models.encoder import Block
 from models.errors import MarkLensError
+from models.vienna import ViennaCode
 
 logger = logging.getLogger(__name__)
 
@@ -179,6 +181,20 @@ class Follower:
         if not self._merger.is_running:
             self._merger.settle()
         return self._live.now
+
+    def code_counts(self, source: CodeSource) -> dict[ViennaCode, int]:
+        """Live marks that bear each code or anything below it; see `Register.code_counts`.
+
+        Counted in the view while it follows the register, which takes milliseconds, and else in
+        the register.
+        """
+        if not self._is_following:
+            return self._register.code_counts(source)
+        return count_codes(self._live.now, source)
+
+    def facets(self) -> Facets:
+        """What live marks have to filter by; see `code_counts`."""
+        return count_facets(self._live.now) if self._is_following else self._register.facets()
 
     def measure(self, blocks: Sequence[Block]) -> None:
         """Look at every row once, if no snapshot says what is found, so that no search has to.
