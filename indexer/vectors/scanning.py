@@ -72,7 +72,7 @@ class AllowedBest:
         """Compare with some rows; the scanner has its query and no selector."""
         least = float(self._scores.min()) if len(self._scores) == self._k else -np.inf
         found = faiss.RangeSearchResult(1)
-        part = faiss.RangeSearchPartialResult(found)
+        part = faiss.RangeSearchPartialResult(found)  # type: ignore[attr-defined]
         above = part.new_result(0)
         scanner.scan_codes_range(
             len(rows),
