@@ -6,14 +6,14 @@ to 7 s for filters that take about a millisecond here, at a million marks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.marks import Change
+from indexer.marks import Change, CodeSource
 from indexer.query import Filter
 from models.vienna import ViennaCode
 
@@ -46,6 +46,25 @@ class Postings:
         """Where the pairs with first <= key < stop stand."""
         start, end = np.searchsorted(self.keys, (first, stop))
         return slice(int(start), int(end))
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """How many rows have each key.
+
+    Attributes:
+        keys: (c,) int64, ascending, each once.
+        counts: (c,) int64.
+    """
+
+    keys: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, keys: NDArray[np.int64], rows: NDArray[np.int64]) -> "Tally":
+        """Count (key, row) pairs, each once however often it comes."""
+        pairs = np.unique(keys << 32 | rows)
+        return cls(*np.unique(pairs >> 32, return_counts=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +114,12 @@ class Labels:
         column = [_NO_LABEL if word is None else number[word] for word in words]
         return cls(tuple(names), np.array(column, np.int32))
 
+    def counted(self, alive: NDArray[np.bool_] | None) -> dict[str, int]:
+        """How many of some rows bear each word; words that none bears are left out."""
+        column = self.column if alive is None else self.column[alive]
+        counts = np.bincount(column + 1, minlength=len(self.names) + 1)[1:]
+        return {name: int(n) for name, n in zip(self.names, counts, strict=True) if n}
+
     def among(self, wanted: frozenset[str]) -> NDArray[np.bool_]:
         """Rows that bear one of the words: (n,) bool."""
         # One place more than there are names: the index -1 of "none" lands there.
@@ -112,7 +137,10 @@ class FilterColumns:
     nice: Postings
     status: Labels
     office: Labels
-    filed: NDArray[np.int32]  # (n,) proleptic day number, `_NO_DATE` without
+    filed: NDArray[np.int32]  # (n,) proleptic day number, `no_date` without
+    _tallies: dict[str, Tally] = field(default_factory=dict, repr=False)  # of all rows
+
+    no_date = _NO_DATE
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -152,6 +180,41 @@ class FilterColumns:
         if wanted.filed_to is not None:
             passing &= (self.filed <= wanted.filed_to.toordinal()) & (self.filed != _NO_DATE)
         return passing
+
+    def code_tally(self, source: CodeSource, rows: NDArray[np.bool_] | None = None) -> Tally:
+        """Count the rows that bear each code or anything below it, predicted ones if confident.
+
+        Args:
+            source: whose codes.
+            rows: (n,) bool, the rows to count; None counts all, once.
+        """
+        if rows is None:
+            if source not in self._tallies:
+                everything = np.ones(len(self), np.bool_)
+                self._tallies[source] = self.code_tally(source, everything)
+            return self._tallies[source]
+        keys, borne = [], []
+        if source != "predicted":
+            chosen = rows[self.assigned.rows]
+            keys.append(self.assigned.keys[chosen])
+            borne.append(self.assigned.rows[chosen])
+        if source != "assigned":
+            codes = self.predicted.codes
+            chosen = rows[codes.rows] & self.predicted.confident
+            keys.append(codes.keys[chosen])
+            borne.append(codes.rows[chosen])
+        return _tally_with_ancestors(np.concatenate(keys), np.concatenate(borne))
+
+    def nice_tally(self, rows: NDArray[np.bool_] | None = None) -> Tally:
+        """Count the rows of each Nice class; see `code_tally`."""
+        if rows is None:
+            if "nice" not in self._tallies:
+                self._tallies["nice"] = self.nice_tally(np.ones(len(self), np.bool_))
+            return self._tallies["nice"]
+        chosen = rows[self.nice.rows]
+        return Tally.of(
+            self.nice.keys[chosen].astype(np.int64), self.nice.rows[chosen].astype(np.int64)
+        )
 
     def _bearing(self, codes: Iterable[ViennaCode], wanted: Filter) -> NDArray[np.bool_]:
         """Rows that bear one of the codes, or a code below it, by the source that is asked for."""
@@ -251,6 +314,19 @@ def words_from_bytes(lines: NDArray[np.uint8]) -> tuple[str, ...]:
 def _key(code: ViennaCode) -> int:
     """A number in the classification's order: everything below a code follows it."""
     return code.category * 10_000 + code.division * 100 + code.section
+
+
+def _tally_with_ancestors(keys: NDArray[np.int32], rows: NDArray[np.int32]) -> Tally:
+    """Count each code's rows, and those of each division and category above it."""
+    levels = []
+    for below in _BELOW.values():
+        # A code without division counts for no division, one without section for no section.
+        held = keys % (below * 100) >= below if below < _BELOW["category"] else keys > 0
+        above = keys[held].astype(np.int64) // below * below
+        levels.append(Tally.of(above, rows[held].astype(np.int64)))
+    together = np.concatenate([one.keys for one in levels])
+    order = np.argsort(together)
+    return Tally(together[order], np.concatenate([one.counts for one in levels])[order])
 
 
 def _day(filed: date | None) -> int:

@@ -6,26 +6,31 @@ number of processes follow one database; they share nothing but that and the sna
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
 
 import numpy as np
 
+from indexer.counting import count_codes, count_facets
 from indexer.errors import FingerprintMismatch, SnapshotDamaged
-from indexer.marks import Change
+from indexer.marks import Change, CodeSource, Facets
+from indexer.merging import LiveView, Merger, grown
 from indexer.register import Register
-from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
+from indexer.segments import ReadView, SegmentDraft, bounds_of
 from indexer.vectors import IndexChoice, open_builder
-from indexer.vectors.snapshot import SnapshotFacts, SnapshotPart, SnapshotStore
+from indexer.view_store import ViewStore
+from models.encoder import Block
 from models.errors import MarkLensError
+from models.vienna import ViennaCode
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = 5_000  # changes read at once: 5 MB of embeddings
 _SAVE_AFTER = 5_000  # changes after which replaying costs more than saving
-_PROBED = 64  # of a snapshot's newest marks, asked for in the register
+_BRIEFLY = 300  # changes that a search in want of them replays itself: 15 ms
+_PATIENCE_S = 0.02  # how long such a search waits for another thread that replays
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class FollowerStatus:
         saved: sequence of the snapshot this process last read or wrote; None without.
         following: whether the background thread runs.
         error: why following fails at the moment; None while all is well.
+        merge_error: why merging segments failed last; None while all is well.
     """
 
     index: str
@@ -49,6 +55,7 @@ class FollowerStatus:
     saved: int | None
     following: bool
     error: str | None
+    merge_error: str | None = None
 
 
 class Follower:
@@ -80,9 +87,14 @@ class Follower:
         self._fingerprint = fingerprint
         self._build = open_builder(choice)
         self._empty_name = self._build(np.zeros((0, dimension), np.float16)).name
-        self._store = None if folder is None else SnapshotStore(folder)
-        self._view = ReadView()
+        network = (fingerprint, dimension)
+        self._store: ViewStore | None = None
+        if folder is not None:
+            self._store = ViewStore(folder, register, network, self._build)
+        self._live = LiveView(self._build)
+        self._merger = Merger(self._live, self._build, self._on_merged)
         self._saved: int | None = None
+        self._in_file: ReadView | None = None  # what the snapshot holds, in the same segments
         self._tried = 0
         self._is_loaded = False
         self._error: str | None = None
@@ -93,26 +105,31 @@ class Follower:
     @property
     def index_name(self) -> str:
         """What compares most of the vectors."""
-        largest = max(self._view.parts, key=lambda part: part.count, default=None)
+        largest = max(self._live.now.parts, key=lambda part: part.count, default=None)
         return self._empty_name if largest is None else largest.segment.vectors.name
 
     def view(self) -> ReadView:
         """The state searches see now; empty before the first `refresh`."""
-        return self._view
+        return self._live.now
 
     @property
     def status(self) -> FollowerStatus:
         """What this follower knows and does."""
-        view = self._view
+        view = self._live.now
         return FollowerStatus(
             index=self.index_name,
             sequence=view.sequence,
             total=view.total,
             segments=len(view.parts),
             saved=self._saved,
-            following=self._thread is not None and self._thread.is_alive(),
+            following=self._is_following,
             error=self._error,
+            merge_error=self._merger.error,
         )
+
+    @property
+    def _is_following(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def refresh(self) -> ReadView:
         """Replay what the register has committed until now.
@@ -124,43 +141,93 @@ class Follower:
         with self._refreshing:
             is_first = not self._is_loaded
             if is_first:
-                self._view = self._opened()
+                self._open()
             else:
                 self._catch_up()
-            view = self._view
             self._is_loaded = True
         if is_first:
             self._save_if_due()
-        return view
+        return self._live.now
+
+    def refresh_briefly(self) -> ReadView:
+        """Replay what the register has committed, or leave much of it to the background thread.
+
+        For a search that met a newer mark: it must not wait for a bulk load to be replayed.
+
+        Raises:
+            DatabaseUnavailable, FingerprintMismatch: as in `refresh`.
+        """
+        if not self._is_following:
+            return self.refresh()
+        if self._refreshing.acquire(timeout=_PATIENCE_S):
+            try:
+                if 0 < self._register.sequence() - self._live.now.sequence <= _BRIEFLY:
+                    self._catch_up()
+            finally:
+                self._refreshing.release()
+        return self._live.now
 
     def rebuild(self) -> ReadView:
-        """Forget everything and read the register from its beginning; searches go on meanwhile.
+        """Forget everything, read the register from its beginning and merge all that needs it.
+
+        Searches go on meanwhile.
 
         Raises:
             DatabaseUnavailable, FingerprintMismatch: as in `refresh`.
         """
         with self._refreshing:
-            self._view = self._replayed(ReadView())
+            self._begin_anew()
             self._is_loaded = True
-            return self._view
+        if not self._merger.is_running:
+            self._merger.settle()
+        return self._live.now
+
+    def code_counts(self, source: CodeSource) -> dict[ViennaCode, int]:
+        """Live marks that bear each code or anything below it; see `Register.code_counts`.
+
+        Counted in the view while it follows the register, which takes milliseconds, and else in
+        the register.
+        """
+        if not self._is_following:
+            return self._register.code_counts(source)
+        return count_codes(self._live.now, source)
+
+    def facets(self) -> Facets:
+        """What live marks have to filter by; see `code_counts`."""
+        return count_facets(self._live.now) if self._is_following else self._register.facets()
+
+    def measure(self, blocks: Sequence[Block]) -> None:
+        """Look at every row once, if no snapshot says what is found, so that no search has to.
+
+        See `Segment.stretch`; later rows are looked at as they come.
+        """
+        bounds = bounds_of(blocks)
+        if self._live.now.bounds != bounds:
+            self._live.measure(bounds)
 
     def start(self, poll_s: float = 1.0) -> None:
-        """Follow in a background thread, asking every `poll_s` seconds; again does nothing."""
-        if self._thread is not None and self._thread.is_alive():
+        """Follow in a background thread, asking every `poll_s` seconds; again does nothing.
+
+        A second thread merges segments. Without them a refresh only adds segments and merges
+        small ones.
+        """
+        if self._is_following:
             return
         self._stopping.clear()
         self._thread = Thread(
             target=self._follow, args=(poll_s,), name="marklens-follower", daemon=True
         )
         self._thread.start()
+        self._merger.start()
 
     def stop(self) -> None:
-        """End the background thread, if one runs, and save what the snapshot lacks."""
+        """End the background threads, if they run, and save what the snapshot lacks."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        if self._is_loaded and self._view.sequence > (self._saved or 0):
+        self._merger.stop()
+        if self._is_loaded and self._live.now is not self._in_file:
             self._try_to_save()
 
     def save_snapshot(self) -> None:
@@ -173,9 +240,9 @@ class Follower:
         if self._store is None:
             return
         with self._saving:
-            view = self._view
-            self._store.save(self._facts(view.sequence), [_part(part) for part in view.parts])
-            self._saved = view.sequence
+            view = self._live.now
+            self._store.save(view)
+            self._saved, self._in_file = view.sequence, view
 
     def _follow(self, poll_s: float) -> None:
         while not self._stopping.wait(poll_s):
@@ -190,19 +257,31 @@ class Follower:
             else:
                 self._save_if_due()
 
+    def _on_merged(self, rows: int) -> None:
+        """Save what took long to make."""
+        if rows >= _SAVE_AFTER:
+            self._try_to_save()
+
     def _catch_up(self) -> None:
-        sequence = self._register.sequence()
-        if sequence < self._view.sequence:
+        sequence, view = self._register.sequence(), self._live.now
+        if sequence < view.sequence:
             logger.warning(
                 "the register stands at %d, before the index at %d: it was restored or replaced; "
-                "reading it anew", sequence, self._view.sequence,
+                "reading it anew", sequence, view.sequence,
             )  # fmt: skip
-            self._view = self._replayed(ReadView())
-        elif sequence > self._view.sequence:
-            self._view = self._replayed(self._view)
+            self._begin_anew()
+        elif sequence > view.sequence:
+            self._live.advance(*self._read(view.sequence))
+            self._merger.wake()
 
-    def _replayed(self, view: ReadView) -> ReadView:
-        """`view` after every change the register has committed by now."""
+    def _begin_anew(self) -> None:
+        """Show what the register holds, read from its beginning."""
+        empty = ReadView(bounds=self._live.now.bounds)
+        self._live.set(grown(empty, *self._read(0), self._build))
+        self._merger.wake()
+
+    def _read(self, after: int) -> tuple[SegmentDraft, int]:
+        """Every change the register has committed by now, and the last one's sequence."""
         bound = self._register.bound()
         if bound is not None and bound != (self._fingerprint, self.dimension):
             raise FingerprintMismatch(
@@ -210,11 +289,11 @@ class Follower:
                 "restart to load it anew."
             )
         draft = SegmentDraft(self.dimension)
-        sequence = view.sequence
-        for changes, known in self._changes(view.sequence):
+        sequence = after
+        for changes, known in self._changes(after):
             draft.add(changes)
             sequence = max(sequence, known)
-        return view.advanced(draft, sequence, self._build)
+        return draft, sequence
 
     def _changes(self, after: int) -> Iterator[tuple[list[Change], int]]:
         """Chunks of changes, each with the sequence number up to which all is known then.
@@ -231,98 +310,37 @@ class Follower:
             after = changes[-1].sequence
             yield changes, after
 
-    def _opened(self) -> ReadView:
-        """The snapshot and what the register committed since; all of the register without one."""
+    def _open(self) -> None:
+        """Show the snapshot and what the register committed since, or all of the register."""
         try:
-            view = self._view_on_disk()
-            if view.sequence:
-                self._saved = view.sequence
-                view = self._replayed(view)
-                self._probe(view, self._saved)
+            saved = ReadView() if self._store is None else self._store.load()
+            if self._store is not None and saved.sequence:
+                view = grown(saved, *self._read(saved.sequence), self._build)
+                self._store.probe(view, saved.sequence)
+                self._saved = saved.sequence
+                self._in_file = view if view.sequence == saved.sequence else None
+                self._live.set(view)
+                return
         except SnapshotDamaged as error:
             logger.warning("index snapshot not used, reading the register instead: %s", error)
-            self._saved, view = None, ReadView()
-        return view if view.sequence else self._replayed(view)
-
-    def _view_on_disk(self) -> ReadView:
-        """What the snapshot holds; an empty view if there is none.
-
-        Raises:
-            SnapshotDamaged: it cannot be believed, or is not of this register and network.
-        """
-        snapshot = None if self._store is None else self._store.load()
-        if self._store is None or snapshot is None:
-            return ReadView()
-        facts = snapshot.facts
-        if facts != self._facts(facts.sequence):
-            raise SnapshotDamaged("it was made from another register or for another network")
-        if facts.sequence > self._register.sequence():
-            raise SnapshotDamaged("it is ahead of the register, which was restored from a backup")
-        try:
-            parts = [
-                LiveSegment.of(Segment.from_arrays(arrays, self._build), arrays["alive"])
-                for arrays in snapshot.parts
-            ]
-        except (KeyError, ValueError) as error:
-            raise SnapshotDamaged(f"its arrays do not fit together: {error}") from error
-        for part, name in zip(parts, snapshot.names, strict=True):
-            self._store.remember(part.segment, name)
-        return ReadView(tuple(parts), facts.sequence)
-
-    def _probe(self, view: ReadView, saved: int) -> None:
-        """Look up the newest marks that a snapshot brought into a view.
-
-        A register restored from a backup and written to since has the same identity, and perhaps
-        a higher sequence, but other marks under the numbers after the backup.
-
-        Raises:
-            SnapshotDamaged: the register does not hold those marks.
-        """
-        newest: dict[str, int] = {}
-        for part in view.parts[::-1]:
-            rows = part.live_rows()
-            rows = rows[part.segment.sequences[rows] <= saved]
-            for row in rows[::-1][: _PROBED - len(newest)]:
-                newest[part.segment.ids[row]] = int(part.segment.sequences[row])
-        held = {mark_id: mark.sequence for mark_id, mark in self._register.marks([*newest]).items()}
-        if held != newest and self._register.sequence() == view.sequence:
-            raise SnapshotDamaged("the register holds other marks: it was restored from a backup")
-
-    def _facts(self, sequence: int) -> SnapshotFacts:
-        identity = self._register.identity()
-        return SnapshotFacts(identity, self._fingerprint, self.dimension, sequence)
+        self._begin_anew()
 
     def _save_if_due(self) -> None:
         """Save once enough has changed since the last snapshot, or the last attempt at one."""
-        if self._view.sequence - max(self._saved or 0, self._tried) >= _SAVE_AFTER:
+        if self._live.now.sequence - max(self._saved or 0, self._tried) >= _SAVE_AFTER:
             self._try_to_save()
 
     def _try_to_save(self) -> None:
-        """Save, unless another process has saved as much; failing costs time, never a search."""
+        """Save, unless another process has saved later; failing costs time, never a search."""
         if self._store is None:
             return
-        self._tried = self._view.sequence
+        view = self._live.now
+        self._tried = view.sequence
         try:
-            elsewhere = self._saved_by_another(self._store)
-            if elsewhere is None:
+            elsewhere = self._store.saved_by_another(view)
+            if elsewhere is None or elsewhere == self._saved:
                 self.save_snapshot()
             else:
-                self._saved = elsewhere
+                self._saved, self._in_file = elsewhere, view
         except (OSError, MarkLensError) as error:
             logger.warning("index snapshot not saved: %s", error)
-
-    def _saved_by_another(self, store: SnapshotStore) -> int | None:
-        """Sequence of the snapshot on disk, if it is of this register and as new as the view."""
-        try:
-            facts = store.facts()
-        except SnapshotDamaged:
-            return None
-        if facts is None or facts != self._facts(facts.sequence):
-            return None
-        is_new = self._view.sequence <= facts.sequence <= self._register.sequence()
-        return facts.sequence if is_new else None
-
-
-def _part(part: LiveSegment) -> SnapshotPart:
-    alive = np.ones(len(part.segment), np.bool_) if part.alive is None else part.alive
-    return SnapshotPart(part.segment, part.segment.arrays, {"alive": alive})

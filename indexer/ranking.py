@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from indexer.errors import BadQuery
 from indexer.plan import choose
 from indexer.query import PlanKind
-from indexer.segments import Segment
+from indexer.segments import Segment, bounds_of
 from models.encoder import Block
 
 _MARGIN = 16  # candidates beyond k asked for at first
@@ -91,6 +91,7 @@ class Scorer:
             )
         if not np.isfinite(embedding).all():
             raise BadQuery("the query's embedding holds numbers that are not finite")
+        self._bounds = bounds_of(blocks)
         self._query = embedding.astype(np.float64)
         self.scaled = self._scaled()
 
@@ -106,7 +107,7 @@ class Scorer:
 
     def doubt(self, segment: Segment) -> float:
         """By how much FAISS' score of a row of the segment may miss the exact one."""
-        stretch = segment.stretch(self.blocks)
+        stretch = segment.stretch(self._bounds)
         # One float32 rounding for each product and each sum, on rows up to 1 + stretch long.
         rounding = (2 * len(self._query) + 16) * 2.0**-24
         return stretch + rounding * (1 + stretch)

@@ -44,9 +44,7 @@ class Searcher:
         self._register = register
         self._follower = follower
         self._blocks = tuple(blocks)
-        for part in follower.view().parts:
-            # Looks at every row once (3 s at a million): now rather than in somebody's search.
-            part.segment.stretch(self._blocks)
+        follower.measure(self._blocks)
 
     def __repr__(self) -> str:
         """Name what is searched and how."""
@@ -71,7 +69,7 @@ class Searcher:
             if result is not None:
                 return result
             # A mark was written between the view and the look-up: start over with the newer state.
-            view = self._follower.refresh()
+            view = self._follower.refresh_briefly()
         return self._search_changing(view, query, scorer)
 
     def _search_view(

@@ -2,11 +2,12 @@
 
 A row, once in a segment, never changes: a mark that is updated or withdrawn leaves a dead row
 behind, and an update adds a row to a newer segment. So searches hold a view and need no lock.
+Segments become few again by merging (see `indexer.merging`).
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,15 @@ from numpy.typing import NDArray
 from indexer.errors import FingerprintMismatch
 from indexer.filters import FilterColumns, words_from_bytes, words_to_bytes
 from indexer.marks import Change
-from indexer.vectors import IndexBuilder, VectorIndex
+from indexer.vectors import IndexBuilder, NoVectors, VectorIndex
 from indexer.vectors.snapshot import Arrays
 from models.encoder import Block
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = 1 << 14  # rows whose lengths are computed at once
-_GROWTH = 4  # each segment has at least so many times the rows of the next
-_MOST_DEAD = 0.25  # share of dead rows above which a segment is written anew
+
+Bounds = tuple[tuple[int, int], ...]  # first and last-but-one number of each block
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Segment:
         ids: mark of each row.
         sequences: (n,) int64, ascending.
         filters: what filters ask.
-        vectors: the embeddings.
+        vectors: the embeddings; of marks without picture there are none.
     """
 
     ids: tuple[str, ...]
@@ -42,7 +43,7 @@ class Segment:
     filters: FilterColumns
     vectors: VectorIndex
     _rows: dict[str, int] = field(init=False, repr=False)
-    _stretches: dict[tuple[Block, ...], float] = field(default_factory=dict, repr=False)
+    _stretches: dict[Bounds, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Prepare finding a row by its mark."""
@@ -67,24 +68,24 @@ class Segment:
         found: NDArray[np.int64] = places[self.sequences[places] == sequences]
         return found
 
-    def stretch(self, blocks: tuple[Block, ...]) -> float:
+    def stretch(self, bounds: Bounds) -> float:
         """How far a block's length is from 1, in the row and block where it is farthest.
 
         Blocks are unit-length before they are rounded to float16, so this is about 1e-4. It
         bounds by how much a row's inner product may miss its cosine. Blocks of zeros, which have
-        no direction, count as cosine 0 and do not stretch.
+        no direction, count as cosine 0 and do not stretch. Every row is looked at the first time.
         """
-        if blocks not in self._stretches:
-            self._stretches[blocks] = max(
+        if bounds not in self._stretches:
+            self._stretches[bounds] = max(
                 (
                     _stretch(
-                        self.vectors.vectors(np.arange(at, min(at + _CHUNK, len(self)))), blocks
+                        self.vectors.vectors(np.arange(at, min(at + _CHUNK, len(self)))), bounds
                     )
                     for at in range(0, len(self), _CHUNK)
                 ),
                 default=0.0,
             )
-        return self._stretches[blocks]
+        return self._stretches[bounds]
 
     def arrays(self) -> Arrays:
         """Everything as named arrays, for a snapshot."""
@@ -105,7 +106,28 @@ class Segment:
             ids=words_from_bytes(arrays["ids"]),
             sequences=arrays["sequences"],
             filters=FilterColumns.from_arrays(arrays),
-            vectors=build.restore(arrays),
+            vectors=NoVectors.restored(arrays) or build.restore(arrays),
+            _stretches=_known_stretch(arrays),
+        )
+
+    @classmethod
+    def merged(
+        cls, parts: Sequence[tuple["Segment", NDArray[np.int64]]], vectors: VectorIndex
+    ) -> "Segment":
+        """The kept rows of several segments, one after the other.
+
+        Args:
+            parts: segments, and which of their rows to keep, ascending.
+            vectors: an index of those rows.
+        """
+        known = {bounds for segment, _ in parts for bounds in segment._stretches}
+        return cls(
+            ids=tuple(segment.ids[row] for segment, rows in parts for row in rows.tolist()),
+            sequences=np.concatenate([segment.sequences[rows] for segment, rows in parts]),
+            filters=FilterColumns.merged([(segment.filters, rows) for segment, rows in parts]),
+            vectors=vectors,
+            # A bound for the parts bounds their rows wherever they go.
+            _stretches={bounds: max(one.stretch(bounds) for one, _ in parts) for bounds in known},
         )
 
 
@@ -153,11 +175,15 @@ class ReadView:
     Attributes:
         parts: segments, oldest rows first; a live mark has one live row in one of them.
         sequence: the last change it knows.
+        bare: segments of the marks without picture, which can be counted and not found.
+        bounds: blocks whose stretch is known of every segment in `parts`; None before a search.
         total: marks that can be found.
     """
 
     parts: tuple[LiveSegment, ...] = ()
     sequence: int = 0
+    bare: tuple[LiveSegment, ...] = ()
+    bounds: Bounds | None = None
     total: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -165,12 +191,20 @@ class ReadView:
         object.__setattr__(self, "total", sum(part.count for part in self.parts))
 
     def advanced(self, draft: "SegmentDraft", sequence: int, build: IndexBuilder) -> "ReadView":
-        """The view after the changes of a draft, with small segments merged."""
+        """The view after the changes of a draft, whose marks become a segment of their own."""
         parts = [part.without(draft.touched) for part in self.parts]
-        new = draft.segment(build)
-        if new is not None:
-            parts.append(LiveSegment.of(new, None))
-        return ReadView(tuple(_tidied(parts, build)), sequence)
+        bare = [part.without(draft.touched) for part in self.bare]
+        for segments, new in ((parts, draft.segment(build)), (bare, draft.bare())):
+            if new is not None:
+                segments.append(LiveSegment.of(new, None))
+        return ReadView(tuple(parts), sequence, tuple(bare), self.bounds).measured(self.bounds)
+
+    def measured(self, bounds: Bounds | None) -> "ReadView":
+        """The same view with every segment's stretch known, so that no search has to look."""
+        if bounds is not None:
+            for part in self.parts:
+                part.segment.stretch(bounds)
+        return replace(self, bounds=bounds)
 
 
 class SegmentDraft:
@@ -178,7 +212,7 @@ class SegmentDraft:
 
     def __init__(self, dimension: int) -> None:
         self._dimension = dimension
-        self._changes: dict[str, Change] = {}
+        self._changes: dict[str, tuple[Change, bool]] = {}  # and whether a picture finds it
 
     def add(self, changes: Sequence[Change]) -> None:
         """Take up changes.
@@ -192,8 +226,9 @@ class SegmentDraft:
                     f"mark {change.id!r} has an embedding of shape {change.embedding.shape}, "
                     f"the index holds {self._dimension} numbers a mark: restart to load it anew"
                 )
+        for change, can_be_found in zip(changes, _can_be_found(changes), strict=True):
             self._changes.pop(change.id, None)  # so that dictionary order stays sequence order
-            self._changes[change.id] = change
+            self._changes[change.id] = (change, can_be_found)
 
     def __len__(self) -> int:
         """Count the marks changed."""
@@ -206,67 +241,73 @@ class SegmentDraft:
 
     def segment(self, build: IndexBuilder) -> Segment | None:
         """The marks that can be found, as a segment; None if there is none."""
-        found = [change for change in self._changes.values() if _is_searchable(change)]
-        if not found:
-            return None
+        found = [change for change, can_be_found in self._changes.values() if can_be_found]
         embeddings = [change.embedding for change in found if change.embedding is not None]
-        return Segment(
-            ids=tuple(change.id for change in found),
-            sequences=np.array([change.sequence for change in found], np.int64),
-            filters=FilterColumns.of(found),
-            vectors=build(np.stack(embeddings).astype(np.float16, copy=False)),
-        )
+        if not embeddings:
+            return None
+        return _segment(found, build.quick(np.stack(embeddings).astype(np.float16, copy=False)))
+
+    def bare(self) -> Segment | None:
+        """The live marks that no picture finds, as a segment; None if there is none."""
+        left = [
+            change
+            for change, can_be_found in self._changes.values()
+            if not can_be_found and not change.deleted
+        ]
+        return _segment(left, NoVectors(len(left))) if left else None
 
 
-def _is_searchable(change: Change) -> bool:
-    if change.deleted or change.embedding is None:
-        return False
-    if not np.isfinite(change.embedding).all():
-        logger.warning("mark %s has an embedding that is not finite: left out", change.id)
-        return False
-    return True
+def bounds_of(blocks: Sequence[Block]) -> Bounds:
+    """Where blocks begin and end: all that their stretch depends on."""
+    return tuple((block.start, block.stop) for block in blocks)
 
 
-def _tidied(parts: Sequence[LiveSegment], build: IndexBuilder) -> list[LiveSegment]:
-    """Merge small segments into larger ones and leave dead rows behind.
-
-    Each segment stays `_GROWTH` times as large as the next, so that there are few of them and a
-    row is copied a few times in its life.
-    """
-    tidy: list[LiveSegment] = []
-    for part in parts:
-        if part.count == 0:
-            continue
-        together = [part]
-        while tidy and tidy[-1].count < _GROWTH * sum(one.count for one in together):
-            together.insert(0, tidy.pop())
-        dead = len(part.segment) - part.count
-        if len(together) > 1 or dead > _MOST_DEAD * len(part.segment):
-            tidy.append(LiveSegment.of(_merged(together, build), None))
-        else:
-            tidy.append(part)
-    return tidy
+def stretch_arrays(part: LiveSegment, bounds: Bounds | None) -> Arrays:
+    """A segment's stretch as named arrays, for a snapshot; `Segment.from_arrays` takes them."""
+    if bounds is None:
+        return {}
+    stretch = part.segment.stretch(bounds)
+    return {"stretch_bounds": np.array(bounds, np.int64), "stretch": np.array([stretch])}
 
 
-def _merged(parts: Sequence[LiveSegment], build: IndexBuilder) -> Segment:
-    kept = [part.live_rows() for part in parts]
-    both = list(zip([part.segment for part in parts], kept, strict=True))
-    known = {blocks for segment, _ in both for blocks in segment._stretches}
+def known_bounds(arrays: Arrays) -> Bounds | None:
+    """The blocks whose stretch was saved; None if none was."""
+    if "stretch_bounds" not in arrays:
+        return None
+    return tuple((int(start), int(stop)) for start, stop in arrays["stretch_bounds"])
+
+
+def _known_stretch(arrays: Arrays) -> dict[Bounds, float]:
+    bounds = known_bounds(arrays)
+    return {} if bounds is None else {bounds: float(arrays["stretch"][0])}
+
+
+def _segment(changes: Sequence[Change], vectors: VectorIndex) -> Segment:
     return Segment(
-        ids=tuple(segment.ids[row] for segment, rows in both for row in rows),
-        sequences=np.concatenate([segment.sequences[rows] for segment, rows in both]),
-        filters=FilterColumns.merged([(segment.filters, rows) for segment, rows in both]),
-        vectors=build(np.concatenate([segment.vectors.vectors(rows) for segment, rows in both])),
-        # A bound for the parts bounds their rows wherever they go.
-        _stretches={blocks: max(one.stretch(blocks) for one, _ in both) for blocks in known},
+        ids=tuple(change.id for change in changes),
+        sequences=np.array([change.sequence for change in changes], np.int64),
+        filters=FilterColumns.of(changes),
+        vectors=vectors,
     )
 
 
-def _stretch(vectors: NDArray[np.float16], blocks: Sequence[Block]) -> float:
+def _can_be_found(changes: Sequence[Change]) -> list[bool]:
+    """Which of the marks have an embedding that can be compared, with a warning for the others."""
+    can = [change.embedding is not None for change in changes]
+    vectors = [change.embedding for change in changes if change.embedding is not None]
+    if vectors:
+        finite = np.isfinite(np.stack(vectors)).all(axis=1)
+        for at in np.flatnonzero(can)[~finite]:
+            logger.warning("mark %s has an embedding that is not finite: left out", changes[at].id)
+            can[at] = False
+    return can
+
+
+def _stretch(vectors: NDArray[np.float16], bounds: Bounds) -> float:
     exact = vectors.astype(np.float32)
     worst = 0.0
-    for block in blocks:
-        part = exact[:, block.start : block.stop]
+    for start, stop in bounds:
+        part = exact[:, start:stop]
         lengths = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))
         lengths = lengths[lengths > 0]
         worst = max(worst, float(np.abs(lengths - 1).max(initial=0.0)))

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable
 
+from indexer.follower import Follower
 from indexer.query import Filter
 from indexer.register import Register
 from models.errors import BadViennaCode
@@ -14,7 +15,7 @@ from search_api.problems import BadField
 _LONGEST = 500
 
 
-def require_known_codes(wanted: Filter, register: Register) -> None:
+def require_known_codes(wanted: Filter, marks: Register | Follower) -> None:
     """Refuse codes that neither the classification nor a mark's owner ever used.
 
     Raises:
@@ -25,7 +26,7 @@ def require_known_codes(wanted: Filter, register: Register) -> None:
     unknown = [code for code in codes if code not in tree]
     if not unknown:
         return
-    held = register.code_counts("assigned")
+    held = marks.code_counts("assigned")
     for code in unknown:
         if code not in held:
             tree.require(code)

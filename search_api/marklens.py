@@ -171,7 +171,7 @@ class MarkLens:
             TooBusy: too many pictures wait already.
         """
         searcher = self.searcher
-        require_known_codes(filter, self.register)
+        require_known_codes(filter, self.follower)
         looked = self._look(picture, crop)
         query = SearchQuery(
             embedding=looked.embedding,
@@ -201,7 +201,7 @@ class MarkLens:
             UnreadableImage, BadViennaCode, TooBusy: as in `search`.
         """
         searcher = self.searcher
-        require_known_codes(filter, self.register)
+        require_known_codes(filter, self.follower)
         mark = self.register.mark(mark_id)
         if crop is None:
             looked = stored_look(self.register, self.encoder.thresholds, mark)
@@ -222,7 +222,7 @@ class MarkLens:
         Raises:
             BadViennaCode: the filter names a code that does not exist.
         """
-        require_known_codes(filter, self.register)
+        require_known_codes(filter, self._follower or self.register)
         return self.register.find(filter, k)
 
     def classify(self, picture: Picture, crop: Box | None = None) -> tuple[PredictedCode, ...]:

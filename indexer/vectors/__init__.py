@@ -8,7 +8,7 @@ from indexer.vectors.devices import (
     TorchBuilder,
     open_builder,
 )
-from indexer.vectors.index import IndexBuilder, Nearest, VectorIndex
+from indexer.vectors.index import IndexBuilder, Kept, Nearest, NoVectors, VectorIndex, rows_of
 
 __all__ = [
     "CpuBuilder",
@@ -16,8 +16,11 @@ __all__ = [
     "IndexBuilder",
     "IndexChoice",
     "IndexKind",
+    "Kept",
     "Nearest",
+    "NoVectors",
     "TorchBuilder",
     "VectorIndex",
     "open_builder",
+    "rows_of",
 ]

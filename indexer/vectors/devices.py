@@ -1,13 +1,13 @@
 """The one place that decides where vectors live and how they are compared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.vectors.index import IndexBuilder, VectorIndex
+from indexer.vectors.index import IndexBuilder, Kept, VectorIndex, rows_of
 from models.errors import MarkLensError, MissingPackage
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -73,12 +73,29 @@ class CpuBuilder:
 
     def __call__(self, vectors: NDArray[np.float16]) -> VectorIndex:
         """See `IndexBuilder`."""
-        from indexer.vectors.faiss_cpu import FaissCpuIndex
         from indexer.vectors.faiss_ivf import FaissIvfIndex
 
         if self._wants_lists(len(vectors)):
             return FaissIvfIndex.of(vectors)
+        return self.quick(vectors)
+
+    def quick(self, vectors: NDArray[np.float16]) -> VectorIndex:
+        """See `IndexBuilder`."""
+        from indexer.vectors.faiss_cpu import FaissCpuIndex
+
         return FaissCpuIndex(vectors)
+
+    def merged(self, parts: Sequence[Kept], proceed: Callable[[], None]) -> VectorIndex:
+        """See `IndexBuilder`; lists are kept while they hold most of the rows."""
+        from indexer.vectors.faiss_ivf import FaissIvfIndex
+
+        if self._wants_lists(sum(len(rows) for _, rows in parts)):
+            return FaissIvfIndex.merged(parts, proceed)
+        return self.quick(rows_of(parts, proceed))
+
+    def is_settled(self, index: VectorIndex) -> bool:
+        """See `IndexBuilder`."""
+        return not index.is_exact or not self._wants_lists(len(index))
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
         """See `IndexBuilder`; lists that were found before are not sought again."""
@@ -86,7 +103,7 @@ class CpuBuilder:
 
         if "list_order" in arrays and self._wants_lists(len(arrays["list_order"])):
             return FaissIvfIndex.restored(arrays)
-        return self(vectors_of(arrays))
+        return self.quick(vectors_of(arrays))
 
     def _wants_lists(self, count: int) -> bool:
         return self.most_exact is not None and count > self.most_exact
@@ -103,6 +120,16 @@ class TorchBuilder:
         from indexer.vectors.torch_cuda import TorchIndex
 
         return TorchIndex(vectors, self.device)
+
+    quick = __call__
+
+    def merged(self, parts: Sequence[Kept], proceed: Callable[[], None]) -> VectorIndex:
+        """See `IndexBuilder`."""
+        return self(rows_of(parts, proceed))
+
+    def is_settled(self, index: VectorIndex) -> bool:
+        """See `IndexBuilder`: there is one kind."""
+        return True
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
         """See `IndexBuilder`."""

@@ -7,7 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vectors.index import Nearest
-from indexer.vectors.scanning import Scan, Scanners
+from indexer.vectors.scanning import AllowedBest, Scan, Scanners
+
+_SKIPPED = 0.2  # share of allowed rows up to which skipping the others costs less than a whole scan
+_FIRST, _MOST = 1 << 11, 1 << 16  # rows of the first block, which has no score to beat, and at most
 
 
 class FaissCpuIndex:
@@ -33,9 +36,23 @@ class FaissCpuIndex:
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     ) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
+        if allowed is not None and np.count_nonzero(allowed) > _SKIPPED * len(self):
+            return self._scan_all(query, k, allowed)
         with Scan(self._scanners, query, k, allowed) as scan:
             scan.over(self._vectors, self._rows)
             return scan.nearest()
+
+    def _scan_all(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> Nearest:
+        """Compare the query with allowed and forbidden rows: see `AllowedBest`."""
+        best = AllowedBest(k, allowed)
+        with Scan(self._scanners, query, k) as scan:
+            start, size = 0, _FIRST
+            while start < len(self):
+                stop = min(start + size, len(self))
+                if allowed[start:stop].any():
+                    best.over(scan.scanner, self._vectors[start:stop], self._rows[start:stop])
+                start, size = stop, min(2 * size, _MOST)
+        return best.nearest()
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""

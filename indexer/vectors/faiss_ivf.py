@@ -13,21 +13,22 @@ compared again, the codes kept 0.91, 0.41 and 0.29 of what the lists held. Not m
 at a million.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vectors.faiss_cpu import read_only
-from indexer.vectors.index import Nearest
-from indexer.vectors.lists import Lists, find_lists
+from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
+from indexer.vectors.lists import Lists, find_lists, nearest_lists, sorted_lists
 from indexer.vectors.scanning import Scan, Scanners
 
 _SCANNED_WHOLE = 0.05  # share of allowed rows up to which looking at all costs less than rounds
 _COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
 _FIRST = 32  # lists of the first round
 _GROWTH = 1.75  # lists visited after a round, to those before it
+_OUTGROWN = 1.5  # rows, to those there were when the lists were sought, above which to seek anew
 _REACH = 3.0  # standard deviations by which a list's best row is taken to beat its centroid
 
 
@@ -65,10 +66,31 @@ class FaissIvfIndex:
         self._scanners = Scanners(vectors.shape[1])
 
     @classmethod
-    def of(cls, vectors: NDArray[np.float16]) -> "FaissIvfIndex":
-        """Sort (n, d) float16 vectors, a row each, into lists."""
-        lists = find_lists(vectors)
-        return cls(vectors[lists.order], lists)
+    def of(
+        cls, vectors: NDArray[np.float16], proceed: Callable[[], None] = lambda: None
+    ) -> "FaissIvfIndex":
+        """Sort (n, d) float16 vectors, a row each, into lists; see `find_lists`."""
+        return cls._sorted(vectors, find_lists(vectors, proceed), proceed)
+
+    @classmethod
+    def merged(cls, parts: Sequence[Kept], proceed: Callable[[], None]) -> "FaissIvfIndex":
+        """Merge the kept rows of several indexes; see `IndexBuilder.merged`.
+
+        New rows go into the lists that there are: lists are sought anew only when there are
+        `_OUTGROWN` times as many rows as when they were found.
+        """
+        vectors = rows_of(parts, proceed)
+        old, _ = max(parts, key=lambda part: 0 if part[0].is_exact else len(part[0]))
+        if not isinstance(old, cls) or len(vectors) > _OUTGROWN * old._lists.trained:
+            return cls.of(vectors, proceed)
+        list_of = [
+            index._list_of[rows]
+            if isinstance(index, cls) and index is old
+            else nearest_lists(index.vectors(rows), old._lists.centroids, proceed)
+            for index, rows in parts
+        ]
+        lists = sorted_lists(np.concatenate(list_of), old._lists.centroids, old._lists.trained)
+        return cls._sorted(vectors, lists, proceed)
 
     @classmethod
     def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> "FaissIvfIndex":
@@ -77,8 +99,23 @@ class FaissIvfIndex:
         Raises:
             KeyError, ValueError: arrays are missing or do not fit together.
         """
-        lists = Lists(arrays["list_order"], arrays["list_starts"], arrays["list_centroids"])
+        lists = Lists(
+            arrays["list_order"],
+            arrays["list_starts"],
+            arrays["list_centroids"],
+            int(arrays["list_trained"][0]),
+        )
         return cls(arrays["listed_vectors"], lists)
+
+    @classmethod
+    def _sorted(
+        cls, vectors: NDArray[np.float16], lists: Lists, proceed: Callable[[], None]
+    ) -> "FaissIvfIndex":
+        listed = np.empty_like(vectors)
+        for start in range(0, len(vectors), COPIED):
+            listed[start : start + COPIED] = vectors[lists.order[start : start + COPIED]]
+            proceed()
+        return cls(listed, lists)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -113,6 +150,7 @@ class FaissIvfIndex:
             "list_order": self._lists.order,
             "list_starts": self._lists.starts,
             "list_centroids": self._lists.centroids,
+            "list_trained": np.array([self._lists.trained]),
         }
 
     def _nearest_lists(

@@ -1,6 +1,7 @@
 """Vectors sorted into lists of neighbours, by FAISS' k-means."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import faiss
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 _PER_ROOT = 4  # lists, for each unit of the number of vectors' square root
 _POINTS = 32  # vectors that k-means looks at, for each list
 _ITERATIONS = 8
-_CHUNK = 1 << 14  # rows assigned to lists at once
+_CHUNK = 1 << 12  # rows assigned to lists at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,8 @@ class Lists:
     Attributes:
         order: (n,) int32, the rows, list after list.
         starts: (lists + 1,) int64, where each list begins in `order`; the last is n.
-        centroids: (lists, d) float32, the mean of each list's vectors.
+        centroids: (lists, d) float32, the mean of each list's vectors when they were sought.
+        trained: how many rows there were then.
 
     Raises:
         ValueError: they do not fit together.
@@ -29,6 +31,7 @@ class Lists:
     order: NDArray[np.int32]
     starts: NDArray[np.int64]
     centroids: NDArray[np.float32]
+    trained: int
 
     def __post_init__(self) -> None:
         """Check that each row stands in one list: a wrong one would be read past the end."""
@@ -40,34 +43,54 @@ class Lists:
             raise ValueError("the lists do not hold each row once")
 
 
-def find_lists(vectors: NDArray[np.float16]) -> Lists:
+def find_lists(vectors: NDArray[np.float16], proceed: Callable[[], None]) -> Lists:
     """Sort (n, d) float16 vectors, n > 0, into lists, each row into that of the nearest centroid.
 
     Blocks are unit-length, so what is nearest has the highest inner product, too.
+
+    Args:
+        vectors: what to sort.
+        proceed: called after every pass of k-means and some rows; what it raises ends the work.
     """
     count, dimension = vectors.shape
     wanted = lists_for(count)
     means = faiss.Kmeans(
         dimension,
         wanted,
-        niter=_ITERATIONS,
+        niter=1,
         seed=1,
         min_points_per_centroid=1,
         max_points_per_centroid=_POINTS,
     )
     faiss.omp_set_num_threads(1)  # a search beside it needs the other core
-    sample = np.random.default_rng(1).permutation(count)[: wanted * _POINTS]
-    means.train(vectors[np.sort(sample)].astype(np.float32))
-    nearest = np.empty(count, np.int64)
-    for start in range(0, count, _CHUNK):
+    chosen = np.random.default_rng(1).permutation(count)[: wanted * _POINTS]
+    sample = vectors[np.sort(chosen)].astype(np.float32)
+    for _ in range(_ITERATIONS):
+        means.train(sample, init_centroids=means.centroids)
+        proceed()
+    centroids = np.asarray(means.centroids, np.float32)
+    return sorted_lists(nearest_lists(vectors, centroids, proceed), centroids, count)
+
+
+def nearest_lists(
+    vectors: NDArray[np.float16], centroids: NDArray[np.float32], proceed: Callable[[], None]
+) -> NDArray[np.int64]:
+    """List of the nearest centroid for each of (n, d) float16 vectors: (n,)."""
+    index = faiss.IndexFlatL2(centroids.shape[1])
+    index.add(centroids)
+    nearest = np.empty(len(vectors), np.int64)
+    for start in range(0, len(vectors), _CHUNK):
         chunk = vectors[start : start + _CHUNK].astype(np.float32)
-        nearest[start : start + _CHUNK] = means.index.search(chunk, 1)[1][:, 0]
-    sizes = np.bincount(nearest, minlength=wanted)
-    return Lists(
-        np.argsort(nearest, kind="stable").astype(np.int32),
-        np.concatenate([[0], np.cumsum(sizes)]),
-        np.asarray(means.centroids, np.float32),
-    )
+        nearest[start : start + _CHUNK] = index.search(chunk, 1)[1][:, 0]
+        proceed()
+    return nearest
+
+
+def sorted_lists(list_of: NDArray[np.int64], centroids: NDArray[np.float32], trained: int) -> Lists:
+    """Lists of rows, given the list of each: (n,)."""
+    sizes = np.bincount(list_of, minlength=len(centroids))
+    order = np.argsort(list_of, kind="stable").astype(np.int32)
+    return Lists(order, np.concatenate([[0], np.cumsum(sizes)]), centroids, trained)
 
 
 def lists_for(count: int) -> int:

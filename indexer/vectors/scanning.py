@@ -48,6 +48,61 @@ class Scanners:
         self._idle[is_selecting].append(scanner)
 
 
+class AllowedBest:
+    """The k best of the allowed rows, found by comparing with all rows and looking at few.
+
+    A scanner that skips every other row waits for memory that it could not foresee, so that half
+    of the rows took twice as long as all of them. This one skips none: of each block it keeps the
+    rows that score above the k-th best allowed one so far, and only then asks which are allowed.
+    """
+
+    def __init__(self, k: int, allowed: NDArray[np.bool_]) -> None:
+        """Begin.
+
+        Args:
+            k: how many rows to keep, at most the number of allowed ones.
+            allowed: (n,) bool by row.
+        """
+        self._k = k
+        self._allowed = allowed
+        self._rows = np.zeros(0, np.int64)
+        self._scores = np.zeros(0, np.float32)
+
+    def over(self, scanner: Any, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
+        """Compare with some rows; the scanner has its query and no selector."""
+        least = float(self._scores.min()) if len(self._scores) == self._k else -np.inf
+        found = faiss.RangeSearchResult(1)
+        part = faiss.RangeSearchPartialResult(found)  # type: ignore[attr-defined]
+        above = part.new_result(0)
+        scanner.scan_codes_range(
+            len(rows),
+            faiss.swig_ptr(vectors.view(np.uint8)),
+            faiss.swig_ptr(rows),
+            least,
+            above,
+        )
+        part.finalize()
+        if above.nres:
+            self._take(
+                faiss.rev_swig_ptr(found.labels, above.nres),
+                faiss.rev_swig_ptr(found.distances, above.nres),
+            )
+
+    def _take(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
+        chosen = self._allowed[rows]
+        rows = np.concatenate([self._rows, rows[chosen]])
+        scores = np.concatenate([self._scores, scores[chosen]])
+        if len(rows) > self._k:
+            best = np.argpartition(-scores, self._k - 1)[: self._k]
+            rows, scores = rows[best], scores[best]
+        self._rows, self._scores = rows, scores
+
+    def nearest(self) -> Nearest:
+        """What was found, the best first, equal scores by row."""
+        order = np.lexsort((self._rows, -self._scores))
+        return Nearest(self._rows[order], self._scores[order])
+
+
 class Scan:
     """One query, and the k best of the rows it was compared with so far; a context manager."""
 
@@ -79,9 +134,9 @@ class Scan:
 
     def __enter__(self) -> "Scan":
         """Borrow a scanner."""
-        self._scanner = self._scanners.lend(self._selector)
-        self._scanner.set_query(faiss.swig_ptr(self._query))
-        self._scanner.set_list(0, 0.0)
+        self.scanner = self._scanners.lend(self._selector)
+        self.scanner.set_query(faiss.swig_ptr(self._query))
+        self.scanner.set_list(0, 0.0)
         return self
 
     def __exit__(
@@ -91,7 +146,7 @@ class Scan:
         traceback: TracebackType | None,
     ) -> None:
         """Give it back."""
-        self._scanners.take_back(self._scanner, self._selector is not None)
+        self._scanners.take_back(self.scanner, self._selector is not None)
 
     def over(self, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> int:
         """Compare with some rows.
@@ -103,7 +158,7 @@ class Scan:
         Returns:
             How often a row took a place among the best.
         """
-        changed: int = self._scanner.scan_codes(
+        changed: int = self.scanner.scan_codes(
             len(rows),
             faiss.swig_ptr(vectors.view(np.uint8)),
             faiss.swig_ptr(rows),

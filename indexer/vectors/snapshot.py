@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from indexer.durable import sync_folder
 from indexer.errors import SnapshotDamaged
 
-FORMAT = 1
+FORMAT = 2  # 2 holds marks without picture, too
 MANIFEST = "manifest.json"
 _RUBBISH_AGE_S = 900.0  # another process may be about to name a younger file in its manifest
 

@@ -29,7 +29,7 @@ Source = Annotated[
 )
 def get_vienna(marklens: MarkLensDep, source: Source = "either") -> ViennaResponse:
     """List the codes that filters take, and how many marks each would leave."""
-    counts = marklens.register.code_counts(source)
+    counts = marklens.follower.code_counts(source)
     tree = ViennaTree.load()
     nodes = [_node(tree, code, counts) for code in tree.children(None)]
     return ViennaResponse(source=source, categories=nodes)

@@ -7,7 +7,6 @@ security policy forbids both).
 
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
@@ -19,7 +18,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from indexer.errors import UnknownMark
-from indexer.marks import Facets
 from indexer.register import Register
 from search_api.dependencies import MarkLensDep
 from search_api.schemas import API, image_path
@@ -27,7 +25,6 @@ from search_api.web.views import MarkView, Sample, SliderView
 
 _HERE = Path(__file__).parent
 _SAMPLES = 10
-_FACETS_AGE_S = 30.0  # counting a large register takes longer than a page should
 
 router = APIRouter()
 templates = Jinja2Templates(
@@ -62,7 +59,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     register = marklens.register
     context = {
         "sliders": SliderView.of(marklens.encoder.blocks),
-        "facets": _facets(request, register),
+        "facets": marklens.follower.facets(),
         "samples": _samples(register),
         "marks": register.count(),
         "max_upload_bytes": marklens.settings.max_upload_bytes,
@@ -85,7 +82,7 @@ def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     """Every element of the interface in each of its states."""
     context = {
         "sliders": SliderView.of(marklens.encoder.blocks),
-        "facets": _facets(request, marklens.register),
+        "facets": marklens.follower.facets(),
         "samples": _samples(marklens.register),
     }
     return _page(request, "patterns.html", context)
@@ -101,16 +98,6 @@ def _page(
 ) -> HTMLResponse:
     context = {"version": _version(), **context}
     return templates.TemplateResponse(request, template, context, status_code=status)
-
-
-def _facets(request: Request, register: Register) -> Facets:
-    """What there is to filter by, counted at most every `_FACETS_AGE_S` seconds."""
-    state = request.app.state
-    counted: tuple[float, Facets] | None = getattr(state, "facets", None)
-    if counted is None or monotonic() - counted[0] > _FACETS_AGE_S:
-        counted = (monotonic(), register.facets())
-        state.facets = counted
-    return counted[1]
 
 
 def _samples(register: Register) -> list[Sample]:

@@ -17,6 +17,7 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.searcher import Searcher
+from indexer.segments import bounds_of
 from indexer.vectors import IndexChoice
 from models.encoder import Block
 from models.vienna import ViennaCode
@@ -230,6 +231,22 @@ def test_stopping_saves_once_and_not_again_without_changes(register, tmp_path) -
     assert len(saved) == 3
     reopened(register, folder).stop()
     assert {path: path.stat().st_mtime_ns for path in files(folder)} == saved
+
+
+def test_what_a_searcher_measured_is_in_the_snapshot_and_not_measured_again(
+    register, tmp_path
+) -> None:
+    folder, bounds = tmp_path / "snapshot", bounds_of(BLOCKS)
+    first = reopened(register, folder)
+    answers(register, first)
+    first.stop()
+    again = reopened(register, folder)
+    assert again.view().bounds == bounds, "known before any searcher has asked"
+    stretch = {part.segment.stretch(bounds) for part in first.view().parts}
+    assert {part.segment.stretch(bounds) for part in again.view().parts} == stretch
+    assert again.view().parts[0].segment.stretch(bounds) > 0
+    register.add([mark(70)])
+    assert again.refresh().bounds == bounds, "new rows are measured as they come"
 
 
 def test_rows_already_on_disk_are_not_written_again(register, tmp_path) -> None:

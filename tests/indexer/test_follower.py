@@ -153,7 +153,8 @@ def test_the_background_thread_follows_and_stops(follower, register) -> None:
     follower.start(poll_s=0.01)
     follower.start(poll_s=0.01)
     started = set(threading.enumerate()) - others
-    assert [thread.name for thread in started] == ["marklens-follower"]
+    assert {thread.name for thread in started} == {"marklens-follower", "marklens-merger"}
+    assert len(started) == 2
     register.add([mark("a")])
     assert until(lambda: follower.view().total == 1)
     register.delete(["a"])
@@ -161,6 +162,7 @@ def test_the_background_thread_follows_and_stops(follower, register) -> None:
     assert follower.status.following
     follower.stop()
     assert not follower.status.following
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_the_background_thread_survives_a_database_that_fails(

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.marks import Change
+from indexer.merging import LiveView, Merger
 from indexer.ranking import AllowedRows, Scorer, rank
 from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
 from indexer.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
@@ -179,7 +180,9 @@ def test_searches_side_by_side_do_not_disturb_each_other() -> None:
 def test_every_kind_of_index_takes_up_what_another_saved(saved, build) -> None:
     vectors = corpus()[0][:1_000]
     again = build.restore(saved(vectors).arrays())
-    assert again.name == build(vectors).name
+    # Lists that were not saved are not sought while somebody waits: a merge does it later.
+    assert again.name == (build if saved is WITH_LISTS else build.quick)(vectors).name
+    assert build.is_settled(again) == (again.name == build(vectors).name)
     np.testing.assert_array_equal(again.vectors(), vectors)
 
 
@@ -194,7 +197,7 @@ def test_every_kind_of_index_takes_up_what_another_saved(saved, build) -> None:
 )
 def test_damaged_lists_are_refused(order: list[int], starts: list[int], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
-        Lists(np.array(order, np.int32), np.array(starts), np.zeros((2, 4), np.float32))
+        Lists(np.array(order, np.int32), np.array(starts), np.zeros((2, 4), np.float32), 3)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +223,14 @@ def test_lists_on_a_cuda_device_are_refused_in_plain_words() -> None:
 
 def view_of(changes: list[Change], steps: int) -> ReadView:
     """The view after changes that arrived in so many parts."""
-    view = ReadView()
+    live = LiveView(WITH_LISTS)
+    merger = Merger(live, WITH_LISTS, lambda rows: None)
     for part in np.array_split(np.arange(len(changes)), steps):
         draft = SegmentDraft(DIMENSION)
         draft.add([changes[at] for at in part])
-        view = view.advanced(draft, changes[part[-1]].sequence, WITH_LISTS)
-    return view
+        live.advance(draft, changes[part[-1]].sequence)
+        merger.settle()
+    return live.now
 
 
 def changes_of(rng: np.random.Generator, n: int) -> tuple[list[Change], dict[str, np.ndarray]]:
@@ -287,3 +292,30 @@ def test_an_exact_index_and_one_with_lists_agree_on_scores() -> None:
         both = [one.scan(weighted(query), 5, None) for one in (exact, index)]
         assert both[0].rows.tolist() == both[1].rows.tolist()
         np.testing.assert_array_equal(both[0].scores, both[1].scores)
+
+
+def test_a_small_tail_is_merged_into_the_lists_there_are_and_found_in_them() -> None:
+    vectors = corpus()[0]
+    old = FaissIvfIndex.of(vectors[:8_000])
+    kept = np.flatnonzero(np.random.default_rng(2).random(8_000) < 0.9)
+    parts = [(old, kept), (FaissCpuIndex(vectors[8_000:10_000]), np.arange(2_000))]
+    merged = WITH_LISTS.merged(parts, lambda: None)
+    np.testing.assert_array_equal(merged.arrays()["list_centroids"], old.arrays()["list_centroids"])
+    expected = np.concatenate([vectors[kept], vectors[8_000:10_000]])
+    np.testing.assert_array_equal(merged.vectors(), expected)
+    found = 0.0
+    for query in queries(60):
+        scores = expected.astype(np.float64) @ weighted(query).astype(np.float64)
+        nearest = merged.scan(weighted(query), K, None)
+        found += np.isin(np.argsort(-scores, kind="stable")[:K], nearest.rows).mean()
+    assert found / 60 >= 0.99
+
+
+def test_a_register_that_has_outgrown_its_lists_gets_new_ones() -> None:
+    vectors = corpus()[0][:5_000]
+    old = FaissIvfIndex.of(vectors[:3_000])
+    parts = [(old, np.arange(3_000)), (FaissCpuIndex(vectors[3_000:]), np.arange(2_000))]
+    merged = WITH_LISTS.merged(parts, lambda: None)
+    assert len(merged.arrays()["list_centroids"]) == lists_for(5_000)
+    assert merged.arrays()["list_trained"].tolist() == [5_000]
+    np.testing.assert_array_equal(merged.vectors(), vectors)

@@ -1,5 +1,4 @@
 import math
-from functools import partial
 
 import numpy as np
 import pytest
@@ -8,15 +7,14 @@ from indexer.errors import BadQuery
 from indexer.marks import Change
 from indexer.ranking import AllowedRows, Ranked, Scorer, rank
 from indexer.segments import Segment, SegmentDraft
-from indexer.vectors.faiss_cpu import FaissCpuIndex
-from indexer.vectors.torch_cuda import TorchIndex
+from indexer.vectors import CpuBuilder, TorchBuilder
 from models.encoder import Block
 
 BLOCKS = (Block("visual", 0, 16, 1.0), Block("concept", 16, 24, 0.5), Block("colour", 24, 32, 0.25))
 DIMENSION = 32
 BUILDERS = [
-    pytest.param(FaissCpuIndex, id="faiss"),
-    pytest.param(partial(TorchIndex, device="cpu"), id="torch"),
+    pytest.param(CpuBuilder(), id="faiss"),
+    pytest.param(TorchBuilder("cpu"), id="torch"),
 ]
 
 
@@ -104,7 +102,7 @@ def test_rows_that_are_not_of_unit_length_are_ranked_by_cosine_all_the_same() ->
     vectors = unit_blocks(rng, 600)
     vectors[::3] *= np.float16(0.5)
     vectors[1::50, 16:24] = 0
-    allowed = [allowed_rows(segment_of(vectors, FaissCpuIndex), None)]
+    allowed = [allowed_rows(segment_of(vectors, CpuBuilder()), None)]
     query = unit_blocks(rng, 1)[0] * np.float16(2)
     found = rank(allowed, Scorer(BLOCKS, query, None), 10)
     expected = slow_rank(allowed, query, [1.0, 0.5, 0.25], 10)
@@ -114,7 +112,7 @@ def test_rows_that_are_not_of_unit_length_are_ranked_by_cosine_all_the_same() ->
 
 def test_the_same_picture_scores_exactly_one_in_every_block() -> None:
     vectors = unit_blocks(np.random.default_rng(14), 300)
-    allowed = [allowed_rows(segment_of(vectors, FaissCpuIndex), None)]
+    allowed = [allowed_rows(segment_of(vectors, CpuBuilder()), None)]
     for vector in vectors[:50]:
         best = rank(allowed, Scorer(BLOCKS, vector, {"visual": 0.1, "concept": 0.7}), 1)[0]
         assert (best.score, best.cosines) == (1.0, (1.0, 1.0, 1.0))
@@ -123,7 +121,7 @@ def test_the_same_picture_scores_exactly_one_in_every_block() -> None:
 def test_a_block_without_weight_does_not_count_but_is_reported() -> None:
     rng = np.random.default_rng(15)
     vectors, query = unit_blocks(rng, 40), unit_blocks(rng, 1)[0]
-    allowed = [allowed_rows(segment_of(vectors, FaissCpuIndex), None)]
+    allowed = [allowed_rows(segment_of(vectors, CpuBuilder()), None)]
     for one in rank(allowed, Scorer(BLOCKS, query, {"visual": 0, "concept": 0}), 40):
         assert one.score == one.cosines[2]
         assert one.cosines[0] != 0

@@ -3,8 +3,9 @@ import pytest
 
 from indexer.errors import FingerprintMismatch
 from indexer.marks import Change
-from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
-from indexer.vectors.faiss_cpu import FaissCpuIndex
+from indexer.merging import grown
+from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft, bounds_of
+from indexer.vectors import CpuBuilder
 from models.encoder import Block
 
 BLOCKS = (Block("visual", 0, 2, 1.0), Block("colour", 2, 4, 0.5))
@@ -19,7 +20,7 @@ def segment_of(*changes: Change) -> Segment | None:
     draft = SegmentDraft(4)
     for one in changes:  # as if each were read in another chunk
         draft.add([one])
-    return draft.segment(FaissCpuIndex)
+    return draft.segment(CpuBuilder())
 
 
 def test_a_mark_changed_again_during_the_replay_counts_once_and_last() -> None:
@@ -57,21 +58,21 @@ def test_stretch_bounds_the_lengths_of_blocks_also_after_merging() -> None:
     for at, value in enumerate([1.0, 1.25, 0.0, 0.5]):
         draft = SegmentDraft(4)
         draft.add([change(f"m{at}", at + 1, value)])
-        view = view.advanced(draft, at + 1, FaissCpuIndex)
+        view = grown(view, draft, at + 1, CpuBuilder())
         assert len(view.parts) == 1
         expected = [0.0, 0.25, 0.25, 0.5][at]
-        assert view.parts[0].segment.stretch(BLOCKS) == expected
+        assert view.parts[0].segment.stretch(bounds_of(BLOCKS)) == expected
 
 
 def test_a_segment_that_is_mostly_dead_is_written_anew() -> None:
     draft = SegmentDraft(4)
     draft.add([change(f"m{at}", at + 1) for at in range(8)])
-    view = ReadView().advanced(draft, 8, FaissCpuIndex)
+    view = grown(ReadView(), draft, 8, CpuBuilder())
     sizes = []
     for at in range(4):
         draft = SegmentDraft(4)
         draft.add([change(f"m{at}", 9 + at, deleted=True)])
-        view = view.advanced(draft, 9 + at, FaissCpuIndex)
+        view = grown(view, draft, 9 + at, CpuBuilder())
         sizes.append([(len(part.segment), part.count) for part in view.parts])
     assert sizes == [[(8, 7)], [(8, 6)], [(5, 5)], [(5, 4)]]
 

@@ -120,3 +120,10 @@ def test_missing_faiss_says_which_extras_bring_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "faiss", None)  # what Python itself does for "not there"
     with pytest.raises(MissingPackage, match=r"install marklens\[cpu\] or marklens\[gpu\]"):
         open_builder(IndexChoice())
+
+
+def test_a_filter_that_forbids_the_nearest_half_misses_none(index, vectors, query) -> None:
+    scores = vectors.astype(np.float32) @ query
+    allowed = scores < np.median(scores)
+    expected = exact_order(vectors, query, np.flatnonzero(allowed), 30).tolist()
+    assert index.scan(query, 30, allowed).rows.tolist() == expected

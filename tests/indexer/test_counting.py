@@ -1,0 +1,95 @@
+"""Counts in a view against the same counts in SQL, on random registers."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.counting import count_codes, count_facets
+from indexer.follower import Follower
+from indexer.marks import EncodedMark, MarkRecord
+from indexer.register import Register
+from indexer.segments import ReadView
+from indexer.vectors import IndexChoice
+from models.vienna import PredictedCode, ViennaCode
+
+DIMENSION = 4
+CODES = [
+    ViennaCode.parse(text)
+    for text in ("03", "03.01", "03.01.08", "03.01.10", "03.02.01", "04.01.01", "26", "26.01")
+]
+SOURCES = ("assigned", "predicted", "either")
+
+
+def some(rng: np.random.Generator, of: list) -> list:
+    return [one for one in of if rng.random() < 0.3]
+
+
+def one_of(rng: np.random.Generator, of: list) -> object:
+    return of[rng.integers(len(of))]
+
+
+def random_mark(rng: np.random.Generator) -> EncodedMark:
+    predicted = tuple(PredictedCode(code, 0.5) for code in some(rng, CODES))
+    vector = rng.standard_normal(DIMENSION).astype(np.float16)
+    if rng.random() < 0.1:
+        vector[0] = np.nan  # counted, though no picture finds it
+    record = MarkRecord(
+        id=f"m{rng.integers(60)}",
+        status=one_of(rng, [None, "registered", "filed"]),
+        office=one_of(rng, [None, "EM", "US"]),
+        filed=one_of(rng, [None, *(date(2020, 1, 1) + timedelta(days=30 * i) for i in range(9))]),
+        nice=tuple(some(rng, [1, 9, 25])),
+        vienna=tuple(some(rng, CODES)),
+    )
+    return EncodedMark(
+        record,
+        "0" * 64,
+        embedding=vector if rng.random() < 0.6 else None,
+        predicted=predicted,
+        confident=frozenset(some(rng, [seen.code for seen in predicted])),
+    )
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[Register]:
+    register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
+    yield register
+    register.close()
+
+
+def compare(view: ReadView, register: Register) -> None:
+    for source in SOURCES:
+        assert count_codes(view, source) == register.code_counts(source), source
+    assert count_facets(view) == register.facets()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_view_counts_what_sql_counts(register: Register, tmp_path: Path, seed: int) -> None:
+    rng, folder = np.random.default_rng(seed), tmp_path / "snapshot"
+    follower = Follower(register, folder, DIMENSION, "tiny", IndexChoice("cpu"))
+    compare(follower.refresh(), register)
+    for _ in range(6):
+        register.add([random_mark(rng) for _ in range(rng.integers(1, 25))])
+        register.delete([f"m{number}" for number in rng.integers(60, size=3)])
+        compare(follower.refresh(), register)
+    follower.stop()
+    again = Follower(register, folder, DIMENSION, "tiny", IndexChoice("cpu"))
+    compare(again.refresh(), register)
+    assert again.status.saved == register.sequence(), "the counts came from the snapshot"
+
+
+def test_a_follower_counts_in_its_view_while_it_follows(register: Register) -> None:
+    register.add([random_mark(np.random.default_rng(at)) for at in range(30)])
+    follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
+    assert follower.facets() == register.facets(), "asked before it has read anything"
+    follower.refresh()
+    follower.start(poll_s=3600)
+    try:
+        before = register.facets(), register.code_counts("either")
+        register.delete([f"m{number}" for number in range(60)])
+        assert (follower.facets(), follower.code_counts("either")) == before, "as of its view"
+    finally:
+        follower.stop()
