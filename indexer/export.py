@@ -100,6 +100,8 @@ def export(
     try:
         with _complete_or_not(file) as incoming:
             write(incoming, rows())
+        # `marklens index --images` wants the folder, also where no mark had a picture.
+        (images or store.folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MarkLensError(f"cannot write {file}: {error.strerror or error}") from error
     if on_progress is not None:

@@ -133,6 +133,6 @@ def test_a_parquet_file_of_one_row_group_is_read_piece_by_piece(tmp_path: Path) 
         assert pool.bytes_allocated() == 0  # every batch is released
         return pool.max_memory()
 
-    small, large = peak_of(5_000), peak_of(40_000)
-    assert (tmp_path / "40000.parquet").stat().st_size > 4 * large
+    small, large = peak_of(20_000), peak_of(80_000)
+    assert (tmp_path / "80000.parquet").stat().st_size > 4 * large
     assert large < 1.5 * small
