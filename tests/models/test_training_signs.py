@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from models.network import Lower, MarkNet, NetworkConfig, Upper, pool
 from models.pooling import average, mac
+from models.training.export import BesideIdentity
 from models.training.finetune import Lessons, Recipe, Tuner
 from models.training.pooled import Pooled
 from models.training.sources import PooledSource
@@ -127,3 +129,13 @@ def _margin(block: NDArray[np.float32]) -> float:
     scores = block @ block.T
     partner = scores[np.arange(len(block)), np.arange(len(block)) ^ 1]
     return float(partner.mean() - (scores.sum() - np.trace(scores)) / (scores.size - len(scores)))
+
+
+def test_a_convolution_beside_its_identity_computes_the_same() -> None:
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(6, 6, 3, padding=1)
+    nn.init.dirac_(convolution.weight)
+    convolution.weight.data += 0.01 * torch.randn_like(convolution.weight)
+    maps, split = torch.rand(2, 6, 5, 5), BesideIdentity(convolution)
+    assert torch.allclose(split(maps), convolution(maps), atol=1e-6)
+    assert split.rest.weight.abs().max() < 0.1  # what int8 has to resolve
