@@ -82,10 +82,11 @@ def filter_of(code: int | None) -> Filter:
 
 
 def build(data: Path, index: IndexName) -> dict[str, Any]:
-    """Read the register, make the index, save the snapshot."""
+    """Read the register, make the index, save the snapshot, as `marklens rebuild` does."""
     register, follower = open_follower(data, index)
     started = time.perf_counter()
-    view = follower.refresh()
+    view = follower.rebuild()
+    open_searcher(data, register, follower)  # looks at every row; the snapshot remembers
     built = time.perf_counter()
     follower.save_snapshot()
     found = {
@@ -108,6 +109,8 @@ def search(data: Path, index: IndexName) -> dict[str, Any]:
     searcher = open_searcher(data, register, follower)
     ready = time.perf_counter()
     dataset = Dataset(data)
+    _timed(searcher, [SearchQuery(one, k=K) for one in dataset.queries(CASES[0])])
+    memory = memory_mb()  # before recall is computed from the vectors' file, which is mapped
     cases = {case.name: _searched(searcher, dataset, case) for case in CASES}
     found = {
         "engine": follower.index_name,
@@ -115,7 +118,7 @@ def search(data: Path, index: IndexName) -> dict[str, Any]:
         "ready_s": round(ready - started, 3),
         "snapshot_mb": disk_mb(data / f"index-{index}"),
         "memory_before_mb": before,
-        "memory_mb": memory_mb(),
+        "memory_mb": memory,
         "cases": cases,
         "filters": {
             name: _resolved(searcher, dataset, wanted) for name, wanted in RICH_FILTERS.items()
