@@ -18,8 +18,11 @@ from indexer.query import Filter
 from models.vienna import ViennaCode
 
 Arrays = Mapping[str, NDArray[Any]]
+_Asked = tuple[ViennaCode, str, float | None]  # a code, by which source, how probable
 _NO_DATE = np.iinfo(np.int32).min
 _NO_LABEL = -1
+_COMMON = 10_000  # rows of a code from which finding them again costs more than remembering
+_REMEMBERED = 256  # codes whose rows are remembered
 _COMPARED = 8  # words up to which comparing with each is quicker than a table
 _BELOW = {"section": 1, "division": 100, "category": 10_000}  # size of a code's range of keys
 
@@ -147,6 +150,8 @@ class FilterColumns:
     office: Labels
     filed: NDArray[np.int32]  # (n,) proleptic day number, `no_date` without
     _tallies: dict[str, Tally] = field(default_factory=dict, repr=False)  # of all rows
+    # Rows of codes that many bear, as bits: up to 32 MB at a million rows.
+    _common: dict[_Asked, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
 
     no_date = _NO_DATE
 
@@ -226,20 +231,35 @@ class FilterColumns:
 
     def _bearing(self, codes: Iterable[ViennaCode], wanted: Filter) -> NDArray[np.bool_]:
         """Rows that bear one of the codes, or a code below it, by the source that is asked for."""
-        found = []
+        bearing = np.zeros(len(self), np.bool_)
         for code in codes:
-            first = _key(code)
-            stop = first + _BELOW[code.level]
-            if wanted.vienna_source != "predicted":
-                found.append(self.assigned.rows[self.assigned.between(first, stop)])
-            if wanted.vienna_source != "assigned":
-                part = self.predicted.codes.between(first, stop)
-                if wanted.min_probability is None:
-                    sure = self.predicted.confident[part]
-                else:
-                    sure = self.predicted.probabilities[part] >= wanted.min_probability
-                found.append(self.predicted.codes.rows[part][sure])
-        return self._marked(found)
+            bearing |= self._with_code(code, wanted)
+        return bearing
+
+    def _with_code(self, code: ViennaCode, wanted: Filter) -> NDArray[np.bool_]:
+        """Rows of one code; those of a common one are remembered, since it is asked for again."""
+        asked = (code, wanted.vienna_source, wanted.min_probability)
+        known = self._common.get(asked)
+        if known is not None:
+            return np.unpackbits(known, count=len(self)).view(np.bool_)
+        first = _key(code)
+        stop = first + _BELOW[code.level]
+        found = []
+        if wanted.vienna_source != "predicted":
+            found.append(self.assigned.rows[self.assigned.between(first, stop)])
+        if wanted.vienna_source != "assigned":
+            part = self.predicted.codes.between(first, stop)
+            if wanted.min_probability is None:
+                sure = self.predicted.confident[part]
+            else:
+                sure = self.predicted.probabilities[part] >= wanted.min_probability
+            found.append(self.predicted.codes.rows[part][sure])
+        rows = self._marked(found)
+        if sum(map(len, found)) > _COMMON:
+            if len(self._common) >= _REMEMBERED:
+                self._common.clear()
+            self._common[asked] = np.packbits(rows)
+        return rows
 
     def _marked(self, parts: Iterable[NDArray[np.int32]]) -> NDArray[np.bool_]:
         marked = np.zeros(len(self), np.bool_)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from indexer.filters import FilterColumns
-from indexer.marks import Change, StoredPrediction
+from indexer.marks import Change, CodeSource, StoredPrediction
 from indexer.query import Filter
 from models.vienna import ViennaCode
 
@@ -136,3 +136,21 @@ def test_merged_columns_answer_like_columns_made_at_once(wanted: Filter) -> None
 def test_columns_survive_becoming_arrays(columns: FilterColumns, wanted: Filter) -> None:
     again = FilterColumns.from_arrays(columns.arrays())
     assert again.allowed(wanted).tolist() == columns.allowed(wanted).tolist()
+
+
+def test_rows_of_common_codes_are_remembered_and_stay_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("indexer.filters._COMMON", 0)
+    monkeypatch.setattr("indexer.filters._REMEMBERED", 2)  # so that some are forgotten again
+    columns = FilterColumns.of(MARKS)
+    codes = [ViennaCode.parse(text) for text in ("03", "03.01", "27", "27.05", "29", "26.01")]
+    sources: tuple[CodeSource, ...] = ("assigned", "predicted", "either")
+    for source in sources * 2:
+        for one in codes * 2:
+            for least in (None, 0.4):
+                wanted = Filter(vienna_any=(one,), vienna_source=source, min_probability=least)
+                expected = FilterColumns.of(MARKS).allowed(wanted)
+                assert columns.allowed(wanted).tolist() == expected.tolist()
+                columns.allowed(wanted)[:] = False  # what a search does to it is its own affair
+                assert columns.allowed(wanted).tolist() == expected.tolist()
