@@ -16,7 +16,7 @@ from models.training.pack import Split
 from models.vienna import ViennaCode
 
 UNKNOWN = -1.0  # a target that says neither yes nor no
-_LEAST = {"division": 15, "section": 40}  # training examples of a code that is learnt
+_LEAST = 15  # training examples of a code that is learnt
 _COLOURED = 0.15  # share of chromatic reference colours from which a pictogram counts as coloured
 
 Rows = NDArray[np.int64]
@@ -81,33 +81,30 @@ def tabulate(pack: SharedPack, maps: LowerMaps, notes: Path) -> Table:
 
 
 def _label_set(examples: Sequence[frozenset[ViennaCode]]) -> LabelSet:
-    learnt = LabelSet.from_examples(examples, _LEAST["division"])
-    sections = LabelSet.from_examples(examples, _LEAST["section"])
-    return LabelSet(
-        tuple(code for code in learnt.codes if code.level != "section" or code in sections.codes)
-    )
+    """Categories and divisions.
+
+    No section: one that is not noted may still hold where its division does, so that nothing would
+    tell sections of one division apart; a network that learnt them said "one letter" of all words.
+    """
+    learnt = LabelSet.from_examples(examples, _LEAST)
+    return LabelSet(tuple(code for code in learnt.codes if code.level != "section"))
 
 
 def _target(labels: LabelSet, marked: frozenset[ViennaCode]) -> NDArray[np.float32]:
-    """A section that is not noted may still hold where its division does: unknown."""
-    row = np.array([float(code in marked) for code in labels.codes], np.float32)
-    for at, code in enumerate(labels.codes):
-        if code.level == "section" and not row[at]:
-            row[at] = UNKNOWN if marked.intersection(code.ancestors()) else 0.0
-    return row
+    return np.array([float(code in marked) for code in labels.codes], np.float32)
 
 
 def _doubt_pictograms(maps: LowerMaps, labels: LabelSet, targets: NDArray[np.float32]) -> None:
     """A pictogram's name says nothing of its ring, frame or colours: colours come from the pixels.
 
-    Category 26 and what lies below it is unknown unless the name says it; so are single colours.
+    Category 26 and what lies below it is unknown unless the name says it.
     """
     icons = np.flatnonzero([key.startswith("icon:") for key in maps.keys])
     shares = maps.colour[icons].astype(np.float32)[:, GREYS:]
     coloured = np.square(shares).sum(axis=1) > _COLOURED
     for at, code in enumerate(labels.codes):
         if code.category == 29:
-            targets[icons, at] = UNKNOWN if code.level == "section" else coloured
+            targets[icons, at] = coloured
         elif code.category == 26:
             column = targets[icons, at]
             targets[icons, at] = np.where(column == 1.0, 1.0, UNKNOWN)
