@@ -3,7 +3,7 @@
 A checkpoint is a folder::
 
     model.safetensors    every tensor of MarkNet, float16
-    config.json          NetworkConfig, Preprocess, labels, blocks, calibration, metrics
+    config.json          NetworkConfig, Preprocess, Parts, labels, blocks, calibration, metrics
     openvino_int8.xml    the same network for the CPU, convolutions in int8 (with .bin beside it)
     MODEL_CARD.md        how it was made and what it scores
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadCheckpoint
+from models.parts import Parts
 from models.preprocess import Preprocess
 from models.vienna import ViennaCode
 
@@ -116,11 +117,12 @@ def _steps_up(labels: tuple[ViennaCode, ...]) -> tuple[tuple[int, int], ...]:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything about a network but its tensors."""
+    """Everything about a network but its tensors; without ``parts`` it sees whole pictures only."""
 
     folder: Path
     network: dict[str, Any]
     preprocess: Preprocess
+    parts: Parts | None
     labels: tuple[ViennaCode, ...]
     blocks: tuple[Block, ...]
     calibration: Calibration
@@ -161,6 +163,7 @@ class Checkpoint:
             folder=folder,
             network=config["network"],
             preprocess=Preprocess(**config["preprocess"]),
+            parts=Parts(**config["parts"]) if config.get("parts") else None,
             labels=tuple(ViennaCode.parse(text) for text in config["labels"]),
             blocks=tuple(Block(**block) for block in config["blocks"]),
             calibration=Calibration(
@@ -212,6 +215,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     weights: dict[str, float],
     calibration: Calibration,
     metrics: dict[str, Any],
+    parts: Parts | None = None,
 ) -> Checkpoint:
     """Write ``model.safetensors`` (float16) and ``config.json``; return the checkpoint read back.
 
@@ -223,6 +227,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
         weights: default weight of each block, in the embedding's order.
         calibration: arrays of ``len(labels)``.
         metrics: what the network scores, as shown in the model card.
+        parts: how parts are cut out, where the calibration is of pictures with theirs.
     """
     from safetensors.torch import save_file
 
@@ -238,6 +243,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
         "fingerprint": fingerprint(folder / WEIGHTS, shape, preprocess),
         "network": shape,
         "preprocess": preprocess.to_dict(),
+        "parts": parts and parts.to_dict(),
         "blocks": blocks,
         "labels": [str(code) for code in labels],
         "calibration": {

@@ -1,6 +1,7 @@
 """Pictures in, embeddings and calibrated Vienna probabilities out."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from models.checkpoint import OPENVINO, SHIPPED, Block, Checkpoint
 from models.errors import BadCheckpoint, MissingPackage
+from models.parts import best_seen
 from models.runtimes import Runtime
 from models.vienna import PredictedCode, ViennaCode
 
@@ -43,6 +45,7 @@ class Encoder:
         self._runtime = runtime
         self.checkpoint = checkpoint
         self._preprocess = checkpoint.preprocess
+        self._parts = checkpoint.parts
         self._calibration = checkpoint.calibration
         self.fingerprint = checkpoint.fingerprint
         self.labels: tuple[ViennaCode, ...] = checkpoint.labels
@@ -83,13 +86,27 @@ class Encoder:
         Args:
             pixels: (n, size, size, 3) uint8 RGB.
         """
+        if self._parts is None:
+            embeddings, logits = self._run(pixels)
+        else:
+            with ThreadPoolExecutor(1) as beside:  # parts are sought while the whole is looked at
+                cut = beside.map(self._parts.cut, pixels)
+                embeddings, logits = self._run(pixels)
+                parts = list(cut)
+            owner = np.repeat(np.arange(len(pixels)), [len(one) for one in parts])
+            if len(owner):
+                logits = best_seen(logits, self._run(np.concatenate(parts))[1], owner, self.labels)
+        return Encoded(embeddings, self._calibration.probabilities(logits, self.labels))
+
+    def _run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
+        """Embeddings and logits of (n, s, s, 3) uint8 RGB of one size."""
         embeddings = np.zeros((len(pixels), self.dimension), np.float16)
         logits = np.zeros((len(pixels), len(self.labels)), np.float32)
         for start in range(0, len(pixels), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            embedding, logits[part] = self._runtime.run(pixels[part])
-            embeddings[part] = embedding.astype(np.float16)
-        return Encoded(embeddings, self._calibration.probabilities(logits, self.labels))
+            some = slice(start, start + _CHUNK)
+            embedding, logits[some] = self._runtime.run(pixels[some])
+            embeddings[some] = embedding.astype(np.float16)
+        return embeddings, logits
 
     def preprocess(self, images: Sequence[Image.Image]) -> NDArray[np.uint8]:
         """Make pictures ready: the part of encoding that runs in any thread without the network.
@@ -142,7 +159,7 @@ def _choose_runtime(checkpoint: Checkpoint, device: Device, runtime: RuntimeName
         )
     from models.runtimes.openvino_runtime import OpenVinoRuntime
 
-    return OpenVinoRuntime(model)
+    return OpenVinoRuntime(model, checkpoint.preprocess.size)
 
 
 def _cuda_is_there() -> bool:

@@ -18,10 +18,12 @@ from torch import Tensor
 from models.checkpoint import Checkpoint
 from models.errors import BadViennaCode
 from models.network import MarkNet
+from models.parts import Box, is_thing
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 
 _CELL, _CAPTION = 224, 36
 _COLUMNS = 4
+_PIXELS_A_PLACE = 4  # of the heat of a picture that has parts
 _HEAT = np.array([214.0, 40.0, 40.0])
 _STRONGEST = 0.65  # of the heat's colour over the picture
 
@@ -76,6 +78,7 @@ class Explainer:
             BadCheckpoint: it is damaged.
         """
         self._preprocess = checkpoint.preprocess
+        self._parts = checkpoint.parts
         self._network: MarkNet = checkpoint.load_network()
         self._row = {code: row for row, code in enumerate(checkpoint.labels)}
 
@@ -91,15 +94,32 @@ class Explainer:
         """
         pixels = self._preprocess(image)
         rows = [self._known(seen.code) for seen in codes]
+        views = [self._look(pixels)]
+        frames: list[Box] = []
+        if self._parts is not None:
+            for part in self._parts.find(pixels):
+                views.append(self._look(self._parts.enlarge(pixels, part)))
+                frames.append(self._parts.frame(part.box))
+        heat = []
+        for row, seen in zip(rows, codes, strict=True):
+            # Where the encoder counted it: in the part that shows it best, or the whole.
+            said = [float(logits[row].detach()) for logits, _ in views]
+            best = int(np.argmax(said)) if is_thing(seen.code) else 0
+            logits, maps = views[best]
+            added = _added(logits[row], maps)
+            grid = added / max(float(added.max()), 1e-6)
+            if frames:
+                grid = _placed(grid, frames[best - 1] if best else None, len(pixels))
+            heat.append(grid)
+        return Explanation(Image.fromarray(pixels), tuple(codes), np.stack(heat))
+
+    def _look(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+        """Logits (labels,) that can be followed back to conv5's maps (1, c, h, w)."""
         with torch.no_grad():
             lower = self._network.look_low(torch.from_numpy(pixels.copy())[None])
             maps = self._network.backbone.high(lower.maps)
         maps.requires_grad_()
-        logits = self._network.judge(maps, lower).logits[0, rows]
-        added = torch.stack([_added(logit, maps) for logit in logits])
-        strongest = added.amax(dim=(1, 2), keepdim=True).clamp(min=1e-6)
-        heat = (added / strongest).numpy().astype(np.float32)
-        return Explanation(Image.fromarray(pixels), tuple(codes), heat)
+        return self._network.judge(maps, lower).logits[0], maps
 
     def _known(self, code: ViennaCode) -> int:
         if code not in self._row:
@@ -107,7 +127,20 @@ class Explainer:
         return self._row[code]
 
 
-def _added(logit: Tensor, maps: Tensor) -> Tensor:
+def _added(logit: Tensor, maps: Tensor) -> NDArray[np.float32]:
     """(h, w): what each place of (1, c, h, w) adds to a logit; what speaks against it counts 0."""
     (slope,) = torch.autograd.grad(logit, maps, retain_graph=True)
-    return (slope * maps).detach().sum(dim=1)[0].clamp(min=0.0)
+    added = (slope * maps).detach().sum(dim=1)[0].clamp(min=0.0)
+    return added.numpy().astype(np.float32)
+
+
+def _placed(grid: NDArray[np.float32], frame: Box | None, size: int) -> NDArray[np.float32]:
+    """Heat of a part (or the whole picture of ``size`` pixels) on a fine grid of the picture."""
+    fine = size // _PIXELS_A_PLACE
+    heat = Image.new("F", (fine, fine))
+    box = Box(0, 0, size, size) if frame is None else frame
+    corner = (round(box.left / _PIXELS_A_PLACE), round(box.top / _PIXELS_A_PLACE))
+    side = max(1, round(box.width / _PIXELS_A_PLACE))
+    scaled = Image.fromarray(grid).resize((side, side), Image.Resampling.BILINEAR)
+    heat.paste(scaled, corner)
+    return np.asarray(heat)

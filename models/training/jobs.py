@@ -17,7 +17,7 @@ from models.evaluation.changes import vary
 from models.images.pixels import flatten
 from models.preprocess import Preprocess
 from models.training.fonts import FontBook
-from models.training.lower_maps import Job
+from models.training.lower_maps import Job, whole_key
 from models.training.pack import (
     BrandLogo,
     Pictogram,
@@ -214,8 +214,10 @@ def read_notes(path: Path) -> dict[str, tuple[tuple[ViennaCode, ...], tuple[Vien
 
 
 def split_of_key(key: str, pack: SharedPack) -> Split:
-    """On which side of the split a cached picture lies."""
+    """On which side of the split a cached picture, or part of one, lies."""
     kind, _, rest = key.partition(":")
+    if kind == "part":
+        return split_of_key(whole_key(key), pack)
     if kind == "composed":
         return "test" if rest.startswith("test") else "train"
     set_, _, name = rest.partition("#")[0].partition("/")

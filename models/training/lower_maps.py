@@ -11,6 +11,7 @@ lost against it.
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -27,6 +28,7 @@ from torch import Tensor
 
 from models.errors import UnreadableImage
 from models.network import Lower, MarkNet, pool
+from models.parts import Parts
 from models.preprocess import Preprocess
 
 log = logging.getLogger(__name__)
@@ -165,6 +167,7 @@ def cache_lower_maps(
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
     writer: int = 0,
+    cutter: Parts | None = None,
 ) -> list[str]:
     """Look at what is not yet cached.
 
@@ -174,6 +177,7 @@ def cache_lower_maps(
         folder: where shards are kept, created if missing.
         progress: called with pictures done and wanted after each shard.
         writer: number of the process, where several fill one folder with jobs of their own.
+        cutter: where given, parts of the pictures are cached too, each with its `part_key`.
 
     Returns:
         For each picture that cannot be read, and is left out, why.
@@ -192,9 +196,12 @@ def cache_lower_maps(
             drawn[number] = None  # type: ignore[call-overload]
             if number + 2 < len(parts):
                 drawn.append(pool.submit(_draw, parts[number + 2], left_out))
-            if keys:
-                name = f"shard-{writer}-{len(_shards(folder, writer)):05d}"
-                _save(folder, name, keys, lower.look(pixels))
+            # Parts first: pictures whose parts are missing would not be looked at again.
+            cut = _cut(keys, pixels, cutter, done) if cutter else ([], pixels[:0])
+            for names, pictures in (cut, (keys, pixels)):
+                if names:
+                    name = f"shard-{writer}-{len(_shards(folder, writer)):05d}"
+                    _save(folder, name, names, lower.look(pictures))
             seen += len(part)
             rate = seen / (time.monotonic() - started)
             log.info(
@@ -228,6 +235,30 @@ def _draw(jobs: Sequence[Job], left_out: list[str]) -> tuple[list[str], NDArray[
             continue
         keys.append(job.key)
     return keys, np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
+
+
+def part_key(key: str, number: int) -> str:
+    """Name of a part of a picture; `whole_key` gives the picture's back."""
+    return f"part:{key}/{number}"
+
+
+def whole_key(key: str) -> str:
+    """Name of the picture whose part has this `part_key`."""
+    return key.removeprefix("part:").rpartition("/")[0]
+
+
+def _cut(
+    keys: Sequence[str], pixels: NDArray[np.uint8], parts: Parts, done: AbstractSet[str]
+) -> tuple[list[str], NDArray[np.uint8]]:
+    """The parts of pictures, with their names, but for those that are cached."""
+    cut = [
+        (part_key(key, number), part)
+        for key, picture in zip(keys, pixels, strict=True)
+        for number, part in enumerate(parts.cut(picture))
+    ]
+    fresh = [(key, part) for key, part in cut if key not in done]
+    pictures = [part for _, part in fresh]
+    return [key for key, _ in fresh], np.stack(pictures) if pictures else pixels[:0]
 
 
 def _shards(folder: Path, writer: int | None = None) -> list[Path]:

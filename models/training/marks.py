@@ -20,6 +20,7 @@ import torch
 
 from models.checkpoint import OPENVINO, SHIPPED, save_checkpoint
 from models.network import MarkNet, NetworkConfig
+from models.parts import Parts
 from models.preprocess import Preprocess
 from models.training.finetune import Lessons, Progress, Recipe, Tuner
 from models.training.fonts import FontBook
@@ -105,20 +106,21 @@ def _cache_part(sources: Sources, out: Path, part: int, parts: int) -> None:
     books = {side: FontBook(list(sources.fonts), side=side) for side in SIDES}
     jobs = all_jobs(sources.pack(), books, out / "composed.jsonl")[part::parts]
     lower = OpenVinoLowerLayers(sources.lower / OPENVINO, threads=1)
-    cache_lower_maps(jobs, lower, out / "maps", writer=part)
+    cache_lower_maps(jobs, lower, out / "maps", writer=part, cutter=Parts())
 
 
 def lessons_from(pack: SharedPack, table: Table) -> Lessons:
-    """The training side: half of what is drawn are composed marks, as in registers."""
+    """The training side: pictograms, composed marks and what is cut out of them, and real logos."""
     icons, logos = table.labelled("icon", "train"), table.labelled("brand", "train")
-    composed = table.labelled("composed", "train")
+    composed, parts = table.labelled("composed", "train"), table.parts("composed", "train")
     positive = table.targets[icons] == 1.0
     # Rare codes are drawn more often than their share, common ones less.
     rarity = (positive / np.sqrt(np.maximum(positive.sum(axis=0), 1))).max(axis=1)
     shares = [
-        (icons, 0.4 * rarity / rarity.sum()),
-        (composed, np.full(len(composed), 0.5 / len(composed))),
-        (logos, np.full(len(logos), 0.1 / max(1, len(logos)))),
+        (icons, 0.52 * rarity / rarity.sum()),
+        (composed, np.full(len(composed), 0.28 / len(composed))),
+        (parts, np.full(len(parts), 0.12 / max(1, len(parts)))),
+        (logos, np.full(len(logos), 0.08 / max(1, len(logos)))),
     ]
     return Lessons(
         targets=table.targets,
@@ -155,6 +157,7 @@ def conclude(tuner: Tuner, pack: SharedPack, table: Table, maps: LowerMaps, fold
         folder,
         tuner.network,
         preprocess=Preprocess(),
+        parts=Parts(),
         labels=table.labels.codes,
         weights=scored.weights,
         calibration=scored.calibration,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.checkpoint import Calibration
 from models.evaluation.classification import classify_metrics, constant_prior
 from models.evaluation.retrieval import Retrieved, retrieval_metrics
+from models.parts import best_seen
 from models.training.calibrate import calibrate
 from models.training.finetune import Tuner
 from models.training.jobs import SharedPack
@@ -58,7 +59,12 @@ def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float
     seen = tuner.examine(test)
     place = np.full(len(table.keys), -1)
     place[test] = np.arange(len(test))
-    calibration, classified = _codes(table, seen.logits, place)
+    parts = np.concatenate([table.parts(kind, "test") for kind in ("icon", "brand", "composed")])
+    logits = seen.logits
+    if len(parts):
+        of = place[table.whole(parts)]
+        logits = best_seen(logits, logits[place[parts]], of, table.labels.codes)
+    calibration, classified = _codes(table, logits, place)
     blocks = {"visual": seen.visual, "concept": seen.concept, "colour": colour[test]}
     galleries = {
         "brand groups": (brand_groups(pack, table, "test"), table.rows("brand", "test")),

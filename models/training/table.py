@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.colour import GREYS
+from models.parts import is_thing
 from models.training.codes import LabelSet, with_ancestors
 from models.training.jobs import SharedPack, read_notes, split_of_key
-from models.training.lower_maps import LowerMaps
+from models.training.lower_maps import LowerMaps, whole_key
 from models.training.pack import Split
 from models.vienna import ViennaCode
 
@@ -50,6 +51,17 @@ class Table:
         known: Rows = rows[(self.targets[rows][:, telling] == 1.0).any(axis=1)]
         return known
 
+    def parts(self, kind: str, side: Split) -> Rows:
+        """Rows of the parts of those pictures of a kind that are cached themselves."""
+        keys = frozenset(self.keys)
+        rows = self.rows(f"part:{kind}", side)
+        return rows[[whole_key(self.keys[row]) in keys for row in rows]]
+
+    def whole(self, parts: Rows) -> Rows:
+        """The row of the picture of each part."""
+        row_of = {key: row for row, key in enumerate(self.keys)}
+        return np.array([row_of[whole_key(self.keys[row])] for row in parts], np.int64)
+
 
 def tabulate(pack: SharedPack, maps: LowerMaps, notes: Path) -> Table:
     """Lay what is known beside what is cached.
@@ -77,6 +89,7 @@ def tabulate(pack: SharedPack, maps: LowerMaps, notes: Path) -> Table:
     for row, marked in codes.items():
         targets[row] = _target(labels, marked)
     _doubt_pictograms(maps, labels, targets)
+    _deny_parts(maps.keys, labels, targets)
     return Table(maps.keys, split, labels, targets)
 
 
@@ -108,6 +121,19 @@ def _doubt_pictograms(maps: LowerMaps, labels: LabelSet, targets: NDArray[np.flo
         elif code.category == 26:
             column = targets[icons, at]
             targets[icons, at] = np.where(column == 1.0, 1.0, UNKNOWN)
+
+
+def _deny_parts(keys: Sequence[str], labels: LabelSet, targets: NDArray[np.float32]) -> None:
+    """A part shows none of the things that its mark does not; which of the others is not known.
+
+    So letters and lines that are cut out are learnt to be no things.
+    """
+    row_of = {key: row for row, key in enumerate(keys)}
+    things = np.array([is_thing(code) for code in labels.codes])
+    for row, key in enumerate(keys):
+        if key.startswith("part:") and whole_key(key) in row_of:
+            of_mark = targets[row_of[whole_key(key)]]
+            targets[row] = np.where(things & (of_mark == 0.0), 0.0, UNKNOWN)
 
 
 def _groups(table: Table, keys: Iterable[Sequence[str]], side: Split) -> list[Rows]:
