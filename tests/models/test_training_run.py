@@ -16,8 +16,16 @@ from models.encoder import Encoder
 from models.errors import BadCheckpoint, BadLabels
 from models.explanation import Explainer
 from models.network import Lower
+from models.parts import Parts
 from models.training.finetune import Progress
-from models.training.lower_maps import Job, LowerMaps, TorchLowerLayers, cache_lower_maps
+from models.training.lower_maps import (
+    Job,
+    LowerMaps,
+    TorchLowerLayers,
+    cache_lower_maps,
+    part_key,
+    whole_key,
+)
 from models.training.own_report import write_report
 from models.training.own_run import Epoch, Order, Watcher, read_history, train
 from models.vienna import PredictedCode
@@ -203,6 +211,31 @@ def test_cached_maps_are_what_the_network_sees_and_a_cache_goes_on(
             step = float(direct.maps.max()) / 100
             assert torch.allclose(lower_seen.maps[at], direct.maps[0], atol=step)
             assert torch.allclose(lower_seen.pooled[at], direct.pooled[0], atol=1e-2)
+
+
+def test_a_cache_keeps_the_parts_of_pictures_once(encoder: Encoder, tmp_path: Path) -> None:
+    def discs() -> Image.Image:
+        image = Image.new("RGB", (192, 192), "white")
+        ImageDraw.Draw(image).ellipse((10, 60, 80, 130), fill="black")
+        ImageDraw.Draw(image).ellipse((110, 60, 180, 130), fill="black")
+        return image
+
+    jobs = [Job("composed:train#1", discs, 192), Job("composed:train#2", discs, 96)]
+    lower = TorchLowerLayers(encoder.checkpoint.load_network())
+    parts = Parts(size=64)
+    cache_lower_maps(jobs[:1], lower, tmp_path, cutter=parts)
+    first = LowerMaps(tmp_path).keys
+    assert sorted(first) == sorted(
+        ["composed:train#1", part_key("composed:train#1", 0), part_key("composed:train#1", 1)]
+    )
+    for file in tmp_path.glob("shard-0-00001.*"):  # as if it had died before it kept the picture
+        file.unlink()
+    cache_lower_maps(jobs, lower, tmp_path, cutter=parts)
+    maps = LowerMaps(tmp_path)
+    assert len(maps) == len(set(maps.keys)) == 6
+    sides = maps.groups(np.arange(6))
+    assert {side: len(rows) for side, rows in sides.items()} == {4: 4, 12: 1, 6: 1}
+    assert {whole_key(maps.keys[row]) for row in sides[4]} == {job.key for job in jobs}
 
 
 def test_an_explanation_points_at_what_made_the_vote(encoder: Encoder) -> None:
