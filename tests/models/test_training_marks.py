@@ -1,0 +1,149 @@
+"""The shipped network's run, small: tabulate what is cached, learn from it, conclude."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from models.checkpoint import Checkpoint
+from models.encoder import Encoder
+from models.network import MarkNet, NetworkConfig
+from models.parts import Parts
+from models.preprocess import Preprocess
+from models.training.finetune import Recipe, Tuner
+from models.training.jobs import SharedPack
+from models.training.lower_maps import Job, LowerMaps, TorchLowerLayers, cache_lower_maps
+from models.training.marks import conclude, fit, lessons_from
+from models.training.pack import HELD_OUT_SETS, BrandLogo, Pictogram, split_of_brand
+from models.training.recipes import CodeStatistics
+from models.training.sources import CachedSource
+from models.training.table import UNKNOWN, Table, tabulate
+from models.vienna import ViennaCode
+
+CAT, CUP, LETTERS = (ViennaCode.parse(text) for text in ("03.01", "11.03", "27.05"))
+SETS = {"train": ("ink", "line"), "test": sorted(HELD_OUT_SETS)[:2]}
+SIZE = 96
+
+
+def drawn(code: ViennaCode, number: int, beside: bool = False) -> Image.Image:
+    """A disc for a cat, a square for a cup; in marks, with a bar of writing some way below."""
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    shape = pen.ellipse if code == CAT else pen.rectangle
+    side = 40 + number % 20
+    shape((4, 4, side, side), fill=(number * 7 % 160, 0, 0))
+    if beside:
+        pen.rectangle((4, 80, 92, 90), fill="black")
+    return image
+
+
+@dataclass(frozen=True)
+class Small:
+    """A pack of both sides, its pictures cached, and where."""
+
+    folder: Path
+    pack: SharedPack
+    maps: LowerMaps
+    table: Table
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+    folder = tmp_path_factory.mktemp("marks")
+    jobs: list[Job] = []
+    pictograms: dict[tuple[str, str], Pictogram] = {}
+    logos: dict[tuple[str, str], BrandLogo] = {}
+    concepts: dict[str, list[tuple[str, str]]] = {"cat": [], "cup": []}
+    notes = []
+
+    def add(key: str, draw: Callable[[], Image.Image]) -> None:
+        jobs.append(Job(key, draw, SIZE))
+
+    for side, sets in SETS.items():
+        for number in range(20 if side == "train" else 6):
+            for name, code in (("cat", CAT), ("cup", CUP)):
+                for set_ in sets:
+                    own = f"{name}-{number}"
+                    member = (set_, own)
+                    pictograms[member] = Pictogram(set_, own, (code,), False, "MIT", "")
+                    concepts[name].append(member)
+                    add(f"icon:{set_}/{own}", lambda c=code, n=number: drawn(c, n))  # type: ignore[misc]
+                key = f"composed:{side}#{number}{name}"
+                notes.append({"key": key, "codes": [str(code), str(LETTERS)], "sections": []})
+                add(key, lambda c=code, n=number: drawn(c, n, beside=True))  # type: ignore[misc]
+    brands = {}
+    for number in range(40):
+        brand = f"brand {number}"
+        members = [("one", f"logo{number}"), ("two", f"logo{number}")]
+        for set_, name in members:
+            logos[set_, name] = BrandLogo(set_, name, brand, "MIT", "")
+            add(f"brand:{set_}/{name}", lambda n=number: drawn(CAT, n, beside=n % 2 > 0))  # type: ignore[misc]
+        brands[brand] = members
+    assert {split_of_brand(brand) for brand in brands} == {"train", "test"}
+    (folder / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
+    pack = SharedPack(
+        pictograms, logos, brands, concepts, CodeStatistics.count([(["030101"], True)]), {}
+    )
+    lower = TorchLowerLayers(network(1))
+    cache_lower_maps(jobs, lower, folder / "maps", cutter=Parts(size=64))
+    maps = LowerMaps(folder / "maps")
+    return Small(folder, pack, maps, tabulate(pack, maps, folder / "notes.jsonl"))
+
+
+def network(labels: int) -> MarkNet:
+    return MarkNet(NetworkConfig(labels, visual=16, concept=8, trunk=16, narrow=32, std=(64,) * 3))
+
+
+def test_a_part_shows_no_thing_that_its_mark_does_not(small: Small) -> None:
+    table = small.table
+    column = {str(code): at for at, code in enumerate(table.labels.codes)}
+    parts = table.parts("composed", "train")
+    assert len(parts) >= 40
+    for part, whole in zip(parts, table.whole(parts), strict=True):
+        shown, other = ("03", "11") if table.targets[whole, column["03"]] == 1 else ("11", "03")
+        assert table.targets[part, column[shown]] == UNKNOWN
+        assert table.targets[part, column[other]] == 0
+        assert table.targets[part, column["24"]] == 0
+        assert (table.targets[part, [column["27"], column["27.05"], column["29"]]] == UNKNOWN).all()
+    assert not set(table.parts("composed", "test").tolist()) & set(parts.tolist())
+
+
+def test_parts_are_learnt_from_beside_pictures(small: Small) -> None:
+    lessons = lessons_from(small.pack, small.table)
+    share = dict(zip(lessons.labelled.tolist(), lessons.chances.tolist(), strict=True))
+    of = {
+        kind: sum(share.get(row, 0.0) for row in rows)
+        for kind, rows in {
+            "icon": small.table.rows("icon", "train"),
+            "composed": small.table.rows("composed", "train"),
+            "part": small.table.parts("composed", "train"),
+        }.items()
+    }
+    assert of == pytest.approx({"icon": 0.52, "composed": 0.28, "part": 0.12})
+    test_side = np.flatnonzero(small.table.split == "test").tolist()
+    assert not set(share) & set(test_side)
+
+
+def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
+    table = small.table
+    net = network(len(table.labels.codes))
+    net.backbone.load_state_dict(network(1).backbone.state_dict())
+    recipe = Recipe(steps=6, labelled=16, signs=4, concepts=2, remembered=2, proxy_weight=1.0)
+    lessons = lessons_from(small.pack, table)
+    tuner = Tuner(net, CachedSource(small.maps), lessons, recipe)
+    fit(tuner, small.folder / "state.pt")
+    conclude(tuner, small.pack, table, small.maps, small.folder / "checkpoint")
+
+    checkpoint = Checkpoint.open(small.folder / "checkpoint")
+    assert checkpoint.parts == Parts()
+    assert checkpoint.preprocess == Preprocess()
+    measured = checkpoint.metrics["classification"]
+    assert measured["composed marks"]["pictures"] == 6  # half of the test side; the rest calibrates
+    assert set(measured["icon sets"]["category"]) >= {"mAP", "constant prior"}
+    assert set(checkpoint.metrics["retrieval"]["visual"]) == {"brand groups", "concept groups"}
+    seen = Encoder.load(checkpoint.folder, "cpu", "torch").encode([drawn(CAT, 1, beside=True)])
+    assert seen.probabilities.shape == (1, len(table.labels.codes))
