@@ -214,7 +214,8 @@ class Measurement:
             if "failed" not in known:
                 write_json(built, known | {"code": code})
         mine["build"] = known
-        self._say(f"MarkLens, {index}: searching")
+        self._say(f"MarkLens, {index}: starting and searching")
+        mine["start"] = run_child("benchmarks.search_product", {"step": "start", **arguments})
         mine["search"] = run_child(
             "benchmarks.search_product", {"step": "search", **arguments}, threads=threads
         )

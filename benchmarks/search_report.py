@@ -105,8 +105,9 @@ def _serving(size: Found) -> Iterator[str]:
     """Building, loading, memory, following."""
     rows = []
     for index, found in size["product"].items():
-        built, search, follow = (found.get(step, {}) for step in ("build", "search", "follow"))
-        failed = [step["failed"] for step in (built, search, follow) if "failed" in step]
+        steps = [found.get(step, {}) for step in ("build", "start", "search", "follow")]
+        built, start, search, follow = steps
+        failed = [step["failed"] for step in steps if "failed" in step]
         waits = follow.get("commit_to_searchable_s", {})
         memory = search.get("memory_mb", {})
         rows.append(
@@ -114,7 +115,7 @@ def _serving(size: Found) -> Iterator[str]:
                 f"{index}, {search.get('engine', '-')}",
                 _figure(built.get("build_s")),
                 search.get("snapshot_mb", "-"),
-                f"{search.get('load_s', '-')} / {search.get('ready_s', '-')}",
+                f"{start.get('load_s', '-')} / {start.get('ready_s', '-')}",
                 f"{memory.get('peak', '-')} / {memory.get('now', '-')}",
                 " / ".join(str(waits.get(name, "-")) for name in ("p50", "p95", "worst")),
                 f"{follow.get('followed_per_s', '-')} of {follow.get('written_per_s', '-')}",
