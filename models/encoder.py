@@ -159,7 +159,9 @@ def _choose_runtime(checkpoint: Checkpoint, device: Device, runtime: RuntimeName
         )
     from models.runtimes.openvino_runtime import OpenVinoRuntime
 
-    return OpenVinoRuntime(model, checkpoint.preprocess.size)
+    parts = checkpoint.parts
+    sizes = [checkpoint.preprocess.size] + ([parts.size] if parts else [])
+    return OpenVinoRuntime(model, sizes)
 
 
 def _cuda_is_there() -> bool:

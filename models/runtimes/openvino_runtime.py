@@ -1,5 +1,6 @@
 """The CPU runtime: OpenVINO, int8 convolutions, no torch import."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -15,20 +16,21 @@ class OpenVinoRuntime:
 
     Args:
         model: path of the ``.xml``; its ``.bin`` lies beside it.
-        size: side of the pictures that will come first, pixels.
+        sizes: sides of the pictures that will come, pixels; for others it is compiled when they do.
         precision: OpenVINO's ``INFERENCE_PRECISION_HINT`` for what is not int8.
     """
 
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: Path, size: int, precision: str = "f32") -> None:
+    def __init__(self, model: Path, sizes: Sequence[int], precision: str = "f32") -> None:
         self._model = model
         self._settings = {"INFERENCE_PRECISION_HINT": precision}
         self._core = openvino.Core()
         self._compiling = Lock()
         self._compiled: dict[int, openvino.CompiledModel] = {}
-        self._of_size(size)  # a damaged model is told of now, not at the first picture
+        for size in sizes:  # now, not at the first picture: it takes a second, or fails
+            self._of_size(size)
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See :class:`models.runtimes.Runtime`."""
