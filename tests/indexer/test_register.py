@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import FingerprintMismatch, UnknownMark
-from indexer.marks import (
-    Change,
-    EncodedMark,
-    MarkRecord,
-)
+from indexer.marks import Change, EncodedMark, MarkRecord
 from indexer.register import Register
 from models.vienna import PredictedCode, ViennaCode
 

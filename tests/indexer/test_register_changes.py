@@ -10,12 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import FingerprintMismatch
-from indexer.marks import (
-    Change,
-    EncodedMark,
-    MarkRecord,
-    StoredPrediction,
-)
+from indexer.marks import Change, EncodedMark, MarkRecord, StoredPrediction
 from indexer.register import Register
 from models.vienna import ViennaCode
 

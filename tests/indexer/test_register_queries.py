@@ -7,11 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.marks import (
-    EncodedMark,
-    Facets,
-    MarkRecord,
-)
+from indexer.marks import EncodedMark, Facets, MarkRecord
 from indexer.register import Register
 from models.vienna import PredictedCode, ViennaCode
 

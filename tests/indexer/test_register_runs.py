@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import FingerprintMismatch
-from indexer.marks import (
-    EncodedMark,
-    MarkRecord,
-    RunCounts,
-    RunPosition,
-)
+from indexer.marks import EncodedMark, MarkRecord, RunCounts, RunPosition
 from indexer.register import Register
 
 Mark = Callable[..., EncodedMark]  # the fixture `mark`
