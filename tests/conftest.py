@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -25,13 +26,14 @@ import uvicorn
 from PIL import Image, ImageDraw
 
 from indexer.register import Register
-from models.checkpoint import Calibration, save_checkpoint
+from models.checkpoint import Calibration, Checkpoint, save_checkpoint
 from models.encoder import Encoder
 from models.network import MarkNet, NetworkConfig
 from models.preprocess import Preprocess
 from models.vienna import ViennaCode
 from search_api.app import create_app
 from search_api.marklens import MarkLens
+from search_api.settings import Settings
 
 TINY_LABELS = ("01", "01.01", "03", "03.01", "26", "26.01", "26.04", "27", "27.05", "29", "29.01")
 
@@ -71,6 +73,36 @@ def encoder(tiny_checkpoint: Path) -> Encoder:
 
 
 @pytest.fixture(scope="session")
+def tiny_settings(tiny_checkpoint: Path) -> Callable[..., Settings]:
+    """A function (data_dir, **settings) → settings with the tiny network on torch by default."""
+
+    def with_defaults(data_dir: Path, **others: Any) -> Settings:
+        network = {"checkpoint": tiny_checkpoint, "device": "cpu", "runtime": "torch"}
+        return Settings(data_dir=data_dir, **{**network, **others})
+
+    return with_defaults
+
+
+@pytest.fixture(scope="session")
+def save_changed() -> Callable[[Path, MarkNet, Checkpoint], None]:
+    """A function (folder, network, start) that saves a network with all else as in `start`."""
+
+    def save(folder: Path, network: MarkNet, start: Checkpoint) -> None:
+        save_checkpoint(
+            folder,
+            network,
+            preprocess=start.preprocess,
+            labels=start.labels,
+            weights={block.name: block.weight for block in start.blocks},
+            calibration=start.calibration,
+            metrics={},
+            parts=start.parts,
+        )
+
+    return save
+
+
+@pytest.fixture(scope="session")
 def draw_mark() -> Callable[..., Image.Image]:
     """A function (seed, size=96) → a picture of a few random shapes, the same for the same seed."""
 
@@ -106,8 +138,14 @@ class St66:
     """Writes WIPO ST.66 documents."""
 
     def mark(
-        self, number: object, text: str = "", image: str = "", operation: str = "Insert"
+        self,
+        number: object,
+        text: str = "",
+        image: str = "",
+        operation: str = "Insert",
+        more: str = "",
     ) -> str:
+        """A `TradeMark` element; `more` is XML that stands in it as given."""
         file = f"<MarkImage><MarkImageFilename>{image}</MarkImageFilename></MarkImage>"
         words = f"<MarkVerbalElementText>{escape(text)}</MarkVerbalElementText>"
         return (
@@ -116,15 +154,18 @@ class St66:
             f"<ApplicationNumber>{number}</ApplicationNumber>"
             f"<WordMarkSpecification>{words}</WordMarkSpecification>"
             + (f"<MarkImageDetails>{file}</MarkImageDetails>" if image else "")
-            + "</TradeMark>\n"
+            + f"{more}</TradeMark>\n"
+        )
+
+    def document(self, marks: Iterable[str]) -> str:
+        """A whole document around some `TradeMark` elements."""
+        return (
+            '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks">'
+            f"<TradeMarkDetails>{''.join(marks)}</TradeMarkDetails></Transaction>"
         )
 
     def write(self, path: Path, marks: Iterable[str]) -> Path:
-        path.write_text(
-            '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks">'
-            f"<TradeMarkDetails>{''.join(marks)}</TradeMarkDetails></Transaction>",
-            "utf-8",
-        )
+        path.write_text(self.document(marks), "utf-8")
         return path
 
 

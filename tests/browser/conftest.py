@@ -58,19 +58,13 @@ def _record(number: int) -> MarkRecord:
 
 @pytest.fixture(scope="session")
 def marklens(
-    tiny_checkpoint: Path,
+    tiny_settings: Callable[..., Settings],
     draw_mark: Callable[..., Image.Image],
     as_png: Callable[[Image.Image], bytes],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MarkLens]:
     """A register of `MARKS` drawn marks, EM-000 … EM-023; a number draws the picture."""
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("register"),
-        checkpoint=tiny_checkpoint,
-        device="cpu",
-        runtime="torch",
-        max_upload_bytes=200_000,
-    )
+    settings = tiny_settings(tmp_path_factory.mktemp("register"), max_upload_bytes=200_000)
     with MarkLens.open(settings) as opened:
         for number in range(MARKS):
             opened.add(_record(number), as_png(draw_mark(number)))

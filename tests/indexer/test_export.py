@@ -1,6 +1,6 @@
 """The register out as a table, and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,7 @@ from models.vienna import ViennaCode
 
 Draw = Callable[..., Image.Image]
 Png = Callable[[Image.Image], bytes]
+Filled = tuple[Register, ImageStore]
 SUFFIXES = ("csv", "jsonl", "parquet")
 
 
@@ -58,6 +59,16 @@ def fill(register: Register, store: ImageStore, encoder: Encoder, pictures: list
             store.put(content)
             register.add(encode_marks(encoder, [(record, content)]))
     register.delete(["XX-19"])
+
+
+@pytest.fixture
+def filled(tmp_path: Path, encoder: Encoder, draw_mark: Draw, as_png: Png) -> Iterator[Filled]:
+    """A register of the twenty marks and the store of their one picture."""
+    register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
+    store = ImageStore(tmp_path / "images")
+    fill(register, store, encoder, [as_png(draw_mark(1))])
+    yield register, store
+    register.close()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -208,11 +219,9 @@ def test_the_longest_texts_with_many_lines_survive_a_csv(tmp_path: Path, encoder
 
 
 def test_an_export_that_fails_leaves_the_table_before_as_it_was(
-    tmp_path: Path, encoder: Encoder, draw_mark: Draw, as_png: Png
+    tmp_path: Path, filled: Filled
 ) -> None:
-    register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
-    store = ImageStore(tmp_path / "images")
-    fill(register, store, encoder, [as_png(draw_mark(1))])
+    register, store = filled
     table = tmp_path / "all.csv"
     table.write_text("before")
     (picture,) = [path for path in store.folder.rglob("*") if path.is_file()]
@@ -224,15 +233,12 @@ def test_an_export_that_fails_leaves_the_table_before_as_it_was(
         export(register, store, tmp_path / "all.xlsx")
     with pytest.raises(MarkLensError, match="cannot write"):
         export(register, store, tmp_path / "nowhere" / "all.csv")
-    register.close()
 
 
 def test_a_dry_run_over_an_export_changes_nothing(
-    tmp_path: Path, encoder: Encoder, draw_mark: Draw, as_png: Png
+    tmp_path: Path, encoder: Encoder, filled: Filled
 ) -> None:
-    register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
-    store = ImageStore(tmp_path / "images")
-    fill(register, store, encoder, [as_png(draw_mark(1))])
+    register, store = filled
     export(register, store, tmp_path / "all.csv")
     empty = Register.open(f"sqlite:///{tmp_path / 'empty.db'}")
     source = open_source(tmp_path / "all.csv", store.folder)
@@ -241,5 +247,4 @@ def test_a_dry_run_over_an_export_changes_nothing(
     )
     assert (report.indexed, empty.count(), empty.last_runs()) == (19, 0, [])
     assert not (tmp_path / "none").exists()
-    register.close()
     empty.close()

@@ -2,27 +2,22 @@
 standards, since no real sample was at hand (tests/data/NOTICE)."""
 
 import gzip
-import io
-import tracemalloc
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
-from xml.sax.saxutils import escape
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexer.errors import BrokenSource, SourceError
 from indexer.marks import MarkRecord
 from indexer.sources import FORMATS, RejectedRow, Row, SourceRow, Withdrawal, open_source
-from indexer.sources.fields import vienna_code
 from indexer.sources.office_files import OfficeFiles
 from indexer.sources.offices import OFFICES
 from indexer.sources.pictures import FolderPictures
-from indexer.sources.xml_records import read_head, read_records
-from models.errors import BadViennaCode
+from indexer.sources.xml_records import read_head
 from models.vienna import ViennaCode
 
 DATA = Path(__file__).parents[1] / "data"
@@ -37,29 +32,6 @@ def records(path: Path, images: Path | None = None) -> list[MarkRecord]:
     rows = list(open_source(path, images))
     assert not [row for row in rows if isinstance(row, RejectedRow)]
     return [row.record for row in rows if isinstance(row, SourceRow)]
-
-
-def transaction(marks: str) -> str:
-    """A whole ST.66 document around some `TradeMark` elements."""
-    return (
-        '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks">'
-        f"<TradeMarkDetails>\n{marks}\n</TradeMarkDetails></Transaction>"
-    )
-
-
-def trade_mark(number: object, inner: str = "", operation: str = "Insert") -> str:
-    return (
-        f'<TradeMark operationCode="{operation}">'
-        "<RegistrationOfficeCode>XX</RegistrationOfficeCode>"
-        f"<ApplicationNumber>{number}</ApplicationNumber>{inner}</TradeMark>\n"
-    )
-
-
-def words(text: str) -> str:
-    return (
-        "<WordMarkSpecification><MarkVerbalElementText>"
-        f"{escape(text)}</MarkVerbalElementText></WordMarkSpecification>"
-    )
 
 
 def test_real_euipo_records_are_read_with_all_their_fields() -> None:
@@ -233,134 +205,29 @@ def test_pictures_are_found_below_images_by_path_or_name(
     assert row.read_picture() == b"picture"
 
 
-def test_a_reference_cannot_reach_out_of_the_picture_folder(tmp_path: Path) -> None:
+def test_a_reference_cannot_reach_out_of_the_picture_folder(tmp_path: Path, st66: Any) -> None:
     (tmp_path / "secret.png").write_bytes(b"secret")
     (tmp_path / "in").mkdir()
     for name in ("../secret.png", "file:///../secret.png", str(tmp_path / "secret.png")):
         uri = f"<MarkImage><MarkImageURI>{name}</MarkImageURI></MarkImage>"
         image = f"<MarkImageDetails>{uri}</MarkImageDetails>"
         file = tmp_path / "marks.xml"
-        file.write_text(transaction(trade_mark(1, image)))
+        st66.write(file, [st66.mark(1, more=image)])
         (row,) = open_source(file, tmp_path / "in")
         assert isinstance(row, SourceRow)
         assert row.picture is None
 
 
-BOMB = (
-    '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">'
-    '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
-)
-OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
-
-
-@pytest.mark.parametrize("prologue", [BOMB, OUTSIDE])
-def test_a_file_that_declares_entities_is_refused_in_one_sentence(
-    tmp_path: Path, prologue: str
-) -> None:
-    file = tmp_path / "bomb.xml"
-    file.write_text(prologue + transaction(trade_mark(1, words("X")).replace("X<", "&c;<")))
-    with pytest.raises(SourceError, match=r"bomb\.xml declares the XML entity 'a': refused"):
-        open_source(file)
-
-
-def test_a_bomb_among_good_files_costs_itself_only(tmp_path: Path) -> None:
-    (tmp_path / "1.xml").write_text(transaction(trade_mark(1)))
-    (tmp_path / "2.xml").write_text(BOMB + transaction(trade_mark(2)))
-    (tmp_path / "3.xml").write_text(transaction(trade_mark(3)))
-    source = open_source(tmp_path)
-    rows = list(source)
-    assert [row.record.id for row in rows if isinstance(row, SourceRow)] == ["XX-1", "XX-3"]
-    assert [row.position for row in rows] == [1, 2, 3]
-    assert "declares the XML entity" in source.broken[0]
-
-
-def test_elements_without_end_are_refused_before_memory_runs_out() -> None:
-    stream = io.BufferedReader(io.BytesIO(b"<a>" * 10_000))  # type: ignore[arg-type]
-    with pytest.raises(SourceError, match="500 deep"):
-        list(read_records(stream, frozenset({"TradeMark"}), "deep.xml"))
-
-
-@pytest.mark.parametrize("opening", [b"<r><!-- ", b"<r a='", b"<r><TradeMark a='"])
-def test_a_tag_or_comment_without_end_is_refused_before_memory_runs_out(opening: bytes) -> None:
-    stream = io.BufferedReader(io.BytesIO(opening + b"x" * 20 * 2**20))  # type: ignore[arg-type]
-    with pytest.raises(SourceError, match="a tag or a comment without end"):
-        list(read_records(stream, frozenset({"TradeMark"}), "endless.xml"))
-
-
-def test_a_record_too_large_to_be_one_mark_is_rejected_and_reading_goes_on(tmp_path: Path) -> None:
-    file = tmp_path / "marks.xml"
-    huge = trade_mark(1, "<x/>" * 200_001)
-    file.write_text(transaction(huge + trade_mark(2)))
-    first, second = open_source(file)
-    assert isinstance(first, RejectedRow)
-    assert "too large" in first.reason
-    assert isinstance(second, SourceRow)
-
-
-@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress])
-@pytest.mark.parametrize("share", [0.3, 0.55, 0.9])
-def test_a_file_cut_off_in_its_middle_keeps_what_stood_before(
-    tmp_path: Path, pack: Callable[[bytes], bytes], share: float
-) -> None:
-    marks = "".join(trade_mark(n, words(f"mark {n} {n * 7919}")) for n in range(5_000))
-    content = pack(transaction(marks).encode())
-    file = tmp_path / "marks.xml"
-    file.write_bytes(content[: int(len(content) * share)])
-    source = open_source(file)
-    rows = list(source)
-    kept = [row for row in rows if isinstance(row, SourceRow)]
-    assert len(kept) > 5_000 * (share - 0.15)
-    assert [row.record.id for row in kept] == [f"XX-{n}" for n in range(len(kept))]
-    (sentence,) = source.broken
-    assert "marks.xml" in sentence
-    assert isinstance(rows[-1], RejectedRow)
-    assert rows[-1].reason == sentence
-
-
-def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    def peak(n: int) -> int:
-        file = tmp_path / f"{n}.xml.gz"
-        with gzip.open(file, "wt", compresslevel=1) as stream:
-            stream.write(transaction("").removesuffix("\n</TradeMarkDetails></Transaction>"))
-            stream.writelines(trade_mark(at, words(f"mark {at}") + "<a/>" * 20) for at in range(n))
-            stream.write("</TradeMarkDetails></Transaction>")
-        source = open_source(file)
-        tracemalloc.start()
-        assert sum(1 for _ in source) == n
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
-
-    peak(10)  # what is loaded once
-    assert peak(4_000) < 2 * peak(400)
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1", "windows-1252"])
-def test_every_encoding_an_xml_file_declares_is_read(tmp_path: Path, encoding: str) -> None:
+def test_every_encoding_an_xml_file_declares_is_read(
+    tmp_path: Path, encoding: str, st66: Any
+) -> None:
     file = tmp_path / "marks.xml"
-    text = (
-        f'<?xml version="1.0" encoding="{encoding}"?>{transaction(trade_mark(1, words("Größe")))}'
-    )
-    file.write_bytes(text.encode(encoding))
+    declaration = f'<?xml version="1.0" encoding="{encoding}"?>'
+    file.write_bytes((declaration + st66.document([st66.mark(1, "Größe")])).encode(encoding))
     source = open_source(file)
     assert [record.text for record in records_of(source)] == ["Größe"]
     assert source.last_position == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["26.04.01", "26.4.1", "260401", "26/4/1", "26-04-01", "26 4 1", "26.04.01.", "A 26.4.1",
-     "VC 26.04.01", "CFE 26.4.1", "(7) 26.4.1", "VCL(7) 26.4.1", " 26. 4. 1 ", "A26.04.01",
-     "26.04.01 (2)", "26.4.1(8)", "CFE(7) 26.04.01. (2)"],
-)  # fmt: skip
-def test_vienna_codes_are_read_in_all_the_spellings_offices_use(text: str) -> None:
-    assert vienna_code(text) == ViennaCode(26, 4, 1)
-
-
-@pytest.mark.parametrize("text", ["", "lion", "26.4.1.1", "26..4", "(7)", "26040", "-26"])
-def test_what_is_no_vienna_code_is_not_made_one(text: str) -> None:
-    with pytest.raises(BadViennaCode):
-        vienna_code(text)
 
 
 XML_TEXT = st.text(
@@ -375,44 +242,10 @@ XML_TEXT = st.text(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(texts=st.lists(XML_TEXT, max_size=8))
-def test_whatever_words_a_file_holds_arrive_as_they_stand(tmp_path: Path, texts: list[str]) -> None:
-    file = tmp_path / "marks.xml"
-    marks = "".join(trade_mark(n, words(text)) for n, text in enumerate(texts))
-    file.write_text(transaction(marks), encoding="utf-8")
-    read = records_of(OfficeFiles(file, _no_pictures(tmp_path)))
-    assert [record.text for record in read] == [text.strip() or None for text in texts]
-
-
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.data())
-def test_damaged_bytes_never_end_a_run_with_anything_but_a_sentence(
-    tmp_path: Path, data: st.DataObject
+def test_whatever_words_a_file_holds_arrive_as_they_stand(
+    tmp_path: Path, texts: list[str], st66: Any
 ) -> None:
-    name = data.draw(st.sampled_from(["st66.xml", "st96.xml", "uspto.xml"]))
-    content = bytearray((DATA / name).read_bytes())
-    for _ in range(data.draw(st.integers(1, 5))):
-        at = data.draw(st.integers(0, len(content) - 1))
-        content[at] = data.draw(st.integers(0, 255))
-    file = tmp_path / "damaged.xml"
-    file.write_bytes(bytes(content[: data.draw(st.integers(1, len(content)))]))
-    try:
-        source = OfficeFiles(file, _no_pictures(tmp_path), OFFICES[name[:-4]])
-        rows = list(source)
-    except SourceError:
-        return
-    positions = [row.position for row in rows]
-    assert positions == list(range(1, len(rows) + 1))
-
-
-def _no_pictures(folder: Path) -> FolderPictures:
-    return FolderPictures(folder)
-
-
-def test_a_break_is_told_with_its_line(tmp_path: Path) -> None:
-    stream = io.BufferedReader(io.BytesIO(b"<r>\n<TradeMark/>\n<TradeMark>"))  # type: ignore[arg-type]
-    found = read_records(stream, frozenset({"TradeMark"}), "marks.xml")
-    assert next(found).line == 2
-    with pytest.raises(BrokenSource, match=r"marks\.xml breaks off at line 3"):
-        next(found)
+    marks = [st66.mark(n, text) for n, text in enumerate(texts)]
+    file = st66.write(tmp_path / "marks.xml", marks)
+    read = records_of(OfficeFiles(file, FolderPictures(tmp_path)))
+    assert [record.text for record in read] == [text.strip() or None for text in texts]

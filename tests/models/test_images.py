@@ -5,7 +5,6 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -199,57 +198,6 @@ def test_a_profile_that_is_broken_or_of_another_kind_is_left_aside(swapped_profi
     assert middle(saved(picture, "PNG", icc_profile=b"not a profile")) == RED
     assert middle(saved(picture, "PNG", icc_profile=swapped_profile[:300])) == RED
     assert middle(saved(grey, "PNG", icc_profile=swapped_profile)) == (90, 90, 90)
-
-
-# --- transparency --------------------------------------------------------------------------------
-
-
-def on_nothing(draw: Callable[[ImageDraw.ImageDraw], None]) -> Image.Image:
-    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
-    draw(ImageDraw.Draw(image))
-    return decode_image(saved(image, "PNG"))
-
-
-def test_a_dark_sign_on_nothing_lies_on_white_paper() -> None:
-    assert on_nothing(lambda pen: pen.ellipse((9, 9, 54, 54), fill=BLUE)).getpixel((0, 0)) == WHITE
-
-
-def test_a_white_sign_on_nothing_lies_on_black() -> None:
-    image = on_nothing(lambda pen: pen.ellipse((9, 9, 54, 54), fill=WHITE))
-    assert (image.getpixel((0, 0)), image.getpixel((32, 32))) == (BLACK, WHITE)
-
-
-def test_a_white_sign_with_a_coloured_dot_lies_on_black() -> None:
-    def draw(pen: ImageDraw.ImageDraw) -> None:
-        pen.rectangle((4, 20, 50, 40), fill=WHITE)
-        pen.ellipse((52, 34, 60, 42), fill=RED)
-
-    assert on_nothing(draw).getpixel((0, 0)) == BLACK
-
-
-def test_a_white_figure_with_a_dark_outline_lies_on_white_paper() -> None:
-    image = on_nothing(lambda pen: pen.ellipse((4, 4, 60, 60), fill=WHITE, outline=BLACK, width=3))
-    assert image.getpixel((0, 0)) == WHITE
-
-
-def test_a_white_card_with_rounded_corners_lies_on_white_paper() -> None:
-    def draw(pen: ImageDraw.ImageDraw) -> None:
-        pen.rounded_rectangle((0, 0, 63, 63), 8, fill=WHITE)
-        pen.rectangle((20, 20, 43, 43), fill=RED)
-
-    assert on_nothing(draw).getpixel((0, 0)) == WHITE
-
-
-def test_colours_hidden_under_full_transparency_do_not_show() -> None:
-    image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
-    image.paste((0, 0, 0, 255), (16, 16, 48, 48))
-    assert decode_image(saved(image, "PNG")).getpixel((0, 0)) == WHITE
-
-
-def test_a_wholly_transparent_picture_is_refused() -> None:
-    content = saved(Image.new("RGBA", (64, 64), (9, 9, 9, 0)), "PNG")
-    with pytest.raises(UnreadableImage, match=r"ghost\.png: every pixel is transparent"):
-        decode_image(content, "ghost.png")
 
 
 def test_a_blank_picture_is_a_picture() -> None:

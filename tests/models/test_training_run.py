@@ -11,11 +11,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from models.checkpoint import Checkpoint, save_checkpoint
+from models.checkpoint import Checkpoint
 from models.encoder import Encoder
 from models.errors import BadCheckpoint, BadLabels
 from models.explanation import Explainer
-from models.network import Lower
+from models.network import Lower, MarkNet
 from models.parts import Parts
 from models.training.finetune import Progress
 from models.training.lower_maps import (
@@ -250,22 +250,14 @@ def test_an_explanation_points_at_what_made_the_vote(encoder: Encoder) -> None:
 
 
 def test_the_hottest_place_is_the_one_whose_vote_is_highest(
-    encoder: Encoder, tmp_path: Path
+    encoder: Encoder, tmp_path: Path, save_changed: Callable[[Path, MarkNet, Checkpoint], None]
 ) -> None:
     network = encoder.checkpoint.load_network()
     with torch.no_grad():
         network.heads.vienna.weight.zero_()  # the places alone decide
         network.heads.places.weight.uniform_(0.5, 1.0)
     start = encoder.checkpoint
-    save_checkpoint(
-        tmp_path,
-        network,
-        preprocess=start.preprocess,
-        labels=start.labels,
-        weights={block.name: block.weight for block in start.blocks},
-        calibration=start.calibration,
-        metrics={},
-    )
+    save_changed(tmp_path, network, start)
     image = Image.new("RGB", (64, 64), "white")
     ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
     ImageDraw.Draw(image).ellipse((40, 36, 58, 56), fill="red")

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import date
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,19 +18,13 @@ MARKS = 12
 
 @pytest.fixture(scope="module")
 def marklens(
-    tiny_checkpoint: Path,
+    tiny_settings: Callable[..., Settings],
     draw_mark: Callable[..., Image.Image],
     as_png: Callable[[Image.Image], bytes],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[MarkLens]:
     """Marks M-0 … M-11; even ones lions of office EM, odd ones leaves of office US."""
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("http"),
-        checkpoint=tiny_checkpoint,
-        device="cpu",
-        runtime="torch",
-        max_upload_bytes=300_000,
-    )
+    settings = tiny_settings(tmp_path_factory.mktemp("http"), max_upload_bytes=300_000)
     with MarkLens.open(settings) as opened:
         for number in range(MARKS):
             record = MarkRecord(

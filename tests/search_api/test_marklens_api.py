@@ -13,8 +13,9 @@ from indexer.errors import BadQuery, FingerprintMismatch, UnknownMark
 from indexer.ingest import IngestOptions
 from indexer.marks import MarkRecord
 from indexer.query import Filter
-from models.checkpoint import Checkpoint, save_checkpoint
+from models.checkpoint import Checkpoint
 from models.errors import BadCheckpoint, BadViennaCode, MarkLensError, UnreadableImage
+from models.network import MarkNet
 from models.vienna import ViennaCode
 from search_api.marklens import MarkLens
 from search_api.settings import BadSettings, Settings
@@ -25,32 +26,27 @@ Open = Callable[..., MarkLens]
 
 
 @pytest.fixture(scope="module")
-def other_checkpoint(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_checkpoint(
+    tiny_checkpoint: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    save_changed: Callable[[Path, MarkNet, Checkpoint], None],
+) -> Path:
     """The tiny network after some more training, as it were: one tensor differs."""
     folder = tmp_path_factory.mktemp("other-network")
     checkpoint = Checkpoint.open(tiny_checkpoint)
     network = checkpoint.load_network()
     with torch.no_grad():
         next(network.parameters()).mul_(-1.5)
-    save_checkpoint(
-        folder,
-        network,
-        preprocess=checkpoint.preprocess,
-        labels=checkpoint.labels,
-        weights={block.name: block.weight for block in checkpoint.blocks},
-        calibration=checkpoint.calibration,
-        metrics={},
-    )
+    save_changed(folder, network, checkpoint)
     return folder
 
 
 @pytest.fixture
-def open_marklens(tiny_checkpoint: Path, tmp_path: Path) -> Open:
+def open_marklens(tiny_settings: Callable[..., Settings], tmp_path: Path) -> Open:
     """Opens the one register of this test, with other settings where they are given."""
 
     def opened(**settings: object) -> MarkLens:
-        defaults = {"checkpoint": tiny_checkpoint, "device": "cpu", "runtime": "torch"}
-        return MarkLens.open(Settings(data_dir=tmp_path / "data", **{**defaults, **settings}))
+        return MarkLens.open(tiny_settings(tmp_path / "data", **settings))
 
     return opened
 

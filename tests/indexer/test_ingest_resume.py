@@ -1,0 +1,104 @@
+"""Runs that stop or break: whole batches stay, and the next run does the rest."""
+
+from typing import Any
+
+import pytest
+
+from indexer.errors import RunUnderWay
+from indexer.ingest import IngestOptions, Progress
+
+Office = Any  # the fixture `office`
+
+
+def _stop_after(batches: int) -> IngestOptions:
+    asked = iter(range(1, 1000))
+    return IngestOptions(batch=4, stop=lambda: next(asked) >= batches)
+
+
+def test_a_stopped_run_keeps_whole_batches_and_resume_does_the_rest(office: Office) -> None:
+    office.marks(30)
+    report = office.ingest(_stop_after(2))
+    assert report.interrupted
+    assert (report.read, office.register.count()) == (8, 8)
+    assert office.register.last_runs()[0].state == "interrupted"
+    for n in range(8):
+        (office.folder / f"{n}.png").unlink()  # --resume does not even look at them
+    report = office.ingest(IngestOptions(resume=True))
+    assert office.counts(report) == (30, 30, 0, 0, 0)
+    assert (report.resumed_after, report.interrupted) == (9, False)
+    assert office.register.count() == 30
+    (run,) = office.register.last_runs()
+    assert (run.state, run.counts.read) == ("finished", 30)
+
+
+def test_a_resumed_run_names_each_rejected_row_once(office: Office) -> None:
+    office.marks(20)
+    rows = [f"m{n},{n if n % 3 else 'gone'}.png,," for n in range(20)]
+    office.table(rows)
+    first = office.ingest(_stop_after(2))
+    second = office.ingest(IngestOptions(resume=True))
+    assert first.rejects_file == second.rejects_file
+    positions = [row["position"] for row in office.rejects(second)]
+    assert positions == [str(n + 2) for n in range(20) if n % 3 == 0]
+    assert second.rejected == 7
+
+
+def test_a_repeated_id_is_known_across_the_interruption(office: Office) -> None:
+    office.marks(12)
+    office.table([*[f"m{n},{n}.png,," for n in range(12)], "m0,5.png,again,"])
+    office.ingest(_stop_after(1))
+    assert office.counts(office.ingest(IngestOptions(resume=True))) == (13, 12, 0, 0, 1)
+    assert office.contents()["m0"][0] is None
+
+
+def test_a_run_that_still_goes_on_is_not_resumed_beside_itself(office: Office) -> None:
+    office.marks(20)
+    office.table([f"m{n},{n if n % 3 else 'gone'}.png,," for n in range(20)])
+    tried = []
+
+    def resume_meanwhile(progress: Progress) -> None:
+        if not tried:
+            with pytest.raises(RunUnderWay, match="run 1 over this source is still going on"):
+                office.ingest(IngestOptions(resume=True))
+            tried.append(progress)
+
+    report = office.ingest(IngestOptions(batch=4), resume_meanwhile)
+    assert tried
+    positions = [row["position"] for row in office.rejects(report)]
+    assert positions == [str(n + 2) for n in range(20) if n % 3 == 0]
+    (run,) = office.register.last_runs()
+    assert (run.state, run.counts.read) == ("finished", 20)
+    assert list(office.images.folder.parent.glob(".run-*")) == []
+
+
+def test_there_is_nothing_to_resume_in_a_changed_table(office: Office) -> None:
+    office.marks(12)
+    office.ingest(_stop_after(1))
+    office.table([f"m{n},{n}.png,changed," for n in range(12)])
+    report = office.ingest(IngestOptions(resume=True))
+    assert office.counts(report) == (12, 8, 4, 0, 0)
+    assert "nothing to resume" in report.warnings[0]
+
+
+def test_without_resume_a_stopped_run_is_completed_from_the_start(office: Office) -> None:
+    office.marks(12)
+    office.ingest(_stop_after(1))
+    assert office.counts(office.ingest()) == (12, 8, 0, 4, 0)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("the cable")])
+def test_whatever_breaks_a_run_leaves_whole_batches_and_a_closed_run(
+    office: Office, error: BaseException
+) -> None:
+    office.marks(12)
+
+    def trip(progress: Progress) -> None:
+        if progress.counts.read >= 8:
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        office.ingest(IngestOptions(batch=4), trip)
+    (run,) = office.register.last_runs()
+    expected = "interrupted" if error is KeyboardInterrupt else "failed"
+    assert (run.state, run.counts.read, office.register.count()) == (expected, 8, 8)
+    assert office.counts(office.ingest(IngestOptions(resume=True))) == (12, 12, 0, 0, 0)

@@ -1,0 +1,116 @@
+"""`marklens index` as a user types it, and how it tells its progress."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search_api.cli.progress import Pace, progress
+
+Run = Callable[..., Any]
+Parsed = Callable[[Any], Any]
+Complaint = Callable[[Any], str]
+
+
+def test_index_prints_what_it_did_and_running_again_changes_nothing(
+    run: Run, source: Path, parsed: Parsed
+) -> None:
+    first = run("index", source)
+    assert first.exit_code == 0
+    counted, network = first.stdout.splitlines()
+    assert counted == "8 rows read: indexed 8, updated 0, unchanged 0, rejected 0"
+    assert network.startswith("the network saw 8 different pictures, ")
+    assert re.search(r"and was busy [0-9]+% of the time$", network)
+    assert parsed(run("index", source, "--json")) == {
+        "read": 8,
+        "indexed": 0,
+        "updated": 0,
+        "unchanged": 8,
+        "rejected": 0,
+        "rejects_file": None,
+    }
+
+
+def test_json_leaves_stderr_empty(run: Run, source: Path) -> None:
+    table = source / "marks.csv"
+    table.write_text(table.read_text().replace("text", "colour", 1))
+    quiet = run("index", source, "--json")
+    assert (quiet.exit_code, quiet.stderr) == (0, "")
+    assert run("index", source).stderr == "marklens: columns left out: colour\n"
+
+
+def test_rejected_rows_are_in_the_file_the_summary_names(
+    run: Run, source: Path, parsed: Parsed
+) -> None:
+    (source / "3.png").write_text("no picture")
+    told = run("index", source)
+    assert told.exit_code == 0
+    assert "rejected 1" in told.stdout
+    file = Path(parsed(run("index", source, "--json"))["rejects_file"])
+    assert "EM-3,3.png," in file.read_text("utf-8-sig")
+
+
+def test_a_run_that_rejects_everything_fails(run: Run, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    failed = run("index", source, "--images", tmp_path / "elsewhere")
+    assert failed.exit_code == 2
+    assert "no row could be read; the rejects file says why" in failed.stderr
+
+
+def test_a_dry_run_says_what_would_happen_and_changes_nothing(
+    run: Run, source: Path, parsed: Parsed
+) -> None:
+    assert run("index", source, "--dry-run").stdout == (
+        "8 rows read: would be indexed 8, updated 0, unchanged 0, rejected 0\n"
+    )
+    state = parsed(run("status", "--json"))
+    assert (state["marks"], state["runs"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        (
+            "name,image\n1,1.png\n",
+            "marks.csv has no column 'id' in its header; it has: name, image",
+        ),
+        ("", "marks.csv is empty; a header line with 'id' and 'image' is needed"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_exit_code_2(
+    run: Run, source: Path, table: str, sentence: str, complaint: Complaint
+) -> None:
+    (source / "marks.csv").write_text(table)
+    failed = run("index", source)
+    assert (failed.exit_code, complaint(failed)) == (2, sentence)
+
+
+def test_progress_of_a_table_counts_marks_and_not_its_header(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search_api.cli.progress._LINE_EVERY_S", 0.0)
+    with progress("indexing register") as advance:
+        advance(1901, 1901, 1900)
+        advance(951, 1901, 950)
+        advance(7, 8, 7)
+    lines = capsys.readouterr().err.splitlines()
+    assert [
+        line.removeprefix("marklens: indexing register: ").split(", ")[:2] for line in lines
+    ] == [
+        ["1,900 marks", "100%"],
+        ["950 marks", "50%"],
+        ["7 of 8"],
+    ]
+
+
+def test_pace_counts_from_the_first_report() -> None:
+    times = iter([100.0, 110.0, 120.0])
+    pace = Pace(clock=lambda: next(times))
+    pace.note(done=10, total=110, marks=8)
+    assert str(pace) == ""
+    pace.note(done=30, total=110, marks=24)
+    assert str(pace) == "1.6 marks/s, 0:40 left"
+    pace.note(done=110, total=110, marks=100)
+    assert str(pace) == "4.6 marks/s, 0:00 left"

@@ -1,0 +1,127 @@
+"""The command line as real processes: signals, ports, exit codes as a shell sees them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+Draw = Callable[..., Image.Image]
+Run = Callable[..., Any]
+Parsed = Callable[[Any], Any]
+Complaint = Callable[[Any], str]
+
+
+@contextmanager
+def _process(environment: dict[str, str], *words: object) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "search_api.cli", *(str(word) for word in words)],
+        cwd=ROOT,
+        env={"PATH": os.defpath, "PYTHONUNBUFFERED": "1", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    for _ in range(1200):
+        if is_so():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise AssertionError("it never came to be")
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def test_ctrl_c_keeps_whole_batches_says_how_to_go_on_and_resume_does(
+    environment: dict[str, str], tmp_path: Path, draw_mark: Draw, run: Run, parsed: Parsed
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for n in range(16):
+        draw_mark(n).save(folder / f"{n}.png")
+    rows = "".join(f"m{n},{n % 16}.png\n" for n in range(2_000))
+    (folder / "marks.csv").write_text("id,image\n" + rows)
+    store = tmp_path / "data" / "images"
+    with _process(environment, "index", folder, "--json") as process:
+        _wait_until(store.is_dir, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    read = json.loads(out)["read"]
+    assert 0 < read < 2_000
+    assert err == f"marklens: stopped; go on with: marklens index {folder} --resume\n"
+    state = parsed(run("status", "--json"))
+    assert (state["marks"], state["runs"][0]["state"]) == (read, "interrupted")
+    resumed = run("index", folder, "--resume")
+    assert resumed.stdout.startswith(f"2,000 rows read, resumed after {read + 1:,}: indexed 2,000,")
+    assert parsed(run("status", "--json"))["marks"] == 2_000
+
+
+def test_serve_says_where_when_it_answers_and_ends_cleanly(
+    environment: dict[str, str], run: Run, source: Path, port: int, complaint: Complaint
+) -> None:
+    run("index", source)
+    with _process(environment, "serve", "--port", port) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "MarkLens is serving 8 marks at\n"
+        assert process.stdout.readline() == f"  http://127.0.0.1:{port}/\n"
+        assert _answers(port)
+        taken = run("serve", "--port", port)
+        assert taken.exit_code == 2
+        assert f"cannot listen on 127.0.0.1:{port}" in complaint(taken)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (0, False)
+
+
+@pytest.mark.slow
+def test_the_demo_indexes_once_serves_and_leaves_other_registers_alone(
+    environment: dict[str, str], tmp_path: Path, port: int
+) -> None:
+    other = tmp_path / "other.db"
+    environment["MARKLENS_DATABASE_URL"] = f"sqlite:///{other}"
+    for start in range(2):
+        with _process(environment, "demo", "--port", port) as process:
+            _wait_until(lambda: _answers(port), process)
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=60)
+        assert f"http://127.0.0.1:{port}/" in out
+        assert re.search(r"serving 1,\d\d\d marks", out)
+        if start:
+            assert err == ""
+    assert (tmp_path / "data" / "demo" / "register.db").is_file()
+    assert not other.exists()

@@ -1,0 +1,73 @@
+"""`marklens status` and `rebuild`, and the settings that say which register and network."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., Any]
+Parsed = Callable[[Any], Any]
+Complaint = Callable[[Any], str]
+
+
+def test_status_tells_what_is_there(run: Run, source: Path, parsed: Parsed) -> None:
+    empty = parsed(run("status", "--json"))
+    assert (empty["marks"], empty["index"]["lag"], empty["runs"]) == (0, 0, [])
+    run("index", source)
+    behind = parsed(run("status", "--json"))
+    assert (behind["marks"], behind["sequence"], behind["index"]["lag"]) == (8, 8, 8)
+    # A server may hold one in memory all the same: no word may deny that.
+    assert behind["index"]["state"].startswith("none saved yet; a server that runs holds a newer")
+    run("rebuild")
+    state = parsed(run("status", "--json"))
+    assert state["index"] == {"state": "up to date", "sequence": 8, "lag": 0}
+    assert (state["network"]["device"], state["network"]["runtime"]) == ("cpu", "torch")
+    assert state["network"]["state"] == "ready"
+    (last,) = state["runs"]
+    assert (last["state"], last["read"], last["indexed"]) == ("finished", 8, 8)
+    shown = run("status").stdout
+    assert re.search(r"^marks: +8$", shown, re.MULTILINE)
+    assert "torch on cpu" in shown
+
+
+def test_rebuild_makes_the_index_and_encode_every_embedding(
+    run: Run, source: Path, parsed: Parsed
+) -> None:
+    run("index", source)
+    assert run("rebuild").stdout == "8 marks in the index, up to change 8\n"
+    assert parsed(run("rebuild", "--json"))["encoded"] == 0
+    again = parsed(run("rebuild", "--encode", "--json"))
+    assert (again["marks"], again["skipped"]) == (8, [])
+
+
+def test_another_network_is_refused_until_rebuilt(
+    run: Run,
+    source: Path,
+    environment: dict[str, str],
+    tmp_path: Path,
+    parsed: Parsed,
+    complaint: Complaint,
+) -> None:
+    run("index", source)
+    environment["MARKLENS_CHECKPOINT"] = str(tmp_path / "nowhere")
+    failed = run("search", source / "1.png")
+    assert failed.exit_code == 1
+    assert "nowhere" in complaint(failed)
+    assert "cannot be loaded" in parsed(run("status", "--json"))["network"]["state"]
+
+
+def test_a_setting_that_cannot_be_used_is_named(
+    run: Run, environment: dict[str, str], complaint: Complaint
+) -> None:
+    environment["MARKLENS_PORT"] = "http"
+    failed = run("status")
+    assert failed.exit_code != 0
+    assert "MARKLENS_PORT" in complaint(failed)
+
+
+def test_the_data_folder_can_be_given_before_the_command(
+    run: Run, source: Path, tmp_path: Path, parsed: Parsed
+) -> None:
+    run("--data-dir", tmp_path / "other", "index", source)
+    assert parsed(run("--data-dir", tmp_path / "other", "status", "--json"))["marks"] == 8
+    assert parsed(run("status", "--json"))["marks"] == 0

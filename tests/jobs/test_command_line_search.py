@@ -1,0 +1,148 @@
+"""`marklens search` and `marklens classify` as a user types them."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+Parsed = Callable[[Any], Any]
+Complaint = Callable[[Any], str]
+
+
+def test_search_finds_the_picture_itself_first(run: Run, source: Path, parsed: Parsed) -> None:
+    run("index", source)
+    found = parsed(run("search", source / "5.png", "-k", "3", "--json"))
+    assert list(found) == ["query", "plan", "hits"]
+    assert len(found["hits"]) == 3
+    best = found["hits"][0]
+    assert best["id"] == "EM-5"
+    assert best["score"] == pytest.approx(1, abs=1e-3)
+    assert set(best["scores"]) == {"visual", "concept", "colour"}
+    assert best["image"] == "/api/v1/marks/EM-5/image"
+    assert (best["text"], best["nice"], best["vienna"]) == ("word 5", [14], ["26.04"])
+    assert found["plan"]["total"] == 8
+    assert set(found["plan"]["milliseconds"]) == {"decode", "encode", "filter", "search"}
+    for seen in found["query"]["vienna"]:
+        assert set(seen) == {"code", "title", "probability"}
+
+
+def test_search_shows_people_a_table(run: Run, source: Path) -> None:
+    run("index", source)
+    shown = run("search", source / "5.png", "-k", "2")
+    assert shown.exit_code == 0
+    assert "seen in the query" in shown.stdout
+    assert re.search(r"^ +1 +1\.000 .* EM-5 +word 5 +26\.04", shown.stdout, re.MULTILINE)
+    assert "8 of 8 marks compared (exact)" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--vienna", "03"], {0, 1, 2}),
+        (["--vienna", "A 3.1.8"], {0, 1, 2}),
+        (["--vienna", "03,26.04"], {0, 1, 2, 3, 4, 5, 6, 7}),
+        (["--vienna", "03", "--vienna", "26"], {0, 1, 2, 3, 4, 5, 6, 7}),
+        (["--all-vienna", "03", "--all-vienna", "26"], set()),
+        (["--not-vienna", "03.01"], {3, 4, 5, 6, 7}),
+        (["--status", "EXPIRED"], {1, 3, 5, 7}),
+        (["--nice", "9;10"], {0, 1}),
+        (["--filed-from", "2022-01-31", "--filed-to", "2023-12-31"], {2, 3}),
+        (["--text", "WORD 4"], {4}),
+        (["--office", "US"], set()),
+        (["--status", "registered", "--vienna", "03"], {0, 2}),
+    ],
+)
+def test_filters_restrict_what_is_found(
+    run: Run, source: Path, options: list[str], expected: set[int], parsed: Parsed
+) -> None:
+    run("index", source)
+    found = parsed(
+        run("search", source / "5.png", "--vienna-source", "assigned", "--json", *options)
+    )
+    assert {hit["id"] for hit in found["hits"]} == {f"EM-{n}" for n in expected}
+    assert found["plan"]["matched"] == len(expected)
+
+
+def test_a_mark_of_the_register_can_be_the_query(
+    run: Run, source: Path, parsed: Parsed, complaint: Complaint
+) -> None:
+    run("index", source)
+    found = parsed(run("search", "--mark", "EM-2", "-k", "8", "--json"))
+    assert len(found["hits"]) == 7
+    assert "EM-2" not in {hit["id"] for hit in found["hits"]}
+    failed = run("search", "--mark", "EM-99")
+    assert (failed.exit_code, "EM-99" in complaint(failed)) == (2, True)
+
+
+def test_an_empty_register_says_what_to_do(run: Run, source: Path) -> None:
+    searched = run("search", source / "1.png")
+    assert searched.exit_code == 0
+    assert "the register is empty: read marks into it with `marklens index`" in searched.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-k", "0"], "1"),
+        (["-k", "-5"], "1"),
+        (["-k", "many"], "-k"),
+        (["--vienna", "lion"], "lion"),
+        (["--vienna", "03.99"], "03.99"),
+        (["--nice", "46"], "46"),
+        (["--nice", "x"], "Nice class"),
+        (["--weights", "visual"], "visual"),
+        (["--weights", "shape=1"], "shape"),
+        (["--weights", "visual=0,concept=0,colour=0"], "0"),
+        (["--crop", "1,2,3"], "x,y,width,height"),
+        (["--crop", "0,0,9999,9999"], "9999"),
+        (["--filed-from", "31.1.2024"], "31.1.2024"),
+        (["--filed-from", "2024-01-01", "--filed-to", "2020-01-01"], "2024-01-01"),
+        (["--min-probability", "2"], "2"),
+        (["--mark", "EM-1"], "--mark"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_bad_options_are_one_sentence_and_exit_code_2(
+    run: Run, source: Path, options: list[str], words: str, complaint: Complaint
+) -> None:
+    failed = run("search", source / "1.png", *options)
+    assert failed.exit_code == 2
+    assert words in complaint(failed)
+
+
+@pytest.mark.parametrize("name", ["missing.png", "marks.csv", "", "cut.png"])
+def test_bad_pictures_are_one_sentence_and_exit_code_2(
+    run: Run, source: Path, name: str, complaint: Complaint
+) -> None:
+    (source / "cut.png").write_bytes((source / "1.png").read_bytes()[:80])
+    for command in ("search", "classify"):
+        failed = run(command, source / name)
+        assert failed.exit_code == 2
+        assert (name or "source") in complaint(failed)
+
+
+def test_classify_goes_on_after_a_bad_picture(run: Run, source: Path) -> None:
+    (source / "bad.png").write_text("no picture")
+    pictures = [source / "1.png", source / "bad.png", source / "2.png"]
+    seen = run("classify", *pictures, "--json")
+    assert seen.exit_code == 2
+    first, bad, second = json.loads(seen.stdout)["images"]
+    assert [one["image"] for one in (first, bad, second)] == [str(path) for path in pictures]
+    assert "error" in bad
+    for one in (first, second):
+        probabilities = [code["probability"] for code in one["vienna"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+    assert str(source / "2.png") in run("classify", source / "2.png").stdout
+
+
+def test_hostile_words_do_not_reach_the_terminal(run: Run, source: Path) -> None:
+    table = source / "marks.csv"
+    table.write_text(table.read_text().replace("word 5", "\x1b[2J[red]boo[/nope]"))
+    run("index", source)
+    shown = run("search", source / "5.png", "-k", "1").stdout
+    assert "[red]boo[/nope]" in shown
+    assert "\x1b" not in shown
