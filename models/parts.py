@@ -92,7 +92,7 @@ class Parts:
         margin: paper kept around it, as a share of its longer side.
     """
 
-    most: int = 4
+    most: int = 3
     size: int = 128
     margin: float = 0.05
 
