@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vectors.index import Nearest
-from indexer.vectors.scanning import AllowedBest, Scan, Scanners
+from indexer.vectors.scanning import Scan, Scanners, Sieve
 
 _SKIPPED = 0.2  # share of allowed rows up to which skipping the others costs less than a whole scan
 _FIRST, _MOST = 1 << 11, 1 << 16  # rows of the first block, which has no score to beat, and at most
@@ -43,14 +43,14 @@ class FaissCpuIndex:
             return scan.nearest()
 
     def _scan_all(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> Nearest:
-        """Compare the query with allowed and forbidden rows: see `AllowedBest`."""
-        best = AllowedBest(k, allowed)
+        """Compare the query with allowed and forbidden rows: see `Sieve`."""
+        best = Sieve(k, allowed)
         with Scan(self._scanners, query, k) as scan:
             start, size = 0, _FIRST
             while start < len(self):
                 stop = min(start + size, len(self))
                 if allowed[start:stop].any():
-                    best.over(scan.scanner, self._vectors[start:stop], self._rows[start:stop])
+                    best.over(scan.scanner, self._vectors, self._rows, [(start, stop)])
                 start, size = stop, min(2 * size, _MOST)
         return best.nearest()
 

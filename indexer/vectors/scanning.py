@@ -1,9 +1,10 @@
-"""FAISS' scan of float16 rows that lie in arrays of our own: no copy, nothing rounded.
+"""FAISS' scan of rows that lie in arrays of our own: no copy, nothing rounded.
 
 FAISS keeps its indexes' numbers in memory of its own. Its scanner of inverted lists reads them
 wherever they lie, also in the array that came out of a snapshot.
 """
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -13,19 +14,22 @@ from numpy.typing import NDArray
 
 from indexer.vectors.index import Nearest
 
+FLOAT16 = faiss.ScalarQuantizer.QT_fp16
+SIGNED_BYTE = faiss.ScalarQuantizer.QT_8bit_direct_signed  # a byte of 128 stands for 0
+
 
 class Scanners:
-    """Scanners for vectors of d numbers, as many as searches run side by side.
+    """Scanners for vectors of d numbers of one kind, as many as searches run side by side.
 
     They are kept and lent, since a scanner that FAISS makes for Python is never freed.
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, kind: int = FLOAT16) -> None:
         self._index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatIP(dimension),
             dimension,
             1,
-            faiss.ScalarQuantizer.QT_fp16,
+            kind,
             faiss.METRIC_INNER_PRODUCT,
             False,  # numbers as they are, not residuals
         )
@@ -48,59 +52,101 @@ class Scanners:
         self._idle[is_selecting].append(scanner)
 
 
-class AllowedBest:
-    """The k best of the allowed rows, found by comparing with all rows and looking at few.
+class Sieve:
+    """The best of the allowed rows, found by comparing with all rows and looking at few.
 
     A scanner that skips every other row waits for memory that it could not foresee, so that half
-    of the rows took twice as long as all of them. This one skips none: of each block it keeps the
-    rows that score above the k-th best allowed one so far, and only then asks which are allowed.
+    of the rows took twice as long as all of them. This one skips none: of each part it keeps the
+    rows that score above what counts so far, and only then asks which are allowed.
     """
 
-    def __init__(self, k: int, allowed: NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        k: int,
+        allowed: NDArray[np.bool_] | None,
+        margin: float = 0.0,
+        most: int | None = None,
+    ) -> None:
         """Begin.
 
         Args:
-            k: how many rows to keep, at most the number of allowed ones.
-            allowed: (n,) bool by row.
+            k: how many rows are wanted, at most the number of allowed ones.
+            allowed: (n,) bool by row; None allows all.
+            margin: rows that score so much below the k-th best are kept, too.
+            most: how many rows to keep; None for k.
         """
         self._k = k
+        self._most = k if most is None else most
         self._allowed = allowed
-        self._rows = np.zeros(0, np.int64)
+        self._margin = margin
+        self._least = -np.inf  # what a row must exceed
+        self.last = -np.inf  # score of the k-th best so far
+        self.rows = np.zeros(0, np.int64)
         self._scores = np.zeros(0, np.float32)
 
-    def over(self, scanner: Any, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
-        """Compare with some rows; the scanner has its query and no selector."""
-        least = float(self._scores.min()) if len(self._scores) == self._k else -np.inf
+    def over(
+        self,
+        scanner: Any,
+        vectors: NDArray[np.float16] | NDArray[np.uint8],
+        rows: NDArray[np.int64],
+        runs: Iterable[tuple[int, int]],
+    ) -> int:
+        """Compare with some rows.
+
+        Args:
+            scanner: with its query and no selector.
+            vectors: (m, d), contiguous, as the scanner reads them.
+            rows: (m,) int64, contiguous, their names.
+            runs: which of them, from the first to before the last.
+
+        Returns:
+            How many of the k best so far are among them; k while fewer than k were found.
+        """
+        codes = vectors.view(np.uint8)
         found = faiss.RangeSearchResult(1)
         part = faiss.RangeSearchPartialResult(found)  # type: ignore[attr-defined]
         above = part.new_result(0)
-        scanner.scan_codes_range(
-            len(rows),
-            faiss.swig_ptr(vectors.view(np.uint8)),
-            faiss.swig_ptr(rows),
-            least,
-            above,
-        )
-        part.finalize()
-        if above.nres:
-            self._take(
-                faiss.rev_swig_ptr(found.labels, above.nres),
-                faiss.rev_swig_ptr(found.distances, above.nres),
+        least = float(self._least)
+        for start, stop in runs:
+            scanner.scan_codes_range(
+                stop - start,
+                faiss.swig_ptr(codes[start:stop]),
+                faiss.swig_ptr(rows[start:stop]),
+                least,
+                above,
             )
+        part.finalize()
+        if not above.nres:
+            return 0 if len(self.rows) >= self._k else self._k
+        return self._take(
+            faiss.rev_swig_ptr(found.labels, above.nres),
+            faiss.rev_swig_ptr(found.distances, above.nres),
+        )
 
-    def _take(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-        chosen = self._allowed[rows]
-        rows = np.concatenate([self._rows, rows[chosen]])
-        scores = np.concatenate([self._scores, scores[chosen]])
-        if len(rows) > self._k:
-            best = np.argpartition(-scores, self._k - 1)[: self._k]
-            rows, scores = rows[best], scores[best]
-        self._rows, self._scores = rows, scores
+    def _take(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> int:
+        if self._allowed is not None:
+            chosen = self._allowed[rows]
+            rows, scores = rows[chosen], scores[chosen]
+        self.rows = np.concatenate([self.rows, rows])
+        self._scores = np.concatenate([self._scores, scores])
+        if len(self.rows) < self._k:
+            return self._k
+        self.last = float(-np.partition(-self._scores, self._k - 1)[self._k - 1])
+        self._least = self.last - self._margin
+        self._keep(np.flatnonzero(self._scores >= self._least))
+        return int(np.count_nonzero(scores >= self.last))
+
+    def _keep(self, kept: NDArray[np.int64]) -> None:
+        if len(kept) > self._most:
+            best = np.argpartition(-self._scores[kept], self._most - 1)[: self._most]
+            kept = kept[best]
+            self._least = float(self._scores[kept].min())
+        self.rows, self._scores = self.rows[kept], self._scores[kept]
 
     def nearest(self) -> Nearest:
-        """What was found, the best first, equal scores by row."""
-        order = np.lexsort((self._rows, -self._scores))
-        return Nearest(self._rows[order], self._scores[order])
+        """The k best of what was found, the best first, equal scores by row."""
+        order = np.lexsort((self.rows, -self._scores))[: self._k]
+        return Nearest(self.rows[order], self._scores[order])
 
 
 class Scan:

@@ -16,6 +16,7 @@ from indexer.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
 from indexer.vectors.faiss_cpu import FaissCpuIndex
 from indexer.vectors.faiss_ivf import FaissIvfIndex
 from indexer.vectors.lists import Lists, lists_for
+from indexer.vectors.short import ShortForms
 from models.encoder import Block
 from models.errors import MarkLensError
 
@@ -147,6 +148,62 @@ def test_corpora_of_any_size_have_lists_and_are_searched_whole(rows: int) -> Non
     nearest = index.scan(weighted(vectors[0]), rows, None)
     assert sorted(nearest.rows.tolist()) == list(range(rows))
     assert nearest.rows[0] == 0
+
+
+def narrow_and_wide_lists() -> tuple[np.ndarray, FaissIvfIndex]:
+    """A query; lists whose rows score alike, 0.80 to 0.95, and lists with scores from 0 to 1."""
+    rng = np.random.default_rng(10)
+    narrow, wide, rows = 60, 140, 20
+    scores = np.concatenate(
+        [np.repeat(np.linspace(0.95, 0.8, narrow), rows), np.cos(rng.uniform(0, 1.57, wide * rows))]
+    )
+    vectors = rng.standard_normal((len(scores), DIMENSION))
+    vectors[:, 0] = 0
+    vectors *= np.sqrt(1 - scores**2)[:, None] / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors[:, 0] = scores
+    stored = vectors.astype(np.float16)
+    starts = np.arange(0, len(scores) + 1, rows)
+    means = vectors.reshape(-1, rows, DIMENSION).mean(axis=1).astype(np.float32)
+    lists = Lists(np.arange(len(scores), dtype=np.int32), starts, means, len(scores))
+    return stored, FaissIvfIndex(stored, lists, ShortForms.of(stored, starts))
+
+
+def test_a_list_of_lower_mean_is_read_while_its_spread_may_reach_the_best() -> None:
+    vectors, index = narrow_and_wide_lists()
+    query = np.eye(DIMENSION, dtype=np.float32)[0]
+    wanted = np.argsort(-vectors[:, 0].astype(np.float64), kind="stable")[:K]
+    assert np.isin(wanted, index.scan(query, K, None).rows).mean() >= 0.98
+
+
+def test_vectors_of_few_directions_have_forms_as_short_and_lose_no_recall() -> None:
+    rng = np.random.default_rng(11)
+    plane = rng.standard_normal((12, 160))
+    vectors = rng.standard_normal((6_000, 12)) @ plane + 0.01 * rng.standard_normal((6_000, 160))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    index = FaissIvfIndex.of(vectors)
+    assert index.arrays()["short_codes"].shape == (6_000, 16)
+    found = 0.0
+    for query in vectors[:40].astype(np.float32):
+        wanted = np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:K]
+        found += np.isin(wanted, index.scan(query, K, None).rows).mean()
+    assert found / 40 >= 0.99
+
+
+def test_arrays_without_short_forms_are_refused_so_that_the_index_is_made_anew() -> None:
+    arrays = dict(corpus()[2].arrays())
+    del arrays["short_codes"]
+    with pytest.raises(KeyError):
+        WITH_LISTS.restore(arrays)
+
+
+def test_short_forms_of_another_shape_are_refused() -> None:
+    arrays = dict(corpus()[2].arrays())
+    arrays["short_codes"] = arrays["short_codes"][:-1]
+    with pytest.raises(ValueError, match="short forms"):
+        WITH_LISTS.restore(arrays)
+    arrays["short_codes"] = np.zeros((ROWS, 3), np.uint8)
+    with pytest.raises(ValueError, match="short forms"):
+        WITH_LISTS.restore(arrays)
 
 
 @pytest.mark.parametrize(
