@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from indexer.marks import Change, CodeSource
 from indexer.query import Filter
+from indexer.recent_rows import RecentRows
 from models.vienna import ViennaCode
 
 Arrays = Mapping[str, NDArray[Any]]
-_Asked = tuple[ViennaCode, str, float | None]  # a code, by which source, how probable
 _NO_DATE = np.iinfo(np.int32).min
 _NO_LABEL = -1
 _COMMON = 10_000  # rows of a code from which finding them again costs more than remembering
@@ -150,8 +150,8 @@ class FilterColumns:
     office: Labels
     filed: NDArray[np.int32]  # (n,) proleptic day number, `no_date` without
     _tallies: dict[str, Tally] = field(default_factory=dict, repr=False)  # of all rows
-    # Rows of codes that many bear, as bits: up to 32 MB at a million rows.
-    _common: dict[_Asked, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    # Rows of codes that many bear: up to 32 MB at a million rows.
+    _common: RecentRows = field(default_factory=lambda: RecentRows(_REMEMBERED), repr=False)
 
     no_date = _NO_DATE
 
@@ -241,7 +241,7 @@ class FilterColumns:
         asked = (code, wanted.vienna_source, wanted.min_probability)
         known = self._common.get(asked)
         if known is not None:
-            return np.unpackbits(known, count=len(self)).view(np.bool_)
+            return known
         first = _key(code)
         stop = first + _BELOW[code.level]
         found = []
@@ -256,9 +256,7 @@ class FilterColumns:
             found.append(self.predicted.codes.rows[part][sure])
         rows = self._marked(found)
         if sum(map(len, found)) > _COMMON:
-            if len(self._common) >= _REMEMBERED:
-                self._common.clear()
-            self._common[asked] = np.packbits(rows)
+            self._common.put(asked, rows)
         return rows
 
     def _marked(self, parts: Iterable[NDArray[np.int32]]) -> NDArray[np.bool_]:

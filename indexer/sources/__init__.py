@@ -35,7 +35,11 @@ _TABLES: dict[str, Callable[[Part, Pictures], Source]] = {
     "parquet": ParquetTable,
 }
 FORMATS = ("auto", *_TABLES, *OFFICES, "folder")
-_TABLES_IN_A_FOLDER = {"marks.csv": "csv", "marks.jsonl": "jsonl", "marks.parquet": "parquet"}
+_KINDS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_TABLES_IN_A_FOLDER = {
+    f"marks{suffix}{packed}": kind for suffix, kind in _KINDS.items() for packed in ("", ".gz")
+}
+_JSONL = (".jsonl", ".ndjson")
 _BINARY = (b"\xd0\xcf\x11\xe0", b"%PDF", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 
 
@@ -43,8 +47,8 @@ def open_source(path: Path, images: Path | None = None, format: str = "auto") ->
     """Open a table, offices' XML files or a folder of pictures.
 
     Args:
-        path: a file, perhaps gzipped; a zip file; or a folder that holds `marks.csv`,
-            `marks.jsonl` or `marks.parquet`, XML files, or nothing but pictures.
+        path: a file, perhaps gzipped; a zip file; or a folder that holds `marks.csv`, `.tsv`,
+            `.jsonl` or `.parquet`, perhaps gzipped, XML files, or nothing but pictures.
         images: the folder or zip file that pictures' names are relative to; the one that the
             table or the XML files lie in by default.
         format: one of `FORMATS`; ``auto`` looks at the content.
@@ -62,12 +66,19 @@ def open_source(path: Path, images: Path | None = None, format: str = "auto") ->
     given = None if images is None else open_pictures(images)
     if path.is_dir():
         return _open_folder(path, given, format)
-    pictures = given or (ZipPictures(path) if is_zip(path) else FolderPictures(path.parent))
     if format == "folder":
         raise SourceError(f"{path} is a file, not a folder of pictures")
     if format in OFFICES:
-        return OfficeFiles(path, pictures, OFFICES[format])
-    return _open_file(path, pictures, format)
+        return OfficeFiles(path, given or _pictures_beside(path), OFFICES[format])
+    return _open_file(path, given, format)
+
+
+def _pictures_beside(path: Path, part: Part | None = None) -> Pictures:
+    """Those where a file lies: in its folder, or in its zip file's folder that it is in."""
+    if not is_zip(path):
+        return FolderPictures(path.parent)
+    member = part.member.filename if part is not None and part.member is not None else ""
+    return ZipPictures(path, member.replace("\\", "/").rpartition("/")[0])
 
 
 def _open_folder(path: Path, given: Pictures | None, format: str) -> Source:
@@ -85,13 +96,13 @@ def _open_folder(path: Path, given: Pictures | None, format: str) -> Source:
     return PictureFolder(path)
 
 
-def _open_file(path: Path, pictures: Pictures, format: str) -> Source:
+def _open_file(path: Path, given: Pictures | None, format: str) -> Source:
     """One file, or the files of a zip: one table, or any number of XML files."""
     tables: list[tuple[Part, str]] = []
     for part in parts_of(path):
         kind = _kind(part) if format == "auto" else format
         if kind in OFFICES:
-            return OfficeFiles(path, pictures)
+            return OfficeFiles(path, given or _pictures_beside(path))
         if kind in _TABLES and (part.archive is None or format != "auto" or _is_table(part)):
             tables.append((part, kind))
     if len(tables) > 1:
@@ -103,7 +114,7 @@ def _open_file(path: Path, pictures: Pictures, format: str) -> Source:
             f"{', '.join(one.title for one in OFFICES.values())}: add --format to say which it is"
         )
     part, kind = tables[0]
-    return _TABLES[kind](part, pictures)
+    return _TABLES[kind](part, given or _pictures_beside(path, part))
 
 
 def _kind(part: Part) -> str | None:
@@ -112,12 +123,15 @@ def _kind(part: Part) -> str | None:
     if office is not None:
         return office
     head = part.head()
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = head.decode("utf-16", "ignore").encode("utf-8", "ignore") if is_utf16 else head
+    text = text.lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"PAR1"):
         return "parquet"
-    if text.startswith(b"{"):
+    # An empty file is a whole one of no marks where the format has no header: an export of a
+    # register whose marks are all withdrawn. What else is empty lacks its header.
+    if text.startswith(b"{") or (not text and _suffix(part) in _JSONL):
         return "jsonl"
-    is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     is_text = is_utf16 or not (head.startswith(_BINARY) or text.startswith((b"<", b"[")))
     return "csv" if is_text else None
 
@@ -129,9 +143,12 @@ def _office_of(part: Part) -> str | None:
 
 def _is_table(part: Part) -> bool:
     """Whether a zip's member is meant as a table: a README beside it is not."""
-    return Path(part.name.lower().removesuffix(".gz")).suffix in (
-        *(".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet"),
-    )
+    return _suffix(part) in (".csv", ".tsv", ".txt", *_JSONL, ".parquet")
+
+
+def _suffix(part: Part) -> str:
+    """A file's suffix, in small letters; of a gzipped one that of its content."""
+    return Path(part.name.lower().removesuffix(".gz")).suffix
 
 
 def _table_in(folder: Path, format: str) -> Path | None:

@@ -50,22 +50,30 @@ class CsvTable:
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
         reader = FieldReader(self._pictures)
-        row: Row | None = None
+        position = 0
+        cells: list[str] | str = self._header.columns
         try:
             with closing(self._open()) as stream:
                 for position, cells in _rows(_Lines(stream), self._header):
-                    row = self._row(reader, position, cells)
-                    yield row
+                    yield self._row(reader, position, cells)
         except BrokenSource as error:
             self.broken.append(str(error))
         if not (self._ends_well or self.broken):
-            self._doubt(row)
+            self._doubt(position, cells)
         self.warnings.extend(reader.warnings())
 
-    def _doubt(self, last: Row | None) -> None:
-        """Say of a file whose last line has no end what a cut there would mean."""
-        if isinstance(last, RejectedRow):
-            self.broken.append(f"{self.name} ends in the middle of line {last.position}")
+    def _doubt(self, position: int, cells: list[str] | str) -> None:
+        """Say of a file whose last line has no end what a cut there would mean.
+
+        Args:
+            position: of the last row.
+            cells: its cells, or what is broken there. Only a row that lacks some shows a cut; one
+                that has them all may be bad by itself, which is no fault of the file.
+        """
+        is_open = isinstance(cells, str) and cells == _UNCLOSED
+        is_short = isinstance(cells, list) and len(cells) < len(self._header.columns)
+        if is_open or is_short:
+            self.broken.append(f"{self.name} ends in the middle of line {position}")
         else:
             self.warnings.append(
                 f"{self.name} has no line end behind its last line, {self.last_position}: "
@@ -229,10 +237,10 @@ def _scan(part: Part) -> tuple[str, int, bool]:
         if _UNDEFINED_IN_1252.search(chunk):
             fallback = "latin-1"
         text = decoder.decode(chunk)
-        end = chunk[-2:].rstrip(b"\0")
+        end = (end + chunk)[-2:]
         strays += len(_STRAY.findall(text))
         letters += len(_LETTER.findall(text))
-    ends_well = end.endswith((b"\n", b"\r"))
+    ends_well = end.rstrip(b"\0").endswith((b"\n", b"\r"))
     lines = (newlines or returns) + (not ends_well)
     return encoding or ("utf-8" if letters >= strays else fallback), lines, ends_well
 

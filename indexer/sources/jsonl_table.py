@@ -1,17 +1,19 @@
 """JSON Lines tables: one object a line, UTF-8; keys are the columns of the CSV table."""
 
+import codecs
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
-from indexer.errors import BrokenSource
+from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import Part
 from indexer.sources.fields import FieldReader, unknown_columns
 from indexer.sources.pictures import Pictures
 from indexer.sources.rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 
 _CHUNK = 2**20
+_BLANK = codecs.BOM_UTF8 + b" \t\r\n"
 
 
 class JsonlTable:
@@ -25,19 +27,23 @@ class JsonlTable:
         self.broken: list[str] = []
         self._part = part
         self._pictures = pictures
+        if part.head().startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise SourceError(f"{part.name} is UTF-16; JSON Lines are UTF-8: save it as that")
         self.last_position = _count_lines(part)
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
         reader = FieldReader(self._pictures)
         unknown: dict[str, None] = {}
+        is_empty = True
         try:
             with self._part.open() as file:
                 for position, line in enumerate(_lines(file), start=1):
+                    if line is not None and not line.strip(_BLANK):
+                        continue
+                    is_empty = False
                     if line is None:
                         yield RejectedRow(position, None, None, TOO_LONG)
-                        continue
-                    if not line.strip():
                         continue
                     fields = _parse(line)
                     if isinstance(fields, str):
@@ -49,6 +55,8 @@ class JsonlTable:
                     yield reader.row(position, fields)
         except BrokenSource as error:
             self.broken.append(str(error))
+        if is_empty and not self.broken:
+            self.warnings.append(f"{self.name} is empty: it holds no marks")
         if unknown:
             self.warnings.append(f"keys left out: {', '.join(unknown)}"[:500])
         self.warnings.extend(reader.warnings())

@@ -88,8 +88,18 @@ class FolderPictures:
 class ZipPictures:
     """Pictures in a zip file, by their whole name or, for an office's zip, by the last part."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: str = "") -> None:
+        """Look at what the zip file holds.
+
+        Args:
+            path: of the zip file.
+            folder: in it, where whole names are looked for before the zip file's root.
+
+        Raises:
+            SourceError: it is damaged, cut off or unreadable.
+        """
         self._archive = open_zip(path)
+        self._folder = f"{folder}/".casefold() if folder else ""
         self._members: dict[str, zipfile.ZipInfo] = {}
         self._bare: dict[str, zipfile.ZipInfo] = {}
         for member in self._archive.infolist():
@@ -99,8 +109,9 @@ class ZipPictures:
 
     def named(self, name: str) -> PictureFile:
         """The member that `name` means."""
-        whole = "/".join(_parts(name))
-        return ZippedPicture(self._archive, name, self._members.get(whole.casefold()))
+        whole = "/".join(_parts(name)).casefold()
+        member = self._members.get(self._folder + whole) or self._members.get(whole)
+        return ZippedPicture(self._archive, name, member)
 
     def first_of(self, names: Sequence[str]) -> PictureFile | None:
         """The first of these names that the zip holds."""

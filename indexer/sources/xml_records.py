@@ -5,6 +5,8 @@ anything is expanded (billion laughs, quadratic blow-up), nothing outside of the
 opened, and what one record may hold in memory is bounded.
 """
 
+import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -18,6 +20,8 @@ _MOST_ELEMENTS = 200_000  # a record with 45 classes in 24 languages has some th
 _MOST_CHARACTERS = 16 * 2**20
 _DEEPEST = 500
 _HEAD_ELEMENTS = 400
+_DECLARED = re.compile(rb"""\s*<\?xml\s[^>?]*?\bencoding\s*=\s*["']([A-Za-z][\w.-]*)["']""")
+_DAMAGE = "\ufffd"  # what a codec puts in the place of bytes that are no letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def read_head(head: bytes, name: str) -> XmlHead | None:
     """Look at the first bytes of a file; None if they are no XML.
 
     Raises:
-        SourceError: the document declares entities.
+        SourceError: the document declares entities, or an encoding that nobody knows.
     """
     names: list[str] = []
     namespaces: set[str] = set()
@@ -70,10 +74,12 @@ def read_head(head: bytes, name: str) -> XmlHead | None:
                 if key.startswith(("xmlns", "xsi:")) or key.endswith(":schemaLocation")
             )
 
-    parser = _parser(name)
-    parser.StartElementHandler = start
+    document = _Document(name, head)
+    document.parser.StartElementHandler = start
     try:
-        parser.Parse(head, False)
+        document.parse(head, is_last=False)
+    except BrokenSource:
+        pass  # told when the records are read
     except expat.ExpatError:
         if not names:
             return None
@@ -90,17 +96,19 @@ def read_records(stream: BinaryIO, wanted: frozenset[str], name: str) -> Iterato
 
     Raises:
         BrokenSource: the document ends or breaks in its middle; all records before it are read.
-        SourceError: it declares entities, or nests or names something without end.
+        SourceError: it declares entities or an encoding that nobody knows, or nests or names
+            something without end.
     """
-    parser = _parser(name)
-    builder = _Builder(parser, wanted, name)
-    finished, fed = False, 0
-    while not finished:
+    chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]
+    document = _Document(name, chunk)
+    builder = _Builder(document.parser, wanted, name)
+    is_last = False
+    while not is_last:
+        is_last = not chunk
         try:
-            chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]
-            finished = not chunk
-            fed += len(chunk)
-            parser.Parse(chunk, finished)
+            document.parse(chunk, is_last=is_last)
+            if not is_last:
+                chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]
         except expat.ExpatError as error:
             yield from builder.take()
             raise BrokenSource(
@@ -111,8 +119,55 @@ def read_records(stream: BinaryIO, wanted: frozenset[str], name: str) -> Iterato
             yield from builder.take()
             raise
         yield from builder.take()
-        if fed - parser.CurrentByteIndex > _MOST_CHARACTERS:  # expat keeps what is unfinished
+        if document.unfinished > _MOST_CHARACTERS:  # expat keeps what is unfinished
             raise SourceError(f"{name} holds a tag or a comment without end; refused")
+
+
+class _Document:
+    """Bytes on their way to expat.
+
+    By itself it knows no encoding of several bytes a letter but UTF-8 and UTF-16: documents in
+    others, such as Shift_JIS, are recoded.
+
+    Attributes:
+        parser: to be given handlers.
+    """
+
+    def __init__(self, name: str, head: bytes) -> None:
+        codec = _codec(head)
+        self.parser = _parser(name, None if codec is None else "utf-8")
+        self._name, self._codec, self._fed = name, codec, 0
+        self._decoder = None
+        if codec is not None and codec != "utf-8":
+            self._decoder = codecs.getincrementaldecoder(codec)("replace")
+
+    @property
+    def unfinished(self) -> int:
+        """Bytes that wait for the end of a tag or a comment."""
+        return self._fed - self.parser.CurrentByteIndex
+
+    def parse(self, chunk: bytes, *, is_last: bool) -> None:
+        """Take the next bytes.
+
+        Raises:
+            ExpatError: they are no XML.
+            BrokenSource: they are not of the encoding that the document declares.
+            SourceError: nobody knows that encoding.
+        """
+        damage = ""
+        if self._decoder is not None:
+            text, damage, _ = self._decoder.decode(chunk, is_last).partition(_DAMAGE)
+            chunk = text.encode()
+        self._fed += len(chunk)
+        try:
+            self.parser.Parse(chunk, is_last and not damage)
+        except (LookupError, ValueError) as error:
+            raise SourceError(f"{self._name} cannot be decoded: {error}") from error
+        if damage:
+            raise BrokenSource(
+                f"{self._name} holds bytes at line {self.parser.CurrentLineNumber} that are not "
+                f"{self._codec}, as it says it is; fetch it again"
+            )
 
 
 class _Builder:
@@ -179,14 +234,31 @@ class _Builder:
         return self._elements <= _MOST_ELEMENTS and self._characters <= _MOST_CHARACTERS
 
 
-def _parser(name: str) -> expat.XMLParserType:
+def _codec(head: bytes) -> str | None:
+    """What to read a document as that begins so, where expat cannot find it out by itself."""
+    declared = _DECLARED.match(head.removeprefix(codecs.BOM_UTF8))
+    if declared is None:
+        return None
+    name = declared[1].decode("ascii").lower()
+    if name.startswith("utf-16"):
+        return "utf-8"  # .NET declares UTF-16 and writes UTF-8; real UTF-16 is not read this far
+    try:
+        expat.ParserCreate().Parse(declared[0] + b"?><r/>", True)
+    except (LookupError, UnicodeError, expat.ExpatError):
+        return None  # parsing the document says what is wrong
+    except ValueError:  # several bytes a letter
+        return name
+    return None
+
+
+def _parser(name: str, encoding: str | None) -> expat.XMLParserType:
     def refuse(entity: str, *_: object) -> None:
         raise SourceError(
             f"{name} declares the XML entity {entity!r}: refused, since entities can blow a small "
             "file up until memory runs out or read other files; no office's file needs them"
         )
 
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(encoding)
     parser.buffer_text = True
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.EntityDeclHandler = refuse

@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 
@@ -7,6 +8,7 @@ import pytest
 from indexer.filters import FilterColumns
 from indexer.marks import Change, CodeSource, StoredPrediction
 from indexer.query import Filter
+from indexer.recent_rows import RecentRows
 from models.vienna import ViennaCode
 
 
@@ -154,3 +156,38 @@ def test_rows_of_common_codes_are_remembered_and_stay_right(
                 assert columns.allowed(wanted).tolist() == expected.tolist()
                 columns.allowed(wanted)[:] = False  # what a search does to it is its own affair
                 assert columns.allowed(wanted).tolist() == expected.tolist()
+
+
+def test_what_is_asked_for_again_is_remembered_and_what_was_asked_longest_ago_forgotten() -> None:
+    recent = RecentRows(3)
+    rows = {name: np.arange(13) % (at + 2) == 0 for at, name in enumerate("abcdef")}
+    for name in "abc":
+        recent.put(name, rows[name])
+    for name in "def":
+        popular = recent.get("a")
+        assert popular is not None
+        assert popular.tolist() == rows["a"].tolist()
+        recent.put(name, rows[name])
+    assert [name for name in rows if recent.get(name) is not None] == ["a", "e", "f"]
+    recent.put("e", rows["b"])
+    renewed = recent.get("e")
+    assert renewed is not None
+    assert renewed.tolist() == rows["b"].tolist()
+    assert len(recent) == 3
+
+
+def test_threads_that_share_what_is_remembered_get_their_own_rows() -> None:
+    recent = RecentRows(4)
+
+    def ask(seed: int) -> bool:
+        for number in np.random.default_rng(seed).integers(0, 12, 2_000).tolist():
+            expected = np.arange(64) % (number + 1) == 0
+            found = recent.get(number)
+            if found is None:
+                recent.put(number, expected)
+            elif not np.array_equal(found, expected):
+                return False
+        return len(recent) <= 4
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(4)))

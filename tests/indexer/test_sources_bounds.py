@@ -1,5 +1,6 @@
 """What no table can do: fill the memory, or be cut off without a word."""
 
+import gzip
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -101,6 +102,45 @@ def test_a_csv_whose_last_line_has_no_end_is_named_since_it_may_be_cut(tmp_path:
     assert [type(row) for row in source] == [SourceRow, RejectedRow]
     assert source.broken == ["marks.csv ends in the middle of line 3"]
     path.write_bytes(HEADER + b"1,1.png,whole\n")
+    source = open_source(path)
+    assert len(list(source)) == 1
+    assert source.warnings == source.broken == []
+
+
+@pytest.mark.parametrize(
+    "last", ["2,2.png,b,200", "2,2.png,b,9,more", '2,"2.png"x,b,9', ",2.png,b,9"]
+)
+def test_a_bad_last_row_without_line_end_is_no_sign_of_a_cut_if_it_has_all_its_cells(
+    tmp_path: Path, last: str
+) -> None:
+    path = tmp_path / "marks.csv"
+    path.write_text(f"id,image,text,nice\n1,1.png,a,9\n{last}")
+    source = open_source(path)
+    assert [type(row) for row in source] == [SourceRow, RejectedRow]
+    assert source.broken == []
+    assert "no line end behind its last line, 3" in source.warnings[0]
+
+
+@pytest.mark.parametrize("last", ["2", "2,2.png", '2,2.png,"b', '2,2.png,"two\nlines', "2,2.png,b"])
+def test_a_last_row_that_lacks_cells_or_the_end_of_a_quotation_is_a_cut(
+    tmp_path: Path, last: str
+) -> None:
+    path = tmp_path / "marks.csv"
+    path.write_text(f"id,image,text,nice\n1,1.png,a,9\n{last}")
+    source = open_source(path)
+    assert isinstance(list(source)[-1], RejectedRow)
+    assert source.broken == [f"marks.csv ends in the middle of line {3 + last.count(chr(10))}"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_line_end_of_two_bytes_is_seen_wherever_the_file_is_divided(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "marks.csv.gz"
+    text = "\ufeffid,image,text\n1,1.png,"
+    text += "x" * (2**15 - len(text) - 1) + "\n"
+    with gzip.open(path, "wb") as file:
+        file.write(text.encode(encoding))
     source = open_source(path)
     assert len(list(source)) == 1
     assert source.warnings == source.broken == []
