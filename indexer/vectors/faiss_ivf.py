@@ -15,6 +15,7 @@ in the same process took 38.6 ms, a filtered one of 50 % 41.3, of 10 % 26.2): 6.
 forms, all weight on colour was answered with a recall@50 of 0.94, and 0.18 for one query.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -177,7 +178,7 @@ class FaissIvfIndex:
 
     def _margin(self, query: NDArray[np.float32]) -> float:
         """How far below the k-th best short form a row's may lie that belongs to the k best."""
-        return _DEVIATIONS * float(np.sqrt(max(query @ self._errors @ query, 0.0)))
+        return _DEVIATIONS * math.sqrt(max(float(query @ self._errors @ query), 0.0))
 
     def _held(self, count: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Which lists have allowed rows, as far as that is worth finding out."""

@@ -84,16 +84,15 @@ class ShortForms:
             deviations: standard deviations of the list's own scores.
         """
         above = np.sqrt(self.variances @ (query * query))
-        reached: NDArray[np.float32] = self.centres @ query + np.float32(deviations) * above
-        return reached
+        reached = self.centres @ query + np.float32(deviations) * above
+        return np.asarray(reached, np.float32)
 
     def errors_of(self, vectors: NDArray[np.float16]) -> NDArray[np.float32]:
         """Mean product of what the short forms lack of the (n, d) vectors: (d, d)."""
         some = slice(None, None, max(1, len(vectors) // _COMPARED))
         steps = self.codes[some].astype(np.float32) - _ZERO
         lacking = vectors[some].astype(np.float32) - self.mean - steps @ self.directions.T
-        errors: NDArray[np.float32] = lacking.T @ lacking / np.float32(len(lacking))
-        return errors
+        return np.asarray(lacking.T @ lacking / len(lacking), np.float32)
 
 
 def _principal(centred: NDArray[np.float32]) -> NDArray[np.float32]:
