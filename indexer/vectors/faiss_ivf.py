@@ -5,7 +5,8 @@ the float16 vectors of those rows that may be among the best: scores are as good
 What may be missed is a row whose list was not read, or whose short form errs by more than
 `_DEVIATIONS` of its errors' standard deviation. Lists are read in growing rounds until one changes
 nothing and the lists left reach, by mean and spread, no further than the k-th best. A filter that
-leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; one that leaves up to `_COMPARED_ALL` is compared whole, which is exact.
+leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; one that leaves up to
+`_COMPARED_ALL` is compared whole, which is exact.
 
 Measured on the register of ``python -m benchmarks.search --marks 1000000 --queries 50``: 38 queries
 under its default weights, 15 with all weight on colour, the 72 nearest of each; CPU time of one
