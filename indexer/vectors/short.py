@@ -17,6 +17,7 @@ from indexer.vectors.index import COPIED
 
 _HELD = 0.995  # share of the variance that the directions hold
 _STEP = 16  # their number is a multiple of so many, which FAISS reads at once
+_ROUNDED = 32  # at multiples of so many FAISS rounds the query to bytes, and scores are worthless
 _SAMPLE = 1 << 14  # vectors that directions are sought in
 _COMPARED = 1 << 12  # vectors whose errors are measured
 _ZERO, _MOST = 128, 127  # FAISS' signed byte of 0; steps from it, up or down
@@ -47,6 +48,7 @@ class ShortForms:
         """Check the shapes: FAISS reads codes without looking."""
         numbers = self.codes.shape[1]
         fits = self.directions.shape == (*self.mean.shape, numbers)
+        fits &= numbers % _ROUNDED != 0
         fits &= self.centres.shape == self.variances.shape == (len(self.centres), numbers)
         if not fits or self.codes.dtype != np.uint8 or not self.codes.flags.c_contiguous:
             raise ValueError("the short forms do not fit their directions")
@@ -101,6 +103,9 @@ def _principal(centred: NDArray[np.float32]) -> NDArray[np.float32]:
     variances, directions = np.maximum(variances[::-1], 0), directions[:, ::-1]
     held = np.cumsum(variances) >= _HELD * variances.sum()
     count = -(-(1 + int(np.argmax(held))) // _STEP) * _STEP
+    count = min(count, len(directions))
+    if count % _ROUNDED == 0:
+        count = count + _STEP if count + _STEP <= len(directions) else count - 1
     directions = directions[:, :count]
     reach = np.abs(centred @ directions).max(axis=0)
     # A direction in which nothing varies still needs a step, and keeps its orthogonality.
