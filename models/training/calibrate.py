@@ -27,10 +27,15 @@ def calibrate(
         targets: (n, labels) of 0 and 1; a negative entry is unknown and counts for nothing.
         codes: the code of each label.
     """
-    x, y = torch.from_numpy(logits), torch.from_numpy(targets.clip(0.0, 1.0))
-    known = torch.from_numpy((targets >= 0).astype(np.float32))
-    slope, common = torch.ones(1, requires_grad=True), torch.zeros(1, requires_grad=True)
-    own = torch.zeros(x.shape[1], requires_grad=True)
+    # In units of the logits' own size, and in float64: a network that learnt unscaled features says
+    # thousands, and no step would suit both such a slope and the offsets.
+    size = max(1.0, float(np.abs(logits).mean()))
+    x = torch.from_numpy(logits.astype(np.float64) / size)
+    y = torch.from_numpy(targets.clip(0.0, 1.0).astype(np.float64))
+    known = torch.from_numpy((targets >= 0).astype(np.float64))
+    slope = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    common = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    own = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([slope, common, own], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -38,14 +43,14 @@ def calibrate(
         scaled = slope * x + common + own
         fit = functional.binary_cross_entropy_with_logits(scaled, y, known, reduction="sum")
         # Logits that separate all examples would drive the slope to infinity.
-        doubt = own.square().sum() + (slope - 1.0).square().sum()
+        doubt = own.square().sum() + (slope / size - 1.0).square().sum()
         loss = (fit + 0.5 * _PRIOR_STRENGTH * doubt) / len(x)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    offset = (common + own).detach().numpy()
-    slopes = np.full(x.shape[1], slope.item(), np.float32)
+    offset = (common + own).detach().numpy().astype(np.float32)
+    slopes = np.full(x.shape[1], slope.item() / size, np.float32)
     probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
     thresholds = _thresholds(probabilities, targets, codes)
     return Calibration(slopes, offset, thresholds).coherent(tuple(codes))

@@ -136,3 +136,23 @@ def test_calibration_of_few_pictures_that_logits_separate_stays_finite() -> None
     fitted = calibrate(logits, targets, (ViennaCode(1), ViennaCode(2)))
     assert np.isfinite([fitted.slope, fitted.offset, fitted.threshold]).all()
     assert ((fitted.slope * logits + fitted.offset > 0) == (targets > 0)).all()
+
+
+@pytest.mark.parametrize("seed", [4, 21, 28])
+def test_calibration_tames_logits_in_thousands(seed: int) -> None:
+    """A dense layer on unscaled features says such; the answer was one half for every code."""
+    rng = np.random.default_rng(seed)
+    scale = 10 ** rng.uniform(0, 3.5)
+    shift = -rng.uniform(0, 4) * scale
+    codes = tuple(ViennaCode(number) for number in range(1, 30))
+    targets = (rng.random((77, 29)) < 0.06).astype(np.float32)
+    noise = rng.standard_t(2, size=targets.shape) + 2.0 * (targets - 0.5)
+    logits = (noise * scale + shift).astype(np.float32)
+    said = calibrate(logits, targets, codes).probabilities(logits, codes)
+    frequencies = np.broadcast_to(targets.mean(axis=0).clip(0.01, 0.99), targets.shape)
+
+    def loss(probabilities: np.ndarray) -> float:
+        likelihood = np.where(targets == 1, probabilities, 1 - probabilities)
+        return float(-np.log(likelihood.clip(1e-7)).mean())
+
+    assert loss(said) < loss(frequencies)
