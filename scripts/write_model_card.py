@@ -34,6 +34,15 @@ def _cells(row: dict[str, float]) -> str:
     return "".join(f" | {row[name]:.3f}" for name in names) + " |"
 
 
+def parts(metrics: dict[str, Any]) -> list[str]:
+    """What looking at parts changes."""
+    rows = ["| category mAP | with parts | whole pictures only |", "|---|---|---|"]
+    for pictures, whole in metrics["category mAP of whole pictures"].items():
+        found = metrics["classification"][pictures]["category"]["mAP"]
+        rows.append(f"| {pictures} | {found:.3f} | {whole:.3f} |")
+    return rows
+
+
 def retrieval(metrics: dict[str, Any]) -> list[str]:
     """Rows of retrieval metrics."""
     sizes = metrics["retrieval gallery"]
@@ -58,14 +67,16 @@ def main() -> int:
     card = path.read_text("utf-8")
     head, _, rest = card.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    parts = [
+    figures = [
         f"Fingerprint `{config['fingerprint']}`.",
         "",
         *classification(metrics),
         "",
+        *parts(metrics),
+        "",
         *retrieval(metrics),
     ]
-    fresh = head + BEGIN + "\n" + "\n".join(parts) + "\n" + END + tail
+    fresh = head + BEGIN + "\n" + "\n".join(figures) + "\n" + END + tail
     if "--check" in sys.argv:
         if fresh != card:
             sys.stderr.write("models/weights/marknet/MODEL_CARD.md is stale: run make docs\n")

@@ -76,8 +76,12 @@ def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float
     }
     weights = _choose_weights(blocks, placed)
     blocks["all, default weights"] = _weighted(blocks, weights)
+    _, whole = _codes(table, seen.logits, place)
     metrics = {
         "classification": classified,
+        "category mAP of whole pictures": {
+            name: found["category"]["mAP"] for name, found in whole.items()
+        },
         "retrieval": {
             name: {of: asdict(gallery.measured(block, 1)) for of, gallery in placed.items()}
             for name, block in blocks.items()
