@@ -7,6 +7,8 @@ once a second, searches meanwhile), and starts a second process that writes to i
 - single marks, one commit each, at moments that have nothing to do with the follower's; each is
   ``searchable`` when a search for its own embedding returns it;
 - N marks in commits of 500, as fast as they can be written; they are all in when the last one is.
+  Meanwhile a thread searches through a narrow filter, as it did before: how much
+  longer the slowest takes is how long a reader waits for the follower and its merges;
 - N marks in one process stopped meanwhile, for the rate of the follower alone: `refresh`.
 """
 
@@ -18,14 +20,23 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
 
-from benchmarks.search_data import Dataset
-from benchmarks.search_process import ROOT, memory_mb, write_json
-from benchmarks.search_product import INDEXES, IndexName, open_follower, open_searcher, register_url
+from benchmarks.search_data import CASES, Dataset
+from benchmarks.search_process import ROOT, memory_mb, percentiles, write_json
+from benchmarks.search_product import (
+    INDEXES,
+    IndexName,
+    filter_of,
+    open_follower,
+    open_searcher,
+    register_url,
+)
 from benchmarks.search_register import mark_id, new_marks
 from indexer.follower import Follower
 from indexer.query import SearchQuery
@@ -36,6 +47,9 @@ _POLL_S = 1.0  # the product's default
 _SINGLE = 20  # marks committed alone
 _BATCH = 500  # marks a commit, as the bulk loop writes
 _PATIENCE_S = 600.0
+_ALONE_S = 5.0  # of searches before anything is written
+_PAUSE_S = 0.01  # between two searches
+_READ = "uncorrelated 0.1 %"
 
 
 def follow(data: Path, index: IndexName, marks: int) -> dict[str, Any]:
@@ -48,7 +62,10 @@ def follow(data: Path, index: IndexName, marks: int) -> dict[str, Any]:
         follower.start(_POLL_S)
         try:
             waits = _single_commits(copy, searcher, first)
-            bulk = _bulk(copy, follower, first + _SINGLE, marks)
+            with _Reader(copy, searcher) as reader:
+                time.sleep(_ALONE_S)
+                reader.begin_anew()
+                bulk = _bulk(copy, follower, first + _SINGLE, marks)
         finally:
             follower.stop()
         replay = _replayed(copy, register, follower, first + _SINGLE + marks, marks)
@@ -60,10 +77,52 @@ def follow(data: Path, index: IndexName, marks: int) -> dict[str, Any]:
             "worst": round(max(waits), 3),
         },
         **bulk,
+        "reader_ms": reader.found(),
         **replay,
         "poll_s": _POLL_S,
         "memory_mb": memory_mb(),
     }
+
+
+class _Reader:
+    """A thread that searches through a narrow filter, and how long each search took."""
+
+    def __init__(self, data: Path, searcher: Searcher) -> None:
+        case = next(case for case in CASES if case.name == _READ)
+        dataset = Dataset(data)
+        embedding = dataset.queries(case)[0]
+        self._query = SearchQuery(embedding, k=10, filter=filter_of(case.code(0)))
+        self._searcher = searcher
+        self._spent: list[list[float]] = [[]]
+        self._ended = Event()
+        self._thread = Thread(target=self._read)
+
+    def __enter__(self) -> "_Reader":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def begin_anew(self) -> None:
+        """Count what follows apart from what was."""
+        self._spent.append([])
+
+    def found(self) -> dict[str, dict[str, float]]:
+        """Milliseconds, alone and beside indexing."""
+        names = ("alone", "beside indexing")
+        return {
+            name: percentiles(spent) | {"worst": round(max(spent), 2)}
+            for name, spent in zip(names, self._spent, strict=True)
+        }
+
+    def _read(self) -> None:
+        while not self._ended.is_set():
+            started = time.perf_counter()
+            self._searcher.search(replace(self._query))
+            self._spent[-1].append(1e3 * (time.perf_counter() - started))
+            self._ended.wait(_PAUSE_S)
 
 
 @contextmanager

@@ -120,6 +120,7 @@ def _serving(size: Found) -> Iterator[str]:
                 " / ".join(str(waits.get(name, "-")) for name in ("p50", "p95", "worst")),
                 f"{follow.get('followed_per_s', '-')} of {follow.get('written_per_s', '-')}",
                 follow.get("replayed_per_s", "-"),
+                _waited(follow.get("reader_ms", {})),
                 "; ".join(failed) or search.get("load_average", "-"),
             )
         )
@@ -132,9 +133,15 @@ def _serving(size: Found) -> Iterator[str]:
         "commit to searchable s p50 / p95 / worst",
         "followed of written marks/s",
         "replayed marks/s",
+        "a reader's searches, p50 / worst: alone; beside indexing",
         "load average, or failure",
     ]
     yield from _table(heads, rows)
+
+
+def _waited(reader: Found) -> str:
+    pairs = [f"{found['p50']} / {found['worst']}" for found in reader.values()]
+    return "; ".join(pairs) or "-"
 
 
 def _side_by_side(size: Found, level: float) -> Iterator[str]:

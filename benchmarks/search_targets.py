@@ -16,6 +16,7 @@ Found = Mapping[str, Any]
 RECALL = 0.99
 _FLOORS, _IVF_MS, _FILTERED_MS, _FILTER_MS = 1.3, 3.0, 20.0, 2.0
 _MEMORY_MB, _LOAD_S, _SEARCHABLE_S = 1600.0, 2.0, 2.0
+_WAIT_MS = 50.0
 FILTERED = tuple(case.name for case in CASES if case.kind != "all")
 
 
@@ -152,6 +153,20 @@ def _resources(size: Found) -> Iterator[Target]:
         note = f"worst of 20, median {waits.get('p50')} s, asked every {follow.get('poll_s')} s"
         claim = f"{index}: commit to searchable"
         yield Target(claim, waits.get("worst"), _SEARCHABLE_S, "s", note)
+        yield _reader_wait(index, follow.get("reader_ms", {}))
+
+
+def _reader_wait(index: str, reader: Found) -> Target:
+    """By how much the slowest search beside indexing exceeds the usual one alone."""
+    claim = f"{index}: longest wait of a reader for the follower"
+    if not reader:
+        return Target(claim, None, _WAIT_MS, "ms")
+    alone, beside = reader["alone"], reader["beside indexing"]
+    note = f"searches take {alone['p50']:.3g} ms alone (worst {alone['worst']:.3g})"
+    return Target(
+        claim, beside["worst"] - alone["p50"], _WAIT_MS, "ms",
+        f"{note}, {beside['p50']:.3g} ms beside indexing (worst {beside['worst']:.3g})",
+    )  # fmt: skip
 
 
 def _against_peers(size: Found) -> Iterator[Target]:
