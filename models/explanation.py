@@ -64,7 +64,8 @@ class Explanation:
         grid = Image.fromarray((heat * 255).astype(np.uint8))
         share = np.asarray(grid.resize(self.picture.size, Image.Resampling.BICUBIC)) / 255.0
         share = share[..., None] * _STRONGEST
-        mixed = np.asarray(self.picture) * (1.0 - share) + _HEAT * share
+        grey = np.asarray(self.picture.convert("L").convert("RGB"))  # red marks would hide the heat
+        mixed = grey * (1.0 - share) + _HEAT * share
         return Image.fromarray(mixed.astype(np.uint8))
 
 
