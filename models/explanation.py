@@ -96,7 +96,7 @@ class Explainer:
         pixels = self._preprocess(image)
         rows = [self._known(seen.code) for seen in codes]
         views = [self._look(pixels)]
-        frames: list[Box] = []
+        frames = [Box(0, 0, len(pixels), len(pixels))]
         if self._parts is not None:
             for part in self._parts.find(pixels):
                 views.append(self._look(self._parts.enlarge(pixels, part)))
@@ -109,8 +109,8 @@ class Explainer:
             logits, maps = views[best]
             added = _added(logits[row], maps)
             grid = added / max(float(added.max()), 1e-6)
-            if frames:
-                grid = _placed(grid, frames[best - 1] if best else None, len(pixels))
+            if len(views) > 1:
+                grid = _placed(grid, frames[best], len(pixels))
             heat.append(grid)
         return Explanation(Image.fromarray(pixels), tuple(codes), np.stack(heat))
 
@@ -135,13 +135,12 @@ def _added(logit: Tensor, maps: Tensor) -> NDArray[np.float32]:
     return added.numpy().astype(np.float32)
 
 
-def _placed(grid: NDArray[np.float32], frame: Box | None, size: int) -> NDArray[np.float32]:
-    """Heat of a part (or the whole picture of ``size`` pixels) on a fine grid of the picture."""
+def _placed(grid: NDArray[np.float32], frame: Box, size: int) -> NDArray[np.float32]:
+    """Heat of what a frame shows, on a fine grid of the picture of ``size`` pixels."""
     fine = size // _PIXELS_A_PLACE
     heat = Image.new("F", (fine, fine))
-    box = Box(0, 0, size, size) if frame is None else frame
-    corner = (round(box.left / _PIXELS_A_PLACE), round(box.top / _PIXELS_A_PLACE))
-    side = max(1, round(box.width / _PIXELS_A_PLACE))
+    corner = (round(frame.left / _PIXELS_A_PLACE), round(frame.top / _PIXELS_A_PLACE))
+    side = max(1, round(frame.width / _PIXELS_A_PLACE))
     scaled = Image.fromarray(grid).resize((side, side), Image.Resampling.BILINEAR)
     heat.paste(scaled, corner)
     return np.asarray(heat)

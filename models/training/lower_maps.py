@@ -46,11 +46,13 @@ class Job:
         key: its name, which never changes.
         draw: makes the picture, mode RGB.
         size: side in pixels at which the network sees it; a multiple of 16.
+        parts: how its parts are cut out, to be looked at too; None for the picture alone.
     """
 
     key: str
     draw: Callable[[], Image.Image]
     size: int = Preprocess().size
+    parts: Parts | None = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,6 @@ def cache_lower_maps(
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
     writer: int = 0,
-    cutter: Parts | None = None,
 ) -> list[str]:
     """Look at what is not yet cached.
 
@@ -177,7 +178,6 @@ def cache_lower_maps(
         folder: where shards are kept, created if missing.
         progress: called with pictures done and wanted after each shard.
         writer: number of the process, where several fill one folder with jobs of their own.
-        cutter: where given, parts of the pictures are cached too, each with its `part_key`.
 
     Returns:
         For each picture that cannot be read, and is left out, why.
@@ -192,16 +192,16 @@ def cache_lower_maps(
         # The next shard's pictures are drawn while this one's are looked at.
         drawn = [pool.submit(_draw, part, left_out) for part in parts[:2]]
         for number, part in enumerate(parts):
-            keys, pixels = drawn[number].result()
+            looked_at, pixels = drawn[number].result()
             drawn[number] = None  # type: ignore[call-overload]
             if number + 2 < len(parts):
                 drawn.append(pool.submit(_draw, parts[number + 2], left_out))
             # Parts first: pictures whose parts are missing would not be looked at again.
-            cut = _cut(keys, pixels, cutter, done) if cutter else ([], pixels[:0])
-            for names, pictures in (cut, (keys, pixels)):
-                if names:
+            whole = ([job.key for job in looked_at], pixels)
+            for keys, pictures in (_cut(looked_at, pixels, done), whole):
+                if keys:
                     name = f"shard-{writer}-{len(_shards(folder, writer)):05d}"
-                    _save(folder, name, names, lower.look(pictures))
+                    _save(folder, name, keys, lower.look(pictures))
             seen += len(part)
             rate = seen / (time.monotonic() - started)
             log.info(
@@ -223,9 +223,9 @@ def _parts(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
                 yield together[at : at + SHARD]
 
 
-def _draw(jobs: Sequence[Job], left_out: list[str]) -> tuple[list[str], NDArray[np.uint8]]:
+def _draw(jobs: Sequence[Job], left_out: list[str]) -> tuple[list[Job], NDArray[np.uint8]]:
     preprocess = Preprocess(size=jobs[0].size)
-    keys, pictures = [], []
+    drawn, pictures = [], []
     for job in jobs:
         try:
             pictures.append(preprocess(job.draw()))
@@ -233,8 +233,8 @@ def _draw(jobs: Sequence[Job], left_out: list[str]) -> tuple[list[str], NDArray[
             log.warning("left out: %s", error)
             left_out.append(f"{job.key}: {error}")
             continue
-        keys.append(job.key)
-    return keys, np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
+        drawn.append(job)
+    return drawn, np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
 
 
 def part_key(key: str, number: int) -> str:
@@ -248,13 +248,14 @@ def whole_key(key: str) -> str:
 
 
 def _cut(
-    keys: Sequence[str], pixels: NDArray[np.uint8], parts: Parts, done: AbstractSet[str]
+    jobs: Sequence[Job], pixels: NDArray[np.uint8], done: AbstractSet[str]
 ) -> tuple[list[str], NDArray[np.uint8]]:
-    """The parts of pictures, with their names, but for those that are cached."""
+    """The parts of pictures whose jobs ask for them, with their names, but for cached ones."""
     cut = [
-        (part_key(key, number), part)
-        for key, picture in zip(keys, pixels, strict=True)
-        for number, part in enumerate(parts.cut(picture))
+        (part_key(job.key, number), part)
+        for job, picture in zip(jobs, pixels, strict=True)
+        if job.parts is not None
+        for number, part in enumerate(job.parts.cut(picture))
     ]
     fresh = [(key, part) for key, part in cut if key not in done]
     pictures = [part for _, part in fresh]

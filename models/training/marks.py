@@ -106,7 +106,7 @@ def _cache_part(sources: Sources, out: Path, part: int, parts: int) -> None:
     books = {side: FontBook(list(sources.fonts), side=side) for side in SIDES}
     jobs = all_jobs(sources.pack(), books, out / "composed.jsonl")[part::parts]
     lower = OpenVinoLowerLayers(sources.lower / OPENVINO, threads=1)
-    cache_lower_maps(jobs, lower, out / "maps", writer=part, cutter=Parts())
+    cache_lower_maps(jobs, lower, out / "maps", writer=part)
 
 
 def lessons_from(pack: SharedPack, table: Table) -> Lessons:

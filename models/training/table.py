@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -53,14 +54,17 @@ class Table:
 
     def parts(self, kind: str, side: Split) -> Rows:
         """Rows of the parts of those pictures of a kind that are cached themselves."""
-        keys = frozenset(self.keys)
         rows = self.rows(f"part:{kind}", side)
-        return rows[[whole_key(self.keys[row]) in keys for row in rows]]
+        return rows[[whole_key(self.keys[row]) in self.row_of for row in rows]]
 
     def whole(self, parts: Rows) -> Rows:
         """The row of the picture of each part."""
-        row_of = {key: row for row, key in enumerate(self.keys)}
-        return np.array([row_of[whole_key(self.keys[row])] for row in parts], np.int64)
+        return np.array([self.row_of[whole_key(self.keys[row])] for row in parts], np.int64)
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Row of each key."""
+        return {key: row for row, key in enumerate(self.keys)}
 
 
 def tabulate(pack: SharedPack, maps: LowerMaps, notes: Path) -> Table:
@@ -138,7 +142,7 @@ def _deny_parts(keys: Sequence[str], labels: LabelSet, targets: NDArray[np.float
 
 def _groups(table: Table, keys: Iterable[Sequence[str]], side: Split) -> list[Rows]:
     """Rows of groups of keys on one side of the split, where at least two are left."""
-    row_of = {key: row for row, key in enumerate(table.keys)}
+    row_of = table.row_of
     groups = [
         [row_of[key] for key in group if key in row_of and table.split[row_of[key]] == side]
         for group in keys

@@ -1,5 +1,6 @@
 """`marklens serve` and `marklens demo`: the server, with the user's register or the shipped one."""
 
+import gc
 import socket
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,8 +104,6 @@ def _listening(settings: "Settings") -> socket.socket:
 
 def _serve(marklens: "MarkLens", listener: socket.socket, log_level: str) -> None:
     """Serve until a signal; the address is printed once it answers."""
-    import gc
-
     import uvicorn
 
     from search_api.app import create_app

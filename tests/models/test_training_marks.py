@@ -61,7 +61,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     notes = []
 
     def add(key: str, draw: Callable[[], Image.Image]) -> None:
-        jobs.append(Job(key, draw, SIZE))
+        jobs.append(Job(key, draw, SIZE, Parts(size=64)))
 
     for side, sets in SETS.items():
         for number in range(20 if side == "train" else 6):
@@ -89,7 +89,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
         pictograms, logos, brands, concepts, CodeStatistics.count([(["030101"], True)]), {}
     )
     lower = TorchLowerLayers(network(1))
-    cache_lower_maps(jobs, lower, folder / "maps", cutter=Parts(size=64))
+    cache_lower_maps(jobs, lower, folder / "maps")
     maps = LowerMaps(folder / "maps")
     return Small(folder, pack, maps, tabulate(pack, maps, folder / "notes.jsonl"))
 

@@ -220,17 +220,17 @@ def test_a_cache_keeps_the_parts_of_pictures_once(encoder: Encoder, tmp_path: Pa
         ImageDraw.Draw(image).ellipse((110, 60, 180, 130), fill="black")
         return image
 
-    jobs = [Job("composed:train#1", discs, 192), Job("composed:train#2", discs, 96)]
-    lower = TorchLowerLayers(encoder.checkpoint.load_network())
     parts = Parts(size=64)
-    cache_lower_maps(jobs[:1], lower, tmp_path, cutter=parts)
+    jobs = [Job("composed:train#1", discs, 192, parts), Job("composed:train#2", discs, 96, parts)]
+    lower = TorchLowerLayers(encoder.checkpoint.load_network())
+    cache_lower_maps(jobs[:1], lower, tmp_path)
     first = LowerMaps(tmp_path).keys
     assert sorted(first) == sorted(
         ["composed:train#1", part_key("composed:train#1", 0), part_key("composed:train#1", 1)]
     )
     for file in tmp_path.glob("shard-0-00001.*"):  # as if it had died before it kept the picture
         file.unlink()
-    cache_lower_maps(jobs, lower, tmp_path, cutter=parts)
+    cache_lower_maps(jobs, lower, tmp_path)
     maps = LowerMaps(tmp_path)
     assert len(maps) == len(set(maps.keys)) == 6
     sides = maps.groups(np.arange(6))
