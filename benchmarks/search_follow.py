@@ -7,8 +7,9 @@ once a second, searches meanwhile), and starts a second process that writes to i
 - single marks, one commit each, at moments that have nothing to do with the follower's; each is
   ``searchable`` when a search for its own embedding returns it;
 - N marks in commits of 500, as fast as they can be written; they are all in when the last one is.
-  Meanwhile a thread searches through a narrow filter, as it did before: how much
-  longer the slowest takes is how long a reader waits for the follower and its merges;
+  Meanwhile a thread searches through a narrow filter, as it did before, and as in a server
+  (`indexer.serving`): how much longer the slowest takes is how long a reader waits for the
+  follower and its merges;
 - N marks in one process stopped meanwhile, for the rate of the follower alone: `refresh`.
 """
 
@@ -42,6 +43,7 @@ from indexer.follower import Follower
 from indexer.query import SearchQuery
 from indexer.register import Register
 from indexer.searcher import Searcher
+from indexer.serving import searches_first
 
 _POLL_S = 1.0  # the product's default
 _SINGLE = 20  # marks committed alone
@@ -61,11 +63,12 @@ def follow(data: Path, index: IndexName, marks: int) -> dict[str, Any]:
         first = len(Dataset(copy))
         follower.start(_POLL_S)
         try:
-            waits = _single_commits(copy, searcher, first)
-            with _Reader(copy, searcher) as reader:
-                time.sleep(_ALONE_S)
-                reader.begin_anew()
-                bulk = _bulk(copy, follower, first + _SINGLE, marks)
+            with searches_first():
+                waits = _single_commits(copy, searcher, first)
+                with _Reader(copy, searcher) as reader:
+                    time.sleep(_ALONE_S)
+                    reader.begin_anew()
+                    bulk = _bulk(copy, follower, first + _SINGLE, marks)
         finally:
             follower.stop()
         replay = _replayed(copy, register, follower, first + _SINGLE + marks, marks)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from indexer.marks import Change, CodeSource
 from indexer.query import Filter
 from indexer.recent_rows import RecentRows
+from indexer.words import words_from_bytes, words_to_bytes
 from models.vienna import ViennaCode
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -325,16 +326,6 @@ class FilterColumns:
             office=_merge_labels([one.office for one, _ in parts], places),
             filed=np.concatenate([one.filed[kept] for one, kept in parts]),
         )
-
-
-def words_to_bytes(words: Iterable[str]) -> NDArray[np.uint8]:
-    """Words as UTF-8, each ended by NUL, which no word of a mark may hold."""
-    return np.frombuffer("".join(f"{word}\0" for word in words).encode(), np.uint8)
-
-
-def words_from_bytes(lines: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Read what `words_to_bytes` wrote."""
-    return tuple(lines.tobytes().decode().split("\0")[:-1])
 
 
 def _key(code: ViennaCode) -> int:

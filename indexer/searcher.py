@@ -139,10 +139,7 @@ class _Search:
         """Forbid some marks."""
         if not ids:
             return
-        self._allowed = [
-            _narrowed(one, [row for i in ids if (row := one.segment.row_of(i)) is not None])
-            for one in self._allowed
-        ]
+        self._allowed = [_narrowed(one, one.segment.ids.rows_of(ids)) for one in self._allowed]
 
     def only(self, sequences: NDArray[np.int64]) -> None:
         """Allow only rows that have one of these sequence numbers."""

@@ -14,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import FingerprintMismatch
-from indexer.filters import FilterColumns, words_from_bytes, words_to_bytes
+from indexer.filters import FilterColumns
 from indexer.marks import Change
 from indexer.vectors import IndexBuilder, NoVectors, VectorIndex
 from indexer.vectors.snapshot import Arrays
+from indexer.words import Ids
 from models.encoder import Block
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 1 << 14  # rows whose lengths are computed at once
+_CHUNK = 1 << 12  # rows measured at once: NumPy may keep Python's lock, for 2 ms then
+_STACKED = 1 << 9  # arrays made one at once, for the same reason
 
 Bounds = tuple[tuple[int, int], ...]  # first and last-but-one number of each block
 
@@ -38,27 +40,21 @@ class Segment:
         vectors: the embeddings; of marks without picture there are none.
     """
 
-    ids: tuple[str, ...]
+    ids: Ids
     sequences: NDArray[np.int64]
     filters: FilterColumns
     vectors: VectorIndex
-    _rows: dict[str, int] = field(init=False, repr=False)
     _stretches: dict[Bounds, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Prepare finding a row by its mark."""
+        """Check that the columns fit together."""
         lengths = {len(self.ids), len(self.sequences), len(self.filters), len(self.vectors)}
         if len(lengths) > 1:
             raise ValueError(f"a segment's columns differ in length: {sorted(lengths)}")
-        object.__setattr__(self, "_rows", {mark_id: row for row, mark_id in enumerate(self.ids)})
 
     def __len__(self) -> int:
         """Count the rows, dead ones too."""
         return len(self.ids)
-
-    def row_of(self, mark_id: str) -> int | None:
-        """Row of a mark, dead or alive; None if it has none here."""
-        return self._rows.get(mark_id)
 
     def rows_at(self, sequences: NDArray[np.int64]) -> NDArray[np.int64]:
         """Rows that have one of these sequence numbers."""
@@ -90,7 +86,7 @@ class Segment:
     def arrays(self) -> Arrays:
         """Everything as named arrays, for a snapshot."""
         fixed: dict[str, NDArray[Any]] = {
-            "ids": words_to_bytes(self.ids),
+            "ids": self.ids.lines,
             "sequences": self.sequences,
         }
         return {**fixed, **self.vectors.arrays(), **self.filters.arrays()}
@@ -103,7 +99,7 @@ class Segment:
             KeyError, ValueError: arrays are missing or do not fit together.
         """
         return cls(
-            ids=words_from_bytes(arrays["ids"]),
+            ids=Ids(arrays["ids"]),
             sequences=arrays["sequences"],
             filters=FilterColumns.from_arrays(arrays),
             vectors=NoVectors.restored(arrays) or build.restore(arrays),
@@ -122,7 +118,7 @@ class Segment:
         """
         known = {bounds for segment, _ in parts for bounds in segment._stretches}
         return cls(
-            ids=tuple(segment.ids[row] for segment, rows in parts for row in rows.tolist()),
+            ids=Ids.merged([(segment.ids, rows) for segment, rows in parts]),
             sequences=np.concatenate([segment.sequences[rows] for segment, rows in parts]),
             filters=FilterColumns.merged([(segment.filters, rows) for segment, rows in parts]),
             vectors=vectors,
@@ -154,7 +150,7 @@ class LiveSegment:
 
     def without(self, ids: Sequence[str]) -> "LiveSegment":
         """The same segment with the rows of these marks dead."""
-        rows = [row for mark_id in ids if (row := self.segment.row_of(mark_id)) is not None]
+        rows = self.segment.ids.rows_of(ids)
         if not rows:
             return self
         alive = np.ones(len(self.segment), np.bool_) if self.alive is None else self.alive.copy()
@@ -245,7 +241,7 @@ class SegmentDraft:
         embeddings = [change.embedding for change in found if change.embedding is not None]
         if not embeddings:
             return None
-        return _segment(found, build.quick(np.stack(embeddings).astype(np.float16, copy=False)))
+        return _segment(found, build.quick(_stacked(embeddings)))
 
     def bare(self) -> Segment | None:
         """The live marks that no picture finds, as a segment; None if there is none."""
@@ -284,7 +280,7 @@ def _known_stretch(arrays: Arrays) -> dict[Bounds, float]:
 
 def _segment(changes: Sequence[Change], vectors: VectorIndex) -> Segment:
     return Segment(
-        ids=tuple(change.id for change in changes),
+        ids=Ids.of(change.id for change in changes),
         sequences=np.array([change.sequence for change in changes], np.int64),
         filters=FilterColumns.of(changes),
         vectors=vectors,
@@ -296,11 +292,20 @@ def _can_be_found(changes: Sequence[Change]) -> list[bool]:
     can = [change.embedding is not None for change in changes]
     vectors = [change.embedding for change in changes if change.embedding is not None]
     if vectors:
-        finite = np.isfinite(np.stack(vectors)).all(axis=1)
+        finite = np.isfinite(_stacked(vectors)).all(axis=1)
         for at in np.flatnonzero(can)[~finite]:
             logger.warning("mark %s has an embedding that is not finite: left out", changes[at].id)
             can[at] = False
     return can
+
+
+def _stacked(embeddings: Sequence[NDArray[np.float16]]) -> NDArray[np.float16]:
+    """Embeddings (d,) as rows (n, d), n > 0; a few at once, so that no search waits for it."""
+    rows = np.empty((len(embeddings), *embeddings[0].shape), np.float16)
+    for start in range(0, len(embeddings), _STACKED):
+        part = slice(start, start + _STACKED)
+        np.stack(embeddings[part], out=rows[part])
+    return rows
 
 
 def _stretch(vectors: NDArray[np.float16], bounds: Bounds) -> float:

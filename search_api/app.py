@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from indexer.serving import searches_first
 from search_api import middleware, problem_details
 from search_api.marklens import MarkLens
 from search_api.metrics import Metrics
@@ -44,7 +45,8 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         try:
             app.state.marklens = serving
             await run_in_threadpool(serving.start_following)
-            yield
+            with searches_first():
+                yield
         finally:
             if marklens is None:
                 await run_in_threadpool(serving.close)

@@ -1,6 +1,5 @@
 """`marklens serve` and `marklens demo`: the server, with the user's register or the shipped one."""
 
-import gc
 import socket
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,16 +120,11 @@ def _serve(marklens: "MarkLens", listener: socket.socket, log_level: str) -> Non
                 print_plain("Ctrl-C ends it.")
 
     server = Server(uvicorn.Config(create_app(marklens=marklens), log_level=log_level))
-    # What is loaded stays. A full garbage collection would walk all of it, 40 to 80 ms at a million
-    # marks while changes come in, and every search would wait for that.
-    gc.freeze()
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         # Uvicorn has closed in order and then passes the signal on; ending it is what was asked.
         return
-    finally:
-        gc.unfreeze()
     if not server.started:
         raise typer.Exit(1)
 

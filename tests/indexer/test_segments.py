@@ -6,6 +6,7 @@ from indexer.marks import Change
 from indexer.merging import grown
 from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft, bounds_of
 from indexer.vectors import CpuBuilder
+from indexer.words import Ids
 from models.encoder import Block
 
 BLOCKS = (Block("visual", 0, 2, 1.0), Block("colour", 2, 4, 0.5))
@@ -26,7 +27,7 @@ def segment_of(*changes: Change) -> Segment | None:
 def test_a_mark_changed_again_during_the_replay_counts_once_and_last() -> None:
     segment = segment_of(change("a", 1), change("b", 2), change("a", 3, 0.5), change("c", 4))
     assert segment is not None
-    assert segment.ids == ("b", "a", "c")
+    assert [*segment.ids] == ["b", "a", "c"]
     assert segment.sequences.tolist() == [2, 3, 4]
     assert segment.vectors.vectors()[1, 0] == 0.5
     assert segment_of(change("a", 1), change("a", 2, deleted=True)) is None
@@ -35,14 +36,14 @@ def test_a_mark_changed_again_during_the_replay_counts_once_and_last() -> None:
 def test_an_embedding_that_is_not_finite_is_left_out_with_a_warning(caplog) -> None:
     segment = segment_of(change("a", 1, np.nan), change("b", 2), change("c", 3, np.inf))
     assert segment is not None
-    assert segment.ids == ("b",)
+    assert [*segment.ids] == ["b"]
     assert "mark a has an embedding that is not finite" in caplog.text
 
 
 def test_rows_are_found_by_mark_and_by_sequence() -> None:
     segment = segment_of(change("a", 3), change("b", 7), change("c", 9))
     assert segment is not None
-    assert (segment.row_of("b"), segment.row_of("z")) == (1, None)
+    assert segment.ids.rows_of(["b", "z"]) == [1]
     assert segment.rows_at(np.array([1, 3, 8, 9, 12])).tolist() == [0, 2]
 
 
@@ -50,7 +51,7 @@ def test_a_segment_with_columns_of_different_lengths_is_refused() -> None:
     segment = segment_of(change("a", 3), change("b", 7))
     assert segment is not None
     with pytest.raises(ValueError, match=r"\[1, 2\]"):
-        Segment(("a",), segment.sequences, segment.filters, segment.vectors)
+        Segment(Ids.of(["a"]), segment.sequences, segment.filters, segment.vectors)
 
 
 def test_stretch_bounds_the_lengths_of_blocks_also_after_merging() -> None:

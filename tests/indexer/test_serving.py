@@ -1,0 +1,13 @@
+import gc
+import sys
+
+from indexer.serving import searches_first
+
+
+def test_while_serving_what_is_loaded_is_passed_over_and_threads_take_short_turns() -> None:
+    before = sys.getswitchinterval(), gc.get_freeze_count()
+    with searches_first():
+        assert sys.getswitchinterval() <= 0.001
+        assert gc.get_freeze_count() > 10_000
+        assert gc.isenabled()
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == before
