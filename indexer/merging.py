@@ -227,7 +227,7 @@ class Merger:
         self._wanted.set()
 
     def stop(self) -> None:
-        """End the thread: what it is merging is given up within seconds, and nothing is lost."""
+        """End the thread: what it is merging is given up within a second, and nothing is lost."""
         self._stopping.set()
         self._wanted.set()
         if self._thread is not None:
