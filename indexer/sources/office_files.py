@@ -72,6 +72,8 @@ class OfficeFiles:
                 position += 1
                 self.broken.append(str(error))
                 yield RejectedRow(position, None, None, str(error))
+        if not (position or others):
+            self.warnings.append(f"{self.name} holds no marks")
         self._warn(others)
         self.warnings.extend(fields.warnings())
 

@@ -20,6 +20,8 @@ _MOST_ELEMENTS = 200_000  # a record with 45 classes in 24 languages has some th
 _MOST_CHARACTERS = 16 * 2**20
 _DEEPEST = 500
 _HEAD_ELEMENTS = 400
+# Records of persons and designs, which come in deliveries like those of marks.
+_OTHER_RECORDS = ("Applicant", "Design", "Hague", "Holder", "Representative")
 _DECLARED = re.compile(rb"""\s*<\?xml\s[^>?]*?\bencoding\s*=\s*["']([A-Za-z][\w.-]*)["']""")
 _DAMAGE = "\ufffd"  # what a codec puts in the place of bytes that are no letter
 
@@ -54,6 +56,16 @@ class XmlHead:
     def speaks_of(self, *words: str) -> bool:
         """Whether one of these words stands in a namespace."""
         return any(word in namespace for namespace in self.namespaces for word in words)
+
+    def is_delivery(self, root: str, *words: str) -> bool:
+        """Whether it is an office's delivery, of marks or of nothing at all: a quiet week's.
+
+        Args:
+            root: what the outermost element is called.
+            words: one of them stands in a namespace.
+        """
+        is_of_others = any(name.startswith(_OTHER_RECORDS) for name in self.names)
+        return self.root == root and self.speaks_of(*words) and not is_of_others
 
 
 def read_head(head: bytes, name: str) -> XmlHead | None:

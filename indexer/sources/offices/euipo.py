@@ -18,7 +18,11 @@ def _read(mark: Element) -> OfficeRecord:
 
 
 def _claims(head: XmlHead) -> bool:
-    return "TradeMark" in head.names and head.speaks_of("euipo.europa.eu", "oami.europa.eu")
+    spaces = ("euipo.europa.eu/trademark", "oami.europa.eu/trademark")
+    is_empty = head.is_delivery("Transaction", *spaces)
+    return is_empty or (
+        "TradeMark" in head.names and head.speaks_of("euipo.europa.eu", "oami.europa.eu")
+    )
 
 
 FORMAT = OfficeFormat("euipo", "EUIPO EM-TM-TradeMark", frozenset({"TradeMark"}), _claims, _read)

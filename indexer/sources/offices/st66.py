@@ -92,7 +92,8 @@ def _name(party: Element) -> str:
 
 def _claims(head: XmlHead) -> bool:
     is_other = head.speaks_of("euipo.europa.eu", "oami.europa.eu", "ST96")
-    return "TradeMark" in head.names and not is_other
+    is_empty = head.is_delivery("Transaction", "XMLSchema/trademarks", "XMLSchema/wo-trademarks")
+    return ("TradeMark" in head.names or is_empty) and not is_other
 
 
 FORMAT = OfficeFormat("st66", "WIPO ST.66", frozenset({"TradeMark"}), _claims, read)

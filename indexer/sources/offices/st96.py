@@ -93,7 +93,9 @@ def _name(party: Element) -> str:
 
 
 def _claims(head: XmlHead) -> bool:
-    return "Trademark" in head.names or ("TradeMark" in head.names and head.speaks_of("ST96"))
+    is_empty = head.is_delivery("TrademarkTransaction", "ST96/Trademark")
+    is_old = "TradeMark" in head.names and head.speaks_of("ST96")
+    return "Trademark" in head.names or is_old or is_empty
 
 
 FORMAT = OfficeFormat("st96", "WIPO ST.96", frozenset({"Trademark", "TradeMark"}), _claims, _read)
