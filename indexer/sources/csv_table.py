@@ -1,4 +1,4 @@
-"""CSV tables: comma, semicolon, tab or bar between cells; UTF-8, UTF-16 or Windows-1252."""
+"""CSV tables: comma, semicolon, tab or bar between cells; Unicode or an older encoding."""
 
 import codecs
 import csv
@@ -15,6 +15,7 @@ from indexer.errors import BrokenSource, SourceError
 from indexer.marks import MAX_TEXT
 from indexer.sources.containers import Part
 from indexer.sources.fields import COLUMNS, FieldReader, check_columns
+from indexer.sources.old_encodings import OldEncoding, Sample
 from indexer.sources.pictures import Pictures
 from indexer.sources.rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 
@@ -43,8 +44,8 @@ class CsvTable:
         self._pictures = pictures
         self._encoding, self.last_position, self._ends_well = _scan(part)
         self._header = self._read_header()
-        if not self._encoding.startswith("utf"):
-            self.warnings.append(f"{part.name} is not UTF-8; read as Windows-1252")
+        if isinstance(self._encoding, OldEncoding):
+            self.warnings.append(f"{part.name} is not UTF-8; read as {self._encoding.name}")
         self.warnings.extend(check_columns(part.name, self._header.columns))
 
     def __iter__(self) -> Iterator[Row]:
@@ -88,11 +89,11 @@ class CsvTable:
         return reader.row(position, dict(zip(self._header.columns, cells, strict=True)))
 
     def _open(self) -> TextIO:
-        # A byte that is not UTF-8 becomes a lone surrogate, and its row alone is rejected.
-        errors = "surrogateescape" if self._encoding.startswith("utf-8") else "replace"
-        return io.TextIOWrapper(
-            self._part.open(), encoding=self._encoding, errors=errors, newline=""
-        )
+        encoding = self._encoding
+        codec = encoding.codec if isinstance(encoding, OldEncoding) else encoding
+        # A byte of no letter becomes a lone surrogate, and its row alone is rejected.
+        errors = "replace" if codec == "utf-16" else "surrogateescape"
+        return io.TextIOWrapper(self._part.open(), encoding=codec, errors=errors, newline="")
 
     def _read_header(self) -> "_Header":
         with closing(self._open()) as stream:
@@ -213,7 +214,7 @@ def _rows(lines: _Lines, header: _Header) -> Iterator[tuple[int, list[str] | str
             yield position, cells
 
 
-def _scan(part: Part) -> tuple[str, int, bool]:
+def _scan(part: Part) -> tuple[str | OldEncoding, int, bool]:
     """Encoding, number of lines and whether the last one is complete: one cheap pass.
 
     A file that is not all UTF-8 still counts as UTF-8 while more of its letters are than are not:
@@ -224,7 +225,7 @@ def _scan(part: Part) -> tuple[str, int, bool]:
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     newlines = returns = letters = strays = 0
-    fallback = "cp1252"
+    western, sample = "cp1252", Sample()
     encoding: str | None = None
     end = b""
     for at, chunk in enumerate(_chunks(part)):
@@ -235,14 +236,17 @@ def _scan(part: Part) -> tuple[str, int, bool]:
         if encoding is None and b"\0" in chunk:
             raise SourceError(f"{part.name} is not a text file; a CSV table is expected")
         if _UNDEFINED_IN_1252.search(chunk):
-            fallback = "latin-1"
+            western = "latin-1"
+        sample.take(chunk)
         text = decoder.decode(chunk)
         end = (end + chunk)[-2:]
         strays += len(_STRAY.findall(text))
         letters += len(_LETTER.findall(text))
     ends_well = end.rstrip(b"\0").endswith((b"\n", b"\r"))
     lines = (newlines or returns) + (not ends_well)
-    return encoding or ("utf-8" if letters >= strays else fallback), lines, ends_well
+    if encoding is not None or letters >= strays:
+        return encoding or "utf-8", lines, ends_well
+    return sample.encoding() or OldEncoding("Windows-1252", western), lines, ends_well
 
 
 def _chunks(part: Part) -> Iterator[bytes]:
