@@ -134,12 +134,15 @@ def compose(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Equal seeds, equal marks.")] = 0,
 ) -> None:
-    """Compose figurative marks with their 29 categories as one-hot columns, to try `train` on."""
+    """Compose figurative marks with their 29 categories as one-hot columns, to try `train` on.
+
+    A run that was stopped goes on with the same command.
+    """
     from models.training.compose import compose_marks
 
     made = compose_marks(out, number, pack=pack, fonts=fonts, seed=seed)
     with progress("composing") as advance:
-        for done, _ in enumerate(made, 1):
+        for done in made:
             advance(done, number, done)
     print_plain(f"{number} marks: {out / 'labels.csv'}, pictures in {out / 'images'}")
 
