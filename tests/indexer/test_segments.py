@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,23 @@ def test_rows_are_found_by_mark_and_by_sequence() -> None:
     assert segment is not None
     assert segment.ids.rows_of(["b", "z"]) == [1]
     assert segment.rows_at(np.array([1, 3, 8, 9, 12])).tolist() == [0, 2]
+
+
+def test_rows_cost_the_collection_of_garbage_nothing_whatever_their_number() -> None:
+    # A full collection looks at every object that can hold others, and searches wait for it.
+    def objects_of(rows: int) -> int:
+        gc.collect()
+        before = len(gc.get_objects())
+        segment = segment_of(*(change(f"m{at}", at + 1) for at in range(rows)))
+        assert segment is not None
+        merged = Segment.merged([(segment, np.arange(rows))], segment.vectors)
+        gc.collect()
+        made = len(gc.get_objects()) - before
+        assert len(merged) == rows
+        return made
+
+    objects_of(5)  # what is made once
+    assert objects_of(2_000) <= objects_of(5) + 50
 
 
 def test_a_segment_with_columns_of_different_lengths_is_refused() -> None:
