@@ -163,7 +163,8 @@ class FaissIvfIndex:
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
         with Scan(self._scanners, query, k) as scan:
-            scan.over(self.vectors(rows), np.ascontiguousarray(rows))
+            places = np.sort(self._place_of[rows])
+            scan.over_some(self._vectors, places, self._rows[places])
             return scan.nearest()
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:

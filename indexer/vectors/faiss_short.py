@@ -21,8 +21,9 @@ from indexer.vectors.short import ShortForms, ShortQuery
 
 _GATHERED = 0.05  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 1_000  # rows from which comparing their short forms first costs less
-_KEPT = 1 / 16  # share of the rows that may be left while short forms are read
-_COMPARED = 1 / 32  # share of the rows that comparing one by one costs as much as a scan
+_COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
+_LOOKED = 1 << 14  # rows after which some are compared, to see what their short forms rule out
+_GROWTH = 8  # rows when this is done again, to those when it was done last
 
 
 class FaissShortIndex(FaissCpuIndex):
@@ -101,25 +102,29 @@ class FaissShortIndex(FaissCpuIndex):
         """
         asked = self._short.ask(query)
         # Two rows may each miss by the doubt; one unit more for rounding the bound to float32.
-        sieve = Sieve(k, allowed, 2 * asked.doubt / asked.unit + 1, int(_KEPT * len(codes)) + k)
+        sieve = Sieve(k, allowed, 2 * asked.doubt / asked.unit + 1, len(codes))
+        look = _LOOKED
         with Scan(self._short_sifters, asked.numbers, 1) as scan:
-            for block in blocks(len(codes), allowed):
-                sieve.over(scan.scanner, codes, [block])
-                if sieve.has_dropped:
-                    return None
-        return self._near(query, k, asked, sieve, rows)
+            for start, stop in blocks(len(codes), allowed):
+                sieve.over(scan.scanner, codes, [(start, stop)])
+                if stop >= look:
+                    self._narrow(query, k, asked, sieve, rows)
+                    look = stop * _GROWTH
+                    if len(sieve.rows) > k + _COMPARED * stop:
+                        return None
+        self._narrow(query, k, asked, sieve, rows)
+        return np.sort(sieve.rows) if len(sieve.rows) <= k + _COMPARED * len(codes) else None
 
-    def _near(
+    def _narrow(
         self,
         query: NDArray[np.float32],
         k: int,
         asked: ShortQuery,
         sieve: Sieve,
         rows: NDArray[np.int64],
-    ) -> NDArray[np.int64] | None:
-        """Those of the kept rows that may score as high as the k-th best does."""
-        best = np.argpartition(-sieve.scores, k - 1)[:k]
-        last = super().gather(query, k, rows[sieve.rows[best]]).scores[-1]
-        least = (float(last) - asked.offset - asked.doubt) / asked.unit - 1
-        few = sieve.rows[sieve.scores >= least]
-        return None if len(few) > _COMPARED * len(self) + k else np.sort(few)
+    ) -> None:
+        """Keep only those that may score as high as the k-th best of the k that seem best does."""
+        if len(sieve.rows) > k:
+            best = np.argpartition(-sieve.scores, k - 1)[:k]
+            last = super().gather(query, k, rows[sieve.rows[best]]).scores[-1]
+            sieve.raise_to((float(last) - asked.offset - asked.doubt) / asked.unit - 1)
