@@ -15,9 +15,7 @@ core, and the exact scan's in the same process, by a script that is not kept. No
 to 24.1, 1.000. All weight on colour: 16 ms to 40 (p95 36), 0.996, at worst 0.98.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -25,9 +23,9 @@ from numpy.typing import NDArray
 
 from indexer.vectors.faiss_cpu import read_only
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
-from indexer.vectors.lists import Lists, find_lists, nearest_lists, sorted_lists
+from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sorted_lists
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve
-from indexer.vectors.short import ShortForms
+from indexer.vectors.short import ShortErrors, ShortForms
 
 _COMPARED_ALL = 0.05  # share of allowed rows up to which all of them are compared
 _SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
@@ -38,7 +36,6 @@ _FIRST = 32  # lists of the first round
 _GROWTH = 1.75  # lists visited after a round, to those before it
 _OUTGROWN = 1.5  # rows, to those there were when the lists were sought, above which to seek anew
 _REACH = 2.0  # standard deviations by which a list's best row is taken to beat its mean
-_SHORT = tuple(field.name for field in fields(ShortForms))
 
 
 class FaissIvfIndex:
@@ -46,12 +43,15 @@ class FaissIvfIndex:
 
     is_exact = False
 
-    def __init__(self, vectors: NDArray[np.float16], lists: Lists, short: ShortForms) -> None:
+    def __init__(
+        self, vectors: NDArray[np.float16], lists: Lists, shapes: Shapes, short: ShortForms
+    ) -> None:
         """Keep vectors that are sorted into lists.
 
         Args:
             vectors: (n, d) float16, in the order of `lists`; they must not change any more.
             lists: which rows they are.
+            shapes: where the short forms of each list lie.
             short: their short forms, in the same order.
 
         Raises:
@@ -62,8 +62,8 @@ class FaissIvfIndex:
                 f"the lists are of {len(lists.order)} vectors of {lists.centroids.shape[1]} "
                 f"numbers, the vectors have shape {vectors.shape}"
             )
-        shape = (len(short.codes), len(short.mean), len(short.centres))
-        if shape != (*vectors.shape, len(lists.centroids)):
+        fits = (len(short.codes), len(short.mean)) == vectors.shape
+        if not fits or shapes.centres.shape != (len(lists.centroids), short.codes.shape[1]):
             raise ValueError("the short forms are of other vectors or lists")
         self.name = f"faiss IVF{len(lists.centroids)} fp16, cpu"
         self._vectors = read_only(vectors)
@@ -76,9 +76,10 @@ class FaissIvfIndex:
         self._place_of = np.empty(len(vectors), np.int32)
         self._place_of[lists.order] = np.arange(len(vectors), dtype=np.int32)
         self._scanners = Scanners(vectors.shape[1])
+        self._shapes = shapes
         self._short = short
-        self._errors = short.errors_of(self._vectors)
-        self._sifters = Scanners(short.codes.shape[1], SIGNED_BYTE)
+        self._errors = ShortErrors(short, self._vectors)
+        self._sifters = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
 
     @classmethod
     def of(
@@ -120,8 +121,8 @@ class FaissIvfIndex:
             arrays["list_centroids"],
             int(arrays["list_trained"][0]),
         )
-        short = ShortForms(**{name: arrays[f"short_{name}"] for name in _SHORT})
-        return cls(arrays["listed_vectors"], lists, short)
+        shapes = Shapes(arrays["list_centres"], arrays["list_variances"])
+        return cls(arrays["listed_vectors"], lists, shapes, ShortForms.restored(arrays))
 
     @classmethod
     def _sorted(
@@ -131,7 +132,8 @@ class FaissIvfIndex:
         for start in range(0, len(vectors), COPIED):
             listed[start : start + COPIED] = vectors[lists.order[start : start + COPIED]]
             proceed()
-        return cls(listed, lists, ShortForms.of(listed, lists.starts, proceed))
+        short = ShortForms.of(listed, proceed)
+        return cls(listed, lists, Shapes.of(short.codes, lists.starts), short)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -146,20 +148,23 @@ class FaissIvfIndex:
             with Scan(self._scanners, query, k, allowed) as scan:
                 scan.over(self._vectors, self._rows)
                 return scan.nearest()
-        sieve = Sieve(k, allowed, self._margin(query), _MOST * k)
-        short = query @ self._short.directions
-        with Scan(self._sifters, short, 1) as scan:
+        asked = self._short.ask(query)
+        margin = _DEVIATIONS * self._errors.deviation(query, asked) / asked.unit
+        sieve = Sieve(k, allowed, margin, _MOST * k, self._rows)
+        with Scan(self._sifters, asked.numbers, 1) as scan:
             if count <= _SIFTED_ALL * len(self):
                 for lists in _rounds(np.arange(len(self._sizes))):
                     self._read(scan.scanner, sieve, lists)
             else:
-                self._visit(scan.scanner, sieve, short, self._held(count, allowed))
+                reach = self._shapes.reach(asked.numbers, _REACH)
+                self._visit(scan.scanner, sieve, reach, self._held(count, allowed))
         return self.gather(query, k, sieve.rows)
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
         with Scan(self._scanners, query, k) as scan:
-            scan.over(self.vectors(rows), np.ascontiguousarray(rows))
+            places = np.sort(self._place_of[rows])
+            scan.over_some(self._vectors, places, self._rows[places])
             return scan.nearest()
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
@@ -174,12 +179,10 @@ class FaissIvfIndex:
             "list_starts": self._lists.starts,
             "list_centroids": self._lists.centroids,
             "list_trained": np.array([self._lists.trained]),
-            **{f"short_{name}": getattr(self._short, name) for name in _SHORT},
+            "list_centres": self._shapes.centres,
+            "list_variances": self._shapes.variances,
+            **self._short.arrays(),
         }
-
-    def _margin(self, query: NDArray[np.float32]) -> float:
-        """How far below the k-th best short form a row's may lie that belongs to the k best."""
-        return _DEVIATIONS * math.sqrt(max(float(query @ self._errors @ query), 0.0))
 
     def _held(self, count: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Which lists have allowed rows, as far as that is worth finding out."""
@@ -193,11 +196,10 @@ class FaissIvfIndex:
         self,
         scanner: Any,
         sieve: Sieve,
-        short: NDArray[np.float32],
+        reach: NDArray[np.float32],
         held: NDArray[np.bool_],
     ) -> None:
         """Read lists until a round changes nothing and those left do not reach the k-th best."""
-        reach = self._short.reach(short, _REACH)
         lists = np.argsort(-reach)
         lists = lists[held[lists]]
         unread = np.ones(len(held), np.bool_)
@@ -222,7 +224,7 @@ class FaissIvfIndex:
         firsts, lasts = np.append(0, gaps + 1), np.append(gaps, len(lists) - 1)
         begin, end = starts[lists[firsts]], starts[lists[lasts] + 1]
         runs = zip(begin.tolist(), end.tolist(), strict=True)
-        return sieve.over(scanner, self._short.codes, self._rows, runs)
+        return sieve.over(scanner, self._short.codes, runs)
 
 
 def _rounds(lists: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
