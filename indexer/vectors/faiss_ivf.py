@@ -31,7 +31,7 @@ _COMPARED_ALL = 0.05  # share of allowed rows up to which all of them are compar
 _SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
 _COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
 _DEVIATIONS = 4.0  # of short forms' errors, by which a row may lie below the k-th best
-_MOST = 512  # rows kept for comparing, for each that is wanted
+_MOST = 2048  # rows kept for comparing, for each that is wanted
 _FIRST = 32  # lists of the first round
 _GROWTH = 1.75  # lists visited after a round, to those before it
 _OUTGROWN = 1.5  # rows, to those there were when the lists were sought, above which to seek anew
@@ -149,7 +149,7 @@ class FaissIvfIndex:
                 scan.over(self._vectors, self._rows)
                 return scan.nearest()
         asked = self._short.ask(query)
-        margin = _DEVIATIONS * self._errors.deviation(query, asked) / asked.unit
+        margin = _DEVIATIONS * self._errors.deviation(asked) / asked.unit
         sieve = Sieve(k, allowed, margin, _MOST * k, self._rows)
         with Scan(self._sifters, asked.numbers, 1) as scan:
             if count <= _SIFTED_ALL * len(self):

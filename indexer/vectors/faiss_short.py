@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from indexer.vectors.faiss_cpu import FaissCpuIndex
 from indexer.vectors.index import Nearest
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
-from indexer.vectors.short import ShortForms, ShortQuery
+from indexer.vectors.short import ShortBounds, ShortForms
 
 _GATHERED = 0.05  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 1_000  # rows from which comparing their short forms first costs less
@@ -101,25 +101,25 @@ class FaissShortIndex(FaissCpuIndex):
             allowed: (m,) bool by place; None allows all.
         """
         asked = self._short.ask(query)
-        # Two rows may each miss by the doubt; one unit more for rounding the bound to float32.
-        sieve = Sieve(k, allowed, 2 * asked.doubt / asked.unit + 1, len(codes))
+        bounds = self._short.bounds(asked)
+        sieve = Sieve(k, allowed, bounds.margin, len(codes))
         look = _LOOKED
         with Scan(self._short_sifters, asked.numbers, 1) as scan:
             for start, stop in blocks(len(codes), allowed):
                 sieve.over(scan.scanner, codes, [(start, stop)])
                 if stop >= look:
-                    self._narrow(query, k, asked, sieve, rows)
+                    self._narrow(query, k, bounds, sieve, rows)
                     look = stop * _GROWTH
                     if len(sieve.rows) > k + _COMPARED * stop:
                         return None
-        self._narrow(query, k, asked, sieve, rows)
+        self._narrow(query, k, bounds, sieve, rows)
         return np.sort(sieve.rows) if len(sieve.rows) <= k + _COMPARED * len(codes) else None
 
     def _narrow(
         self,
         query: NDArray[np.float32],
         k: int,
-        asked: ShortQuery,
+        bounds: ShortBounds,
         sieve: Sieve,
         rows: NDArray[np.int64],
     ) -> None:
@@ -127,4 +127,4 @@ class FaissShortIndex(FaissCpuIndex):
         if len(sieve.rows) > k:
             best = np.argpartition(-sieve.scores, k - 1)[:k]
             last = super().gather(query, k, rows[sieve.rows[best]]).scores[-1]
-            sieve.raise_to((float(last) - asked.offset - asked.doubt) / asked.unit - 1)
+            sieve.raise_to(bounds.least(float(last)))

@@ -157,9 +157,10 @@ def test_no_score_is_farther_from_its_short_form_than_the_doubt(
     query = query_of(kind, rng, vectors, short)
     asked = short.ask(query)
     steps = short.codes.astype(np.float64) - 128
-    told = asked.offset + asked.unit * (steps @ asked.numbers.astype(np.float64))
+    bounds = short.bounds(asked)
+    told = bounds.offset + asked.unit * (steps @ asked.numbers.astype(np.float64))
     scores = vectors.astype(np.float64) @ query.astype(np.float64)
-    assert np.abs(scores - told).max() <= asked.doubt
+    assert np.abs(scores - told).max() <= bounds.doubt
 
 
 def test_the_doubt_holds_for_queries_made_to_be_rounded_worst() -> None:
@@ -173,9 +174,10 @@ def test_the_doubt_holds_for_queries_made_to_be_rounded_worst() -> None:
         off = exact[row] - np.rint(exact[row])
         query = (short.directions / squares) @ np.where(np.abs(off) > 0.4, np.sign(off), 0)
         asked = short.ask(query.astype(np.float32))
+        bounds = short.bounds(asked)
         told = asked.numbers @ (short.codes[row].astype(np.float64) - 128)
-        error = vectors[row].astype(np.float64) @ query - asked.offset - asked.unit * told
-        assert 0.4 * np.abs(np.sign(off[np.abs(off) > 0.4])).sum() <= error <= asked.doubt
+        error = vectors[row].astype(np.float64) @ query - bounds.offset - asked.unit * told
+        assert 0.4 * np.abs(np.sign(off[np.abs(off) > 0.4])).sum() <= error <= bounds.doubt
 
 
 def test_the_best_row_is_found_though_its_form_falls_short_and_the_next_bests_does_not() -> None:
@@ -191,8 +193,9 @@ def test_the_best_row_is_found_though_its_form_falls_short_and_the_next_bests_do
     query[[0, -1]] = 1, 0.5
     index = FaissShortIndex.of(vectors)
     short = ShortForms.restored(index.arrays())
-    told = short.codes[[5_000, 10]].astype(np.float64) @ short.ask(query).numbers
-    doubt = short.ask(query).doubt / short.ask(query).unit
+    asked = short.ask(query)
+    told = short.codes[[5_000, 10]].astype(np.float64) @ asked.numbers
+    doubt = short.bounds(asked).doubt / asked.unit
     assert doubt < told[1] - told[0] < 2 * doubt, "one doubt alone would rule out the best"
     assert index.scan(query, 1, None).rows.tolist() == [5_000]
 
@@ -217,7 +220,7 @@ def test_queries_like_the_vectors_leave_little_doubt() -> None:
     vectors = clustered(rng, 5_000).astype(np.float16)
     short = ShortForms.of(vectors)
     scores = vectors.astype(np.float32) @ vectors[:50].T.astype(np.float32)
-    doubts = [short.ask(row.astype(np.float32)).doubt for row in vectors[:50]]
+    doubts = [short.bounds(short.ask(row.astype(np.float32))).doubt for row in vectors[:50]]
     assert np.median(doubts) < 0.5 * scores.std(axis=0).mean()
     assert short.codes.shape == (5_000, 32)
 
