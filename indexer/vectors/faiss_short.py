@@ -20,7 +20,7 @@ from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
 from indexer.vectors.short import ShortBounds, ShortForms
 
 _GATHERED = 0.05  # share of allowed rows up to which copying their short forms out costs less
-_SIFTED = 1_000  # rows from which comparing their short forms first costs less
+_SIFTED = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
 _LOOKED = 1 << 14  # rows after which some are compared, to see what their short forms rule out
 _GROWTH = 8  # rows when this is done again, to those when it was done last
