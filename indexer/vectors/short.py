@@ -26,6 +26,7 @@ _SAMPLE = 1 << 14  # vectors that directions are sought in
 _COMPARED = 1 << 12  # vectors whose errors are measured
 _ZERO, _MOST = 128, 127  # FAISS' signed byte of 0; steps from it, up or down
 _PREFIX = "short_"  # of the names in snapshots
+_NOTHING = 1e-12  # of a score's greatest value
 _LEAST = 1e-6  # length that a direction is taken to reach, at least
 
 
@@ -96,7 +97,9 @@ class ShortForms:
         """A (d,) float32 query as it is compared with short forms."""
         exact = query.astype(np.float64)
         along = exact @ self.directions
-        unit = float(np.abs(along).max()) / _MOST or 1.0
+        # Where a query has next to nothing along them, a step must not vanish beside the doubt.
+        least = _NOTHING * np.linalg.norm(exact) * self.lengths[1]
+        unit = float(max(np.abs(along).max() / _MOST, least)) or 1.0
         numbers = np.rint(along / unit)
         return ShortQuery(exact, numbers.astype(np.float32), unit, along - unit * numbers)
 

@@ -55,6 +55,12 @@ def few_values(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.integers(-1, 2, (n, DIMENSION)) / 4
 
 
+def flat(rng: np.random.Generator, n: int) -> np.ndarray:
+    vectors = clustered(rng, n)
+    vectors[:, -3:] = 0
+    return vectors
+
+
 def constant(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.tile(rng.standard_normal(DIMENSION), (n, 1))
 
@@ -69,9 +75,19 @@ def random(rng: np.random.Generator, n: int) -> np.ndarray:
 
 Data = Callable[[np.random.Generator, int], np.ndarray]
 DATA: tuple[Data, ...] = (
-    clustered, duplicates, with_outliers, half_zeros, few_values, constant, zeros, random,
+    clustered, duplicates, with_outliers, half_zeros, few_values, flat, constant, zeros, random,
 )  # fmt: skip
-QUERIES = ("a row", "a row, weighted", "one block", "random", "beside", "zeros", "huge", "tiny")
+QUERIES = (
+    "nearly beside",
+    "a row",
+    "a row, weighted",
+    "one block",
+    "random",
+    "beside",
+    "zeros",
+    "huge",
+    "tiny",
+)
 
 
 def query_of(kind: str, rng: np.random.Generator, vectors: np.ndarray, short: ShortForms):
@@ -88,6 +104,9 @@ def query_of(kind: str, rng: np.random.Generator, vectors: np.ndarray, short: Sh
         along = np.linalg.qr(short.directions.astype(np.float64))[0]
         row = rng.standard_normal(DIMENSION)
         row -= along @ (along.T @ row)
+    elif kind == "nearly beside":  # its products with the directions are too small for float32
+        row *= 1e-40
+        row[-1] = 1
     return (row * {"zeros": 0, "huge": 1e6, "tiny": 1e-12}.get(kind, 1)).astype(np.float32)
 
 
@@ -256,3 +275,16 @@ def test_damaged_short_forms_are_refused() -> None:
             arrays[name] = arrays[name][:-1]
             with pytest.raises(ValueError, match="short forms"):
                 CpuBuilder(None if index.is_exact else 500).restore(arrays)
+
+
+def test_an_index_with_lists_is_exact_on_named_rows_and_under_narrow_filters() -> None:
+    rng = np.random.default_rng(8)
+    vectors = clustered(rng, 12_000).astype(np.float16)
+    index, plain = FaissIvfIndex.of(vectors), FaissCpuIndex(vectors)
+    for share in (0.6, 0.5, 0.04, 0.01):
+        query = vectors[rng.integers(12_000)].astype(np.float32)
+        allowed = rng.random(12_000) < share
+        rows = np.flatnonzero(allowed)
+        assert_same(index.gather(query, 30, rows), plain.gather(query, 30, rows))
+        if share < 0.05:
+            assert_same(index.scan(query, 30, allowed), plain.scan(query, 30, allowed))
