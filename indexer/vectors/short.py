@@ -6,8 +6,8 @@ memory, and compares only what they cannot rule out. They are linear: whatever w
 gives to its blocks, its product with a short form stands for its product with the vector.
 
 A query is rounded to whole numbers, too. Then FAISS multiplies and adds whole numbers below 2^24,
-which is exact in any order; and where their number is a multiple of `_STEP` it does so in integers,
-1.4 times as fast as in float32 (a million of 128; at multiples of 64 they begin with a cache line).
+which is exact in any order; and where their number is a multiple of `_STEP` it does so in integers:
+6 ms for a million of 128 numbers, while 144, in float32, took 9.
 """
 
 import math
