@@ -16,7 +16,7 @@ IndexKind = Literal["auto", "exact", "ivf"]
 _NO_FAISS = "FAISS is not installed: install marklens[cpu] or marklens[gpu]"
 _NO_CUDA = "no CUDA device is usable here: set MARKLENS_DEVICE=cpu, or install marklens[gpu]"
 _NO_CUDA_IVF = "on a CUDA device every search is exact: set MARKLENS_INDEX=auto"
-_MOST_PLAIN = 20_000  # rows up to which a scan costs no more than choosing what to compare
+_MOST_PLAIN = 30_000  # rows up to which a scan costs no more than choosing what to compare
 _FEWEST_LISTED = 20_000  # rows below which a scan costs less than choosing lists, whatever is asked
 
 

@@ -52,8 +52,12 @@ class FaissCpuIndex:
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
+        return self.compare(query, k, rows)
+
+    def compare(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+        """Compare the query with the whole vectors of the named rows; see `VectorIndex.gather`."""
         with Scan(self._scanners, query, k) as scan:
-            scan.over_some(self._vectors, rows, rows)
+            scan.over_some(self._vectors, rows)
             return scan.nearest()
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:

@@ -55,6 +55,12 @@ def few_values(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.integers(-1, 2, (n, DIMENSION)) / 4
 
 
+def flat(rng: np.random.Generator, n: int) -> np.ndarray:
+    vectors = clustered(rng, n)
+    vectors[:, -3:] = 0
+    return vectors
+
+
 def constant(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.tile(rng.standard_normal(DIMENSION), (n, 1))
 
@@ -69,9 +75,19 @@ def random(rng: np.random.Generator, n: int) -> np.ndarray:
 
 Data = Callable[[np.random.Generator, int], np.ndarray]
 DATA: tuple[Data, ...] = (
-    clustered, duplicates, with_outliers, half_zeros, few_values, constant, zeros, random,
+    clustered, duplicates, with_outliers, half_zeros, few_values, flat, constant, zeros, random,
 )  # fmt: skip
-QUERIES = ("a row", "a row, weighted", "one block", "random", "beside", "zeros", "huge", "tiny")
+QUERIES = (
+    "nearly beside",
+    "a row",
+    "a row, weighted",
+    "one block",
+    "random",
+    "beside",
+    "zeros",
+    "huge",
+    "tiny",
+)
 
 
 def query_of(kind: str, rng: np.random.Generator, vectors: np.ndarray, short: ShortForms):
@@ -88,6 +104,9 @@ def query_of(kind: str, rng: np.random.Generator, vectors: np.ndarray, short: Sh
         along = np.linalg.qr(short.directions.astype(np.float64))[0]
         row = rng.standard_normal(DIMENSION)
         row -= along @ (along.T @ row)
+    elif kind == "nearly beside":  # its products with the directions are too small for float32
+        row *= 1e-40
+        row[-1] = 1
     return (row * {"zeros": 0, "huge": 1e6, "tiny": 1e-12}.get(kind, 1)).astype(np.float32)
 
 
@@ -157,9 +176,10 @@ def test_no_score_is_farther_from_its_short_form_than_the_doubt(
     query = query_of(kind, rng, vectors, short)
     asked = short.ask(query)
     steps = short.codes.astype(np.float64) - 128
-    told = asked.offset + asked.unit * (steps @ asked.numbers.astype(np.float64))
+    bounds = short.bounds(asked)
+    told = bounds.offset + asked.unit * (steps @ asked.numbers.astype(np.float64))
     scores = vectors.astype(np.float64) @ query.astype(np.float64)
-    assert np.abs(scores - told).max() <= asked.doubt
+    assert np.abs(scores - told).max() <= bounds.doubt
 
 
 def test_the_doubt_holds_for_queries_made_to_be_rounded_worst() -> None:
@@ -173,9 +193,10 @@ def test_the_doubt_holds_for_queries_made_to_be_rounded_worst() -> None:
         off = exact[row] - np.rint(exact[row])
         query = (short.directions / squares) @ np.where(np.abs(off) > 0.4, np.sign(off), 0)
         asked = short.ask(query.astype(np.float32))
+        bounds = short.bounds(asked)
         told = asked.numbers @ (short.codes[row].astype(np.float64) - 128)
-        error = vectors[row].astype(np.float64) @ query - asked.offset - asked.unit * told
-        assert 0.4 * np.abs(np.sign(off[np.abs(off) > 0.4])).sum() <= error <= asked.doubt
+        error = vectors[row].astype(np.float64) @ query - bounds.offset - asked.unit * told
+        assert 0.4 * np.abs(np.sign(off[np.abs(off) > 0.4])).sum() <= error <= bounds.doubt
 
 
 def test_the_best_row_is_found_though_its_form_falls_short_and_the_next_bests_does_not() -> None:
@@ -191,8 +212,9 @@ def test_the_best_row_is_found_though_its_form_falls_short_and_the_next_bests_do
     query[[0, -1]] = 1, 0.5
     index = FaissShortIndex.of(vectors)
     short = ShortForms.restored(index.arrays())
-    told = short.codes[[5_000, 10]].astype(np.float64) @ short.ask(query).numbers
-    doubt = short.ask(query).doubt / short.ask(query).unit
+    asked = short.ask(query)
+    told = short.codes[[5_000, 10]].astype(np.float64) @ asked.numbers
+    doubt = short.bounds(asked).doubt / asked.unit
     assert doubt < told[1] - told[0] < 2 * doubt, "one doubt alone would rule out the best"
     assert index.scan(query, 1, None).rows.tolist() == [5_000]
 
@@ -217,7 +239,7 @@ def test_queries_like_the_vectors_leave_little_doubt() -> None:
     vectors = clustered(rng, 5_000).astype(np.float16)
     short = ShortForms.of(vectors)
     scores = vectors.astype(np.float32) @ vectors[:50].T.astype(np.float32)
-    doubts = [short.ask(row.astype(np.float32)).doubt for row in vectors[:50]]
+    doubts = [short.bounds(short.ask(row.astype(np.float32))).doubt for row in vectors[:50]]
     assert np.median(doubts) < 0.5 * scores.std(axis=0).mean()
     assert short.codes.shape == (5_000, 32)
 
@@ -253,3 +275,16 @@ def test_damaged_short_forms_are_refused() -> None:
             arrays[name] = arrays[name][:-1]
             with pytest.raises(ValueError, match="short forms"):
                 CpuBuilder(None if index.is_exact else 500).restore(arrays)
+
+
+def test_an_index_with_lists_is_exact_on_named_rows_and_under_narrow_filters() -> None:
+    rng = np.random.default_rng(8)
+    vectors = clustered(rng, 12_000).astype(np.float16)
+    index, plain = FaissIvfIndex.of(vectors), FaissCpuIndex(vectors)
+    for share in (0.6, 0.5, 0.04, 0.01):
+        query = vectors[rng.integers(12_000)].astype(np.float32)
+        allowed = rng.random(12_000) < share
+        rows = np.flatnonzero(allowed)
+        assert_same(index.gather(query, 30, rows), plain.gather(query, 30, rows))
+        if share < 0.05:
+            assert_same(index.scan(query, 30, allowed), plain.scan(query, 30, allowed))
