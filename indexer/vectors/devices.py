@@ -16,6 +16,7 @@ IndexKind = Literal["auto", "exact", "ivf"]
 _NO_FAISS = "FAISS is not installed: install marklens[cpu] or marklens[gpu]"
 _NO_CUDA = "no CUDA device is usable here: set MARKLENS_DEVICE=cpu, or install marklens[gpu]"
 _NO_CUDA_IVF = "on a CUDA device every search is exact: set MARKLENS_INDEX=auto"
+_MOST_PLAIN = 30_000  # rows up to which a scan costs no more than choosing what to compare
 _FEWEST_LISTED = 20_000  # rows below which a scan costs less than choosing lists, whatever is asked
 
 
@@ -63,13 +64,15 @@ def open_builder(choice: IndexChoice) -> IndexBuilder:
 
 @dataclass(frozen=True)
 class CpuBuilder:
-    """Makes indexes on the CPU, with lists above a number of rows.
+    """Makes indexes on the CPU: with lists above a number of rows, with short forms above another.
 
     Attributes:
         most_exact: rows above which an index has lists; None for never.
+        most_plain: rows above which an exact index has short forms.
     """
 
     most_exact: int | None = None
+    most_plain: int = _MOST_PLAIN
 
     def __call__(self, vectors: NDArray[np.float16]) -> VectorIndex:
         """See `IndexBuilder`."""
@@ -77,10 +80,10 @@ class CpuBuilder:
 
         if self._wants_lists(len(vectors)):
             return FaissIvfIndex.of(vectors)
-        return self.quick(vectors)
+        return self._exact(vectors, lambda: None)
 
     def quick(self, vectors: NDArray[np.float16]) -> VectorIndex:
-        """See `IndexBuilder`."""
+        """See `IndexBuilder`; without short forms, which take seconds for a million rows."""
         from indexer.vectors.faiss_cpu import FaissCpuIndex
 
         return FaissCpuIndex(vectors)
@@ -91,19 +94,39 @@ class CpuBuilder:
 
         if self._wants_lists(sum(len(rows) for _, rows in parts)):
             return FaissIvfIndex.merged(parts, proceed)
-        return self.quick(rows_of(parts, proceed))
+        (index, rows), *others = parts
+        if not others and index.is_exact and len(rows) == len(index):
+            return self._exact(index.vectors(), proceed)  # the same memory, not a copy of it
+        return self._exact(rows_of(parts, proceed), proceed)
 
     def is_settled(self, index: VectorIndex) -> bool:
         """See `IndexBuilder`."""
-        return not index.is_exact or not self._wants_lists(len(index))
+        from indexer.vectors.faiss_short import FaissShortIndex
+
+        if not index.is_exact:
+            return True
+        wants_short = len(index) > self.most_plain
+        return not self._wants_lists(len(index)) and wants_short <= isinstance(
+            index, FaissShortIndex
+        )
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
-        """See `IndexBuilder`; lists that were found before are not sought again."""
+        """See `IndexBuilder`; lists and short forms that were found before are not sought again."""
         from indexer.vectors.faiss_ivf import FaissIvfIndex
+        from indexer.vectors.faiss_short import FaissShortIndex
 
         if "list_order" in arrays and self._wants_lists(len(arrays["list_order"])):
             return FaissIvfIndex.restored(arrays)
+        if "short_codes" in arrays and "list_order" not in arrays:
+            return FaissShortIndex.restored(arrays)
         return self.quick(vectors_of(arrays))
+
+    def _exact(self, vectors: NDArray[np.float16], proceed: Callable[[], None]) -> VectorIndex:
+        from indexer.vectors.faiss_short import FaissShortIndex
+
+        if len(vectors) > self.most_plain:
+            return FaissShortIndex.of(vectors, proceed)
+        return self.quick(vectors)
 
     def _wants_lists(self, count: int) -> bool:
         return self.most_exact is not None and count > self.most_exact

@@ -7,10 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vectors.index import Nearest
-from indexer.vectors.scanning import Scan, Scanners, Sieve
+from indexer.vectors.scanning import Scan, Scanners, Sieve, blocks
 
 _SKIPPED = 0.2  # share of allowed rows up to which skipping the others costs less than a whole scan
-_FIRST, _MOST = 1 << 11, 1 << 16  # rows of the first block, which has no score to beat, and at most
 
 
 class FaissCpuIndex:
@@ -27,6 +26,7 @@ class FaissCpuIndex:
         self._vectors = read_only(vectors)
         self._rows = np.arange(len(vectors))
         self._scanners = Scanners(vectors.shape[1])
+        self._sifters = Scanners(vectors.shape[1], by_place=True)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -45,19 +45,19 @@ class FaissCpuIndex:
     def _scan_all(self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_]) -> Nearest:
         """Compare the query with allowed and forbidden rows: see `Sieve`."""
         best = Sieve(k, allowed)
-        with Scan(self._scanners, query, k) as scan:
-            start, size = 0, _FIRST
-            while start < len(self):
-                stop = min(start + size, len(self))
-                if allowed[start:stop].any():
-                    best.over(scan.scanner, self._vectors, self._rows, [(start, stop)])
-                start, size = stop, min(2 * size, _MOST)
+        with Scan(self._sifters, query, k) as scan:
+            for block in blocks(len(self), allowed):
+                best.over(scan.scanner, self._vectors, [block])
         return best.nearest()
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
+        return self.compare(query, k, rows)
+
+    def compare(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+        """Compare the query with the whole vectors of the named rows; see `VectorIndex.gather`."""
         with Scan(self._scanners, query, k) as scan:
-            scan.over(self._vectors[rows], np.ascontiguousarray(rows))
+            scan.over_some(self._vectors, rows)
             return scan.nearest()
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:

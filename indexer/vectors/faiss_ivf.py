@@ -1,44 +1,42 @@
 """Inverted lists of short forms: the lists nearest to the query are read first, and few rows whole.
 
-A search reads short forms (`indexer.vectors.short`), a sixth of the vectors' memory, and compares
+A search reads short forms (`indexer.vectors.short`), a seventh of the vectors' memory, and compares
 the float16 vectors of those rows that may be among the best: scores are as good as an exact scan's.
 What may be missed is a row whose list was not read, or whose short form errs by more than
 `_DEVIATIONS` of its errors' standard deviation. Lists are read in growing rounds until one changes
 nothing and the lists left reach, by mean and spread, no further than the k-th best. A filter that
 leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; one that leaves up to
-`_COMPARED_ALL` is compared whole, which is exact.
+`_GATHERED` is searched as in `indexer.vectors.faiss_short`, which is exact.
 
-Measured on the register of ``python -m benchmarks.search --marks 1000000 --queries 50``: 38 queries
-under its default weights, 15 with all weight on colour, the 72 nearest of each; CPU time of one
-core, and the exact scan's in the same process, by a script that is not kept. No filter: 4.9 ms to
-39.5 (p50; p95 13.1), recall@50 0.996; a filter of 50 %: 10.2 ms to 42.7, 0.997; of 10 %: 11.0 ms
-to 24.1, 1.000. All weight on colour: 16 ms to 40 (p95 36), 0.996, at worst 0.98.
+Measured on the register of ``python -m benchmarks.search --marks 1000000 --queries 50``: 50 queries
+under its default weights (20 with a filter), 15 with all weight on colour, the 72 nearest of each;
+one core, the best of three turns, by a script that is not kept. No filter: 3.1 ms (p50; p95 7.4),
+recall@50 0.996; a filter of 50 %: 5.0 ms, 0.998; of 10 %: 7.7 ms, 1.000. All weight on colour:
+26 to 30 ms, 0.999, at worst 0.98.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vectors.faiss_cpu import read_only
+from indexer.vectors.faiss_short import FaissShortIndex
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
-from indexer.vectors.lists import Lists, find_lists, nearest_lists, sorted_lists
-from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve
-from indexer.vectors.short import ShortForms
+from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sorted_lists
+from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
+from indexer.vectors.short import ShortErrors, ShortForms
 
-_COMPARED_ALL = 0.05  # share of allowed rows up to which all of them are compared
+_GATHERED = 0.05  # share of allowed rows up to which their short forms are copied out
 _SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
 _COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
 _DEVIATIONS = 4.0  # of short forms' errors, by which a row may lie below the k-th best
-_MOST = 512  # rows kept for comparing, for each that is wanted
+_MOST = 2048  # rows kept for comparing, for each that is wanted
 _FIRST = 32  # lists of the first round
 _GROWTH = 1.75  # lists visited after a round, to those before it
 _OUTGROWN = 1.5  # rows, to those there were when the lists were sought, above which to seek anew
 _REACH = 2.0  # standard deviations by which a list's best row is taken to beat its mean
-_SHORT = tuple(field.name for field in fields(ShortForms))
 
 
 class FaissIvfIndex:
@@ -46,12 +44,15 @@ class FaissIvfIndex:
 
     is_exact = False
 
-    def __init__(self, vectors: NDArray[np.float16], lists: Lists, short: ShortForms) -> None:
+    def __init__(
+        self, vectors: NDArray[np.float16], lists: Lists, shapes: Shapes, short: ShortForms
+    ) -> None:
         """Keep vectors that are sorted into lists.
 
         Args:
             vectors: (n, d) float16, in the order of `lists`; they must not change any more.
             lists: which rows they are.
+            shapes: where the short forms of each list lie.
             short: their short forms, in the same order.
 
         Raises:
@@ -62,23 +63,22 @@ class FaissIvfIndex:
                 f"the lists are of {len(lists.order)} vectors of {lists.centroids.shape[1]} "
                 f"numbers, the vectors have shape {vectors.shape}"
             )
-        shape = (len(short.codes), len(short.mean), len(short.centres))
-        if shape != (*vectors.shape, len(lists.centroids)):
-            raise ValueError("the short forms are of other vectors or lists")
+        if shapes.centres.shape != (len(lists.centroids), short.codes.shape[1]):
+            raise ValueError("the shapes are of other lists or short forms")
         self.name = f"faiss IVF{len(lists.centroids)} fp16, cpu"
-        self._vectors = read_only(vectors)
+        self._listed = FaissShortIndex(vectors, short)
         self._lists = lists
         self._rows = lists.order.astype(np.int64)
         sizes = np.diff(lists.starts)
         self._sizes = sizes
         self._list_of = np.empty(len(vectors), np.int32)
         self._list_of[lists.order] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-        self._place_of = np.empty(len(vectors), np.int32)
-        self._place_of[lists.order] = np.arange(len(vectors), dtype=np.int32)
-        self._scanners = Scanners(vectors.shape[1])
+        self._place_of = np.empty(len(vectors), np.int64)
+        self._place_of[lists.order] = np.arange(len(vectors))
+        self._shapes = shapes
         self._short = short
-        self._errors = short.errors_of(self._vectors)
-        self._sifters = Scanners(short.codes.shape[1], SIGNED_BYTE)
+        self._errors = ShortErrors(short, vectors)
+        self._sifters = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
 
     @classmethod
     def of(
@@ -120,8 +120,8 @@ class FaissIvfIndex:
             arrays["list_centroids"],
             int(arrays["list_trained"][0]),
         )
-        short = ShortForms(**{name: arrays[f"short_{name}"] for name in _SHORT})
-        return cls(arrays["listed_vectors"], lists, short)
+        shapes = Shapes(arrays["list_centres"], arrays["list_variances"])
+        return cls(arrays["listed_vectors"], lists, shapes, ShortForms.restored(arrays))
 
     @classmethod
     def _sorted(
@@ -131,55 +131,63 @@ class FaissIvfIndex:
         for start in range(0, len(vectors), COPIED):
             listed[start : start + COPIED] = vectors[lists.order[start : start + COPIED]]
             proceed()
-        return cls(listed, lists, ShortForms.of(listed, lists.starts, proceed))
+        short = ShortForms.of(listed, proceed)
+        return cls(listed, lists, Shapes.of(short.codes, lists.starts), short)
 
     def __len__(self) -> int:
         """Count the rows."""
-        return len(self._vectors)
+        return len(self._rows)
 
     def scan(
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     ) -> Nearest:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
-        if count <= _COMPARED_ALL * len(self):
-            with Scan(self._scanners, query, k, allowed) as scan:
-                scan.over(self._vectors, self._rows)
-                return scan.nearest()
-        sieve = Sieve(k, allowed, self._margin(query), _MOST * k)
-        short = query @ self._short.directions
-        with Scan(self._sifters, short, 1) as scan:
+        if allowed is not None and count <= _GATHERED * len(self):
+            return self.gather(query, k, np.flatnonzero(allowed))
+        asked = self._short.ask(query)
+        margin = _DEVIATIONS * self._errors.deviation(asked) / asked.unit
+        sieve = Sieve(k, allowed, margin, _MOST * k, self._rows)
+        with Scan(self._sifters, asked.numbers, 1) as scan:
             if count <= _SIFTED_ALL * len(self):
-                for lists in _rounds(np.arange(len(self._sizes))):
-                    self._read(scan.scanner, sieve, lists)
+                for block in blocks(len(self), None):
+                    sieve.over(scan.scanner, self._short.codes, [block])
             else:
-                self._visit(scan.scanner, sieve, short, self._held(count, allowed))
-        return self.gather(query, k, sieve.rows)
+                reach = self._shapes.reach(asked.numbers, _REACH)
+                self._visit(scan.scanner, sieve, reach, self._held(count, allowed))
+        return self._named(self._listed.compare(query, k, self._places(sieve.rows)))
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
-        with Scan(self._scanners, query, k) as scan:
-            scan.over(self.vectors(rows), np.ascontiguousarray(rows))
-            return scan.nearest()
+        return self._named(self._listed.gather(query, k, self._places(rows)))
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
         """The stored vectors; see `VectorIndex.vectors`."""
-        return read_only(self._vectors[self._place_of if rows is None else self._place_of[rows]])
+        return read_only(
+            self._listed.vectors(self._place_of if rows is None else self._place_of[rows])
+        )
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """Vectors in list order, and the lists; see `VectorIndex.arrays`."""
         return {
-            "listed_vectors": self._vectors,
+            "listed_vectors": self._listed.vectors(),
             "list_order": self._lists.order,
             "list_starts": self._lists.starts,
             "list_centroids": self._lists.centroids,
             "list_trained": np.array([self._lists.trained]),
-            **{f"short_{name}": getattr(self._short, name) for name in _SHORT},
+            "list_centres": self._shapes.centres,
+            "list_variances": self._shapes.variances,
+            **self._short.arrays(),
         }
 
-    def _margin(self, query: NDArray[np.float32]) -> float:
-        """How far below the k-th best short form a row's may lie that belongs to the k best."""
-        return _DEVIATIONS * math.sqrt(max(float(query @ self._errors @ query), 0.0))
+    def _places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.sort(self._place_of[rows])
+
+    def _named(self, nearest: Nearest) -> Nearest:
+        """Rows instead of places, equal scores by row."""
+        rows = self._rows[nearest.rows]
+        order = np.lexsort((rows, -nearest.scores))
+        return Nearest(rows[order], nearest.scores[order])
 
     def _held(self, count: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
         """Which lists have allowed rows, as far as that is worth finding out."""
@@ -193,11 +201,10 @@ class FaissIvfIndex:
         self,
         scanner: Any,
         sieve: Sieve,
-        short: NDArray[np.float32],
+        reach: NDArray[np.float32],
         held: NDArray[np.bool_],
     ) -> None:
         """Read lists until a round changes nothing and those left do not reach the k-th best."""
-        reach = self._short.reach(short, _REACH)
         lists = np.argsort(-reach)
         lists = lists[held[lists]]
         unread = np.ones(len(held), np.bool_)
@@ -222,7 +229,7 @@ class FaissIvfIndex:
         firsts, lasts = np.append(0, gaps + 1), np.append(gaps, len(lists) - 1)
         begin, end = starts[lists[firsts]], starts[lists[lasts] + 1]
         runs = zip(begin.tolist(), end.tolist(), strict=True)
-        return sieve.over(scanner, self._short.codes, self._rows, runs)
+        return sieve.over(scanner, self._short.codes, runs)
 
 
 def _rounds(lists: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -3,10 +3,13 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+from indexer.vectors.short import steps_of
 
 _PER_ROOT = 4  # lists, for each unit of the number of vectors' square root
 _POINTS = 32  # vectors that k-means looks at, for each list
@@ -43,6 +46,54 @@ class Lists:
             raise ValueError("the lists' starts do not fit the rows and centroids")
         if (np.bincount(self.order, minlength=len(self.order)) != 1).any():
             raise ValueError("the lists do not hold each row once")
+
+
+@dataclass(frozen=True, eq=False)
+class Shapes:
+    """Where the short forms of each list's rows lie; see `indexer.vectors.short`.
+
+    Attributes:
+        centres: (lists, m) float32, mean of the steps.
+        variances: (lists, m) float32, of the steps.
+
+    Raises:
+        ValueError: they do not fit together.
+    """
+
+    centres: NDArray[np.float32]
+    variances: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        """Check the shapes."""
+        if self.centres.shape != self.variances.shape:
+            raise ValueError("the lists' centres and variances differ in shape")
+
+    @classmethod
+    def of(cls, codes: NDArray[np.uint8], starts: NDArray[np.int64]) -> "Shapes":
+        """Measure the lists; an empty one has zeros.
+
+        Args:
+            codes: (n, m) uint8, list after list.
+            starts: see `Lists`.
+        """
+        centres = np.zeros((len(starts) - 1, codes.shape[1]), np.float32)
+        variances = np.zeros_like(centres)
+        for at, (start, stop) in enumerate(pairwise(starts.tolist())):
+            if start < stop:
+                steps = steps_of(codes[start:stop])
+                centres[at], variances[at] = steps.mean(axis=0), steps.var(axis=0)
+        return cls(centres, variances)
+
+    def reach(self, numbers: NDArray[np.float32], deviations: float) -> NDArray[np.float32]:
+        """What a list's rows score on the average and so many deviations above: (lists,).
+
+        Args:
+            numbers: (m,) float32, see `ShortQuery`.
+            deviations: standard deviations of the list's own scores.
+        """
+        above = np.sqrt(self.variances @ (numbers * numbers))
+        reached = self.centres @ numbers + np.float32(deviations) * above
+        return np.asarray(reached, np.float32)
 
 
 def find_lists(vectors: NDArray[np.float16], proceed: Callable[[], None]) -> Lists:

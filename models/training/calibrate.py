@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from models.checkpoint import Calibration
 from models.evaluation.classification import micro_f1
+from models.parts import is_thing
 from models.vienna import ViennaCode
 
 _PRIOR_STRENGTH = 4.0  # pulls a rare label's offset towards the common one
@@ -68,7 +69,8 @@ def _thresholds(
     """
     grid = np.linspace(0.1, 0.7, 61)
     known = targets >= 0
-    groups = np.array([2 * (code.category <= 24) + (code.division > 0) for code in codes])
+    levels = [len(code.ancestors()) for code in codes]
+    groups = np.array([3 * is_thing(c) + level for c, level in zip(codes, levels, strict=True)])
     chosen = np.zeros(len(codes), np.float32)
     for group in np.unique(groups):
         at = groups == group

@@ -6,8 +6,8 @@ alone); how deep the gradients go is a matter of the recipe and of the source of
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +21,7 @@ from models.network import MarkNet
 from models.training.losses import (
     Memory,
     asymmetric_loss,
+    best_heard,
     binary_cross_entropy,
     proxy_loss,
     supervised_contrast,
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 Depth = Literal["heads", "conv5", "all"]
 _PROXY_HASTE = 3.0  # a proxy meets few of a step's pictures: it moves faster than the heads
+_NONE = np.zeros(0, np.int64)
 _EXAMINED = 64  # pictures at a time when nothing is learnt
 
 
@@ -83,6 +85,9 @@ class Lessons:
         chances: (m,) how often each of these is drawn, relatively.
         signs: rows that show one sign, per sign.
         concepts: rows that show one thing, per thing.
+        parts: rows of what is cut out of a picture, by the picture's row. A code need only be seen
+            in the whole or in one of them.
+        shown: (labels,) the codes that parts are asked for.
     """
 
     targets: NDArray[np.float32]
@@ -90,16 +95,19 @@ class Lessons:
     chances: NDArray[np.float64]
     signs: Sequence[Rows] = ()
     concepts: Sequence[Rows] = ()
+    parts: Mapping[int, Rows] = field(default_factory=dict)
+    shown: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
 
 class Step(NamedTuple):
     """What one step drew."""
 
-    rows: Rows  # labelled ones, signs, things
+    rows: Rows  # labelled ones, signs, things, parts of labelled ones
     codes: Tensor  # of all of them
     sign_of: Tensor  # the group of each sign
     thing_of: Tensor  # the group of each thing
     things: Tensor  # of all of them: the group whose thing they show, -1 where none is known
+    owner: Tensor  # the place in `rows` of each part's picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,7 @@ class Tuner:
         self.step = 0
         self._lessons = lessons
         self._targets = torch.from_numpy(lessons.targets)
+        self._shown = torch.from_numpy(lessons.shown)
         self._thing_of = torch.full((len(lessons.targets),), -1)
         for number, rows in enumerate(lessons.concepts):
             self._thing_of[rows] = number
@@ -247,8 +256,11 @@ class Tuner:
         labelled = rng.choice(lessons.labelled, number, replace=False, p=chances)
         signs, sign_of = _pairs(lessons.signs, recipe.signs, rng)
         things, thing_of = _pairs(lessons.concepts, recipe.concepts, rng)
-        rows = np.concatenate([labelled, signs, things])
-        return Step(rows, self._targets[rows], sign_of, thing_of, self._thing_of[rows])
+        parts = [lessons.parts.get(row, _NONE) for row in labelled.tolist()]
+        owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        rows = np.concatenate([labelled, signs, things, *parts])
+        codes, shown = self._targets[rows], self._thing_of[rows]
+        return Step(rows, codes, sign_of, thing_of, shown, torch.from_numpy(owner))
 
     def _learn(self, drawn: Step) -> tuple[float, float, float]:
         """One optimiser step; gradients are gathered over parts of one picture size."""
@@ -280,9 +292,11 @@ class Tuner:
         """The Vienna, visual and concept loss."""
         recipe, tau = self.recipe, self.recipe.temperature
         of_codes = asymmetric_loss if recipe.loss == "asymmetric" else binary_cross_entropy
-        known = (step.codes >= 0).any(dim=1)
-        vienna_loss = of_codes(logits[known], step.codes[known])
-        last = len(step.rows) - len(step.thing_of)
+        wholes = len(step.rows) - len(step.owner)
+        heard = best_heard(logits[:wholes], logits[wholes:], step.owner, self._shown)
+        known = (step.codes[:wholes] >= 0).any(dim=1)
+        vienna_loss = of_codes(heard[known], step.codes[:wholes][known])
+        last = wholes - len(step.thing_of)
         first = last - len(step.sign_of)
         visual_loss = concept_loss = vienna_loss.new_zeros(())
         if len(step.sign_of):
@@ -292,7 +306,7 @@ class Tuner:
             concept_loss = concept_loss + 0.3 * same_sign
             self._remember(self._signs, signs)
         if len(step.thing_of):
-            things = Memory(concept[last:], step.thing_of, step.codes[last:])
+            things = Memory(concept[last:wholes], step.thing_of, step.codes[last:wholes])
             memory = _joined(self._things)
             concept_loss = concept_loss + supervised_contrast(
                 *things[:2], tau, _related(things, memory), memory

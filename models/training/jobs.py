@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -42,8 +43,6 @@ _DISTRACTORS = 2200  # further logos of the test side
 _COMPOSED = {"train": 13000, "test": 2000}
 _BALANCE = {"train": 0.5, "test": 0.0}  # rare divisions lifted in training; the register's in test
 _SEEDS = {"train": 21, "test": 12}
-# Parts are learnt from in composed marks alone, and looked at wherever the network is measured.
-_PARTS = {"train": None, "test": Parts()}
 # Training pictures are seen in several sizes, as devices stand large and small in marks; smaller
 # ones also cost less. Test pictures are seen as the product sees them.
 _FULL = Preprocess().size
@@ -174,7 +173,7 @@ def pictogram_jobs(pack: SharedPack, side: Split) -> list[Job]:
             f"icon:{set_}/{name}",
             _drawer(there[set_, name].svg, name),
             _size("icon", f"{set_}/{name}", side),
-            _PARTS[side],
+            Parts(),
         )
         for set_, name in sorted(chosen)
     ]
@@ -193,6 +192,7 @@ def composed_jobs(pack: SharedPack, fonts: FontBook, side: Split, notes: Path) -
             "codes": sorted(map(str, mark.codes)),
             "sections": sorted(map(str, mark.sections)),
             "kind": mark.kind,
+            "members": mark.members,
         }
         with writing, notes.open("a", encoding="utf-8") as file:
             file.write(json.dumps(note) + "\n")
@@ -205,14 +205,23 @@ def composed_jobs(pack: SharedPack, fonts: FontBook, side: Split, notes: Path) -
     ]
 
 
-def read_notes(path: Path) -> dict[str, tuple[tuple[ViennaCode, ...], tuple[ViennaCode, ...]]]:
-    """Read what composed marks consist of: key → divisions, certain sections."""
+class Note(NamedTuple):
+    """What a composed mark consists of, see `models.training.synthesis.ComposedMark`."""
+
+    divisions: tuple[ViennaCode, ...]
+    sections: tuple[ViennaCode, ...]
+    members: tuple[tuple[str, str], ...]
+
+
+def read_notes(path: Path) -> dict[str, Note]:
+    """Read what composed marks consist of, by key."""
     found = {}
     for line in path.read_text("utf-8").splitlines():
         note = json.loads(line)
-        found[note["key"]] = (
-            tuple(ViennaCode.parse(code) for code in note["codes"]),
-            tuple(ViennaCode.parse(code) for code in note["sections"]),
+        found[note["key"]] = Note(
+            tuple(map(ViennaCode.parse, note["codes"])),
+            tuple(map(ViennaCode.parse, note["sections"])),
+            tuple((set_, name) for set_, name in note["members"]),
         )
     return found
 
@@ -246,7 +255,7 @@ def _size(kind: str, key: str, side: Split) -> int:
 
 def _logo_job(logo: BrandLogo, side: Split) -> Job:
     key = f"{logo.set}/{logo.name}"
-    return Job(f"brand:{key}", _drawer(logo.svg, logo.name), _size("logo", key, side), _PARTS[side])
+    return Job(f"brand:{key}", _drawer(logo.svg, logo.name), _size("logo", key, side), Parts())
 
 
 def _view_job(logo: BrandLogo, view: int) -> Job:

@@ -41,6 +41,29 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     ) / len(logits)
 
 
+def best_heard(wholes: Tensor, parts: Tensor, owner: Tensor, shown: Tensor) -> Tensor:
+    """Logits of pictures some of which have parts, as `models.parts.best_seen` has them.
+
+    A code is learnt where it is seen best, which nobody had to mark (multiple-instance learning
+    with the maximum: Maron and Lozano-Pérez, NIPS 1997); one that the picture does not bear is
+    denied where it is most believed.
+
+    Args:
+        wholes: (n, labels) of pictures.
+        parts: (m, labels) of their parts.
+        owner: (m,) the row of each part's picture.
+        shown: (labels,) bool, the codes that parts are asked for.
+
+    Returns:
+        (n, labels).
+    """
+    if not len(parts):
+        return wholes
+    asked = parts.masked_fill(~shown, float("-inf"))
+    of = owner[:, None].expand(-1, wholes.shape[1])
+    return wholes.scatter_reduce(0, of, asked, "amax", include_self=True)
+
+
 class Memory(NamedTuple):
     """Embeddings of earlier steps, to be told apart from too.
 

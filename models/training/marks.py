@@ -20,7 +20,7 @@ import torch
 
 from models.checkpoint import OPENVINO, SHIPPED, save_checkpoint
 from models.network import MarkNet, NetworkConfig
-from models.parts import Parts
+from models.parts import Parts, is_thing
 from models.preprocess import Preprocess
 from models.training.finetune import Lessons, Progress, Recipe, Tuner
 from models.training.fonts import FontBook
@@ -110,17 +110,16 @@ def _cache_part(sources: Sources, out: Path, part: int, parts: int) -> None:
 
 
 def lessons_from(pack: SharedPack, table: Table) -> Lessons:
-    """The training side: pictograms, composed marks and what is cut out of them, and real logos."""
+    """The training side: pictograms, composed marks, real logos, and what is cut out of them."""
     icons, logos = table.labelled("icon", "train"), table.labelled("brand", "train")
-    composed, parts = table.labelled("composed", "train"), table.parts("composed", "train")
+    composed = table.labelled("composed", "train")
     positive = table.targets[icons] == 1.0
     # Rare codes are drawn more often than their share, common ones less.
     rarity = (positive / np.sqrt(np.maximum(positive.sum(axis=0), 1))).max(axis=1)
     shares = [
         (icons, 0.52 * rarity / rarity.sum()),
-        (composed, np.full(len(composed), 0.28 / len(composed))),
-        (parts, np.full(len(parts), 0.12 / max(1, len(parts)))),
-        (logos, np.full(len(logos), 0.08 / max(1, len(logos)))),
+        (composed, np.full(len(composed), 0.38 / len(composed))),
+        (logos, np.full(len(logos), 0.1 / max(1, len(logos)))),
     ]
     return Lessons(
         targets=table.targets,
@@ -128,6 +127,8 @@ def lessons_from(pack: SharedPack, table: Table) -> Lessons:
         chances=np.concatenate([chances for _, chances in shares]),
         signs=[*brand_groups(pack, table, "train"), *view_groups(table)],
         concepts=concept_groups(pack, table, "train"),
+        parts=table.parts_of("train"),
+        shown=np.array([is_thing(code) for code in table.labels.codes]),
     )
 
 

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checkpoint import Calibration
-from models.evaluation.classification import classify_metrics, constant_prior
+from models.evaluation.classification import (
+    average_precision,
+    classify_metrics,
+    constant_prior,
+    expected_calibration_error,
+    micro_f1,
+)
 from models.evaluation.retrieval import Retrieved, retrieval_metrics
 from models.parts import best_seen
 from models.training.calibrate import calibrate
@@ -18,6 +24,7 @@ from models.training.table import UNKNOWN, Rows, Table, brand_groups, concept_gr
 
 _CONCEPT_WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 _COLOUR_WEIGHTS = (0.02, 0.05)
+_FEWEST = 5  # pictures of a section that is measured
 
 
 @dataclass(frozen=True)
@@ -153,4 +160,44 @@ def _classified(
             targets, constant_prior(targets, prior[at]), calibration.threshold[at]
         )
         result[level] = asdict(found) | {"labels": len(at), "constant prior": asdict(nothing)}
-    return result
+    sections = _sections(table, rows, probabilities, calibration.threshold, prior)
+    return result | ({"section": sections} if sections else {})
+
+
+def _sections(
+    table: Table,
+    rows: Rows,
+    probabilities: NDArray[np.float32],
+    thresholds: NDArray[np.float32],
+    prior: NDArray[np.float32],
+) -> dict[str, Any]:
+    """Metrics of the sections that occur often enough; nothing if none does.
+
+    Each on the pictures of which it is known whether they bear it: where a name tells the division
+    alone, no section of it counts for or against.
+    """
+    targets = table.targets[rows]
+    of_level = np.array([code.level == "section" for code in table.labels.codes])
+    at = np.flatnonzero(of_level & ((targets == 1.0).sum(axis=0) >= _FEWEST))
+    if not len(at):
+        return {}
+    known = targets[:, at] != UNKNOWN
+    truth, said = targets[:, at][known], probabilities[:, at][known]
+    yes = (probabilities[:, at] >= thresholds[at])[known]
+
+    def mean_ap(scores: NDArray[np.float32]) -> float:
+        columns = zip(targets[:, at].T, scores.T, known.T, strict=True)
+        return float(np.mean([average_precision(t[k], s[k]) for t, s, k in columns]))
+
+    nothing = np.broadcast_to(prior[at], known.shape)
+    return {
+        "labels": len(at),
+        "mAP": mean_ap(probabilities[:, at]),
+        "micro_F1": micro_f1(truth, yes),
+        "ECE": expected_calibration_error(truth, said),
+        "constant prior": {
+            "mAP": mean_ap(nothing),
+            "micro_F1": micro_f1(truth, (nothing >= thresholds[at])[known]),
+            "ECE": expected_calibration_error(truth, nothing[known]),
+        },
+    }

@@ -1,10 +1,11 @@
 """What is known of each cached picture: its side of the split, its codes, its group."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 from models.colour import GREYS
 from models.parts import is_thing
 from models.training.codes import LabelSet, with_ancestors
-from models.training.jobs import SharedPack, read_notes, split_of_key
+from models.training.jobs import Note, SharedPack, read_notes, split_of_key
 from models.training.lower_maps import LowerMaps, whole_key
-from models.training.pack import Split
+from models.training.pack import Pictogram, Split
+from models.training.sections import SectionLexicon
 from models.vienna import ViennaCode
 
 UNKNOWN = -1.0  # a target that says neither yes nor no
 _LEAST = 15  # training examples of a code that is learnt
+_LEAST_SECTION = 30  # the same of a section
 _COLOURED = 0.15  # share of chromatic reference colours from which a pictogram counts as coloured
 
 Rows = NDArray[np.int64]
@@ -57,6 +60,15 @@ class Table:
         rows = self.rows(f"part:{kind}", side)
         return rows[[whole_key(self.keys[row]) in self.row_of for row in rows]]
 
+    def parts_of(self, side: Split) -> dict[int, Rows]:
+        """Rows of the parts of each picture of a side that has some, by its row."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for kind in ("icon", "brand", "composed"):
+            parts = self.parts(kind, side)
+            for part, whole in zip(parts.tolist(), self.whole(parts).tolist(), strict=True):
+                found[whole].append(part)
+        return {whole: np.array(parts, np.int64) for whole, parts in found.items()}
+
     def whole(self, parts: Rows) -> Rows:
         """The row of the picture of each part."""
         return np.array([self.row_of[whole_key(self.keys[row])] for row in parts], np.int64)
@@ -77,38 +89,90 @@ def tabulate(pack: SharedPack, maps: LowerMaps, notes: Path) -> Table:
     """
     composed = read_notes(notes)
     split = np.array([split_of_key(key, pack) for key in maps.keys])
-    codes: dict[int, frozenset[ViennaCode]] = {}
+    known: dict[int, _Known] = {}
     for row, key in enumerate(maps.keys):
         kind, _, rest = key.partition(":")
         set_, _, name = rest.partition("/")
         if kind == "composed":
-            divisions, sections = composed[key]
-            codes[row] = with_ancestors([*divisions, *sections])
+            known[row] = _known_of_composed(composed[key], pack)
         elif kind == "icon":
-            codes[row] = with_ancestors(pack.pictograms[set_, name].codes)
+            drawn = pack.pictograms[set_, name]
+            known[row] = _known_of_drawings(drawn.codes, [drawn])
         elif kind == "brand" and (set_, name) in pack.logo_codes:
-            codes[row] = with_ancestors(pack.logo_codes[set_, name])
-    labels = _label_set([codes[row] for row in codes if split[row] == "train"])
+            known[row] = _known_of_read(pack.logo_codes[set_, name])
+    labels = _label_set([known[row].codes for row in known if split[row] == "train"])
     targets = np.full((len(maps), len(labels.codes)), UNKNOWN, np.float32)
-    for row, marked in codes.items():
-        targets[row] = _target(labels, marked)
+    for row, of_row in known.items():
+        targets[row] = _target(labels, of_row)
     _doubt_pictograms(maps, labels, targets)
-    _deny_parts(maps.keys, labels, targets)
     return Table(maps.keys, split, labels, targets)
 
 
-def _label_set(examples: Sequence[frozenset[ViennaCode]]) -> LabelSet:
-    """Categories and divisions.
+class _Known(NamedTuple):
+    """What is known of a picture.
 
-    No section: one that is not noted may still hold where its division does, so that nothing would
-    tell sections of one division apart; a network that learnt them said "one letter" of all words.
+    Attributes:
+        codes: that it bears, with all above them.
+        told: divisions whose sections are all among the codes.
+    """
+
+    codes: frozenset[ViennaCode]
+    told: frozenset[ViennaCode]
+
+
+def _known_of_drawings(codes: Collection[ViennaCode], drawn: Sequence[Pictogram]) -> _Known:
+    """A picture of pictograms, whose names tell sections."""
+    lexicon = SectionLexicon.load()
+    sections: set[ViennaCode] = set()
+    bearers: Counter[ViennaCode] = Counter()
+    for pictogram in drawn:
+        told = lexicon.told(pictogram.name, pictogram.codes)
+        sections.update(*told.values())
+        bearers.update(told.keys())
+        bearers.subtract(pictogram.codes)
+    # Told by every drawing that bears it: nothing was subtracted in vain.
+    whole = {code for code in bearers if bearers[code] == 0}
+    return _Known(with_ancestors([*codes, *sections]), frozenset(whole))
+
+
+def _known_of_composed(note: Note, pack: SharedPack) -> _Known:
+    """A composed mark: its drawings', and what the composer itself put in."""
+    drawn = [pack.pictograms[member] for member in note.members if member in pack.pictograms]
+    shown = _known_of_drawings(note.divisions, drawn)
+    return _Known(shown.codes | with_ancestors(note.sections), shown.told)
+
+
+def _known_of_read(codes: Collection[ViennaCode]) -> _Known:
+    """A logo that a reader gave codes: all sections of a division, if any."""
+    divisions = {code.ancestors()[-1] for code in codes if code.level == "section"}
+    return _Known(with_ancestors(codes), frozenset(divisions))
+
+
+def _label_set(examples: Sequence[frozenset[ViennaCode]]) -> LabelSet:
+    """Categories, divisions, and sections of things shown.
+
+    No other section: one of figures or writing that is not noted may still hold where its division
+    does, so that nothing would tell sections of one division apart; a network that learnt them
+    said "one letter" of all words.
     """
     learnt = LabelSet.from_examples(examples, _LEAST)
-    return LabelSet(tuple(code for code in learnt.codes if code.level != "section"))
+    often = LabelSet.from_examples(examples, _LEAST_SECTION).codes
+    sections = {code for code in often if is_thing(code) and code.level == "section"}
+    return LabelSet(
+        tuple(code for code in learnt.codes if code.level != "section" or code in sections)
+    )
 
 
-def _target(labels: LabelSet, marked: frozenset[ViennaCode]) -> NDArray[np.float32]:
-    return np.array([float(code in marked) for code in labels.codes], np.float32)
+def _target(labels: LabelSet, known: _Known) -> NDArray[np.float32]:
+    """0, 1 or, for a section that is not named where its division may hold others, UNKNOWN."""
+    return np.array([_of_code(code, known) for code in labels.codes], np.float32)
+
+
+def _of_code(code: ViennaCode, known: _Known) -> float:
+    if code in known.codes:
+        return 1.0
+    division = code.ancestors()[-1] if code.level == "section" else None
+    return UNKNOWN if division in known.codes and division not in known.told else 0.0
 
 
 def _doubt_pictograms(maps: LowerMaps, labels: LabelSet, targets: NDArray[np.float32]) -> None:
@@ -125,19 +189,6 @@ def _doubt_pictograms(maps: LowerMaps, labels: LabelSet, targets: NDArray[np.flo
         elif code.category == 26:
             column = targets[icons, at]
             targets[icons, at] = np.where(column == 1.0, 1.0, UNKNOWN)
-
-
-def _deny_parts(keys: Sequence[str], labels: LabelSet, targets: NDArray[np.float32]) -> None:
-    """A part shows none of the things that its mark does not; which of the others is not known.
-
-    So letters and lines that are cut out are learnt to be no things.
-    """
-    row_of = {key: row for row, key in enumerate(keys)}
-    things = np.array([is_thing(code) for code in labels.codes])
-    for row, key in enumerate(keys):
-        if key.startswith("part:") and whole_key(key) in row_of:
-            of_mark = targets[row_of[whole_key(key)]]
-            targets[row] = np.where(things & (of_mark == 0.0), 0.0, UNKNOWN)
 
 
 def _groups(table: Table, keys: Iterable[Sequence[str]], side: Split) -> list[Rows]:

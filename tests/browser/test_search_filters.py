@@ -35,6 +35,26 @@ def test_a_click_on_a_seen_code_goes_through_any_must_not_and_off(page):
     assert page.hits() == unfiltered
 
 
+def test_seen_codes_stand_below_those_above_them_the_likeliest_first(page):
+    page.open("/")
+    codes = ["27", "03", "27.05", "03.05", "24", "03.01", "03.01.08", "03.05.01", "03.01.06"]
+    page.js(
+        """const seen = arguments[0].map((code) => ({ code, title: code }))
+        const list = document.getElementById('seen-codes')
+        document.getElementById('seen').hidden = false
+        import('/static/js/chips.js').then(({ grouped, showChips }) =>
+          showChips(list, grouped(seen), () => 'off', () => {}))""",
+        codes,
+    )
+    page.until(lambda: len(page.all("#seen-codes .chip")) == len(codes), "no chips")
+    chips = page.all("#seen-codes .chip")
+    assert [chip.get_attribute("data-code") for chip in chips] == [
+        "27", "27.05", "03", "03.05", "03.05.01", "03.01", "03.01.08", "03.01.06", "24",
+    ]  # fmt: skip
+    left = {chip.get_attribute("data-code"): chip.location["x"] for chip in chips}
+    assert left["03"] == left["24"] < left["03.01"] == left["27.05"] < left["03.01.06"]
+
+
 def test_excluding_a_seen_code_changes_the_results_to_marks_without_it(page, marklens):
     page.open("/?mark_id=EM-001&vienna_source=predicted")
     everything = set(page.hits())

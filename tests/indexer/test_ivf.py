@@ -15,7 +15,7 @@ from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
 from indexer.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
 from indexer.vectors.faiss_cpu import FaissCpuIndex
 from indexer.vectors.faiss_ivf import FaissIvfIndex
-from indexer.vectors.lists import Lists, lists_for
+from indexer.vectors.lists import Lists, Shapes, lists_for
 from indexer.vectors.short import ShortForms
 from models.encoder import Block
 from models.errors import MarkLensError
@@ -165,7 +165,8 @@ def narrow_and_wide_lists() -> tuple[np.ndarray, FaissIvfIndex]:
     starts = np.arange(0, len(scores) + 1, rows)
     means = vectors.reshape(-1, rows, DIMENSION).mean(axis=1).astype(np.float32)
     lists = Lists(np.arange(len(scores), dtype=np.int32), starts, means, len(scores))
-    return stored, FaissIvfIndex(stored, lists, ShortForms.of(stored, starts))
+    short = ShortForms.of(stored)
+    return stored, FaissIvfIndex(stored, lists, Shapes.of(short.codes, starts), short)
 
 
 def test_a_list_of_lower_mean_is_read_while_its_spread_may_reach_the_best() -> None:
@@ -181,7 +182,7 @@ def test_vectors_of_few_directions_have_forms_as_short_and_lose_no_recall() -> N
     vectors = rng.standard_normal((6_000, 12)) @ plane + 0.01 * rng.standard_normal((6_000, 160))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
     index = FaissIvfIndex.of(vectors)
-    assert index.arrays()["short_codes"].shape == (6_000, 16)
+    assert index.arrays()["short_codes"].shape == (6_000, 32)
     found = 0.0
     for query in vectors[:40].astype(np.float32):
         wanted = np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:K]

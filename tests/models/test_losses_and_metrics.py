@@ -13,8 +13,15 @@ from models.evaluation.classification import (
     micro_f1,
 )
 from models.evaluation.retrieval import retrieval_metrics
+from models.parts import best_seen
 from models.training.calibrate import calibrate
-from models.training.losses import Memory, asymmetric_loss, proxy_loss, supervised_contrast
+from models.training.losses import (
+    Memory,
+    asymmetric_loss,
+    best_heard,
+    proxy_loss,
+    supervised_contrast,
+)
 from models.vienna import ViennaCode
 
 
@@ -156,3 +163,23 @@ def test_calibration_tames_logits_in_thousands(seed: int) -> None:
         return float(-np.log(likelihood.clip(1e-7)).mean())
 
     assert loss(said) < loss(frequencies)
+
+
+def test_the_best_of_parts_is_learnt_from_as_the_product_hears_it() -> None:
+    rng = np.random.default_rng(3)
+    codes = [ViennaCode.parse(text) for text in ("03", "03.01", "27")]
+    wholes, parts = rng.normal(size=(3, 3)), rng.normal(size=(4, 3))
+    owner = np.array([0, 2, 2, 0])
+    told = [torch.from_numpy(part.astype(np.float32)) for part in (wholes, parts)]
+    for logits in told:
+        logits.requires_grad_()
+    shown = torch.tensor([True, True, False])
+    heard = best_heard(*told, torch.from_numpy(owner), shown)
+    expected = best_seen(*(part.astype(np.float32) for part in (wholes, parts)), owner, codes)
+    assert heard.detach().numpy() == pytest.approx(expected)
+    heard.sum().backward()
+    whole, part = (logits.grad for logits in told)
+    assert (part[:, 2] == 0).all()  # writing is the whole picture's
+    assert whole[1].tolist() == [1, 1, 1]
+    assert float(whole.sum() + part.sum()) == pytest.approx(9)  # each code learnt in one place
+    assert best_heard(told[0], told[1][:0], torch.zeros(0, dtype=torch.long), shown) is told[0]

@@ -16,7 +16,13 @@ from models.parts import Parts
 from models.preprocess import Preprocess
 from models.training.finetune import Recipe, Tuner
 from models.training.jobs import SharedPack
-from models.training.lower_maps import Job, LowerMaps, TorchLowerLayers, cache_lower_maps
+from models.training.lower_maps import (
+    Job,
+    LowerMaps,
+    TorchLowerLayers,
+    cache_lower_maps,
+    whole_key,
+)
 from models.training.marks import conclude, fit, lessons_from
 from models.training.pack import HELD_OUT_SETS, BrandLogo, Pictogram, split_of_brand
 from models.training.recipes import CodeStatistics
@@ -25,6 +31,7 @@ from models.training.table import UNKNOWN, Table, tabulate
 from models.vienna import ViennaCode
 
 CAT, CUP, LETTERS = (ViennaCode.parse(text) for text in ("03.01", "11.03", "27.05"))
+CATS = ViennaCode.parse("03.01.06")
 SETS = {"train": ("ink", "line"), "test": sorted(HELD_OUT_SETS)[:2]}
 SIZE = 96
 
@@ -65,15 +72,17 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
 
     for side, sets in SETS.items():
         for number in range(20 if side == "train" else 6):
-            for name, code in (("cat", CAT), ("cup", CUP)):
+            for name, code in (("cat", CAT), ("cup", CUP), *[("pet", CAT)] * (number == 0)):
                 for set_ in sets:
                     own = f"{name}-{number}"
                     member = (set_, own)
                     pictograms[member] = Pictogram(set_, own, (code,), False, "MIT", "")
-                    concepts[name].append(member)
+                    concepts.setdefault(name, []).append(member)
                     add(f"icon:{set_}/{own}", lambda c=code, n=number: drawn(c, n))  # type: ignore[misc]
                 key = f"composed:{side}#{number}{name}"
-                notes.append({"key": key, "codes": [str(code), str(LETTERS)], "sections": []})
+                codes = [str(code), str(LETTERS)]
+                shown = [(sets[0], f"{name}-{number}")]
+                notes.append({"key": key, "codes": codes, "sections": [], "members": shown})
                 add(key, lambda c=code, n=number: drawn(c, n, beside=True))  # type: ignore[misc]
     brands = {}
     for number in range(40):
@@ -98,34 +107,46 @@ def network(labels: int) -> MarkNet:
     return MarkNet(NetworkConfig(labels, visual=16, concept=8, trunk=16, narrow=32, std=(64,) * 3))
 
 
-def test_a_part_shows_no_thing_that_its_mark_does_not(small: Small) -> None:
-    table = small.table
-    column = {str(code): at for at, code in enumerate(table.labels.codes)}
-    parts = table.parts("composed", "train")
-    assert len(parts) >= 40
-    for part, whole in zip(parts, table.whole(parts), strict=True):
-        shown, other = ("03", "11") if table.targets[whole, column["03"]] == 1 else ("11", "03")
-        assert table.targets[part, column[shown]] == UNKNOWN
-        assert table.targets[part, column[other]] == 0
-        assert table.targets[part, column["24"]] == 0
-        assert (table.targets[part, [column["27"], column["27.05"], column["29"]]] == UNKNOWN).all()
-    assert not set(table.parts("composed", "test").tolist()) & set(parts.tolist())
+def test_a_thing_need_only_be_seen_in_a_part(small: Small) -> None:
+    lessons = lessons_from(small.pack, small.table)
+    assert any(small.table.keys[row].startswith("brand:") for row in lessons.parts)
+    beside = [row for row in lessons.parts if small.table.keys[row].startswith("composed:")]
+    assert len(beside) >= 20
+    test_side = set(np.flatnonzero(small.table.split == "test").tolist())
+    for row, parts in lessons.parts.items():
+        assert not test_side & {row, *parts.tolist()}
+        assert {whole_key(small.table.keys[part]) for part in parts} == {small.table.keys[row]}
+    labels = small.table.labels.codes
+    shown = {str(code) for code, on in zip(labels, lessons.shown, strict=True) if on}
+    assert {"03", "03.01", "24"} <= shown
+    assert not {"27", "27.05", "29"} & shown
 
 
-def test_parts_are_learnt_from_beside_pictures(small: Small) -> None:
+def test_pictures_are_drawn_by_kind(small: Small) -> None:
     lessons = lessons_from(small.pack, small.table)
     share = dict(zip(lessons.labelled.tolist(), lessons.chances.tolist(), strict=True))
     of = {
-        kind: sum(share.get(row, 0.0) for row in rows)
-        for kind, rows in {
-            "icon": small.table.rows("icon", "train"),
-            "composed": small.table.rows("composed", "train"),
-            "part": small.table.parts("composed", "train"),
-        }.items()
+        kind: sum(share.get(row, 0.0) for row in small.table.rows(kind, "train"))
+        for kind in ("icon", "composed")
     }
-    assert of == pytest.approx({"icon": 0.52, "composed": 0.28, "part": 0.12})
+    assert of == pytest.approx({"icon": 0.52, "composed": 0.38})
     test_side = np.flatnonzero(small.table.split == "test").tolist()
     assert not set(share) & set(test_side)
+
+
+def test_a_name_tells_the_section_and_a_vague_one_leaves_it_open(small: Small) -> None:
+    table = small.table
+    column = {str(code): at for at, code in enumerate(table.labels.codes)}
+    assert not [code for code in table.labels.codes if code.category > 24 and code.section]
+
+    def target(key: str) -> float:
+        return float(table.targets[table.row_of[key], column[str(CATS)]])
+
+    assert target("icon:ink/cat-0") == 1
+    assert target("icon:ink/cup-0") == 0
+    assert target("icon:ink/pet-0") == UNKNOWN  # 03.01, but which animal?
+    assert target("composed:train#0cat") == 1  # by the drawing in it
+    assert target("composed:train#0cup") == 0
 
 
 def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:

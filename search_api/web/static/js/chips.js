@@ -2,6 +2,7 @@
 
 import { bar, byId, h, icon, percent } from './dom.js'
 import { STATES } from './state.js'
+import { covers, upTo } from './vienna.js'
 
 const ORDER = ['off', ...STATES.map(({ value }) => value)]
 const LABELS = Object.fromEntries(STATES.map(({ value, label }) => [value, label]))
@@ -10,14 +11,15 @@ const NAMES = Object.fromEntries(STATES.map(({ value, name }) => [value, name]))
 export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.length]
 export const labelOf = (state) => LABELS[state] ?? 'off'
 
-/** One chip: `seen` is {code, title, probability?}, `onchoose(code, state)` is told of changes. */
-export function chip(seen, state, onchoose, isBelow = false) {
+/** One chip: `seen` is {code, title, probability?}, `onchoose(code, state)` is told of changes;
+ *  `depth` codes above it are shown, too. */
+export function chip(seen, state, onchoose, depth = 0) {
   const { code, title, probability } = seen
   const measured = probability !== undefined
   const spoken = [code, title, measured && percent(probability), `filter: ${NAMES[state] ?? 'off'}`]
   return h(
     'li',
-    { class: isBelow ? 'chip is-below' : 'chip', 'data-code': code, 'data-state': state },
+    { class: ['chip', 'chip is-below', 'chip is-below is-deep'][depth], 'data-code': code, 'data-state': state },
     h(
       'button',
       {
@@ -47,14 +49,12 @@ export function chip(seen, state, onchoose, isBelow = false) {
   )
 }
 
-/** Codes under their category; categories in the order of their likeliest code. */
+/** Codes under those above them; on each level in the order of their likeliest code. */
 export function grouped(seen) {
-  const groups = new Map()
-  for (const one of seen) {
-    const category = one.code.slice(0, 2)
-    groups.set(category, [...(groups.get(category) ?? []), one])
-  }
-  return [...groups.values()].flatMap((group) => group.sort((a, b) => a.code.length - b.code.length))
+  const firstBelow = (code) => seen.findIndex((one) => covers(code, one.code))
+  const paths = new Map(seen.map((one) => [one, upTo(one.code).map(firstBelow)]))
+  const order = (mine, theirs) => mine.map((at, level) => at - (theirs[level] ?? -1)).find(Boolean) ?? -1
+  return [...seen].sort((a, b) => order(paths.get(a), paths.get(b)))
 }
 
 /** Fill a list with chips, keeping the keyboard's place in it. */
@@ -63,8 +63,8 @@ export function showChips(list, seen, stateOf, onchoose) {
   const code = focused?.closest('.chip')?.dataset.code
   const part = focused?.classList[0]
   const codes = new Set(seen.map((one) => one.code))
-  const isBelow = (one) => one.code.length > 2 && codes.has(one.code.slice(0, 2))
-  list.replaceChildren(...seen.map((one) => chip(one, stateOf(one.code), onchoose, isBelow(one))))
+  const depth = (one) => upTo(one.code).filter((code) => codes.has(code)).length - 1
+  list.replaceChildren(...seen.map((one) => chip(one, stateOf(one.code), onchoose, depth(one))))
   if (code) list.querySelector(`[data-code="${code}"] .${part}`)?.focus()
 }
 

@@ -51,9 +51,11 @@ export function find(text, most = 12) {
 
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
-const upTo = (code) => code.split('.').map((_, at, parts) => parts.slice(0, at + 1).join('.'))
+/** A code's category, division and section, as far as it goes. */
+export const upTo = (code) => code.split('.').map((_, at, parts) => parts.slice(0, at + 1).join('.'))
 
-const covers = (broad, code) => code === broad || code.startsWith(`${broad}.`)
+/** Whether a code is another or above it. */
+export const covers = (broad, code) => code === broad || code.startsWith(`${broad}.`)
 
 /** Whether one of `broads` is the code or above it. */
 export const isCovered = (code, broads) => broads.some((broad) => covers(broad, code))
