@@ -132,7 +132,8 @@ class FaissIvfIndex:
             listed[start : start + COPIED] = vectors[lists.order[start : start + COPIED]]
             proceed()
         short = ShortForms.of(listed, proceed)
-        return cls(listed, lists, Shapes.of(short.codes, lists.starts), short)
+        shapes = Shapes.of(short.codes, lists.starts, proceed)
+        return cls(listed, lists, shapes, short)
 
     def __len__(self) -> int:
         """Count the rows."""

@@ -69,12 +69,18 @@ class Shapes:
             raise ValueError("the lists' centres and variances differ in shape")
 
     @classmethod
-    def of(cls, codes: NDArray[np.uint8], starts: NDArray[np.int64]) -> "Shapes":
+    def of(
+        cls,
+        codes: NDArray[np.uint8],
+        starts: NDArray[np.int64],
+        proceed: Callable[[], None] = lambda: None,
+    ) -> "Shapes":
         """Measure the lists; an empty one has zeros.
 
         Args:
             codes: (n, m) uint8, list after list.
             starts: see `Lists`.
+            proceed: called after each list; what it raises ends the work.
         """
         centres = np.zeros((len(starts) - 1, codes.shape[1]), np.float32)
         variances = np.zeros_like(centres)
@@ -82,6 +88,7 @@ class Shapes:
             if start < stop:
                 steps = steps_of(codes[start:stop])
                 centres[at], variances[at] = steps.mean(axis=0), steps.var(axis=0)
+            proceed()
         return cls(centres, variances)
 
     def reach(self, numbers: NDArray[np.float32], deviations: float) -> NDArray[np.float32]:
