@@ -84,15 +84,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
                 shown = [(sets[0], f"{name}-{number}")]
                 notes.append({"key": key, "codes": codes, "sections": [], "members": shown})
                 add(key, lambda c=code, n=number: drawn(c, n, beside=True))  # type: ignore[misc]
-    brands = {}
-    for number in range(40):
-        brand = f"brand {number}"
-        members = [("one", f"logo{number}"), ("two", f"logo{number}")]
-        for set_, name in members:
-            logos[set_, name] = BrandLogo(set_, name, brand, "MIT", "")
-            add(f"brand:{set_}/{name}", lambda n=number: drawn(CAT, n, beside=n % 2 > 0))  # type: ignore[misc]
-        brands[brand] = members
-    assert {split_of_brand(brand) for brand in brands} == {"train", "test"}
+    brands = add_brands(logos, add)
     (folder / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
     pack = SharedPack(
         pictograms, logos, brands, concepts, CodeStatistics.count([(["030101"], True)]), {}
@@ -101,6 +93,21 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     cache_lower_maps(jobs, lower, folder / "maps")
     maps = LowerMaps(folder / "maps")
     return Small(folder, pack, maps, tabulate(pack, maps, folder / "notes.jsonl"))
+
+
+def add_brands(
+    logos: dict[tuple[str, str], BrandLogo], add: Callable[[str, Callable[[], Image.Image]], None]
+) -> dict[str, list[tuple[str, str]]]:
+    """Forty brands of two logos each, every other with writing below."""
+    brands = {}
+    for number in range(40):
+        brand = f"brand {number}"
+        brands[brand] = [("one", f"logo{number}"), ("two", f"logo{number}")]
+        for set_, name in brands[brand]:
+            logos[set_, name] = BrandLogo(set_, name, brand, "MIT", "")
+            add(f"brand:{set_}/{name}", lambda n=number: drawn(CAT, n, beside=n % 2 > 0))  # type: ignore[misc]
+    assert {split_of_brand(brand) for brand in brands} == {"train", "test"}
+    return brands
 
 
 def network(labels: int) -> MarkNet:
