@@ -34,6 +34,21 @@ def _cells(row: dict[str, float]) -> str:
     return "".join(f" | {row[name]:.3f}" for name in names) + " |"
 
 
+def sections(metrics: dict[str, Any]) -> list[str]:
+    """Rows of sections, each measured where it is known whether a picture bears it."""
+    rows = [
+        "| held-out pictures | sections | mAP | micro-F1 | ECE |",
+        "|---|---|---|---|---|",
+    ]
+    for pictures, found in metrics["classification"].items():
+        if "section" in found:
+            row = found["section"]
+            for name, of in ((pictures, row), ("… constant prior", row["constant prior"])):
+                values = " | ".join(f"{of[value]:.3f}" for value in ("mAP", "micro_F1", "ECE"))
+                rows.append(f"| {name} | {row['labels']} | {values} |")
+    return rows
+
+
 def parts(metrics: dict[str, Any]) -> list[str]:
     """What looking at parts changes."""
     rows = ["| category mAP | with parts | whole pictures only |", "|---|---|---|"]
@@ -71,6 +86,8 @@ def main() -> int:
         f"Fingerprint `{config['fingerprint']}`.",
         "",
         *classification(metrics),
+        "",
+        *sections(metrics),
         "",
         *parts(metrics),
         "",

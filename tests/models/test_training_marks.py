@@ -172,6 +172,9 @@ def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
     measured = checkpoint.metrics["classification"]
     assert measured["composed marks"]["pictures"] == 6  # half of the test side; the rest calibrates
     assert set(measured["icon sets"]["category"]) >= {"mAP", "constant prior"}
+    sections = measured["icon sets"]["section"]
+    assert sections["labels"] == 2  # cats, cups
+    assert sections["constant prior"]["mAP"] <= sections["mAP"] <= 1
     assert set(checkpoint.metrics["retrieval"]["visual"]) == {"brand groups", "concept groups"}
     seen = Encoder.load(checkpoint.folder, "cpu", "torch").encode([drawn(CAT, 1, beside=True)])
     assert seen.probabilities.shape == (1, len(table.labels.codes))
