@@ -4,8 +4,12 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 _SWITCH_S = 0.0001  # turns of 0.5 ms still made a search wait for 55 ms in all
+
+_ENTERING = Lock()
+_intervals: list[float] = []  # the process' own, once for each that serves
 
 
 @contextmanager
@@ -20,11 +24,16 @@ def searches_first() -> Iterator[None]:
     Beside 20,000 marks that are followed at a million, a search took 100 ms at worst before there
     was this, and 21 to 50 ms since (`benchmarks.search_follow`).
     """
-    interval = sys.getswitchinterval()
-    gc.freeze()
-    sys.setswitchinterval(_SWITCH_S)
+    with _ENTERING:
+        _intervals.append(_intervals[0] if _intervals else sys.getswitchinterval())
+        gc.collect()  # what is frozen is garbage for good
+        gc.freeze()
+        sys.setswitchinterval(_SWITCH_S)
     try:
         yield
     finally:
-        sys.setswitchinterval(interval)
-        gc.unfreeze()
+        with _ENTERING:  # several may serve in one process, and end in any order
+            interval = _intervals.pop()
+            if not _intervals:
+                sys.setswitchinterval(interval)
+                gc.unfreeze()

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.marks import is_storable
+
 _AT_ONCE = 1 << 13  # words whose bytes are looked at at once: NumPy may keep Python's lock
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that multiplying modulo 2^64 loses nothing
 
@@ -54,6 +56,8 @@ class Ids:
         Raises:
             IndexError: there is no such row.
         """
+        if not 0 <= row < len(self):
+            raise IndexError(f"there is no row {row} among {len(self)}")
         stop = self._ends[row]
         start = self._ends[row - 1] if row > 0 else 0
         return self.lines[start : stop - 1].tobytes().decode()
@@ -64,7 +68,7 @@ class Ids:
 
     def rows_of(self, wanted: Iterable[str]) -> list[int]:
         """Rows of those of some ids, each given once, that are here."""
-        words = list(wanted)
+        words = [word for word in wanted if is_storable(word)]  # no mark has another
         lines = words_to_bytes(words)
         hashes = _hashes(lines, np.flatnonzero(lines == 0) + 1)
         first = np.searchsorted(self._hashes, hashes, side="left")

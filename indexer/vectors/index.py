@@ -35,7 +35,7 @@ class VectorIndex(Protocol):
 
     @property
     def is_exact(self) -> bool:
-        """Whether a scan compares every allowed row, not only those in the nearest lists."""
+        """Whether a scan misses no allowed row, as one of the nearest lists alone may."""
 
     def __len__(self) -> int:
         """Count the rows."""

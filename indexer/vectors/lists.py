@@ -113,7 +113,6 @@ def find_lists(vectors: NDArray[np.float16], proceed: Callable[[], None]) -> Lis
         proceed: called after every `_CHUNK` rows, a fraction of a second; what it raises ends the
             work. FAISS' own k-means asks nobody for the ten seconds of a pass over a million.
     """
-    faiss.omp_set_num_threads(1)  # a search beside it needs the other core
     wanted = lists_for(len(vectors))
     sample = np.random.default_rng(1).permutation(len(vectors))[: wanted * _POINTS]
     centroids = vectors[sample[:wanted]].astype(np.float32)
@@ -188,6 +187,7 @@ def _nearest(
     vectors: NDArray[np.float16], rows: NDArray[np.int64], centroids: NDArray[np.float32]
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
     """Some rows' vectors, a few at a time, and the nearest centroid of each."""
+    faiss.omp_set_num_threads(1)  # this thread's: a search beside it needs the other core
     index = faiss.IndexFlatL2(centroids.shape[1])
     index.add(centroids)
     for start in range(0, len(rows), _CHUNK):

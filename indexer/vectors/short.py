@@ -25,6 +25,7 @@ _STEP = 32  # their number is a multiple of so many, for which FAISS multiplies 
 _SAMPLE = 1 << 14  # vectors that directions are sought in
 _COMPARED = 1 << 12  # vectors whose errors are measured
 _ZERO, _MOST = 128, 127  # FAISS' signed byte of 0; steps from it, up or down
+_MOST_DIRECTIONS = 1024  # whose products of bytes stay below 2^24 in sum: exact in float32
 _PREFIX = "short_"  # of the names in snapshots
 _NOTHING = 1e-12  # of a score's greatest value
 _LEAST = 1e-6  # length that a direction is taken to reach, at least
@@ -196,7 +197,7 @@ def _principal(centred: NDArray[np.float32]) -> NDArray[np.float32]:
     variances, directions = np.linalg.eigh(products)
     variances, directions = np.maximum(variances[::-1], 0), directions[:, ::-1]
     held = np.cumsum(variances) >= _HELD * variances.sum()
-    count = -(-(1 + int(np.argmax(held))) // _STEP) * _STEP
+    count = min(-(-(1 + int(np.argmax(held))) // _STEP) * _STEP, _MOST_DIRECTIONS)
     return np.ascontiguousarray(directions[:, :count], np.float32)
 
 

@@ -89,7 +89,13 @@ def _claim(out: Path, wanted: dict[str, object]) -> None:
     """Make the folder this run's, or find that it is."""
     path = out / "compose.json"
     if path.exists():
-        kept = json.loads(path.read_text("utf-8"))
+        try:
+            kept = dict(json.loads(path.read_text("utf-8")))
+        except ValueError as error:
+            raise BadLabels(
+                f"{path}: damaged ({error}); whose marks these are cannot be told, so name another "
+                "folder"
+            ) from error
         other = sorted(key for key in wanted if kept.get(key) != wanted[key])
         if other:
             raise BadLabels(
@@ -97,8 +103,9 @@ def _claim(out: Path, wanted: dict[str, object]) -> None:
                 f"what {path.name} says, or name another folder"
             )
         return
-    if (out / "labels.csv").exists():
-        raise BadLabels(f"{out} holds a labels.csv that is not ours; name another folder")
+    for name in ("labels.csv", "labels.csv.tmp"):
+        if (out / name).exists():
+            raise BadLabels(f"{out} holds a {name} that is not ours; name another folder")
     out.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")

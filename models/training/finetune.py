@@ -259,8 +259,8 @@ class Tuner:
         parts = [lessons.parts.get(row, _NONE) for row in labelled.tolist()]
         owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         rows = np.concatenate([labelled, signs, things, *parts])
-        codes, shown = self._targets[rows], self._thing_of[rows]
-        return Step(rows, codes, sign_of, thing_of, shown, torch.from_numpy(owner))
+        codes, things_of = self._targets[rows], self._thing_of[rows]
+        return Step(rows, codes, sign_of, thing_of, things_of, torch.from_numpy(owner))
 
     def _learn(self, drawn: Step) -> tuple[float, float, float]:
         """One optimiser step; gradients are gathered over parts of one picture size."""

@@ -137,7 +137,7 @@ def _known_of_drawings(codes: Collection[ViennaCode], drawn: Sequence[Pictogram]
 
 def _known_of_composed(note: Note, pack: SharedPack) -> _Known:
     """A composed mark: its drawings', and what the composer itself put in."""
-    drawn = [pack.pictograms[member] for member in note.members if member in pack.pictograms]
+    drawn = [pack.pictograms[member] for member in note.members]
     shown = _known_of_drawings(note.divisions, drawn)
     return _Known(shown.codes | with_ancestors(note.sections), shown.told)
 

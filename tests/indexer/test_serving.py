@@ -11,3 +11,15 @@ def test_while_serving_what_is_loaded_is_passed_over_and_threads_take_short_turn
         assert gc.get_freeze_count() > 10_000
         assert gc.isenabled()
     assert (sys.getswitchinterval(), gc.get_freeze_count()) == before
+
+
+def test_two_that_serve_in_one_process_may_end_in_any_order() -> None:
+    before = sys.getswitchinterval(), gc.get_freeze_count()
+    first, second = searches_first(), searches_first()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert sys.getswitchinterval() <= 0.001
+    assert gc.get_freeze_count() > 10_000
+    second.__exit__(None, None, None)
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == before
