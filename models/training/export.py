@@ -135,6 +135,9 @@ def export(folder: Path, images: Path) -> Path:
     pixels = read_pictures(images, checkpoint.preprocess, _PICTURES)
     path = folder / OPENVINO
     openvino.save_model(halve(quantise(model, pixels)), path, compress_to_fp16=True)
+    # A seventh of the file is indentation.
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join(line.lstrip(" \t") for line in lines), "utf-8")
     log.info("wrote %s", path)
     return path
 

@@ -49,6 +49,7 @@ class Recipe:
         heads_rate: AdamW's highest learning rate for the heads (Smith's one-cycle schedule).
         features_rate: the same for convolutions.
         weight_decay: AdamW's.
+        dropout: share of features that a step does not see.
         loss: of Vienna codes.
         temperature: of both contrastive losses.
         remembered: steps whose signs and things are compared with too.
@@ -65,6 +66,7 @@ class Recipe:
     heads_rate: float = 1e-3
     features_rate: float = 1e-4
     weight_decay: float = 1e-3
+    dropout: float = 0.4
     loss: Literal["asymmetric", "bce"] = "asymmetric"
     temperature: float = 0.1
     remembered: int = 0
@@ -163,6 +165,7 @@ class Tuner:
         self._thing_of = torch.full((len(lessons.targets),), -1)
         for number, rows in enumerate(lessons.concepts):
             self._thing_of[rows] = number
+        network.heads.dropout.p = recipe.dropout
         self._device = next(network.parameters()).device.type
         if proxies is None:
             proxies = _proxies(len(lessons.concepts), network.config.concept, recipe.seed)
@@ -213,6 +216,11 @@ class Tuner:
         order = np.argsort(np.concatenate([places for places, _ in found]))
         parts = zip(*(examined for _, examined in found), strict=True)
         return Examined(*(np.concatenate(part)[order] for part in parts))
+
+    def centre_proxies(self) -> None:
+        """Begin each thing's proxy where the network sees what shows it, on average."""
+        for number, rows in enumerate(self._lessons.concepts):
+            self.proxies.data[number] = torch.from_numpy(self.examine(rows).concept.mean(axis=0))
 
     def save(self, path: Path) -> None:
         """Keep all that is needed to go on; the old state stays until the new one is whole."""

@@ -3,7 +3,8 @@
 ``python -m models.training.marks --shared ../shared/data --fonts DIR... --out RUN`` caches the
 lower maps, trains the heads on the frozen backbone's pooled features, fine-tunes conv5 and the
 heads together (each resumes where it was stopped), calibrates, evaluates on held-out icon sets and
-brands and writes ``RUN/checkpoint``. `models.training.export` then adds the OpenVINO model.
+brands and writes ``RUN/checkpoint``. With ``--start CHECKPOINT`` a network that knows marks learns
+further instead, new codes too. `models.training.export` then adds the OpenVINO model.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.checkpoint import OPENVINO, SHIPPED, save_checkpoint
+from models.checkpoint import OPENVINO, SHIPPED, Checkpoint, save_checkpoint
 from models.network import MarkNet, NetworkConfig
 from models.parts import Parts, is_thing
 from models.preprocess import Preprocess
@@ -31,6 +32,7 @@ from models.training.scores import score
 from models.training.sources import CachedSource, PooledSource
 from models.training.start import load_backbone, whiten
 from models.training.table import Table, brand_groups, concept_groups, tabulate, view_groups
+from models.training.transfer import adopt
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,16 @@ CONV5 = Recipe(  # small steps, as many as a CPU makes in an hour; memory gives 
     vienna_weight=0.35,
     proxy_weight=1.0,
     seed=2,
+)
+FURTHER = replace(  # from a network that knows marks: smaller steps still, but more of them
+    CONV5,
+    steps=1000,
+    labelled=80,  # and their parts
+    signs=14,
+    concepts=18,
+    dropout=0.25,
+    vienna_weight=0.5,
+    seed=3,
 )
 _SAVE_EVERY = 25
 
@@ -179,18 +191,42 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table = tabulate(pack, maps, options.out / "composed.jsonl")
     log.info("%d pictures, %d labels", len(maps), len(table.labels.codes))
     network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
-    load_backbone(network, options.shared / VGG16)
     network = network.to(memory_format=torch.channels_last)
+    made = _learn_further if options.start else _learn_afresh
+    tuner = made(network, pack, table, maps, options)
+    conclude(tuner, pack, table, maps, options.out / "checkpoint")
+
+
+def _learn_afresh(
+    network: MarkNet, pack: SharedPack, table: Table, maps: LowerMaps, options: argparse.Namespace
+) -> Tuner:
+    """ImageNet's features, the heads on them, then conv5 and the heads."""
+    load_backbone(network, options.shared / VGG16)
     lessons = lessons_from(pack, table)
     pooled = pool_all(network, maps, options.out / "pooled.npz")
     whiten(network, pooled, np.concatenate(brand_groups(pack, table, "train")))
     recipe = replace(HEADS, steps=options.heads_steps)
     heads = Tuner(network, PooledSource(pooled.features, maps.colour), lessons, recipe)
     fit(heads, options.out / "heads.pt")
-    recipe = replace(CONV5, steps=options.steps)
+    recipe = replace(CONV5, steps=options.steps or CONV5.steps)
     tuner = Tuner(network, CachedSource(maps), lessons, recipe, heads.proxies)
     fit(tuner, options.out / "conv5.pt")
-    conclude(tuner, pack, table, maps, options.out / "checkpoint")
+    return tuner
+
+
+def _learn_further(
+    network: MarkNet, pack: SharedPack, table: Table, maps: LowerMaps, options: argparse.Namespace
+) -> Tuner:
+    """Conv5 and the heads, from where a checkpoint is."""
+    start = Checkpoint.open(options.start)
+    adopt(network, table.labels.codes, start)
+    recipe = replace(FURTHER, steps=options.steps or FURTHER.steps)
+    tuner = Tuner(network, CachedSource(maps), lessons_from(pack, table), recipe)
+    state = options.out / f"further-{start.fingerprint}.pt"
+    if not state.exists():
+        tuner.centre_proxies()
+    fit(tuner, state)
+    return tuner
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -201,7 +237,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lower", type=Path, default=SHIPPED, help="checkpoint with an int8 model")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--heads-steps", type=int, default=HEADS.steps)
-    parser.add_argument("--steps", type=int, default=CONV5.steps)
+    parser.add_argument("--steps", type=int, help="of conv5 and the heads")
+    parser.add_argument("--start", type=Path, help="checkpoint that learns further")
     parser.add_argument("--skip-cache", action="store_true", help="train on what is cached")
     return parser.parse_args(arguments)
 

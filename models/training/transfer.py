@@ -13,7 +13,10 @@ _OF_LABELS = ("heads.vienna.weight", "heads.vienna.bias", "heads.places.weight")
 
 
 def adopt(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> None:
-    """Take over a checkpoint's weights; what it knows of a code is kept, new codes start small.
+    """Take over a checkpoint's weights.
+
+    What it knows of a code is kept. A code that it does not know begins as the nearest one above
+    that it does, a category that it does not know small and rare.
 
     Args:
         network: of ``len(labels)`` labels, else of the checkpoint's shape.
@@ -21,7 +24,12 @@ def adopt(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> 
         start: the checkpoint.
     """
     known = {code: row for row, code in enumerate(start.labels)}
-    shared = [(row, known[code]) for row, code in enumerate(labels) if code in known]
+    nearest = [
+        next(
+            (known[above] for above in (code, *reversed(code.ancestors())) if above in known), None
+        )
+        for code in labels
+    ]
     state = start.load_network().state_dict()
     for name in _OF_LABELS:
         old, new = state[name], torch.zeros((len(labels), *state[name].shape[1:]))
@@ -29,7 +37,8 @@ def adopt(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> 
             nn.init.normal_(new, std=float(old.std()) / 4 or 1e-3)
         else:
             new.fill_(-3.0)  # rare until learnt otherwise
-        for row, at in shared:
-            new[row] = old[at]
+        for row, at in enumerate(nearest):
+            if at is not None:
+                new[row] = old[at]
         state[name] = new
     network.load_state_dict(state)

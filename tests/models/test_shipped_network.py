@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.agreement import agreement
 from models.backbone import VGG16_CONVOLUTIONS, Vgg19Features, vgg19_state_from_vgg16
-from models.checkpoint import OPENVINO, SHIPPED, Checkpoint
+from models.checkpoint import OPENVINO, SHIPPED, WEIGHTS, Checkpoint
 from models.encoder import Encoder
 from models.errors import BadCheckpoint
 from models.images import decode_image
@@ -89,4 +89,6 @@ def test_a_damaged_or_missing_checkpoint_is_refused_in_words(
 
 def test_the_shipped_folder_holds_both_runtimes() -> None:
     assert Checkpoint.open().folder == SHIPPED
-    assert (SHIPPED / OPENVINO).is_file()
+    int8 = (SHIPPED / OPENVINO, (SHIPPED / OPENVINO).with_suffix(".bin"))
+    assert sum(path.stat().st_size for path in int8) <= 25e6
+    assert (SHIPPED / WEIGHTS).stat().st_size <= 45e6

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
-from models.checkpoint import Checkpoint
+from models.checkpoint import Calibration, Checkpoint, save_checkpoint
 from models.encoder import Encoder
 from models.network import MarkNet, NetworkConfig
 from models.parts import Parts
@@ -28,6 +29,7 @@ from models.training.pack import HELD_OUT_SETS, BrandLogo, Pictogram, split_of_b
 from models.training.recipes import CodeStatistics
 from models.training.sources import CachedSource
 from models.training.table import UNKNOWN, Table, tabulate
+from models.training.transfer import adopt
 from models.vienna import ViennaCode
 
 CAT, CUP, LETTERS = (ViennaCode.parse(text) for text in ("03.01", "11.03", "27.05"))
@@ -154,6 +156,25 @@ def test_a_name_tells_the_section_and_a_vague_one_leaves_it_open(small: Small) -
     assert target("icon:ink/pet-0") == UNKNOWN  # 03.01, but which animal?
     assert target("composed:train#0cat") == 1  # by the drawing in it
     assert target("composed:train#0cup") == 0
+
+
+def test_a_network_that_learns_further_begins_with_what_it_knows(tmp_path: Path) -> None:
+    old, new = (ViennaCode(3), CAT, LETTERS), (ViennaCode(3), CAT, CATS, CUP)
+    knows, learns = network(len(old)), network(len(new))
+    save_checkpoint(
+        *(tmp_path, knows),
+        preprocess=Preprocess(),
+        labels=old,
+        weights={},
+        calibration=Calibration.none(len(old)),
+        metrics={},
+    )
+    adopt(learns, new, Checkpoint.open(tmp_path))
+    pixels = torch.from_numpy(np.stack([np.asarray(drawn(code, 1)) for code in (CAT, CUP)]))
+    was, now = (each.eval()(pixels).logits.detach() for each in (knows, learns))
+    assert now[:, :2] == pytest.approx(was[:, :2], abs=0.01)  # a checkpoint is float16
+    assert now[:, 2] == pytest.approx(was[:, 1], abs=0.01)  # a section begins as its division
+    assert (now[:, 3] < -2).all()  # of cups it has never heard: rare
 
 
 def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:

@@ -124,6 +124,15 @@ def test_proxies_are_carried_into_the_next_stage_and_learn_there() -> None:
     assert not torch.equal(second.proxies, first.proxies)
 
 
+def test_proxies_begin_amid_what_shows_their_thing() -> None:
+    run = tuner()
+    run.centre_proxies()
+    concept = run.examine(np.arange(2 * GROUPS)).concept.reshape(GROUPS, 2, -1)
+    centres = nn.functional.normalize(torch.from_numpy(concept.mean(axis=1)), dim=1)
+    nearest = (nn.functional.normalize(run.proxies, dim=1) @ centres.T).argmax(dim=0)
+    assert nearest.tolist() == list(range(GROUPS))
+
+
 def _margin(block: NDArray[np.float32]) -> float:
     """How much nearer a partner is than the others, on average."""
     scores = block @ block.T
