@@ -44,7 +44,7 @@ class Merge:
 
         Args:
             build: makes its index.
-            proceed: called every few seconds; what it raises ends the work.
+            proceed: called every fraction of a second; what it raises ends the work.
         """
         return self._segment(lambda indexes: build.merged(indexes, proceed))
 

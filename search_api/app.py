@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from indexer.serving import searches_first
+from models.version import marklens_version
 from search_api import middleware, problem_details
 from search_api.marklens import MarkLens
 from search_api.metrics import Metrics
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
 
     app = FastAPI(
         title="MarkLens",
-        version=_version(),
+        version=marklens_version(),
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         openapi_url=f"{API}/openapi.json",
@@ -77,10 +77,3 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
 
 def _operation_id(route: APIRoute) -> str:
     return route.name
-
-
-def _version() -> str:
-    try:
-        return version("marklens")
-    except PackageNotFoundError:
-        return "0"

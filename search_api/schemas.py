@@ -170,7 +170,7 @@ class Milliseconds(BaseModel):
 
 
 class PlanResponse(BaseModel):
-    """How the search ran; the ranking is exact among the marks the filter allows."""
+    """How the search ran; scores are exact, and only ivf may miss a mark that is allowed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PLAN]})
 

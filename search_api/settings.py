@@ -38,8 +38,9 @@ class Settings(BaseSettings):
     )
     index: Literal["auto", "exact", "ivf"] = Field(
         "auto",
-        description="How pictures are compared: exact with every mark that the filter allows, or "
-        "ivf with the nearest lists of marks only; auto is exact up to MARKLENS_INDEX_EXACT_MARKS.",
+        description="How pictures are compared: exact misses no mark that the filter allows; ivf "
+        "looks at the nearest lists of marks and may miss one; auto is exact up to "
+        "MARKLENS_INDEX_EXACT_MARKS. On a GPU every search is exact.",
     )
     index_exact_marks: int = Field(
         1_000_000, ge=1, description="Marks up to which MARKLENS_INDEX=auto is exact."

@@ -143,7 +143,14 @@ _FREQUENT = {
     _HANGUL: frozenset(_KOREAN),
     _JAPANESE: _KANA,
     _UNIX_JAPANESE: _KANA,
+    _TAIWANESE: _table("big5", range(0xA4, 0xC7), range(0x40, 0x7F)),
 }
 # The letters of these three are each other's bytes: kanji in EUC-JP are everyday Chinese, but
-# seldom frequent ones (0.02 to 0.12 of brand names, where Chinese text has 0.3 to 0.4).
-_NEEDED = {_MAINLAND: _FEWEST_FREQUENT, _HANGUL: _FEWEST_FREQUENT, _UNIX_JAPANESE: 0.05}
+# seldom frequent ones (0.02 to 0.12 of brand names, where Chinese text has 0.3 to 0.4). They
+# read as Big5, too, but as none of its letters whose second byte is ASCII, a third of its text.
+_NEEDED = {
+    _MAINLAND: _FEWEST_FREQUENT,
+    _HANGUL: _FEWEST_FREQUENT,
+    _UNIX_JAPANESE: 0.05,
+    _TAIWANESE: 0.1,
+}

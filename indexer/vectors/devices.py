@@ -26,8 +26,8 @@ class IndexChoice:
 
     Attributes:
         device: ``auto`` takes CUDA where faiss-gpu is installed and sees a device.
-        kind: ``exact`` compares every row; ``ivf`` the nearest lists; ``auto`` takes lists only
-            for segments of more than `exact_rows` rows.
+        kind: ``exact`` misses no row; ``ivf`` reads the nearest lists and may miss one; ``auto``
+            takes lists only for segments of more than `exact_rows` rows.
         exact_rows: see `kind`.
     """
 

@@ -8,11 +8,7 @@ nothing and the lists left reach, by mean and spread, no further than the k-th b
 leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; one that leaves up to
 `_GATHERED` is searched as in `indexer.vectors.faiss_short`, which is exact.
 
-Measured on the register of ``python -m benchmarks.search --marks 1000000 --queries 50``: 50 queries
-under its default weights (20 with a filter), 15 with all weight on colour, the 72 nearest of each;
-one core, the best of three turns, by a script that is not kept. No filter: 3.1 ms (p50; p95 7.4),
-recall@50 0.996; a filter of 50 %: 5.0 ms, 0.998; of 10 %: 7.7 ms, 1.000. All weight on colour:
-26 to 30 ms, 0.999, at worst 0.98.
+``python -m benchmarks.search`` prints times and recall at a million marks, filtered and not.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -43,7 +43,7 @@ class VectorIndex(Protocol):
     def scan(
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     ) -> Nearest:
-        """Compare the query with the allowed rows; with every one of them if `is_exact`.
+        """The nearest of the allowed rows; if `is_exact`, none is missed.
 
         Args:
             query: (d,) float32.
@@ -125,7 +125,7 @@ class IndexBuilder(Protocol):
 
         Args:
             parts: indexes and the rows to keep.
-            proceed: called every few seconds; what it raises ends the work.
+            proceed: called every fraction of a second; what it raises ends the work.
         """
 
     def is_settled(self, index: VectorIndex) -> bool:

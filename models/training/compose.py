@@ -27,6 +27,7 @@ from models.training.fonts import FontBook
 from models.training.pack import read_pictograms
 from models.training.recipes import CodeStatistics
 from models.training.synthesis import Composer
+from models.version import marklens_version
 
 SAMPLE = Path(__file__).parent / "sample"
 SYSTEM_FONTS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
@@ -57,13 +58,15 @@ def compose_marks(
         How many marks there are: those of an earlier run at first, then again after each.
 
     Raises:
-        BadLabels: the folder holds marks that were asked for otherwise.
+        BadLabels: the folder holds marks that are not ours, that were asked for otherwise, or that
+            another version began.
         MissingPackage: no font draws Latin letters.
     """
     images, labels = out / "images", out / "labels.csv"
     drawings, folders = pack or SAMPLE / "pictograms.jsonl.gz", tuple(fonts or SYSTEM_FONTS)
     FontBook(list(folders))  # complains here, not in a worker
-    _claim(out, {"number": number, "seed": seed, **_digests(drawings, folders)})
+    asked = {"version": marklens_version(), "number": number, "seed": seed}
+    _claim(out, {**asked, **_digests(drawings, folders)})
     images.mkdir(exist_ok=True)
     for left in images.glob("*.tmp"):
         left.unlink(missing_ok=True)
@@ -91,7 +94,7 @@ def _claim(out: Path, wanted: dict[str, object]) -> None:
     if path.exists():
         try:
             kept = dict(json.loads(path.read_text("utf-8")))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise BadLabels(
                 f"{path}: damaged ({error}); whose marks these are cannot be told, so name another "
                 "folder"

@@ -4,12 +4,12 @@ Results go to stdout; progress, warnings and errors to stderr. Exit code 2 says 
 1 "the set-up or the machine", 130 "interrupted".
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from models.version import marklens_version
 from search_api.cli import export, index, register, search, serve, train
 from search_api.cli.console import Commands, Context, print_plain
 from search_api.cli.evaluate import evaluate
@@ -50,17 +50,10 @@ def _start(
     ] = False,
 ) -> None:
     if show_version:
-        print_plain(f"marklens {_version()}")
+        print_plain(f"marklens {marklens_version()}")
     elif context.invoked_subcommand is None:
         print_plain(context.get_help())
     context.obj = Context(data_dir)
-
-
-def _version() -> str:
-    try:
-        return version("marklens")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ rest. Nothing is loaded from other hosts, and no script or style is inline (the 
 security policy forbids both).
 """
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from starlette.types import Scope
 
 from indexer.errors import UnknownMark
 from indexer.register import Register
+from models.version import marklens_version
 from search_api.dependencies import MarkLensDep
 from search_api.schemas import API, image_path
 from search_api.web.views import MarkView, Sample, SliderView
@@ -96,7 +96,7 @@ def not_found_page(request: Request, detail: str) -> HTMLResponse:
 def _page(
     request: Request, template: str, context: dict[str, Any], status: int = 200
 ) -> HTMLResponse:
-    context = {"version": _version(), **context}
+    context = {"version": marklens_version(), **context}
     return templates.TemplateResponse(request, template, context, status_code=status)
 
 
@@ -113,10 +113,3 @@ def _samples(register: Register) -> list[Sample]:
         Sample(mark_id, image_path(mark_id), mark.image_digest, mark.record.text or mark_id)
         for mark_id, mark in marks.items()
     ]
-
-
-def _version() -> str:
-    try:
-        return version("marklens")
-    except PackageNotFoundError:
-        return "0"

@@ -32,6 +32,11 @@ MAINLAND = (
 )
 TAIWANESE = ("統一企業股份有限公司", "鼎泰豐", "台灣積體電路", "康師傅", "許功蓋", "臺灣啤酒")
 KOREAN = ("삼성전자 주식회사", "롯데제과", "농심 신라면", "현대자동차", "빙그레 바나나맛우유")
+KANJI = (
+    *("花王株式会社", "資生堂", "三菱電機株式会社", "日本電気", "東京電力", "武田薬品工業"),
+    *("大塚製薬", "森永乳業", "明治製菓", "虎屋", "養命酒製造", "月桂冠", "白鶴酒造", "住友商事"),
+    *("川崎重工業", "富士通", "日立製作所", "日清食品", "大正製薬", "旭化成", "東洋水産", "伊藤園"),
+)
 TEXTS = {
     "shift_jis": ("Shift_JIS", JAPANESE),
     "cp932": ("Shift_JIS", (*JAPANESE, "髙島屋", "①番")),
@@ -68,6 +73,15 @@ def test_east_asian_tables_are_recognised(tmp_path: Path, encoding: str) -> None
     found, warnings = read(table(tmp_path, texts, encoding))
     assert found == [*texts]
     assert warnings == [f"marks.csv is not UTF-8; read as {name}"]
+
+
+@pytest.mark.parametrize("texts", [KANJI, KANJI[:6], KANJI[::2]])
+def test_kanji_alone_in_euc_jp_are_taken_for_no_other_encoding(
+    tmp_path: Path, texts: tuple[str, ...]
+) -> None:
+    found, warnings = read(table(tmp_path, texts, "euc_jp"))
+    assert found == [text.encode("euc_jp").decode("cp1252") for text in texts]
+    assert warnings == ["marks.csv is not UTF-8; read as Windows-1252"]
 
 
 SHORT = [

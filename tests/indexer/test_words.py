@@ -53,6 +53,14 @@ def test_ids_that_share_a_hash_are_told_apart(monkeypatch) -> None:
     assert ids.rows_of(["EM-3", "EM-4", "EM-1"]) == [2, 0]
 
 
-def test_a_row_that_is_not_there_is_refused() -> None:
-    with pytest.raises(IndexError):
-        Ids.of(["a"])[1]
+@pytest.mark.parametrize("row", [-1, 2])
+def test_a_row_that_is_not_there_is_refused(row: int) -> None:
+    with pytest.raises(IndexError, match="among 2"):
+        Ids.of(["a", "b"])[row]
+
+
+@pytest.mark.parametrize("word", ["a\0", "\0", "\ud800"])
+def test_what_no_mark_can_be_called_is_nowhere(word: str) -> None:
+    ids = Ids.of(["a", "b"])
+    assert ids.rows_of([word]) == []
+    assert ids.rows_of(["b", word, "a"]) == [1, 0]

@@ -1,6 +1,7 @@
 """`marklens compose` stopped anyhow goes on to the same end."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -119,13 +120,41 @@ def test_another_font_is_another_run(undisturbed: Path, fonts: Path, tmp_path: P
         made(undisturbed, more)
 
 
-def test_somebody_elses_labels_are_not_written_over(run: Run, fonts: Path, tmp_path: Path) -> None:
-    (tmp_path / "labels.csv").write_text("filename,01\nmine.png,1\n")
+@pytest.mark.parametrize("version", [{"version": "0.0.1"}, {}])
+def test_what_another_version_began_is_refused(
+    undisturbed: Path, fonts: Path, tmp_path: Path, version: dict[str, str]
+) -> None:
+    out = shutil.copytree(undisturbed, tmp_path / "marks")
+    kept = json.loads((out / "compose.json").read_text())
+    del kept["version"]
+    (out / "compose.json").write_text(json.dumps(kept | version))
+    before = contents(out)
+    with pytest.raises(BadLabels, match=r"\(version\)"):
+        made(out, fonts)
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.csv.tmp"])
+def test_somebody_elses_labels_are_not_written_over(
+    run: Run, fonts: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("filename,01\nmine.png,1\n")
     failed = run("compose", tmp_path, "-n", 2, "--fonts", fonts)
     assert failed.exit_code == 2
     (line,) = failed.stderr.splitlines()
-    assert "holds a labels.csv that is not ours" in line
-    assert (tmp_path / "labels.csv").read_text() == "filename,01\nmine.png,1\n"
+    assert f"holds a {name} that is not ours" in line
+    assert (tmp_path / name).read_text() == "filename,01\nmine.png,1\n"
+
+
+@pytest.mark.parametrize("damage", ["{", "[1]", "1", "null", "\xff"])
+def test_a_damaged_note_of_what_was_asked_for_is_refused(
+    fonts: Path, tmp_path: Path, damage: str
+) -> None:
+    note = tmp_path / "compose.json"
+    note.write_text(damage, "latin-1")
+    with pytest.raises(BadLabels, match=rf"^{re.escape(str(note))}: damaged"):
+        made(tmp_path, fonts)
+    assert contents(tmp_path) == {note.name: damage.encode("latin-1")}
 
 
 def test_what_was_asked_for_is_written_down(undisturbed: Path) -> None:
