@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
+from indexer.passing import Passing, mask_of, rows_in
 from indexer.plan import choose
 from indexer.query import PlanKind
 from indexer.segments import Segment, bounds_of
@@ -50,12 +51,12 @@ class AllowedRows:
 
     Attributes:
         segment: the rows.
-        mask: (n,) bool; None allows all.
+        passing: those that are allowed; None allows all.
         count: how many are allowed.
     """
 
     segment: Segment
-    mask: NDArray[np.bool_] | None
+    passing: Passing | None
     count: int
 
     @property
@@ -172,10 +173,12 @@ class _Scan:
         allowed, scorer = self._allowed, self._scorer
         vectors, query = allowed.segment.vectors, scorer.scaled
         k = min(wanted, allowed.count)
-        if allowed.plan == "gather" and allowed.mask is not None:
-            nearest = vectors.gather(query, k, np.flatnonzero(allowed.mask))
+        if allowed.passing is None:
+            nearest = vectors.scan(query, k, None)
+        elif allowed.plan == "gather":
+            nearest = vectors.gather(query, k, rows_in(allowed.passing))
         else:
-            nearest = vectors.scan(query, k, allowed.mask)
+            nearest = vectors.scan(query, k, mask_of(allowed.passing, len(allowed.segment)))
         self._rows = nearest.rows
         self.scores, self._cosines = scorer.score(vectors.vectors(nearest.rows))
         self.is_complete = k == allowed.count
