@@ -28,7 +28,7 @@ from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sort
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
 from indexer.vectors.short import ShortErrors, ShortForms
 
-_GATHERED = 0.05  # share of allowed rows up to which their short forms are copied out
+_GATHERED = 0.15  # share of allowed rows up to which their short forms are copied out
 _SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
 _COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
 _DEVIATIONS = 4.0  # of short forms' errors, by which a row may lie below the k-th best

@@ -25,7 +25,7 @@ from indexer.vectors.index import Nearest
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
 from indexer.vectors.short import ShortBounds, ShortForms
 
-_GATHERED = 0.05  # share of allowed rows up to which copying their short forms out costs less
+_GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
 _COPIED = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near

@@ -192,7 +192,7 @@ def blocks(
         allowed: (count,) bool; None allows all.
         most: rows of a block.
     """
-    start, size = 0, _FIRST
+    start, size = 0, min(_FIRST, most)
     while start < count:
         stop = min(start + size, count)
         if allowed is None or allowed[start:stop].any():
