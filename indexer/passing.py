@@ -77,7 +77,7 @@ def any_of(parts: Sequence[Passing]) -> Passing:
     masks = [part for part in parts if not isinstance(part, Named)]
     if not masks:
         return _named(np.concatenate(few))
-    mask = np.logical_or.reduce(masks)
+    mask: NDArray[np.bool_] = np.logical_or.reduce(masks)
     for rows in few:
         mask[rows] = True
     return mask

@@ -8,10 +8,9 @@ not so small (1e-40) that float32 keeps few of their digits. Where the bound say
 query is unlike all vectors or scores hardly differ, too many rows are left and all vectors are
 scanned.
 
-Measured on the million marks of `benchmarks.search`, the 72 nearest, one core, p50, beside the scan
-of all vectors in the same process: default weights 8.3 ms to 39, of which 450 rows are compared;
-concept alone 9 to 10 ms, form alone 10 to 11; a filter of 50 % 8.8 ms to 40, of 10 % 9 ms to 24, of
-1 % 1.8 ms to 2.7. All weight on colour: 10 of 12 queries fall back, 0 to 3 ms after 40.
+A filter that leaves up to `_GATHERED` of the rows has their short forms copied out, block by block.
+``python -m benchmarks.search`` prints what each filter takes. With all weight on colour, most
+queries fall back to the scan of all vectors.
 """
 
 from collections.abc import Callable, Iterator, Mapping
