@@ -5,7 +5,7 @@ category or division, with everything below it, is one contiguous slice of them.
 to 7 s for filters that take about a millisecond here, at a million marks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.marks import Change, CodeSource
+from indexer.passing import Passing, any_of, both, mask_of, passing_of
 from indexer.query import Filter
 from indexer.recent_rows import RecentRows
 from indexer.words import words_from_bytes, words_to_bytes
@@ -173,24 +174,24 @@ class FilterColumns:
             filed=np.array([_day(one.filed) for one in changes], np.int32),
         )
 
-    def allowed(self, wanted: Filter) -> NDArray[np.bool_]:
-        """Rows that pass all of a filter but its `text`, which only SQL knows: (n,) bool."""
+    def allowed(self, wanted: Filter) -> Passing:
+        """Rows that pass all of a filter but its `text`, which only SQL knows; the caller's own."""
         passing, *others = [*self._conditions(wanted)] or [np.ones(len(self), np.bool_)]
         for rows in others:
-            passing &= rows
+            passing = both(passing, rows)
         return passing
 
-    def _conditions(self, wanted: Filter) -> Iterator[NDArray[np.bool_]]:
-        """Rows that pass each part of a filter: (n,) bool, arrays of the caller's own."""
+    def _conditions(self, wanted: Filter) -> Iterator[Passing]:
+        """Rows that pass each part of a filter, arrays of the caller's own."""
         if wanted.vienna_any:
             yield self._bearing(wanted.vienna_any, wanted)
         for code in wanted.vienna_all:
             yield self._with_code(code, wanted)
         if wanted.vienna_none:
-            yield ~self._bearing(wanted.vienna_none, wanted)
+            yield ~mask_of(self._bearing(wanted.vienna_none, wanted), len(self))
         if wanted.nice:
             slices = [self.nice.between(number, number + 1) for number in wanted.nice]
-            yield self._marked(self.nice.rows[part] for part in slices)
+            yield passing_of([self.nice.rows[part] for part in slices], len(self))
         if wanted.status:
             yield self.status.among(wanted.status)
         if wanted.office:
@@ -235,14 +236,11 @@ class FilterColumns:
             self.nice.keys[chosen].astype(np.int64), self.nice.rows[chosen].astype(np.int64)
         )
 
-    def _bearing(self, codes: Sequence[ViennaCode], wanted: Filter) -> NDArray[np.bool_]:
+    def _bearing(self, codes: Sequence[ViennaCode], wanted: Filter) -> Passing:
         """Rows that bear one of the codes, or a code below it, by the source that is asked for."""
-        bearing = self._with_code(codes[0], wanted)
-        for code in codes[1:]:
-            bearing |= self._with_code(code, wanted)
-        return bearing
+        return any_of([self._with_code(code, wanted) for code in codes])
 
-    def _with_code(self, code: ViennaCode, wanted: Filter) -> NDArray[np.bool_]:
+    def _with_code(self, code: ViennaCode, wanted: Filter) -> Passing:
         """Rows of one code; those of a common one are remembered, since it is asked for again."""
         asked = (code, wanted.vienna_source, wanted.min_probability)
         known = self._common.get(asked)
@@ -260,16 +258,10 @@ class FilterColumns:
             else:
                 sure = self.predicted.probabilities[part] >= wanted.min_probability
             found.append(self.predicted.codes.rows[part][sure])
-        rows = self._marked(found)
+        passing = passing_of(found, len(self))
         if sum(map(len, found)) > _COMMON:
-            self._common.put(asked, rows)
-        return rows
-
-    def _marked(self, parts: Iterable[NDArray[np.int32]]) -> NDArray[np.bool_]:
-        marked = np.zeros(len(self), np.bool_)
-        for rows in parts:
-            marked[rows] = True
-        return marked
+            self._common.put(asked, mask_of(passing, len(self)))
+        return passing
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as named arrays, for a snapshot; words as UTF-8 lines."""

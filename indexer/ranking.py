@@ -18,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
+from indexer.passing import Passing, mask_of, rows_in
 from indexer.plan import choose
 from indexer.query import PlanKind
 from indexer.segments import Segment, bounds_of
+from indexer.vectors import Nearest
 from models.encoder import Block
 
 _MARGIN = 16  # candidates beyond k asked for at first
@@ -50,12 +52,12 @@ class AllowedRows:
 
     Attributes:
         segment: the rows.
-        mask: (n,) bool; None allows all.
+        passing: those that are allowed; None allows all.
         count: how many are allowed.
     """
 
     segment: Segment
-    mask: NDArray[np.bool_] | None
+    passing: Passing | None
     count: int
 
     @property
@@ -133,7 +135,7 @@ class Scorer:
             products = rows @ self._columns
             lengths = np.sqrt(self._squares * (np.square(rows, out=rows) @ self._ones))
             np.divide(products, lengths, out=cosines[part], where=lengths > 0)
-        np.clip(cosines, -1.0, 1.0, out=cosines)
+        np.minimum(np.maximum(cosines, -1.0, out=cosines), 1.0, out=cosines)  # a third of clip's
         scores, total = np.zeros(len(vectors)), 0.0
         for column, weight in enumerate(self._weights):
             # Both sums in the same order and rounding: cosines of 1 give a score of exactly 1.
@@ -148,7 +150,7 @@ def rank(allowed: Sequence[AllowedRows], scorer: Scorer, k: int) -> list[Ranked]
     unsettled, wanted = scans, k + k // 8 + _MARGIN
     while unsettled:
         for scan in unsettled:
-            scan.widen(wanted)
+            scan.widen(wanted, k)
         last = _last_score(scans, k)
         unsettled = [scan for scan in scans if not scan.is_complete and scan.ceiling >= last]
         wanted *= _WIDEN
@@ -167,35 +169,39 @@ class _Scan:
         self.is_complete = False  # every allowed row is a candidate
         self.ceiling = np.inf  # no row that is not a candidate scores higher
 
-    def widen(self, wanted: int) -> None:
-        """Take the `wanted` nearest rows as candidates."""
+    def widen(self, wanted: int, k: int) -> None:
+        """Take those of the `wanted` nearest rows as candidates that may be among the k best."""
         allowed, scorer = self._allowed, self._scorer
-        vectors, query = allowed.segment.vectors, scorer.scaled
-        k = min(wanted, allowed.count)
-        if allowed.plan == "gather" and allowed.mask is not None:
-            nearest = vectors.gather(query, k, np.flatnonzero(allowed.mask))
-        else:
-            nearest = vectors.scan(query, k, allowed.mask)
-        self._rows = nearest.rows
-        self.scores, self._cosines = scorer.score(vectors.vectors(nearest.rows))
-        self.is_complete = k == allowed.count
-        self.ceiling = float(nearest.scores[-1]) + scorer.doubt(allowed.segment)
+        nearest = self._nearest(min(wanted, allowed.count))
+        doubt = scorer.doubt(allowed.segment)
+        # Each of k rows scores as much as the last of them did to FAISS, less the doubt.
+        least = float(nearest.scores[:k][-1]) - 2 * doubt
+        self._rows = nearest.rows[: np.count_nonzero(nearest.scores >= least)]
+        self.scores, self._cosines = scorer.score(allowed.segment.vectors.vectors(self._rows))
+        self.is_complete = wanted >= allowed.count
+        self.ceiling = float(nearest.scores[-1]) + doubt
+
+    def _nearest(self, wanted: int) -> Nearest:
+        allowed, query = self._allowed, self._scorer.scaled
+        vectors = allowed.segment.vectors
+        if allowed.passing is None:
+            return vectors.scan(query, wanted, None)
+        if allowed.plan == "gather":
+            return vectors.gather(query, wanted, rows_in(allowed.passing))
+        return vectors.scan(query, wanted, mask_of(allowed.passing, len(allowed.segment)))
 
     def above(self, least: float) -> list[Ranked]:
         """Candidates that score at least so much, in no order."""
         segment = self._allowed.segment
         at = np.flatnonzero(self.scores >= least)
         rows = self._rows[at]
-        return [
-            Ranked(segment.ids[row], *others)
-            for row, *others in zip(
-                rows.tolist(),
-                segment.sequences[rows].tolist(),
-                self.scores[at].tolist(),
-                map(tuple, self._cosines[at].tolist()),
-                strict=True,
-            )
-        ]
+        columns = (
+            segment.ids.named(rows),
+            segment.sequences[rows].tolist(),
+            self.scores[at].tolist(),
+            map(tuple, self._cosines[at].tolist()),
+        )
+        return list(map(Ranked._make, zip(*columns, strict=True)))
 
 
 def _head(scans: Sequence[_Scan], k: int) -> list[Ranked]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from indexer.errors import FingerprintMismatch
 from indexer.follower import Follower
 from indexer.marks import Mark
+from indexer.passing import Named, Passing, both, counted, without
 from indexer.plan import choose
 from indexer.query import Hit, PlanKind, PlanReport, SearchQuery, SearchResult
 from indexer.ranking import AllowedRows, Ranked, Scorer, rank
@@ -139,16 +140,14 @@ class _Search:
         """Forbid some marks."""
         if not ids:
             return
-        self._allowed = [_narrowed(one, one.segment.ids.rows_of(ids)) for one in self._allowed]
+        self._allowed = [_without(one, one.segment.ids.rows_of(ids)) for one in self._allowed]
 
     def only(self, sequences: NDArray[np.int64]) -> None:
         """Allow only rows that have one of these sequence numbers."""
         started = perf_counter()
         narrowed = []
         for one in self._allowed:
-            mask = np.zeros(len(one.segment), np.bool_)
-            mask[one.segment.rows_at(sequences)] = True
-            narrowed.append(_masked(one, mask))
+            narrowed.append(_narrowed(one, Named(np.unique(one.segment.rows_at(sequences)))))
         self._allowed = narrowed
         self._filter_s += perf_counter() - started
 
@@ -183,17 +182,17 @@ def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:
     everything = AllowedRows(part.segment, part.alive, part.count)
     if query.filter.is_empty:
         return everything
-    return _masked(everything, part.segment.filters.allowed(query.filter))
+    return _narrowed(everything, part.segment.filters.allowed(query.filter))
 
 
-def _masked(one: AllowedRows, mask: NDArray[np.bool_]) -> AllowedRows:
-    both = mask if one.mask is None else mask & one.mask
-    return AllowedRows(one.segment, both, int(np.count_nonzero(both)))
+def _narrowed(one: AllowedRows, passing: Passing) -> AllowedRows:
+    if one.passing is not None:
+        passing = both(passing, one.passing)
+    return AllowedRows(one.segment, passing, counted(passing))
 
 
-def _narrowed(one: AllowedRows, forbidden: list[int]) -> AllowedRows:
+def _without(one: AllowedRows, forbidden: list[int]) -> AllowedRows:
     if not forbidden:
         return one
-    mask = np.ones(len(one.segment), np.bool_)
-    mask[forbidden] = False
-    return _masked(one, mask)
+    passing = without(one.passing, forbidden, len(one.segment))
+    return AllowedRows(one.segment, passing, counted(passing))

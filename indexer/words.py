@@ -62,6 +62,16 @@ class Ids:
         start = self._ends[row - 1] if row > 0 else 0
         return self.lines[start : stop - 1].tobytes().decode()
 
+    def named(self, rows: NDArray[np.int64]) -> list[str]:
+        """Ids of some rows, all of 0 to n - 1; a third of the time of one after the other."""
+        stops = self._ends[rows]
+        starts = np.where(rows > 0, self._ends[rows - 1], 0)
+        lines = self.lines.data
+        return [
+            str(lines[start : stop - 1], "utf-8")
+            for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
+        ]
+
     def __iter__(self) -> Iterator[str]:
         """Go through the ids."""
         return iter(words_from_bytes(self.lines))

@@ -24,7 +24,7 @@ from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sort
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
 from indexer.vectors.short import ShortErrors, ShortForms
 
-_GATHERED = 0.05  # share of allowed rows up to which their short forms are copied out
+_GATHERED = 0.15  # share of allowed rows up to which their short forms are copied out
 _SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
 _COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
 _DEVIATIONS = 4.0  # of short forms' errors, by which a row may lie below the k-th best
@@ -32,7 +32,7 @@ _MOST = 2048  # rows kept for comparing, for each that is wanted
 _FIRST = 32  # lists of the first round
 _GROWTH = 1.75  # lists visited after a round, to those before it
 _OUTGROWN = 1.5  # rows, to those there were when the lists were sought, above which to seek anew
-_REACH = 2.0  # standard deviations by which a list's best row is taken to beat its mean
+_REACH = 2.25  # standard deviations by which a list's best row is taken to beat its mean
 
 
 class FaissIvfIndex:

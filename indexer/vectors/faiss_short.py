@@ -8,13 +8,12 @@ not so small (1e-40) that float32 keeps few of their digits. Where the bound say
 query is unlike all vectors or scores hardly differ, too many rows are left and all vectors are
 scanned.
 
-Measured on the million marks of `benchmarks.search`, the 72 nearest, one core, p50, beside the scan
-of all vectors in the same process: default weights 8.3 ms to 39, of which 450 rows are compared;
-concept alone 9 to 10 ms, form alone 10 to 11; a filter of 50 % 8.8 ms to 40, of 10 % 9 ms to 24, of
-1 % 1.8 ms to 2.7. All weight on colour: 10 of 12 queries fall back, 0 to 3 ms after 40.
+A filter that leaves up to `_GATHERED` of the rows has their short forms copied out, block by block.
+``python -m benchmarks.search`` prints what each filter takes. With all weight on colour, most
+queries fall back to the scan of all vectors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,13 @@ from numpy.typing import NDArray
 
 from indexer.vectors.faiss_cpu import FaissCpuIndex
 from indexer.vectors.index import Nearest
-from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
+from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
 from indexer.vectors.short import ShortBounds, ShortForms
 
-_GATHERED = 0.05  # share of allowed rows up to which copying their short forms out costs less
+_GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
+_COPIED = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
 _LOOKED = 1 << 14  # rows after which some are compared, to see what their short forms rule out
 _GROWTH = 8  # rows when this is done again, to those when it was done last
 
@@ -75,15 +75,15 @@ class FaissShortIndex(FaissCpuIndex):
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
         if allowed is not None and np.count_nonzero(allowed) <= _GATHERED * len(self):
             return self.gather(query, k, np.flatnonzero(allowed))
-        few = self._sifted(query, k, self._short.codes, self._rows, allowed)
+        few = self._sifted(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows that may be near; see `VectorIndex.gather`."""
         if len(rows) < _SIFTED:
             return self.compare(query, k, rows)
-        places = self._sifted(query, k, self._short.codes[rows], rows, None)
-        return self.compare(query, k, rows if places is None else rows[places])
+        few = self._sifted(query, k, rows, None)
+        return self.compare(query, k, rows if few is None else few)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """The vectors and their short forms; see `VectorIndex.arrays`."""
@@ -93,33 +93,53 @@ class FaissShortIndex(FaissCpuIndex):
         self,
         query: NDArray[np.float32],
         k: int,
-        codes: NDArray[np.uint8],
-        rows: NDArray[np.int64],
+        rows: NDArray[np.int64] | None,
         allowed: NDArray[np.bool_] | None,
     ) -> NDArray[np.int64] | None:
-        """The places, ascending, of all codes that may be among the k best; None if too many are.
+        """All of some rows that may be among the k best, ascending if they are; None if too many.
 
         Args:
             query: see `scan`.
             k: see `scan`.
-            codes: (m, numbers) uint8, contiguous.
-            rows: (m,) int64, whose codes they are.
-            allowed: (m,) bool by place; None allows all.
+            rows: (m,) int64; None takes all.
+            allowed: (n,) bool, with all rows; None allows all.
         """
         asked = self._short.ask(query)
         bounds = self._short.bounds(asked)
-        sieve = Sieve(k, allowed, bounds.margin, len(codes))
+        count = len(self) if rows is None else len(rows)
+        sieve = Sieve(k, allowed, bounds.margin, count)
+        names = self._rows if rows is None else rows
         look = _LOOKED
         with Scan(self._short_sifters, asked.numbers, 1) as scan:
-            for start, stop in blocks(len(codes), allowed):
-                sieve.over(scan.scanner, codes, [(start, stop)])
+            for stop in self._over(scan.scanner, sieve, rows, allowed):
                 if stop >= look:
-                    self._narrow(query, k, bounds, sieve, rows)
+                    self._narrow(query, k, bounds, sieve, names)
                     look = stop * _GROWTH
                     if len(sieve.rows) > k + _COMPARED * stop:
                         return None
-        self._narrow(query, k, bounds, sieve, rows)
-        return np.sort(sieve.rows) if len(sieve.rows) <= k + _COMPARED * len(codes) else None
+        self._narrow(query, k, bounds, sieve, names)
+        if len(sieve.rows) > k + _COMPARED * count:
+            return None
+        return names[np.sort(sieve.rows)]
+
+    def _over(
+        self,
+        scanner: Any,
+        sieve: Sieve,
+        rows: NDArray[np.int64] | None,
+        allowed: NDArray[np.bool_] | None,
+    ) -> Iterator[int]:
+        """Sift the short forms of all or some rows in blocks; how many were sifted after each."""
+        codes = self._short.codes
+        if rows is None:
+            for start, stop in blocks(len(codes), allowed):
+                sieve.over(scanner, codes, [(start, stop)])
+                yield stop
+            return
+        room = np.empty((min(len(rows), _COPIED), codes.shape[1]), codes.dtype)
+        for start, stop in blocks(len(rows), None, _COPIED):
+            sieve.over(scanner, copied(codes, rows[start:stop], room), [(start, stop)], start)
+            yield stop
 
     def _narrow(
         self,

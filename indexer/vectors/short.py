@@ -13,6 +13,7 @@ which is exact in any order; and where their number is a multiple of `_STEP` it 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,22 @@ class ShortForms:
             proceed()
         return _shortened(vectors, mean, principal * _steps(reach), proceed)
 
+    # What each query is multiplied with, in float64: to widen it anew took longer than the rest.
+    @cached_property
+    def _exact(self) -> NDArray[np.float64]:
+        return self.directions.astype(np.float64)
+
+    @cached_property
+    def _inverse(self) -> NDArray[np.float64]:
+        """Directions, each over its squared length: (d, m)."""
+        squares = np.einsum("ij,ij->j", self._exact, self._exact)
+        inverse: NDArray[np.float64] = self._exact / squares
+        return inverse
+
+    @cached_property
+    def _length_of_mean(self) -> float:
+        return float(np.linalg.norm(self.mean))
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as named arrays, for a snapshot."""
         return {f"{_PREFIX}{field.name}": getattr(self, field.name) for field in fields(self)}
@@ -97,9 +114,9 @@ class ShortForms:
     def ask(self, query: NDArray[np.float32]) -> "ShortQuery":
         """A (d,) float32 query as it is compared with short forms."""
         exact = query.astype(np.float64)
-        along = exact @ self.directions
+        along = exact @ self._exact
         # Where a query has next to nothing along them, a step must not vanish beside the doubt.
-        least = _NOTHING * np.linalg.norm(exact) * self.lengths[1]
+        least = _NOTHING * _length(exact) * float(self.lengths[1])
         unit = float(max(np.abs(along).max() / _MOST, least)) or 1.0
         numbers = np.rint(along / unit)
         return ShortQuery(exact, numbers.astype(np.float32), unit, along - unit * numbers)
@@ -113,17 +130,16 @@ class ShortForms:
         lost by being rounded.
         """
         along = asked.unit * asked.numbers.astype(np.float64) + asked.unsaid
-        squares = np.einsum("ij,ij->j", self.directions, self.directions, dtype=np.float64)
         beside, longest, most_steps = self.lengths.tolist()
-        query_beside = np.linalg.norm(asked.query - self.directions @ (along / squares))
+        query_beside = _length(asked.query - self._inverse @ along)
         bound = np.abs(along) @ self.rounding + query_beside * beside
-        bound += np.linalg.norm(asked.unsaid) * most_steps
+        bound += _length(asked.unsaid) * most_steps
         # A sum of d products in float32, in any order, errs by d · 2^-24 of the factors' lengths
         # at most (Higham, Accuracy and Stability, 3.1). Such are the score of FAISS and the m
         # products that `rounding` was found with; 4 more for lengths and near-orthogonality.
         sums = (math.sqrt(len(along)) + 5) * (len(asked.query) + 16) * 2.0**-24
-        length = longest + np.linalg.norm(self.mean)
-        doubt = float(bound + sums * np.linalg.norm(asked.query) * length)
+        length = longest + self._length_of_mean
+        doubt = float(bound + sums * _length(asked.query) * length)
         return ShortBounds(float(asked.query @ self.mean), asked.unit, doubt)
 
 
@@ -234,6 +250,10 @@ def _shortened(
         np.maximum(lengths, (_longest(part), longest, _longest(steps)), out=lengths)
         proceed()
     return ShortForms(mean, directions, codes, rounding, lengths)
+
+
+def _length(vector: NDArray[np.float64]) -> float:
+    return math.sqrt(float(vector @ vector))
 
 
 def _longest(vectors: NDArray[np.float32]) -> float:

@@ -7,6 +7,7 @@ import pytest
 
 from indexer.filters import FilterColumns
 from indexer.marks import Change, CodeSource, StoredPrediction
+from indexer.passing import mask_of, rows_in
 from indexer.query import Filter
 from indexer.recent_rows import RecentRows
 from models.vienna import ViennaCode
@@ -52,7 +53,7 @@ ALL = {mark.id for mark in MARKS}
 
 
 def passing(**wanted: object) -> set[str]:
-    rows = np.flatnonzero(COLUMNS.allowed(Filter(**wanted)))
+    rows = rows_in(COLUMNS.allowed(Filter(**wanted)))
     return {MARKS[row].id for row in rows}
 
 
@@ -130,20 +131,22 @@ def test_merged_columns_answer_like_columns_made_at_once(wanted: Filter) -> None
         [MARKS[0], MARKS[3], MARKS[4], replace(MARKS[1], status="opposed"), MARKS[2]]
     )
     assert len(merged) == 5
-    assert merged.allowed(wanted).tolist() == expected.allowed(wanted).tolist()
+    assert rows_in(merged.allowed(wanted)).tolist() == rows_in(expected.allowed(wanted)).tolist()
 
 
 @pytest.mark.parametrize("wanted", WANTED)
 @pytest.mark.parametrize("columns", [COLUMNS, FilterColumns.of([])], ids=["five", "empty"])
 def test_columns_survive_becoming_arrays(columns: FilterColumns, wanted: Filter) -> None:
     again = FilterColumns.from_arrays(columns.arrays())
-    assert again.allowed(wanted).tolist() == columns.allowed(wanted).tolist()
+    assert rows_in(again.allowed(wanted)).tolist() == rows_in(columns.allowed(wanted)).tolist()
 
 
+@pytest.mark.parametrize("named", [0, 1])
 def test_rows_of_common_codes_are_remembered_and_stay_right(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, named: float
 ) -> None:
     monkeypatch.setattr("indexer.filters._COMMON", 0)
+    monkeypatch.setattr("indexer.passing._NAMED", named)
     monkeypatch.setattr("indexer.filters._REMEMBERED", 2)  # so that some are forgotten again
     columns = FilterColumns.of(MARKS)
     codes = [ViennaCode.parse(text) for text in ("03", "03.01", "27", "27.05", "29", "26.01")]
@@ -152,10 +155,11 @@ def test_rows_of_common_codes_are_remembered_and_stay_right(
         for one in codes * 2:
             for least in (None, 0.4):
                 wanted = Filter(vienna_any=(one,), vienna_source=source, min_probability=least)
-                expected = FilterColumns.of(MARKS).allowed(wanted)
-                assert columns.allowed(wanted).tolist() == expected.tolist()
-                columns.allowed(wanted)[:] = False  # what a search does to it is its own affair
-                assert columns.allowed(wanted).tolist() == expected.tolist()
+                expected = rows_in(FilterColumns.of(MARKS).allowed(wanted)).tolist()
+                first = columns.allowed(wanted)
+                assert rows_in(first).tolist() == expected
+                mask_of(first, len(columns))[:] = False  # what a search does to it is its affair
+                assert rows_in(columns.allowed(wanted)).tolist() == expected
 
 
 def test_what_is_asked_for_again_is_remembered_and_what_was_asked_longest_ago_forgotten() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from indexer.errors import BadQuery
 from indexer.marks import Change
+from indexer.passing import rows_in
 from indexer.ranking import AllowedRows, Ranked, Scorer, rank
 from indexer.segments import Segment, SegmentDraft
 from indexer.vectors import CpuBuilder, TorchBuilder
@@ -60,8 +61,7 @@ def slow_scores(vector: np.ndarray, query: np.ndarray, weights: list[float]) -> 
 def slow_rank(allowed: list[AllowedRows], query: np.ndarray, weights: list[float], k: int) -> list:
     every = []
     for one in allowed:
-        mask = np.ones(one.count, bool) if one.mask is None else one.mask
-        for row in np.flatnonzero(mask):
+        for row in range(one.count) if one.passing is None else rows_in(one.passing):
             vector = one.segment.vectors.vectors(np.array([row]))[0]
             score, cosines = slow_scores(vector, query, weights)
             sequence = int(one.segment.sequences[row])

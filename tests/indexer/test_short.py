@@ -160,6 +160,21 @@ def test_answers_are_those_of_a_scan_of_all_vectors(
         assert_same(nearest, plain.scan(query, k, None))
 
 
+@pytest.mark.parametrize("most", [100, 2_048, 5_000])
+def test_rows_that_are_copied_out_in_blocks_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("indexer.vectors.faiss_short._COPIED", most)
+    monkeypatch.setattr("indexer.vectors.faiss_short._SIFTED", 50)
+    rng = np.random.default_rng(9)
+    vectors = clustered(rng, 12_000).astype(np.float16)
+    index, plain = FaissShortIndex.of(vectors), FaissCpuIndex(vectors)
+    for count in (60, 2_047, 2_049, 11_999):
+        rows = np.sort(rng.choice(12_000, count, replace=False))
+        query = vectors[rng.integers(12_000)].astype(np.float32)
+        assert_same(index.gather(query, 40, rows), plain.gather(query, 40, rows))
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     data=st.sampled_from(DATA),
@@ -281,10 +296,10 @@ def test_an_index_with_lists_is_exact_on_named_rows_and_under_narrow_filters() -
     rng = np.random.default_rng(8)
     vectors = clustered(rng, 12_000).astype(np.float16)
     index, plain = FaissIvfIndex.of(vectors), FaissCpuIndex(vectors)
-    for share in (0.6, 0.5, 0.04, 0.01):
+    for share in (0.6, 0.5, 0.14, 0.01):
         query = vectors[rng.integers(12_000)].astype(np.float32)
         allowed = rng.random(12_000) < share
         rows = np.flatnonzero(allowed)
         assert_same(index.gather(query, 30, rows), plain.gather(query, 30, rows))
-        if share < 0.05:
+        if share < 0.15:
             assert_same(index.scan(query, 30, allowed), plain.scan(query, 30, allowed))

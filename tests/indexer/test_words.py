@@ -21,6 +21,7 @@ def test_each_id_is_found_at_its_row_and_no_other_is(kept: list[str], asked: lis
     ids = Ids.of(kept)
     assert [*ids] == kept
     assert [ids[row] for row in range(len(ids))] == kept
+    assert ids.named(np.arange(len(ids))[::-1]) == kept[::-1]
     assert ids.rows_of(kept) == [*range(len(kept))]
     assert ids.rows_of(asked) == [kept.index(word) for word in asked if word in kept]
 
