@@ -166,8 +166,9 @@ class _Scan:
         self._rows = np.zeros(0, np.int64)
         self._cosines = np.zeros((0, len(scorer.blocks)))
         self.scores = np.zeros(0)
-        self.is_complete = False  # every allowed row is a candidate
-        self.ceiling = np.inf  # no row that is not a candidate scores higher
+        self.is_complete = False  # every allowed row that may be among the k best is a candidate
+        # No row that may be among the k best, and is no candidate, scores higher.
+        self.ceiling = np.inf
 
     def widen(self, wanted: int, k: int) -> None:
         """Take those of the `wanted` nearest rows as candidates that may be among the k best."""

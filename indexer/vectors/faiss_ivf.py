@@ -6,7 +6,7 @@ What may be missed is a row whose list was not read, or whose short form errs by
 `_DEVIATIONS` of its errors' standard deviation. Lists are read in growing rounds until one changes
 nothing and the lists left reach, by mean and spread, no further than the k-th best. A filter that
 leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; one that leaves up to
-`_GATHERED` is searched as in `indexer.vectors.faiss_short`, which is exact.
+`GATHERED` is searched as in `indexer.vectors.faiss_short`, which is exact.
 
 ``python -m benchmarks.search`` prints times and recall at a million marks, filtered and not.
 """
@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vectors.faiss_cpu import read_only
-from indexer.vectors.faiss_short import FaissShortIndex
+from indexer.vectors.faiss_short import GATHERED, FaissShortIndex
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
 from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sorted_lists
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
 from indexer.vectors.short import ShortErrors, ShortForms
 
-_GATHERED = 0.15  # share of allowed rows up to which their short forms are copied out
 _SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
 _COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
 _DEVIATIONS = 4.0  # of short forms' errors, by which a row may lie below the k-th best
@@ -140,7 +139,7 @@ class FaissIvfIndex:
     ) -> Nearest:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
-        if allowed is not None and count <= _GATHERED * len(self):
+        if allowed is not None and count <= GATHERED * len(self):
             return self.gather(query, k, np.flatnonzero(allowed))
         asked = self._short.ask(query)
         margin = _DEVIATIONS * self._errors.deviation(asked) / asked.unit

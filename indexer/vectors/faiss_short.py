@@ -8,7 +8,7 @@ not so small (1e-40) that float32 keeps few of their digits. Where the bound say
 query is unlike all vectors or scores hardly differ, too many rows are left and all vectors are
 scanned.
 
-A filter that leaves up to `_GATHERED` of the rows has their short forms copied out, block by block.
+A filter that leaves up to `GATHERED` of the rows has their short forms copied out, block by block.
 ``python -m benchmarks.search`` prints what each filter takes. With all weight on colour, most
 queries fall back to the scan of all vectors.
 """
@@ -24,7 +24,7 @@ from indexer.vectors.index import Nearest
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
 from indexer.vectors.short import ShortBounds, ShortForms
 
-_GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
+GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
 _COPIED = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
@@ -73,7 +73,7 @@ class FaissShortIndex(FaissCpuIndex):
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     ) -> Nearest:
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
-        if allowed is not None and np.count_nonzero(allowed) <= _GATHERED * len(self):
+        if allowed is not None and np.count_nonzero(allowed) <= GATHERED * len(self):
             return self.gather(query, k, np.flatnonzero(allowed))
         few = self._sifted(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)

@@ -219,8 +219,11 @@ class Tuner:
 
     def centre_proxies(self) -> None:
         """Begin each thing's proxy where the network sees what shows it, on average."""
-        for number, rows in enumerate(self._lessons.concepts):
-            self.proxies.data[number] = torch.from_numpy(self.examine(rows).concept.mean(axis=0))
+        things = self._lessons.concepts
+        seen = self.examine(np.concatenate(things)).concept
+        each = np.split(seen, np.cumsum([len(rows) for rows in things])[:-1])
+        for number, one in enumerate(each):
+            self.proxies.data[number] = torch.from_numpy(one.mean(axis=0))
 
     def save(self, path: Path) -> None:
         """Keep all that is needed to go on; the old state stays until the new one is whole."""
