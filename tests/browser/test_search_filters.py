@@ -37,6 +37,7 @@ def test_a_click_on_a_seen_code_goes_through_any_must_not_and_off(page):
 
 def test_seen_codes_stand_below_those_above_them_the_likeliest_first(page):
     page.open("/")
+    page.settle()  # the page draws its own list once it has loaded
     codes = ["27", "03", "27.05", "03.05", "24", "03.01", "03.01.08", "03.05.01", "03.01.06"]
     page.js(
         """const seen = arguments[0].map((code) => ({ code, title: code }))
