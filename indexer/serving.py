@@ -21,8 +21,7 @@ def searches_first() -> Iterator[None]:
     And a search gives Python's lock away some fifty times, to SQLite and FAISS: beside a thread
     that replays changes it would get it back after 5 ms each time, Python's default.
 
-    Beside 20,000 marks that are followed at a million, a search took 100 ms at worst before there
-    was this, and 21 to 50 ms since (`benchmarks.search_follow`).
+    How long a search takes at worst beside marks that are followed: `benchmarks.search_follow`.
     """
     with _ENTERING:
         _intervals.append(_intervals[0] if _intervals else sys.getswitchinterval())
