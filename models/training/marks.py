@@ -220,7 +220,7 @@ def _learn_further(
     """Conv5 and the heads, from where a checkpoint is."""
     start = Checkpoint.open(options.start)
     adopt(network, table.labels.codes, start)
-    recipe = replace(FURTHER, steps=options.steps or FURTHER.steps)
+    recipe = replace(FURTHER, steps=options.steps or FURTHER.steps, seed=options.seed)
     tuner = Tuner(network, CachedSource(maps), lessons_from(pack, table), recipe)
     state = options.out / f"further-{start.fingerprint}.pt"
     if not state.exists():
@@ -239,6 +239,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--heads-steps", type=int, default=HEADS.steps)
     parser.add_argument("--steps", type=int, help="of conv5 and the heads")
     parser.add_argument("--start", type=Path, help="checkpoint that learns further")
+    parser.add_argument("--seed", type=int, default=FURTHER.seed, help="of what is learnt further")
     parser.add_argument("--skip-cache", action="store_true", help="train on what is cached")
     return parser.parse_args(arguments)
 
