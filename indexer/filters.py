@@ -5,7 +5,7 @@ category or division, with everything below it, is one contiguous slice of them.
 to 7 s for filters that take about a millisecond here, at a million marks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -13,8 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.labels import Labels
 from indexer.marks import Change, CodeSource
-from indexer.passing import Passing, any_of, both, mask_of, passing_of
+from indexer.passing import (
+    Kept,
+    Named,
+    Passing,
+    any_of,
+    both,
+    counted,
+    none_of,
+    opened,
+    packed,
+    passing_of,
+)
 from indexer.query import Filter
 from indexer.recent_rows import RecentRows
 from indexer.words import words_from_bytes, words_to_bytes
@@ -22,10 +34,8 @@ from models.vienna import ViennaCode
 
 Arrays = Mapping[str, NDArray[Any]]
 _NO_DATE = np.iinfo(np.int32).min
-_NO_LABEL = -1
 _COMMON = 10_000  # rows of a code from which finding them again costs more than remembering
 _REMEMBERED = 256  # codes whose rows are remembered
-_COMPARED = 8  # words up to which comparing with each is quicker than a table
 _BELOW = {"section": 1, "division": 100, "category": 10_000}  # size of a code's range of keys
 
 
@@ -102,46 +112,6 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False)
-class Labels:
-    """One optional word a row, such as its status.
-
-    Attributes:
-        names: each word once.
-        column: (n,) int32 index into `names`, -1 for none.
-    """
-
-    names: tuple[str, ...]
-    column: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, words: Sequence[str | None]) -> "Labels":
-        """Number the words."""
-        names = sorted({word for word in words if word is not None})
-        number = {name: at for at, name in enumerate(names)}
-        column = [_NO_LABEL if word is None else number[word] for word in words]
-        return cls(tuple(names), np.array(column, np.int32))
-
-    def counted(self, alive: NDArray[np.bool_] | None) -> dict[str, int]:
-        """How many of some rows bear each word; words that none bears are left out."""
-        column = self.column if alive is None else self.column[alive]
-        counts = np.bincount(column + 1, minlength=len(self.names) + 1)[1:]
-        return {name: int(n) for name, n in zip(self.names, counts, strict=True) if n}
-
-    def among(self, wanted: frozenset[str]) -> NDArray[np.bool_]:
-        """Rows that bear one of the words: (n,) bool."""
-        numbers = [at for at, name in enumerate(self.names) if name in wanted]
-        passing = np.zeros(len(self.column), np.bool_)
-        if len(numbers) <= _COMPARED:
-            for number in numbers:  # a comparison costs a tenth of a look-up in a table
-                passing |= self.column == number
-            return passing
-        # One place more than there are names: the index -1 of "none" lands there.
-        chosen = np.zeros(len(self.names) + 1, np.bool_)
-        chosen[numbers] = True
-        return chosen[self.column]
-
-
-@dataclass(frozen=True, eq=False)
 class FilterColumns:
     """All that filters ask of n rows; immutable."""
 
@@ -179,27 +149,34 @@ class FilterColumns:
         passing, *others = [*self._conditions(wanted)] or [np.ones(len(self), np.bool_)]
         for rows in others:
             passing = both(passing, rows)
-        return passing
+        return self._filed_in_time(opened(passing), wanted)
 
-    def _conditions(self, wanted: Filter) -> Iterator[Passing]:
-        """Rows that pass each part of a filter, arrays of the caller's own."""
+    def _conditions(self, wanted: Filter) -> Iterator[Kept]:
+        """Rows that pass each part of a filter but its days; masks are the caller's own."""
         if wanted.vienna_any:
             yield self._bearing(wanted.vienna_any, wanted)
         for code in wanted.vienna_all:
             yield self._with_code(code, wanted)
         if wanted.vienna_none:
-            yield ~mask_of(self._bearing(wanted.vienna_none, wanted), len(self))
+            yield none_of(self._bearing(wanted.vienna_none, wanted), len(self))
         if wanted.nice:
-            slices = [self.nice.between(number, number + 1) for number in wanted.nice]
-            yield passing_of([self.nice.rows[part] for part in slices], len(self))
-        if wanted.status:
-            yield self.status.among(wanted.status)
-        if wanted.office:
-            yield self.office.among(wanted.office)
-        if wanted.filed_from is not None:
-            yield self.filed >= wanted.filed_from.toordinal()
+            yield any_of([self._of_class(number) for number in sorted(wanted.nice)])
+        for labels, words in ((self.status, wanted.status), (self.office, wanted.office)):
+            if words:
+                yield self._labelled(labels, words)
+
+    def _filed_in_time(self, passing: Passing, wanted: Filter) -> Passing:
+        """Those of some rows, the caller's own, that were filed on the days asked for."""
+        if wanted.filed_from is None and wanted.filed_to is None:
+            return passing
+        filed = self.filed[passing.rows] if isinstance(passing, Named) else self.filed
+        inside: NDArray[np.bool_] = filed >= _day(wanted.filed_from or date.min)
         if wanted.filed_to is not None:
-            yield (self.filed <= wanted.filed_to.toordinal()) & (self.filed != _NO_DATE)
+            inside &= filed <= _day(wanted.filed_to)
+        if isinstance(passing, Named):
+            return Named(passing.rows[inside])
+        passing &= inside
+        return passing
 
     def code_tally(self, source: CodeSource, rows: NDArray[np.bool_] | None = None) -> Tally:
         """Count the rows that bear each code or anything below it, predicted ones if confident.
@@ -236,16 +213,16 @@ class FilterColumns:
             self.nice.keys[chosen].astype(np.int64), self.nice.rows[chosen].astype(np.int64)
         )
 
-    def _bearing(self, codes: Sequence[ViennaCode], wanted: Filter) -> Passing:
+    def _bearing(self, codes: Sequence[ViennaCode], wanted: Filter) -> Kept:
         """Rows that bear one of the codes, or a code below it, by the source that is asked for."""
         return any_of([self._with_code(code, wanted) for code in codes])
 
-    def _with_code(self, code: ViennaCode, wanted: Filter) -> Passing:
-        """Rows of one code; those of a common one are remembered, since it is asked for again."""
+    def _with_code(self, code: ViennaCode, wanted: Filter) -> Kept:
+        """Rows of one code."""
         asked = (code, wanted.vienna_source, wanted.min_probability)
-        known = self._common.get(asked)
-        if known is not None:
-            return known
+        return self._common.get(asked) or self._kept(asked, self._seek(code, wanted))
+
+    def _seek(self, code: ViennaCode, wanted: Filter) -> Passing:
         first = _key(code)
         stop = first + _BELOW[code.level]
         found = []
@@ -258,10 +235,28 @@ class FilterColumns:
             else:
                 sure = self.predicted.probabilities[part] >= wanted.min_probability
             found.append(self.predicted.codes.rows[part][sure])
-        passing = passing_of(found, len(self))
-        if sum(map(len, found)) > _COMMON:
-            self._common.put(asked, mask_of(passing, len(self)))
-        return passing
+        return passing_of(found, len(self))
+
+    def _of_class(self, number: int) -> Kept:
+        """Rows of one Nice class."""
+        known = self._common.get(number)
+        if known is not None:
+            return known
+        rows = self.nice.rows[self.nice.between(number, number + 1)]
+        return self._kept(number, passing_of([rows], len(self)))
+
+    def _labelled(self, labels: Labels, words: frozenset[str]) -> Kept:
+        """Rows that bear one of some words."""
+        asked = (id(labels), words)  # which live as long as what is remembered
+        return self._common.get(asked) or self._kept(asked, labels.among(words))
+
+    def _kept(self, asked: Hashable, passing: Passing) -> Kept:
+        """The same; if they are many, remembered as bits, since they are asked for again."""
+        if counted(passing) <= _COMMON:
+            return passing
+        bits = packed(passing, len(self))
+        self._common.put(asked, bits)
+        return bits
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as named arrays, for a snapshot; words as UTF-8 lines."""
@@ -319,8 +314,8 @@ class FilterColumns:
                 np.concatenate([one.predicted.confident for one, _ in parts])[order],
             ),
             nice=_merge([one.nice for one, _ in parts], moved)[0],
-            status=_merge_labels([one.status for one, _ in parts], places),
-            office=_merge_labels([one.office for one, _ in parts], places),
+            status=Labels.merged([one.status for one, _ in parts], places),
+            office=Labels.merged([one.office for one, _ in parts], places),
             filed=np.concatenate([one.filed[kept] for one, kept in parts]),
         )
 
@@ -369,14 +364,3 @@ def _merge(
     order = np.argsort(keys, kind="stable")
     order = order[rows[order] >= 0]
     return Postings(keys[order], rows[order]), order
-
-
-def _merge_labels(labels: Sequence[Labels], places: Sequence[NDArray[np.int64]]) -> Labels:
-    names = sorted({name for one in labels for name in one.names})
-    number = {name: at for at, name in enumerate(names)}
-    columns = []
-    for one, kept in zip(labels, places, strict=True):
-        # As in `among`: the index -1 of "none" lands on the last place and stays -1.
-        renumber = np.array([number[name] for name in one.names] + [_NO_LABEL], np.int32)
-        columns.append(renumber[one.column[kept]])
-    return Labels(tuple(names), np.concatenate(columns))

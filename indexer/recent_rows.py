@@ -4,8 +4,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
 
-import numpy as np
-from numpy.typing import NDArray
+from indexer.passing import Bits
 
 
 class RecentRows:
@@ -14,27 +13,25 @@ class RecentRows:
     def __init__(self, most: int) -> None:
         """Remember at most so many answers."""
         self._most = most
-        self._held: OrderedDict[Hashable, tuple[int, NDArray[np.uint8]]] = OrderedDict()
+        self._held: OrderedDict[Hashable, Bits] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
         """Count the answers."""
         return len(self._held)
 
-    def get(self, asked: Hashable) -> NDArray[np.bool_] | None:
-        """The rows that answer a question, an array of the caller's own; None if forgotten."""
+    def get(self, asked: Hashable) -> Bits | None:
+        """The rows that answer a question; None if forgotten."""
         with self._lock:
             if asked not in self._held:
                 return None
             self._held.move_to_end(asked)
-            count, bits = self._held[asked]
-        return np.unpackbits(bits, count=count).view(np.bool_)
+            return self._held[asked]
 
-    def put(self, asked: Hashable, rows: NDArray[np.bool_]) -> None:
-        """Remember (n,) bool rows; what was asked for longest ago is forgotten for it."""
-        bits = np.packbits(rows)
+    def put(self, asked: Hashable, rows: Bits) -> None:
+        """Remember rows; what was asked for longest ago is forgotten for it."""
         with self._lock:
-            self._held[asked] = len(rows), bits
+            self._held[asked] = rows
             self._held.move_to_end(asked)
             if len(self._held) > self._most:
                 self._held.popitem(last=False)

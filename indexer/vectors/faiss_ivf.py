@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.passing import places_of
 from indexer.vectors.faiss_cpu import read_only
 from indexer.vectors.faiss_short import GATHERED, FaissShortIndex
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
@@ -140,7 +141,7 @@ class FaissIvfIndex:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
         if allowed is not None and count <= GATHERED * len(self):
-            return self.gather(query, k, np.flatnonzero(allowed))
+            return self.gather(query, k, places_of(allowed))
         asked = self._short.ask(query)
         margin = _DEVIATIONS * self._errors.deviation(asked) / asked.unit
         sieve = Sieve(k, allowed, margin, _MOST * k, self._rows)
@@ -190,7 +191,7 @@ class FaissIvfIndex:
         if allowed is None or count > _COUNTED * len(self):
             return self._sizes > 0
         held = np.zeros(len(self._sizes), np.bool_)
-        held[self._list_of[np.flatnonzero(allowed)]] = True
+        held[self._list_of[places_of(allowed)]] = True
         return held
 
     def _visit(

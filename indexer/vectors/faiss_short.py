@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.passing import places_of
 from indexer.vectors.faiss_cpu import FaissCpuIndex
 from indexer.vectors.index import Nearest
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
@@ -74,7 +75,7 @@ class FaissShortIndex(FaissCpuIndex):
     ) -> Nearest:
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
         if allowed is not None and np.count_nonzero(allowed) <= GATHERED * len(self):
-            return self.gather(query, k, np.flatnonzero(allowed))
+            return self.gather(query, k, places_of(allowed))
         few = self._sifted(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 

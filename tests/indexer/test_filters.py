@@ -4,10 +4,12 @@ from datetime import date
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer.filters import FilterColumns
 from indexer.marks import Change, CodeSource, StoredPrediction
-from indexer.passing import mask_of, rows_in
+from indexer.passing import mask_of, opened, packed, rows_in
 from indexer.query import Filter
 from indexer.recent_rows import RecentRows
 from models.vienna import ViennaCode
@@ -162,25 +164,52 @@ def test_rows_of_common_codes_are_remembered_and_stay_right(
                 assert rows_in(columns.allowed(wanted)).tolist() == expected
 
 
+CODES = st.frozensets(st.sampled_from(("03", "03.01", "27", "27.05", "29", "26.01")), max_size=2)
+
+
+@given(
+    any_=CODES,
+    all_=CODES,
+    none=CODES,
+    nice=st.frozensets(st.sampled_from((9, 25, 35)), max_size=2),
+    status=st.frozensets(st.sampled_from(("registered", "expired")), max_size=2),
+    since=st.one_of(st.none(), st.just(date(2020, 2, 29))),
+)
+def test_filters_of_several_parts_pass_the_same_rows_remembered_or_not(
+    any_, all_, none, nice, status, since
+) -> None:
+    wanted = Filter(
+        vienna_any=tuple(map(code, sorted(any_))),
+        vienna_all=tuple(map(code, sorted(all_))),
+        vienna_none=tuple(map(code, sorted(none))),
+        nice=nice,
+        status=status,
+        filed_from=since,
+    )
+    expected = rows_in(FilterColumns.of(MARKS).allowed(wanted)).tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("indexer.filters._COMMON", 0)
+        columns = FilterColumns.of(MARKS)
+        for _ in range(2):
+            assert rows_in(columns.allowed(wanted)).tolist() == expected
+
+
 def test_what_is_asked_for_again_is_remembered_and_what_was_asked_longest_ago_forgotten() -> None:
     recent = RecentRows(3)
-    rows = {name: np.arange(13) % (at + 2) == 0 for at, name in enumerate("abcdef")}
+    rows = {name: packed(np.arange(13) % (at + 2) == 0, 13) for at, name in enumerate("abcdef")}
     for name in "abc":
         recent.put(name, rows[name])
     for name in "def":
         popular = recent.get("a")
-        assert popular is not None
-        assert popular.tolist() == rows["a"].tolist()
+        assert popular is rows["a"]
         recent.put(name, rows[name])
     assert [name for name in rows if recent.get(name) is not None] == ["a", "e", "f"]
     recent.put("e", rows["b"])
-    renewed = recent.get("e")
-    assert renewed is not None
-    assert renewed.tolist() == rows["b"].tolist()
+    assert recent.get("e") is rows["b"]
     assert len(recent) == 3
 
 
-def test_threads_that_share_what_is_remembered_get_their_own_rows() -> None:
+def test_threads_that_share_what_is_remembered_get_what_they_asked_for() -> None:
     recent = RecentRows(4)
 
     def ask(seed: int) -> bool:
@@ -188,8 +217,8 @@ def test_threads_that_share_what_is_remembered_get_their_own_rows() -> None:
             expected = np.arange(64) % (number + 1) == 0
             found = recent.get(number)
             if found is None:
-                recent.put(number, expected)
-            elif not np.array_equal(found, expected):
+                recent.put(number, packed(expected, 64))
+            elif not np.array_equal(opened(found), expected):
                 return False
         return len(recent) <= 4
 
