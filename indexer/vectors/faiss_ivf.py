@@ -5,8 +5,9 @@ the float16 vectors of those rows that may be among the best: scores are as good
 What may be missed is a row whose list was not read, or whose short form errs by more than
 `_DEVIATIONS` of its errors' standard deviation. Lists are read in growing rounds until one changes
 nothing and the lists left reach, by mean and spread, no further than the k-th best. A filter that
-leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; one that leaves up to
-`GATHERED` is searched as in `indexer.vectors.faiss_short`, which is exact.
+leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; of one that leaves up
+to `GATHERED`, those that pass are copied out, list after list; and one that leaves fewer than
+`_FEWEST_VISITED` is searched as in `indexer.vectors.faiss_short`, which is exact.
 
 ``python -m benchmarks.search`` prints times and recall at a million marks, filtered and not.
 """
@@ -19,11 +20,11 @@ from numpy.typing import NDArray
 
 from indexer.passing import places_of
 from indexer.vectors.faiss_cpu import read_only
-from indexer.vectors.faiss_short import GATHERED, FaissShortIndex
+from indexer.vectors.faiss_short import AT_ONCE, GATHERED, FaissShortIndex
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
 from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sorted_lists
-from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
-from indexer.vectors.short import ShortErrors, ShortForms
+from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
+from indexer.vectors.short import ShortErrors, ShortForms, ShortQuery
 
 _SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
 _COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
@@ -32,6 +33,7 @@ _MOST = 2048  # rows kept for comparing, for each that is wanted
 _FIRST = 32  # lists of the first round
 _GROWTH = 1.75  # lists visited after a round, to those before it
 _OUTGROWN = 1.5  # rows, to those there were when the lists were sought, above which to seek anew
+_FEWEST_VISITED = 1 << 14  # named rows from which to choose among lists costs less than all
 _REACH = 2.25  # standard deviations by which a list's best row is taken to beat its mean
 
 
@@ -141,10 +143,9 @@ class FaissIvfIndex:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
         count = len(self) if allowed is None else int(np.count_nonzero(allowed))
         if allowed is not None and count <= GATHERED * len(self):
-            return self.gather(query, k, places_of(allowed))
+            return self._scan_few(query, k, places_of(allowed))
         asked = self._short.ask(query)
-        margin = _DEVIATIONS * self._errors.deviation(asked) / asked.unit
-        sieve = Sieve(k, allowed, margin, _MOST * k, self._rows)
+        sieve = Sieve(k, allowed, self._margin(asked), _MOST * k, self._rows)
         with Scan(self._sifters, asked.numbers, 1) as scan:
             if count <= _SIFTED_ALL * len(self):
                 for block in blocks(len(self), None):
@@ -157,6 +158,50 @@ class FaissIvfIndex:
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
         return self._named(self._listed.gather(query, k, self._places(rows)))
+
+    def _scan_few(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+        """Compare the query with the named rows of the nearest lists: their short forms, copied."""
+        if len(rows) < _FEWEST_VISITED:
+            return self.gather(query, k, rows)
+        asked = self._short.ask(query)
+        reach = self._shapes.reach(asked.numbers, _REACH)
+        places, held, stops = self._by_reach(rows, reach)
+        sieve = Sieve(k, None, self._margin(asked), _MOST * k, places)
+        codes = self._short.codes
+        room = np.empty((AT_ONCE, codes.shape[1]), codes.dtype)
+        start = 0
+        with Scan(self._sifters, asked.numbers, 1) as scan:
+            for last in _stops(len(held)):
+                stop, changed = int(stops[last - 1]), 0
+                for begin in range(start, stop, AT_ONCE):
+                    end = min(begin + AT_ONCE, stop)
+                    some = copied(codes, places[begin:end], room)
+                    changed += sieve.over(scan.scanner, some, [(begin, end)], begin)
+                start = stop
+                if not changed and (reach[held[last:]] < sieve.last).all():
+                    break
+        return self._named(self._listed.compare(query, k, np.sort(sieve.rows)))
+
+    def _margin(self, asked: ShortQuery) -> float:
+        """How much lower than the k-th best a short form may score whose vector is among them."""
+        return _DEVIATIONS * self._errors.deviation(asked) / asked.unit
+
+    def _by_reach(
+        self, rows: NDArray[np.int64], reach: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Places of some rows, those of the list that reaches furthest first.
+
+        Returns:
+            (m,) places; the lists that have any; where each one's places end.
+        """
+        places = self._places(rows)
+        bounds = np.searchsorted(places, self._lists.starts)
+        counts = np.diff(bounds)
+        lists = np.argsort(-reach)
+        lists = lists[counts[lists] > 0]
+        counts, stops = counts[lists], np.cumsum(counts[lists])
+        order = np.repeat(bounds[lists] - (stops - counts), counts) + np.arange(len(places))
+        return places[order], lists, stops
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
         """The stored vectors; see `VectorIndex.vectors`."""
@@ -231,7 +276,17 @@ class FaissIvfIndex:
 
 def _rounds(lists: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """The lists in rounds, each as large as takes what was visited to `_GROWTH` times as many."""
-    start, stop = 0, _FIRST
-    while start < len(lists):
+    start = 0
+    for stop in _stops(len(lists)):
         yield lists[start:stop]
-        start, stop = stop, int(np.ceil(stop * _GROWTH))
+        start = stop
+
+
+def _stops(count: int) -> Iterator[int]:
+    """How many of so many lists have been visited after each round."""
+    stop = _FIRST
+    while stop < count:
+        yield stop
+        stop = int(np.ceil(stop * _GROWTH))
+    if count:
+        yield count

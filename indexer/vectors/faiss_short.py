@@ -28,7 +28,7 @@ from indexer.vectors.short import ShortBounds, ShortForms
 GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
-_COPIED = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
+AT_ONCE = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
 _LOOKED = 1 << 14  # rows after which some are compared, to see what their short forms rule out
 _GROWTH = 8  # rows when this is done again, to those when it was done last
 
@@ -137,8 +137,8 @@ class FaissShortIndex(FaissCpuIndex):
                 sieve.over(scanner, codes, [(start, stop)])
                 yield stop
             return
-        room = np.empty((min(len(rows), _COPIED), codes.shape[1]), codes.dtype)
-        for start, stop in blocks(len(rows), None, _COPIED):
+        room = np.empty((min(len(rows), AT_ONCE), codes.shape[1]), codes.dtype)
+        for start, stop in blocks(len(rows), None, AT_ONCE):
             sieve.over(scanner, copied(codes, rows[start:stop], room), [(start, stop)], start)
             yield stop
 

@@ -77,12 +77,20 @@ def test_without_a_filter_hardly_a_mark_is_missed_whatever_the_weights(weights) 
     assert mean_recall([EVERYTHING] * 60, weights) >= 0.99
 
 
+@pytest.fixture(params=[0, 1 << 14], ids=["by lists", "all"])
+def named(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that a narrow filter leaves are chosen among by their lists, or all compared."""
+    monkeypatch.setattr("indexer.vectors.faiss_ivf._FEWEST_VISITED", request.param)
+
+
+@pytest.mark.usefixtures("named")
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.06, 0.01, 0.001])
 def test_filters_that_have_nothing_to_do_with_the_query_cost_no_recall(share: float) -> None:
     rng = np.random.default_rng(6)
     assert mean_recall([rng.random(ROWS) < share for _ in range(60)]) >= 0.99
 
 
+@pytest.mark.usefixtures("named")
 @pytest.mark.parametrize("share", [0.5, 0.1])
 def test_filters_that_go_with_clusters_cost_no_recall(share: float) -> None:
     rng, clusters = np.random.default_rng(7), corpus()[1]
@@ -90,6 +98,7 @@ def test_filters_that_go_with_clusters_cost_no_recall(share: float) -> None:
     assert mean_recall(allowed) >= 0.99
 
 
+@pytest.mark.usefixtures("named")
 def test_a_filter_that_leaves_only_the_farthest_marks_costs_no_recall() -> None:
     vectors, masks = corpus()[0].astype(np.float32), []
     for query in queries(40):
@@ -98,15 +107,16 @@ def test_a_filter_that_leaves_only_the_farthest_marks_costs_no_recall() -> None:
     assert mean_recall(masks) >= 0.99
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     share=st.floats(0, 1),
     seed=st.integers(0, 2**32 - 1),
     k=st.integers(1, 300),
     weight=st.floats(0.01, 5),
+    fewest=st.sampled_from([0, 1 << 14]),
 )
 def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
-    share: float, seed: int, k: int, weight: float
+    share: float, seed: int, k: int, weight: float, fewest: int
 ) -> None:
     vectors, _, index = corpus()
     rng = np.random.default_rng(seed)
@@ -115,7 +125,9 @@ def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
     k = min(k, int(allowed.sum()))
     if k == 0:
         return
-    nearest = index.scan(query, k, allowed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("indexer.vectors.faiss_ivf._FEWEST_VISITED", fewest)
+        nearest = index.scan(query, k, allowed)
     assert len(np.unique(nearest.rows)) == k
     assert allowed[nearest.rows].all()
     assert (np.diff(nearest.scores) <= 0).all()
