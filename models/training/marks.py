@@ -4,7 +4,8 @@
 lower maps, trains the heads on the frozen backbone's pooled features, fine-tunes conv5 and the
 heads together (each resumes where it was stopped), calibrates, evaluates on held-out icon sets and
 brands and writes ``RUN/checkpoint``. With ``--start CHECKPOINT`` a network that knows marks learns
-further instead, new codes too. `models.training.export` then adds the OpenVINO model.
+further instead, new codes too; with ``--average`` the mean of several is what is kept.
+`models.training.export` then adds the OpenVINO model.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from models.training.scores import score
 from models.training.sources import CachedSource, PooledSource
 from models.training.start import load_backbone, whiten
 from models.training.table import Table, brand_groups, concept_groups, tabulate, view_groups
-from models.training.transfer import adopt
+from models.training.transfer import adopt, blend
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ FURTHER = replace(  # from a network that knows marks: smaller steps still, but 
     seed=3,
 )
 _SAVE_EVERY = 25
+_AVERAGE = "checkpoints that it came from, whose weights are averaged with what was learnt"
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = network.to(memory_format=torch.channels_last)
     made = _learn_further if options.start else _learn_afresh
     tuner = made(network, pack, table, maps, options)
+    blend(network, table.labels.codes, [Checkpoint.open(one) for one in options.average])
     conclude(tuner, pack, table, maps, options.out / "checkpoint")
 
 
@@ -239,6 +242,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--heads-steps", type=int, default=HEADS.steps)
     parser.add_argument("--steps", type=int, help="of conv5 and the heads")
     parser.add_argument("--start", type=Path, help="checkpoint that learns further")
+    parser.add_argument("--average", type=Path, nargs="+", default=[], help=_AVERAGE)
     parser.add_argument("--seed", type=int, default=FURTHER.seed, help="of what is learnt further")
     parser.add_argument("--skip-cache", action="store_true", help="train on what is cached")
     return parser.parse_args(arguments)

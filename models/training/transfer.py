@@ -1,4 +1,4 @@
-"""Starting from a network that knows other labels."""
+"""Starting from a network that knows other labels, and the mean of networks that began alike."""
 
 from collections.abc import Sequence
 
@@ -42,3 +42,29 @@ def adopt(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> 
                 new[row] = old[at]
         state[name] = new
     network.load_state_dict(state)
+
+
+@torch.no_grad()
+def blend(network: MarkNet, labels: Sequence[ViennaCode], others: Sequence[Checkpoint]) -> None:
+    """Give a network the mean of its weights and those of the checkpoints that it came from.
+
+    Weights along one line of learning lie in one valley, and their mean errs less than any of them
+    (model soups: Wortsman et al., ICML 2022).
+
+    Args:
+        network: what was learnt.
+        labels: the codes it predicts.
+        others: checkpoints before it; codes that one does not know as in `adopt`.
+    """
+    mean = {name: value.double() for name, value in network.state_dict().items()}
+    for other in others:
+        twin = MarkNet(network.config)
+        adopt(twin, labels, other)
+        for name, value in twin.state_dict().items():
+            mean[name] += value
+    network.load_state_dict(
+        {
+            name: (value / (1 + len(others))).to(network.state_dict()[name].dtype)
+            for name, value in mean.items()
+        }
+    )
