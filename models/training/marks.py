@@ -75,6 +75,7 @@ FURTHER = replace(  # from a network that knows marks: smaller steps still, but 
     seed=3,
 )
 _SAVE_EVERY = 25
+_STEPS = "of conv5 and the heads; 0 with --start measures and calibrates a network as it is"
 _AVERAGE = "checkpoints that it came from, whose weights are averaged with what was learnt"
 
 
@@ -220,9 +221,11 @@ def _learn_afresh(
 def _learn_further(
     network: MarkNet, pack: SharedPack, table: Table, maps: LowerMaps, options: argparse.Namespace
 ) -> Tuner:
-    """Conv5 and the heads, from where a checkpoint is."""
+    """Conv5 and the heads, from where a checkpoint is; no step leaves it as it is."""
     start = Checkpoint.open(options.start)
     adopt(network, table.labels.codes, start)
+    if options.steps == 0:
+        return Tuner(network, CachedSource(maps), lessons_from(pack, table), FURTHER)
     recipe = replace(FURTHER, steps=options.steps or FURTHER.steps, seed=options.seed)
     tuner = Tuner(network, CachedSource(maps), lessons_from(pack, table), recipe)
     state = options.out / f"further-{start.fingerprint}.pt"
@@ -240,7 +243,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--lower", type=Path, default=SHIPPED, help="checkpoint with an int8 model")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--heads-steps", type=int, default=HEADS.steps)
-    parser.add_argument("--steps", type=int, help="of conv5 and the heads")
+    parser.add_argument("--steps", type=int, help=_STEPS)
     parser.add_argument("--start", type=Path, help="checkpoint that learns further")
     parser.add_argument("--average", type=Path, nargs="+", default=[], help=_AVERAGE)
     parser.add_argument("--seed", type=int, default=FURTHER.seed, help="of what is learnt further")
