@@ -69,6 +69,7 @@ def mean_recall(allowed: list[np.ndarray], weights: dict[str, float] | None = No
 
 
 EVERYTHING = np.ones(ROWS, bool)
+FEWEST = st.sampled_from([0, 1 << 14])
 WEIGHTS = [None, {"concept": 0, "colour": 0}, {"visual": 0, "colour": 0}, {"visual": 0.2}]
 
 
@@ -108,13 +109,7 @@ def test_a_filter_that_leaves_only_the_farthest_marks_costs_no_recall() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    share=st.floats(0, 1),
-    seed=st.integers(0, 2**32 - 1),
-    k=st.integers(1, 300),
-    weight=st.floats(0.01, 5),
-    fewest=st.sampled_from([0, 1 << 14]),
-)
+@given(st.floats(0, 1), st.integers(0, 2**32 - 1), st.integers(1, 300), st.floats(0.01, 5), FEWEST)
 def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
     share: float, seed: int, k: int, weight: float, fewest: int
 ) -> None:
