@@ -5,7 +5,7 @@ category or division, with everything below it, is one contiguous slice of them.
 to 7 s for filters that take about a millisecond here, at a million marks.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -220,7 +220,7 @@ class FilterColumns:
     def _with_code(self, code: ViennaCode, wanted: Filter) -> Kept:
         """Rows of one code."""
         asked = (code, wanted.vienna_source, wanted.min_probability)
-        return self._common.get(asked) or self._kept(asked, self._seek(code, wanted))
+        return self._remembered(asked, lambda: self._seek(code, wanted))
 
     def _seek(self, code: ViennaCode, wanted: Filter) -> Passing:
         first = _key(code)
@@ -239,19 +239,20 @@ class FilterColumns:
 
     def _of_class(self, number: int) -> Kept:
         """Rows of one Nice class."""
-        known = self._common.get(number)
-        if known is not None:
-            return known
-        rows = self.nice.rows[self.nice.between(number, number + 1)]
-        return self._kept(number, passing_of([rows], len(self)))
+        place = self.nice.between(number, number + 1)
+        return self._remembered(number, lambda: passing_of([self.nice.rows[place]], len(self)))
 
     def _labelled(self, labels: Labels, words: frozenset[str]) -> Kept:
         """Rows that bear one of some words."""
         asked = (id(labels), words)  # which live as long as what is remembered
-        return self._common.get(asked) or self._kept(asked, labels.among(words))
+        return self._remembered(asked, lambda: labels.among(words))
 
-    def _kept(self, asked: Hashable, passing: Passing) -> Kept:
-        """The same; if they are many, remembered as bits, since they are asked for again."""
+    def _remembered(self, asked: Hashable, seek: Callable[[], Passing]) -> Kept:
+        """Rows that answer a question; if they are many, kept as bits, to be asked for again."""
+        known = self._common.get(asked)
+        if known is not None:
+            return known
+        passing = seek()
         if counted(passing) <= _COMMON:
             return passing
         bits = packed(passing, len(self))

@@ -165,19 +165,17 @@ class FaissIvfIndex:
             return self.gather(query, k, rows)
         asked = self._short.ask(query)
         reach = self._shapes.reach(asked.numbers, _REACH)
-        places, held, stops = self._by_reach(rows, reach)
+        places, held, starts = self._by_reach(rows, reach)
         sieve = Sieve(k, None, self._margin(asked), _MOST * k, places)
         codes = self._short.codes
         room = np.empty((AT_ONCE, codes.shape[1]), codes.dtype)
-        start = 0
         with Scan(self._sifters, asked.numbers, 1) as scan:
-            for last in _stops(len(held)):
-                stop, changed = int(stops[last - 1]), 0
-                for begin in range(start, stop, AT_ONCE):
+            for first, last in _rounds(len(held)):
+                changed, stop = 0, int(starts[last])
+                for begin in range(int(starts[first]), stop, AT_ONCE):
                     end = min(begin + AT_ONCE, stop)
                     some = copied(codes, places[begin:end], room)
                     changed += sieve.over(scan.scanner, some, [(begin, end)], begin)
-                start = stop
                 if not changed and (reach[held[last:]] < sieve.last).all():
                     break
         return self._named(self._listed.compare(query, k, np.sort(sieve.rows)))
@@ -192,16 +190,17 @@ class FaissIvfIndex:
         """Places of some rows, those of the list that reaches furthest first.
 
         Returns:
-            (m,) places; the lists that have any; where each one's places end.
+            (m,) places; the lists that have any; where each one's places begin, and the end.
         """
         places = self._places(rows)
         bounds = np.searchsorted(places, self._lists.starts)
         counts = np.diff(bounds)
         lists = np.argsort(-reach)
         lists = lists[counts[lists] > 0]
-        counts, stops = counts[lists], np.cumsum(counts[lists])
-        order = np.repeat(bounds[lists] - (stops - counts), counts) + np.arange(len(places))
-        return places[order], lists, stops
+        counts = counts[lists]
+        starts = np.append(0, np.cumsum(counts))
+        order = np.repeat(bounds[lists] - starts[:-1], counts) + np.arange(len(places))
+        return places[order], lists, starts
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
         """The stored vectors; see `VectorIndex.vectors`."""
@@ -250,18 +249,17 @@ class FaissIvfIndex:
         lists = np.argsort(-reach)
         lists = lists[held[lists]]
         unread = np.ones(len(held), np.bool_)
-        visited = 0
-        for few in _rounds(lists):
+        for start, stop in _rounds(len(lists)):
+            few = lists[start:stop]
             chosen = np.zeros_like(unread)
             chosen[few] = unread[few]
             # To read a list that lies between two costs less than to start anew after it.
             chosen[1:-1] |= chosen[:-2] & chosen[2:] & unread[1:-1]
             unread &= ~chosen
-            visited += len(few)
             if not chosen.any():
                 continue
             changed = self._read(scanner, sieve, np.flatnonzero(chosen))
-            if not changed and (reach[lists[visited:]] < sieve.last).all():
+            if not changed and (reach[lists[stop:]] < sieve.last).all():
                 return
 
     def _read(self, scanner: Any, sieve: Sieve, lists: NDArray[np.int64]) -> int:
@@ -274,19 +272,13 @@ class FaissIvfIndex:
         return sieve.over(scanner, self._short.codes, runs)
 
 
-def _rounds(lists: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """The lists in rounds, each as large as takes what was visited to `_GROWTH` times as many."""
-    start = 0
-    for stop in _stops(len(lists)):
-        yield lists[start:stop]
-        start = stop
+def _rounds(count: int) -> Iterator[tuple[int, int]]:
+    """So many lists in rounds, each as large as takes what was visited to `_GROWTH` times as many.
 
-
-def _stops(count: int) -> Iterator[int]:
-    """How many of so many lists have been visited after each round."""
-    stop = _FIRST
-    while stop < count:
-        yield stop
-        stop = int(np.ceil(stop * _GROWTH))
-    if count:
-        yield count
+    Yields:
+        Where a round begins and stops.
+    """
+    start, stop = 0, _FIRST
+    while start < count:
+        yield start, min(stop, count)
+        start, stop = stop, int(np.ceil(stop * _GROWTH))

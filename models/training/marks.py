@@ -224,10 +224,10 @@ def _learn_further(
     """Conv5 and the heads, from where a checkpoint is; no step leaves it as it is."""
     start = Checkpoint.open(options.start)
     adopt(network, table.labels.codes, start)
-    if options.steps == 0:
-        return Tuner(network, CachedSource(maps), lessons_from(pack, table), FURTHER)
     recipe = replace(FURTHER, steps=options.steps or FURTHER.steps, seed=options.seed)
     tuner = Tuner(network, CachedSource(maps), lessons_from(pack, table), recipe)
+    if options.steps == 0:
+        return tuner
     state = options.out / f"further-{start.fingerprint}.pt"
     if not state.exists():
         tuner.centre_proxies()
@@ -248,7 +248,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--average", type=Path, nargs="+", default=[], help=_AVERAGE)
     parser.add_argument("--seed", type=int, default=FURTHER.seed, help="of what is learnt further")
     parser.add_argument("--skip-cache", action="store_true", help="train on what is cached")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.steps == 0 and not options.start:
+        parser.error("--steps 0 measures a checkpoint: name it with --start")
+    return options
 
 
 if __name__ == "__main__":

@@ -62,9 +62,4 @@ def blend(network: MarkNet, labels: Sequence[ViennaCode], others: Sequence[Check
         adopt(twin, labels, other)
         for name, value in twin.state_dict().items():
             mean[name] += value
-    network.load_state_dict(
-        {
-            name: (value / (1 + len(others))).to(network.state_dict()[name].dtype)
-            for name, value in mean.items()
-        }
-    )
+    network.load_state_dict({name: value / (1 + len(others)) for name, value in mean.items()})
