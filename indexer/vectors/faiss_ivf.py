@@ -1,49 +1,57 @@
-"""Inverted lists of short forms: the lists nearest to the query are read first, and few rows whole.
+"""Inverted lists: the lists that may hold the best are read first, four bits a pair of numbers.
 
-A search reads short forms (`indexer.vectors.short`), a seventh of the vectors' memory, and compares
-the float16 vectors of those rows that may be among the best: scores are as good as an exact scan's.
-What may be missed is a row whose list was not read, or whose short form errs by more than
-`_DEVIATIONS` of its errors' standard deviation. Lists are read in growing rounds until one changes
-nothing and the lists left reach, by mean and spread, no further than the k-th best. A filter that
-leaves up to `_SIFTED_ALL` of the rows has the short forms of all lists read; of one that leaves up
-to `GATHERED`, those that pass are copied out, list after list; and one that leaves fewer than
-`_FEWEST_VISITED` is searched as in `indexer.vectors.faiss_short`, which is exact.
+A search reads product codes (`indexer.vectors.fast_scan`), a twenty-seventh of the vectors' memory,
+and compares the float16 vectors of those rows that may be among the best: scores are as good as an
+exact scan's. What may be missed is a row whose list was not read, or whose code errs by more than
+`_DEVIATIONS` of its errors' standard deviation. Lists are read in growing rounds, those first that
+reach furthest by the mean and the spread of their rows' scores, until those left reach no further
+than the k-th best. A filter that leaves up to `_NAMED` of the rows is searched as in
+`indexer.vectors.faiss_short`, which is exact.
 
 ``python -m benchmarks.search`` prints times and recall at a million marks, filtered and not.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from indexer.passing import places_of
 from indexer.vectors.faiss_cpu import read_only
-from indexer.vectors.faiss_short import AT_ONCE, GATHERED, FaissShortIndex
+from indexer.vectors.faiss_short import FaissShortIndex
+from indexer.vectors.fast_scan import FastScan, ProductCodes, ProductErrors
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
 from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sorted_lists
-from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
-from indexer.vectors.short import ShortErrors, ShortForms, ShortQuery
+from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
+from indexer.vectors.short import ShortErrors, ShortForms
 
-_SIFTED_ALL = 0.25  # share of allowed rows up to which rounds would come to all lists
-_COUNTED = 0.5  # share of allowed rows above which hardly a list is without any
-_DEVIATIONS = 4.0  # of short forms' errors, by which a row may lie below the k-th best
-_MOST = 2048  # rows kept for comparing, for each that is wanted
-_FIRST = 32  # lists of the first round
-_GROWTH = 1.75  # lists visited after a round, to those before it
+_NAMED = 0.04  # share of allowed rows up to which comparing their short forms costs less
+_DEVIATIONS = 4.0  # of shorter forms' errors, by which a row may lie below the k-th best
+_REACH = 4.0  # standard deviations by which a list's best row is taken to beat its mean
+_FIRST = 1 / 32  # share of the lists that the first round reads
+_GROWTH = 3  # lists read after a round, to those before it
+_LEAST, _EACH = 512, 7  # rows kept of a round: at least, and for each that is wanted
+_MORE = 8  # times as many where those do not do, before product codes are given up
+_WHOLE = 2_048  # rows compared whole, for each that is wanted, at most
 _OUTGROWN = 1.5  # rows, to those there were when the lists were sought, above which to seek anew
-_FEWEST_VISITED = 1 << 14  # named rows from which to choose among lists costs less than all
-_REACH = 2.25  # standard deviations by which a list's best row is taken to beat its mean
 
 
 class FaissIvfIndex:
-    """Float16 vectors in lists, with short forms; scores are exact, far lists may be left out."""
+    """Float16 vectors in lists, with shorter forms; scores are exact, far lists may be left out."""
 
     is_exact = False
 
     def __init__(
-        self, vectors: NDArray[np.float16], lists: Lists, shapes: Shapes, short: ShortForms
+        self,
+        vectors: NDArray[np.float16],
+        lists: Lists,
+        shapes: Shapes,
+        short: ShortForms,
+        product: ProductCodes,
     ) -> None:
         """Keep vectors that are sorted into lists.
 
@@ -52,9 +60,10 @@ class FaissIvfIndex:
             lists: which rows they are.
             shapes: where the short forms of each list lie.
             short: their short forms, in the same order.
+            product: their product codes, in the same order.
 
         Raises:
-            ValueError: lists or short forms are not of so many vectors, or not of their dimension.
+            ValueError: something is not of so many vectors, or not of their dimension.
         """
         if vectors.shape != (len(lists.order), lists.centroids.shape[1]):
             raise ValueError(
@@ -63,20 +72,24 @@ class FaissIvfIndex:
             )
         if shapes.centres.shape != (len(lists.centroids), short.codes.shape[1]):
             raise ValueError("the shapes are of other lists or short forms")
+        if (len(product.codes), len(product.dealt)) != short.codes.shape:
+            raise ValueError("the product codes are of other short forms")
         self.name = f"faiss IVF{len(lists.centroids)} fp16, cpu"
         self._listed = FaissShortIndex(vectors, short)
         self._lists = lists
         self._rows = lists.order.astype(np.int64)
-        sizes = np.diff(lists.starts)
-        self._sizes = sizes
         self._list_of = np.empty(len(vectors), np.int32)
+        sizes = np.diff(lists.starts)
         self._list_of[lists.order] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
         self._place_of = np.empty(len(vectors), np.int64)
         self._place_of[lists.order] = np.arange(len(vectors))
         self._shapes = shapes
         self._short = short
-        self._errors = ShortErrors(short, vectors)
+        self._product = product
+        self._short_errors = ShortErrors(short, vectors)
         self._sifters = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
+        self._errors = ProductErrors(product, short, shapes, lists.starts, vectors)
+        self._fast = FastScan(product, lists, shapes, short.worth)
 
     @classmethod
     def of(
@@ -119,7 +132,8 @@ class FaissIvfIndex:
             int(arrays["list_trained"][0]),
         )
         shapes = Shapes(arrays["list_centres"], arrays["list_variances"])
-        return cls(arrays["listed_vectors"], lists, shapes, ShortForms.restored(arrays))
+        short, product = ShortForms.restored(arrays), ProductCodes.restored(arrays)
+        return cls(arrays["listed_vectors"], lists, shapes, short, product)
 
     @classmethod
     def _sorted(
@@ -131,7 +145,8 @@ class FaissIvfIndex:
             proceed()
         short = ShortForms.of(listed, proceed)
         shapes = Shapes.of(short.codes, lists.starts, proceed)
-        return cls(listed, lists, shapes, short)
+        product = ProductCodes.of(short, shapes, lists.starts, proceed)
+        return cls(listed, lists, shapes, short, product)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -141,66 +156,80 @@ class FaissIvfIndex:
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     ) -> Nearest:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
-        count = len(self) if allowed is None else int(np.count_nonzero(allowed))
-        if allowed is not None and count <= GATHERED * len(self):
-            return self._scan_few(query, k, places_of(allowed))
-        asked = self._short.ask(query)
-        sieve = Sieve(k, allowed, self._margin(asked), _MOST * k, self._rows)
-        with Scan(self._sifters, asked.numbers, 1) as scan:
-            if count <= _SIFTED_ALL * len(self):
-                for block in blocks(len(self), None):
-                    sieve.over(scan.scanner, self._short.codes, [block])
-            else:
-                reach = self._shapes.reach(asked.numbers, _REACH)
-                self._visit(scan.scanner, sieve, reach, self._held(count, allowed))
-        return self._named(self._listed.compare(query, k, self._places(sieve.rows)))
+        if allowed is None:
+            rows = self._best_of_lists(query, k, None)
+        elif np.count_nonzero(allowed) <= _NAMED * len(self):
+            return self.gather(query, k, places_of(allowed))
+        else:
+            bits = np.packbits(allowed, bitorder="little")
+            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+            rows = self._best_of_lists(query, k, selector)
+        if rows is None:
+            rows = self._sifted(query, k, allowed)
+        return self._named(self._listed.compare(query, k, self._places(rows)))
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
         return self._named(self._listed.gather(query, k, self._places(rows)))
 
-    def _scan_few(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
-        """Compare the query with the named rows of the nearest lists: their short forms, copied."""
-        if len(rows) < _FEWEST_VISITED:
-            return self.gather(query, k, rows)
-        asked = self._short.ask(query)
-        reach = self._shapes.reach(asked.numbers, _REACH)
-        places, held, starts = self._by_reach(rows, reach)
-        sieve = Sieve(k, None, self._margin(asked), _MOST * k, places)
-        codes = self._short.codes
-        room = np.empty((AT_ONCE, codes.shape[1]), codes.dtype)
-        with Scan(self._sifters, asked.numbers, 1) as scan:
-            for first, last in _rounds(len(held)):
-                changed, stop = 0, int(starts[last])
-                for begin in range(int(starts[first]), stop, AT_ONCE):
-                    end = min(begin + AT_ONCE, stop)
-                    some = copied(codes, places[begin:end], room)
-                    changed += sieve.over(scan.scanner, some, [(begin, end)], begin)
-                if not changed and (reach[held[last:]] < sieve.last).all():
-                    break
-        return self._named(self._listed.compare(query, k, np.sort(sieve.rows)))
-
-    def _margin(self, asked: ShortQuery) -> float:
-        """How much lower than the k-th best a short form may score whose vector is among them."""
-        return _DEVIATIONS * self._errors.deviation(asked) / asked.unit
-
-    def _by_reach(
-        self, rows: NDArray[np.int64], reach: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Places of some rows, those of the list that reaches furthest first.
+    def _best_of_lists(
+        self, query: NDArray[np.float32], k: int, selector: faiss.IDSelectorBitmap | None
+    ) -> NDArray[np.int64] | None:
+        """Allowed rows that may be among the k best, as far as lists were read.
 
         Returns:
-            (m,) places; the lists that have any; where each one's places begin, and the end.
+            At least k rows; None where product codes say too little of the query.
         """
-        places = self._places(rows)
-        bounds = np.searchsorted(places, self._lists.starts)
-        counts = np.diff(bounds)
-        lists = np.argsort(-reach)
-        lists = lists[counts[lists] > 0]
-        counts = counts[lists]
-        starts = np.append(0, np.cumsum(counts))
-        order = np.repeat(bounds[lists] - starts[:-1], counts) + np.arange(len(places))
-        return places[order], lists, starts
+        along = self._short.along(query)
+        means, deviations = self._shapes.scores(along)
+        reach = means + np.float32(_REACH) * deviations
+        asked = self._fast.ask(along)
+        errs = math.hypot(self._errors.deviation(query), self._fast.rounding(asked))
+        best = _Best(k, _DEVIATIONS * errs)
+        unread = np.ones(len(reach), np.bool_)
+        most = max(1, int(_FIRST * len(reach)))
+        while len(lists := _furthest(reach, unread & (reach >= best.last), most)):
+            better = self._read(asked, best, lists, means[lists], selector)
+            if better is None:
+                return None
+            best = better
+            unread[lists] = False
+            most = int((_GROWTH - 1) * np.count_nonzero(~unread))
+        # FAISS leaves out rows whose score is the least that it can count with.
+        return best.rows if len(best.rows) >= k else None
+
+    def _read(
+        self,
+        asked: NDArray[np.float32],
+        best: "_Best",
+        lists: NDArray[np.int64],
+        means: NDArray[np.float32],
+        selector: faiss.IDSelectorBitmap | None,
+    ) -> "_Best | None":
+        """The best after a round; None if more rows may be among them than it keeps."""
+        least = max(_LEAST, _EACH * best.k)
+        for kept in (least, _MORE * least):
+            rows, scores = self._fast.nearest(asked, kept, lists, means, selector)
+            better = best.after(rows, scores)
+            if len(rows) < kept or scores.min() < better.least:
+                return better
+        return None
+
+    def _sifted(
+        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
+    ) -> NDArray[np.int64]:
+        """Allowed rows that may be among the k best: the short forms of all rows are read.
+
+        Product codes say too little of a query for which most rows hardly differ, such as one of
+        colour alone.
+        """
+        asked = self._short.ask(query)
+        margin = _DEVIATIONS * self._short_errors.deviation(asked) / asked.unit
+        sieve = Sieve(k, allowed, margin, _WHOLE * k, self._rows)
+        with Scan(self._sifters, asked.numbers, 1) as scan:
+            for block in blocks(len(self), None):
+                sieve.over(scan.scanner, self._short.codes, [block])
+        return sieve.rows
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
         """The stored vectors; see `VectorIndex.vectors`."""
@@ -219,6 +248,7 @@ class FaissIvfIndex:
             "list_centres": self._shapes.centres,
             "list_variances": self._shapes.variances,
             **self._short.arrays(),
+            **self._product.arrays(),
         }
 
     def _places(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -230,55 +260,44 @@ class FaissIvfIndex:
         order = np.lexsort((rows, -nearest.scores))
         return Nearest(rows[order], nearest.scores[order])
 
-    def _held(self, count: int, allowed: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
-        """Which lists have allowed rows, as far as that is worth finding out."""
-        if allowed is None or count > _COUNTED * len(self):
-            return self._sizes > 0
-        held = np.zeros(len(self._sizes), np.bool_)
-        held[self._list_of[places_of(allowed)]] = True
-        return held
 
-    def _visit(
-        self,
-        scanner: Any,
-        sieve: Sieve,
-        reach: NDArray[np.float32],
-        held: NDArray[np.bool_],
-    ) -> None:
-        """Read lists until a round changes nothing and those left do not reach the k-th best."""
-        lists = np.argsort(-reach)
-        lists = lists[held[lists]]
-        unread = np.ones(len(held), np.bool_)
-        for start, stop in _rounds(len(lists)):
-            few = lists[start:stop]
-            chosen = np.zeros_like(unread)
-            chosen[few] = unread[few]
-            # To read a list that lies between two costs less than to start anew after it.
-            chosen[1:-1] |= chosen[:-2] & chosen[2:] & unread[1:-1]
-            unread &= ~chosen
-            if not chosen.any():
-                continue
-            changed = self._read(scanner, sieve, np.flatnonzero(chosen))
-            if not changed and (reach[lists[stop:]] < sieve.last).all():
-                return
+@dataclass(frozen=True, eq=False)
+class _Best:
+    """Rows that may be among the k best of those that were seen, by scores that may err.
 
-    def _read(self, scanner: Any, sieve: Sieve, lists: NDArray[np.int64]) -> int:
-        """Sift the short forms of lists, ascending; how many came among the best."""
-        starts = self._lists.starts
-        gaps = np.flatnonzero(np.diff(lists) > 1)
-        firsts, lasts = np.append(0, gaps + 1), np.append(gaps, len(lists) - 1)
-        begin, end = starts[lists[firsts]], starts[lists[lasts] + 1]
-        runs = zip(begin.tolist(), end.tolist(), strict=True)
-        return sieve.over(scanner, self._short.codes, runs)
-
-
-def _rounds(count: int) -> Iterator[tuple[int, int]]:
-    """So many lists in rounds, each as large as takes what was visited to `_GROWTH` times as many.
-
-    Yields:
-        Where a round begins and stops.
+    Attributes:
+        k: how many are wanted.
+        margin: how much lower than the k-th best a row may score that may be among them.
+        rows: (m,) int64.
+        scores: (m,) float32.
+        last: score of the k-th best.
     """
-    start, stop = 0, _FIRST
-    while start < count:
-        yield start, min(stop, count)
-        start, stop = stop, int(np.ceil(stop * _GROWTH))
+
+    k: int
+    margin: float
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    last: float = -np.inf
+
+    @property
+    def least(self) -> float:
+        """What a row must score to be kept."""
+        return self.last - self.margin
+
+    def after(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> "_Best":
+        """The best when some more rows were seen."""
+        rows, scores, last = np.append(self.rows, rows), np.append(self.scores, scores), self.last
+        if len(scores) >= self.k:
+            last = float(-np.partition(-scores, self.k - 1)[self.k - 1])
+        kept = scores >= last - self.margin
+        return _Best(self.k, self.margin, rows[kept], scores[kept], last)
+
+
+def _furthest(
+    reach: NDArray[np.float32], allowed: NDArray[np.bool_], most: int
+) -> NDArray[np.int64]:
+    """Those of the allowed lists that reach furthest, at most so many."""
+    lists = np.flatnonzero(allowed)
+    if len(lists) > most:
+        lists = lists[np.argpartition(-reach[lists], most - 1)[:most]]
+    return lists

@@ -8,7 +8,7 @@ not so small (1e-40) that float32 keeps few of their digits. Where the bound say
 query is unlike all vectors or scores hardly differ, too many rows are left and all vectors are
 scanned.
 
-A filter that leaves up to `GATHERED` of the rows has their short forms copied out, block by block.
+A filter that leaves up to `_GATHERED` of the rows has their short forms copied out, block by block.
 ``python -m benchmarks.search`` prints what each filter takes. With all weight on colour, most
 queries fall back to the scan of all vectors.
 """
@@ -25,10 +25,10 @@ from indexer.vectors.index import Nearest
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
 from indexer.vectors.short import ShortBounds, ShortForms
 
-GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
+_GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
-AT_ONCE = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
+_AT_ONCE = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
 _LOOKED = 1 << 14  # rows after which some are compared, to see what their short forms rule out
 _GROWTH = 8  # rows when this is done again, to those when it was done last
 
@@ -74,7 +74,7 @@ class FaissShortIndex(FaissCpuIndex):
         self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
     ) -> Nearest:
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
-        if allowed is not None and np.count_nonzero(allowed) <= GATHERED * len(self):
+        if allowed is not None and np.count_nonzero(allowed) <= _GATHERED * len(self):
             return self.gather(query, k, places_of(allowed))
         few = self._sifted(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
@@ -137,8 +137,8 @@ class FaissShortIndex(FaissCpuIndex):
                 sieve.over(scanner, codes, [(start, stop)])
                 yield stop
             return
-        room = np.empty((min(len(rows), AT_ONCE), codes.shape[1]), codes.dtype)
-        for start, stop in blocks(len(rows), None, AT_ONCE):
+        room = np.empty((min(len(rows), _AT_ONCE), codes.shape[1]), codes.dtype)
+        for start, stop in blocks(len(rows), None, _AT_ONCE):
             sieve.over(scanner, copied(codes, rows[start:stop], room), [(start, stop)], start)
             yield stop
 

@@ -14,7 +14,6 @@ from indexer.vectors.short import steps_of
 _PER_ROOT = 4  # lists, for each unit of the number of vectors' square root
 _POINTS = 32  # vectors that k-means looks at, for each list
 _ITERATIONS = 8
-_TURNS = 6  # of power iteration, towards a principal direction
 _CHUNK = 1 << 11  # rows assigned to lists at once: a quarter of a second among a million's lists
 _ASIDE = 1 / 1024  # by which the halves of a list are drawn apart at first
 
@@ -91,16 +90,15 @@ class Shapes:
             proceed()
         return cls(centres, variances)
 
-    def reach(self, numbers: NDArray[np.float32], deviations: float) -> NDArray[np.float32]:
-        """What a list's rows score on the average and so many deviations above: (lists,).
+    def scores(self, along: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and standard deviation of the scores of each list's rows: (lists,) both.
 
         Args:
-            numbers: (m,) float32, see `ShortQuery`.
-            deviations: standard deviations of the list's own scores.
+            along: (m,) products of the query with the directions; see `ShortForms.along`.
         """
-        above = np.sqrt(self.variances @ (numbers * numbers))
-        reached = self.centres @ numbers + np.float32(deviations) * above
-        return np.asarray(reached, np.float32)
+        numbers = along.astype(np.float32)
+        means = np.asarray(self.centres @ numbers, np.float32)
+        return means, np.sqrt(self.variances @ (numbers * numbers))
 
 
 def find_lists(vectors: NDArray[np.float16], proceed: Callable[[], None]) -> Lists:
@@ -118,7 +116,6 @@ def find_lists(vectors: NDArray[np.float16], proceed: Callable[[], None]) -> Lis
     centroids = vectors[sample[:wanted]].astype(np.float32)
     for _ in range(_ITERATIONS):
         centroids = _means_of_nearest(vectors, sample, centroids, proceed)
-    centroids = centroids[_side_by_side(centroids, np.arange(wanted))]
     return sorted_lists(nearest_lists(vectors, centroids, proceed), centroids, len(vectors))
 
 
@@ -153,23 +150,6 @@ def _without_empty(means: NDArray[np.float32], counts: NDArray[np.int64]) -> NDA
         counts[empty] = counts[fullest] // 2
         counts[fullest] -= counts[empty]
     return means
-
-
-def _side_by_side(centroids: NDArray[np.float32], some: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Some lists in an order in which near ones are neighbours: halved along their widest spread.
-
-    A search then reads fewer and longer runs of memory: 600 lists of 4,096 lie in 353 runs
-    instead of 512 (a million synthetic marks).
-    """
-    if len(some) <= 2:
-        return some
-    centred = centroids[some] - centroids[some].mean(axis=0)
-    widest = centred[np.argmax(np.einsum("ij,ij->i", centred, centred))]
-    for _ in range(_TURNS):
-        widest = centred.T @ (centred @ widest)
-        widest /= max(float(np.linalg.norm(widest)), 1e-30)
-    halves = np.array_split(some[np.argsort(centred @ widest, kind="stable")], 2)
-    return np.concatenate([_side_by_side(centroids, half) for half in halves])
 
 
 def nearest_lists(

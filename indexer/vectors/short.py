@@ -95,6 +95,11 @@ class ShortForms:
         return inverse
 
     @cached_property
+    def worth(self) -> NDArray[np.float32]:
+        """How long a vector a step along each direction is: (m,)."""
+        return np.asarray(np.linalg.norm(self._exact, axis=0), np.float32)
+
+    @cached_property
     def _length_of_mean(self) -> float:
         return float(np.linalg.norm(self.mean))
 
@@ -111,10 +116,15 @@ class ShortForms:
         """
         return cls(**{field.name: arrays[f"{_PREFIX}{field.name}"] for field in fields(cls)})
 
+    def along(self, query: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Products of a (d,) query with the directions: (m,), what each step adds to a score."""
+        products: NDArray[np.float64] = query.astype(np.float64) @ self._exact
+        return products
+
     def ask(self, query: NDArray[np.float32]) -> "ShortQuery":
         """A (d,) float32 query as it is compared with short forms."""
         exact = query.astype(np.float64)
-        along = exact @ self._exact
+        along = self.along(exact)
         # Where a query has next to nothing along them, a step must not vanish beside the doubt.
         least = _NOTHING * _length(exact) * float(self.lengths[1])
         unit = float(max(np.abs(along).max() / _MOST, least)) or 1.0

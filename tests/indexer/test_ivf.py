@@ -15,6 +15,7 @@ from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
 from indexer.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
 from indexer.vectors.faiss_cpu import FaissCpuIndex
 from indexer.vectors.faiss_ivf import FaissIvfIndex
+from indexer.vectors.fast_scan import ProductCodes
 from indexer.vectors.lists import Lists, Shapes, lists_for
 from indexer.vectors.short import ShortForms
 from models.encoder import Block
@@ -69,7 +70,7 @@ def mean_recall(allowed: list[np.ndarray], weights: dict[str, float] | None = No
 
 
 EVERYTHING = np.ones(ROWS, bool)
-FEWEST = st.sampled_from([0, 1 << 14])
+NAMED = st.sampled_from([0.0, 1.0])
 WEIGHTS = [None, {"concept": 0, "colour": 0}, {"visual": 0, "colour": 0}, {"visual": 0.2}]
 
 
@@ -78,10 +79,10 @@ def test_without_a_filter_hardly_a_mark_is_missed_whatever_the_weights(weights) 
     assert mean_recall([EVERYTHING] * 60, weights) >= 0.99
 
 
-@pytest.fixture(params=[0, 1 << 14], ids=["by lists", "all"])
+@pytest.fixture(params=[0.0, 1.0], ids=["by lists", "all"])
 def named(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that a narrow filter leaves are chosen among by their lists, or all compared."""
-    monkeypatch.setattr("indexer.vectors.faiss_ivf._FEWEST_VISITED", request.param)
+    """Rows that a filter leaves are chosen among by their lists, or all compared."""
+    monkeypatch.setattr("indexer.vectors.faiss_ivf._NAMED", request.param)
 
 
 @pytest.mark.usefixtures("named")
@@ -109,9 +110,9 @@ def test_a_filter_that_leaves_only_the_farthest_marks_costs_no_recall() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.floats(0, 1), st.integers(0, 2**32 - 1), st.integers(1, 300), st.floats(0.01, 5), FEWEST)
+@given(st.floats(0, 1), st.integers(0, 2**32 - 1), st.integers(1, 300), st.floats(0.01, 5), NAMED)
 def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
-    share: float, seed: int, k: int, weight: float, fewest: int
+    share: float, seed: int, k: int, weight: float, most_named: float
 ) -> None:
     vectors, _, index = corpus()
     rng = np.random.default_rng(seed)
@@ -121,7 +122,7 @@ def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
     if k == 0:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.vectors.faiss_ivf._FEWEST_VISITED", fewest)
+        patch.setattr("indexer.vectors.faiss_ivf._NAMED", most_named)
         nearest = index.scan(query, k, allowed)
     assert len(np.unique(nearest.rows)) == k
     assert allowed[nearest.rows].all()
@@ -173,7 +174,9 @@ def narrow_and_wide_lists() -> tuple[np.ndarray, FaissIvfIndex]:
     means = vectors.reshape(-1, rows, DIMENSION).mean(axis=1).astype(np.float32)
     lists = Lists(np.arange(len(scores), dtype=np.int32), starts, means, len(scores))
     short = ShortForms.of(stored)
-    return stored, FaissIvfIndex(stored, lists, Shapes.of(short.codes, starts), short)
+    shapes = Shapes.of(short.codes, starts)
+    product = ProductCodes.of(short, shapes, starts)
+    return stored, FaissIvfIndex(stored, lists, shapes, short, product)
 
 
 def test_a_list_of_lower_mean_is_read_while_its_spread_may_reach_the_best() -> None:
