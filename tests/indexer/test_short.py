@@ -164,7 +164,7 @@ def test_answers_are_those_of_a_scan_of_all_vectors(
 def test_rows_that_are_copied_out_in_blocks_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr("indexer.vectors.faiss_short.AT_ONCE", most)
+    monkeypatch.setattr("indexer.vectors.faiss_short._AT_ONCE", most)
     monkeypatch.setattr("indexer.vectors.faiss_short._SIFTED", 50)
     rng = np.random.default_rng(9)
     vectors = clustered(rng, 12_000).astype(np.float16)
