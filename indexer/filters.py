@@ -15,18 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.labels import Labels
 from indexer.marks import Change, CodeSource
-from indexer.passing import (
-    Kept,
-    Named,
-    Passing,
-    any_of,
-    both,
-    counted,
-    none_of,
-    opened,
-    packed,
-    passing_of,
-)
+from indexer.passing import Bits, Named, Passing, any_of, both, none_of, passing_of
 from indexer.query import Filter
 from indexer.recent_rows import RecentRows
 from indexer.words import words_from_bytes, words_to_bytes
@@ -34,8 +23,8 @@ from models.vienna import ViennaCode
 
 Arrays = Mapping[str, NDArray[Any]]
 _NO_DATE = np.iinfo(np.int32).min
-_COMMON = 10_000  # rows of a code from which finding them again costs more than remembering
-_REMEMBERED = 256  # codes whose rows are remembered
+_SMALL = 10_000  # rows up to which finding those that pass again costs next to nothing
+_REMEMBERED = 256  # questions whose answers are remembered
 _BELOW = {"section": 1, "division": 100, "category": 10_000}  # size of a code's range of keys
 
 
@@ -122,7 +111,7 @@ class FilterColumns:
     office: Labels
     filed: NDArray[np.int32]  # (n,) proleptic day number, `no_date` without
     _tallies: dict[str, Tally] = field(default_factory=dict, repr=False)  # of all rows
-    # Rows of codes that many bear: up to 32 MB at a million rows.
+    # Rows that many answers have: up to 32 MB at a million rows.
     _common: RecentRows = field(default_factory=lambda: RecentRows(_REMEMBERED), repr=False)
 
     no_date = _NO_DATE
@@ -145,14 +134,15 @@ class FilterColumns:
         )
 
     def allowed(self, wanted: Filter) -> Passing:
-        """Rows that pass all of a filter but its `text`, which only SQL knows; the caller's own."""
-        passing, *others = [*self._conditions(wanted)] or [np.ones(len(self), np.bool_)]
-        for rows in others:
-            passing = both(passing, rows)
-        return self._filed_in_time(opened(passing), wanted)
+        """Rows that pass all of a filter but its `text`, which only SQL knows."""
+        found: Passing | None = None
+        for rows in self._conditions(wanted):
+            found = rows if found is None else both(found, rows)
+        found = self._filed_in_time(found, wanted)
+        return Bits.of(np.ones(len(self), np.bool_)) if found is None else found
 
-    def _conditions(self, wanted: Filter) -> Iterator[Kept]:
-        """Rows that pass each part of a filter but its days; masks are the caller's own."""
+    def _conditions(self, wanted: Filter) -> Iterator[Passing]:
+        """Rows that pass each part of a filter but its days."""
         if wanted.vienna_any:
             yield self._bearing(wanted.vienna_any, wanted)
         for code in wanted.vienna_all:
@@ -165,18 +155,17 @@ class FilterColumns:
             if words:
                 yield self._labelled(labels, words)
 
-    def _filed_in_time(self, passing: Passing, wanted: Filter) -> Passing:
-        """Those of some rows, the caller's own, that were filed on the days asked for."""
-        if wanted.filed_from is None and wanted.filed_to is None:
-            return passing
-        filed = self.filed[passing.rows] if isinstance(passing, Named) else self.filed
-        inside: NDArray[np.bool_] = filed >= _day(wanted.filed_from or date.min)
-        if wanted.filed_to is not None:
-            inside &= filed <= _day(wanted.filed_to)
-        if isinstance(passing, Named):
-            return Named(passing.rows[inside])
-        passing &= inside
-        return passing
+    def _filed_in_time(self, found: Passing | None, wanted: Filter) -> Passing | None:
+        """Those of some rows, None for all, that were filed on the days asked for."""
+        first, last = wanted.filed_from, wanted.filed_to
+        if first is None and last is None:
+            return found
+        if isinstance(found, Named):
+            return Named(found.rows[_between(self.filed[found.rows], first, last)])
+        inside = self._remembered(
+            ("filed", first, last), lambda: Bits.of(_between(self.filed, first, last))
+        )
+        return inside if found is None else both(found, inside)
 
     def code_tally(self, source: CodeSource, rows: NDArray[np.bool_] | None = None) -> Tally:
         """Count the rows that bear each code or anything below it, predicted ones if confident.
@@ -213,11 +202,11 @@ class FilterColumns:
             self.nice.keys[chosen].astype(np.int64), self.nice.rows[chosen].astype(np.int64)
         )
 
-    def _bearing(self, codes: Sequence[ViennaCode], wanted: Filter) -> Kept:
+    def _bearing(self, codes: Sequence[ViennaCode], wanted: Filter) -> Passing:
         """Rows that bear one of the codes, or a code below it, by the source that is asked for."""
         return any_of([self._with_code(code, wanted) for code in codes])
 
-    def _with_code(self, code: ViennaCode, wanted: Filter) -> Kept:
+    def _with_code(self, code: ViennaCode, wanted: Filter) -> Passing:
         """Rows of one code."""
         asked = (code, wanted.vienna_source, wanted.min_probability)
         return self._remembered(asked, lambda: self._seek(code, wanted))
@@ -237,27 +226,25 @@ class FilterColumns:
             found.append(self.predicted.codes.rows[part][sure])
         return passing_of(found, len(self))
 
-    def _of_class(self, number: int) -> Kept:
+    def _of_class(self, number: int) -> Passing:
         """Rows of one Nice class."""
         place = self.nice.between(number, number + 1)
         return self._remembered(number, lambda: passing_of([self.nice.rows[place]], len(self)))
 
-    def _labelled(self, labels: Labels, words: frozenset[str]) -> Kept:
+    def _labelled(self, labels: Labels, words: frozenset[str]) -> Passing:
         """Rows that bear one of some words."""
         asked = (id(labels), words)  # which live as long as what is remembered
-        return self._remembered(asked, lambda: labels.among(words))
+        return self._remembered(asked, lambda: Bits.of(labels.among(words)))
 
-    def _remembered(self, asked: Hashable, seek: Callable[[], Passing]) -> Kept:
-        """Rows that answer a question; if they are many, kept as bits, to be asked for again."""
+    def _remembered(self, asked: Hashable, seek: Callable[[], Passing]) -> Passing:
+        """Rows that answer a question; if they are many, kept, to be asked for again."""
         known = self._common.get(asked)
         if known is not None:
             return known
         passing = seek()
-        if counted(passing) <= _COMMON:
-            return passing
-        bits = packed(passing, len(self))
-        self._common.put(asked, bits)
-        return bits
+        if isinstance(passing, Bits) and len(self) > _SMALL:
+            self._common.put(asked, passing)
+        return passing
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as named arrays, for a snapshot; words as UTF-8 lines."""
@@ -341,6 +328,14 @@ def _tally_with_ancestors(keys: NDArray[np.int32], rows: NDArray[np.int32]) -> T
 
 def _day(filed: date | None) -> int:
     return _NO_DATE if filed is None else filed.toordinal()
+
+
+def _between(filed: NDArray[np.int32], first: date | None, last: date | None) -> NDArray[np.bool_]:
+    """Which of some days lie in a span; rows without a day never do."""
+    inside: NDArray[np.bool_] = filed >= _day(first or date.min)
+    if last is not None:
+        inside &= filed <= _day(last)
+    return inside
 
 
 def _moves(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
-from indexer.passing import Passing, mask_of, rows_in
+from indexer.passing import Passing, bits_of, rows_in
 from indexer.plan import choose
 from indexer.query import PlanKind
 from indexer.segments import Segment, bounds_of
@@ -189,7 +189,7 @@ class _Scan:
             return vectors.scan(query, wanted, None)
         if allowed.plan == "gather":
             return vectors.gather(query, wanted, rows_in(allowed.passing))
-        return vectors.scan(query, wanted, mask_of(allowed.passing, len(allowed.segment)))
+        return vectors.scan(query, wanted, bits_of(allowed.passing, len(allowed.segment)))
 
     def above(self, least: float) -> list[Ranked]:
         """Candidates that score at least so much, in no order."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from indexer.errors import FingerprintMismatch
 from indexer.follower import Follower
 from indexer.marks import Mark
-from indexer.passing import Named, Passing, both, counted, opened, without
+from indexer.passing import Named, Passing, both, counted, without
 from indexer.plan import choose
 from indexer.query import Hit, PlanKind, PlanReport, SearchQuery, SearchResult
 from indexer.ranking import AllowedRows, Ranked, Scorer, rank
@@ -179,7 +179,7 @@ def _kind(allowed: Sequence[AllowedRows], matched: int, total: int) -> PlanKind:
 
 
 def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:
-    everything = AllowedRows(part.segment, part.alive, part.count)
+    everything = AllowedRows(part.segment, part.passing, part.count)
     if query.filter.is_empty:
         return everything
     return _narrowed(everything, part.segment.filters.allowed(query.filter))
@@ -187,7 +187,7 @@ def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:
 
 def _narrowed(one: AllowedRows, passing: Passing) -> AllowedRows:
     if one.passing is not None:
-        passing = opened(both(passing, one.passing))
+        passing = both(passing, one.passing)
     return AllowedRows(one.segment, passing, counted(passing))
 
 

@@ -8,6 +8,7 @@ Segments become few again by merging (see `indexer.merging`).
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from indexer.errors import FingerprintMismatch
 from indexer.filters import FilterColumns
 from indexer.marks import Change
+from indexer.passing import Bits
 from indexer.vectors import IndexBuilder, NoVectors, VectorIndex
 from indexer.vectors.snapshot import Arrays
 from indexer.words import Ids
@@ -156,6 +158,11 @@ class LiveSegment:
         alive = np.ones(len(self.segment), np.bool_) if self.alive is None else self.alive.copy()
         alive[rows] = False
         return LiveSegment.of(self.segment, alive)
+
+    @cached_property
+    def passing(self) -> Bits | None:
+        """Rows that are alive; None while all are."""
+        return None if self.alive is None else Bits.of(self.alive)
 
     def live_rows(self) -> NDArray[np.int64]:
         """Rows that are alive, ascending."""

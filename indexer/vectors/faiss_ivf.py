@@ -20,13 +20,13 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.passing import places_of
+from indexer.passing import Bits, counted, rows_in
 from indexer.vectors.faiss_cpu import read_only
 from indexer.vectors.faiss_short import FaissShortIndex
 from indexer.vectors.fast_scan import FastScan, ProductCodes, ProductErrors
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
 from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sorted_lists
-from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks
+from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, selector_of
 from indexer.vectors.short import ShortErrors, ShortForms
 
 _NAMED = 0.04  # share of allowed rows up to which comparing their short forms costs less
@@ -152,18 +152,11 @@ class FaissIvfIndex:
         """Count the rows."""
         return len(self._rows)
 
-    def scan(
-        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
-    ) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
-        if allowed is None:
-            rows = self._best_of_lists(query, k, None)
-        elif np.count_nonzero(allowed) <= _NAMED * len(self):
-            return self.gather(query, k, places_of(allowed))
-        else:
-            bits = np.packbits(allowed, bitorder="little")
-            selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
-            rows = self._best_of_lists(query, k, selector)
+        if allowed is not None and counted(allowed) <= _NAMED * len(self):
+            return self.gather(query, k, rows_in(allowed))
+        rows = self._best_of_lists(query, k, None if allowed is None else selector_of(allowed))
         if rows is None:
             rows = self._sifted(query, k, allowed)
         return self._named(self._listed.compare(query, k, self._places(rows)))
@@ -216,7 +209,7 @@ class FaissIvfIndex:
         return None
 
     def _sifted(
-        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
+        self, query: NDArray[np.float32], k: int, allowed: Bits | None
     ) -> NDArray[np.int64]:
         """Allowed rows that may be among the k best: the short forms of all rows are read.
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.passing import places_of
+from indexer.passing import Bits, counted, rows_in
 from indexer.vectors.faiss_cpu import FaissCpuIndex
 from indexer.vectors.index import Nearest
 from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
@@ -70,12 +70,10 @@ class FaissShortIndex(FaissCpuIndex):
         """
         return cls(arrays["vectors"], ShortForms.restored(arrays))
 
-    def scan(
-        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
-    ) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
-        if allowed is not None and np.count_nonzero(allowed) <= _GATHERED * len(self):
-            return self.gather(query, k, places_of(allowed))
+        if allowed is not None and counted(allowed) <= _GATHERED * len(self):
+            return self.gather(query, k, rows_in(allowed))
         few = self._sifted(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 
@@ -95,7 +93,7 @@ class FaissShortIndex(FaissCpuIndex):
         query: NDArray[np.float32],
         k: int,
         rows: NDArray[np.int64] | None,
-        allowed: NDArray[np.bool_] | None,
+        allowed: Bits | None,
     ) -> NDArray[np.int64] | None:
         """All of some rows that may be among the k best, ascending if they are; None if too many.
 
@@ -103,7 +101,7 @@ class FaissShortIndex(FaissCpuIndex):
             query: see `scan`.
             k: see `scan`.
             rows: (m,) int64; None takes all.
-            allowed: (n,) bool, with all rows; None allows all.
+            allowed: with all rows; None allows all.
         """
         asked = self._short.ask(query)
         bounds = self._short.bounds(asked)
@@ -128,7 +126,7 @@ class FaissShortIndex(FaissCpuIndex):
         scanner: Any,
         sieve: Sieve,
         rows: NDArray[np.int64] | None,
-        allowed: NDArray[np.bool_] | None,
+        allowed: Bits | None,
     ) -> Iterator[int]:
         """Sift the short forms of all or some rows in blocks; how many were sifted after each."""
         codes = self._short.codes

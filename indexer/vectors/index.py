@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.passing import Bits
+
 COPIED = 1 << 13  # rows copied at once: NumPy may keep Python's lock, for 2 ms then
 
 
@@ -40,15 +42,13 @@ class VectorIndex(Protocol):
     def __len__(self) -> int:
         """Count the rows."""
 
-    def scan(
-        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
-    ) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
         """The nearest of the allowed rows; if `is_exact`, none is missed.
 
         Args:
             query: (d,) float32.
             k: how many rows, at most the number of allowed ones.
-            allowed: (n,) bool; None allows all.
+            allowed: n rows; None allows all.
         """
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
@@ -85,9 +85,7 @@ class NoVectors:
         """Count the rows."""
         return self._count
 
-    def scan(
-        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
-    ) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
         """Find nothing."""
         return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
 

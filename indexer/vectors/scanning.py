@@ -12,6 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.passing import Bits
 from indexer.vectors.index import Nearest
 
 _FIRST, _MOST = 1 << 11, 1 << 17  # rows of the first block, which has no score to beat, and at most
@@ -75,7 +76,7 @@ class Sieve:
     def __init__(
         self,
         k: int,
-        allowed: NDArray[np.bool_] | None,
+        allowed: Bits | None,
         margin: float = 0.0,
         most: int | None = None,
         names: NDArray[np.int64] | None = None,
@@ -84,7 +85,7 @@ class Sieve:
 
         Args:
             k: how many rows are wanted, at most the number of allowed ones.
-            allowed: (n,) bool by row; None allows all.
+            allowed: by row; None allows all.
             margin: rows that score so much below the k-th best are kept, too.
             most: how many rows to keep, the best; None for k.
             names: (n,) int64, the row at each place; None where they are the same.
@@ -146,7 +147,7 @@ class Sieve:
     def _take(self, places: NDArray[np.int64], scores: NDArray[np.float32]) -> int:
         rows = places if self._names is None else self._names[places]
         if self._allowed is not None:
-            chosen = self._allowed[rows]
+            chosen = self._allowed.hold(rows)
             rows, scores = rows[chosen], scores[chosen]
         self.rows = np.concatenate([self.rows, rows])
         self.scores = np.concatenate([self.scores, scores])
@@ -170,6 +171,11 @@ class Sieve:
         return Nearest(self.rows[order], self.scores[order])
 
 
+def selector_of(allowed: Bits) -> faiss.IDSelectorBitmap:
+    """What FAISS asks whether a row is allowed; it keeps the bits alive."""
+    return faiss.IDSelectorBitmap(allowed.packed)  # type: ignore[call-arg, arg-type]
+
+
 def copied(numbers: NDArray[Any], rows: NDArray[np.int64], room: NDArray[Any]) -> NDArray[Any]:
     """Some rows of numbers, contiguous, in room that was used before.
 
@@ -182,20 +188,18 @@ def copied(numbers: NDArray[Any], rows: NDArray[np.int64], room: NDArray[Any]) -
     return np.take(numbers, rows, axis=0, out=room[: len(rows)], mode="clip")
 
 
-def blocks(
-    count: int, allowed: NDArray[np.bool_] | None, most: int = _MOST
-) -> Iterator[tuple[int, int]]:
+def blocks(count: int, allowed: Bits | None, most: int = _MOST) -> Iterator[tuple[int, int]]:
     """Runs of rows for `Sieve.over`, growing as the k-th best tells more; not those of no use.
 
     Args:
         count: rows in all.
-        allowed: (count,) bool; None allows all.
+        allowed: of as many rows; None allows all.
         most: rows of a block.
     """
     start, size = 0, min(_FIRST, most)
     while start < count:
         stop = min(start + size, count)
-        if allowed is None or allowed[start:stop].any():
+        if allowed is None or allowed.any_between(start, stop):
             yield start, stop
         start, size = stop, min(2 * size, most)
 
@@ -208,7 +212,7 @@ class Scan:
         scanners: Scanners,
         query: NDArray[np.float32],
         k: int,
-        allowed: NDArray[np.bool_] | None = None,
+        allowed: Bits | None = None,
     ) -> None:
         """Begin.
 
@@ -216,14 +220,11 @@ class Scan:
             scanners: where to borrow one.
             query: (d,) float32.
             k: how many rows to keep.
-            allowed: (n,) bool by row; None allows all.
+            allowed: by row; None allows all.
         """
         self._scanners = scanners
         self._query = np.ascontiguousarray(query, np.float32)
-        self._selector: faiss.IDSelectorBitmap | None = None
-        if allowed is not None:
-            bits = np.packbits(allowed, bitorder="little")
-            self._selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]
+        self._selector = None if allowed is None else selector_of(allowed)
         # FAISS' heap: the worst that is kept stands first.
         self._scores = np.full(k, -np.inf, np.float32)
         self._rows = np.full(k, -1, np.int64)

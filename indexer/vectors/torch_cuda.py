@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from indexer.passing import Bits
 from indexer.vectors.index import Nearest
 
 _CHUNK = 1 << 18  # rows converted to float32 at once: 0.5 GiB at 512 dimensions
@@ -33,13 +34,11 @@ class TorchIndex:
         """Count the rows."""
         return len(self._vectors)
 
-    def scan(
-        self, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None
-    ) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
         scores = self._scores(self._vectors, query)
         if allowed is not None:
-            forbidden = torch.from_numpy(~allowed).to(scores.device)
+            forbidden = torch.from_numpy(~allowed.mask()).to(scores.device)
             scores.masked_fill_(forbidden, -torch.inf)
         return _best(scores, k)
 

@@ -7,6 +7,7 @@ import faiss
 import numpy as np
 import pytest
 
+from indexer.passing import Bits
 from indexer.vectors import CpuBuilder
 from indexer.vectors.faiss_ivf import FaissIvfIndex
 from indexer.vectors.fast_scan import FastScan, ProductCodes, ProductErrors
@@ -114,7 +115,7 @@ def test_a_query_of_which_product_codes_say_too_little_costs_no_recall(share: fl
         allowed = rng.random(ROWS) < share
         scores = np.where(allowed, vectors.astype(np.float64) @ query, -2)
         last = np.sort(scores)[-K]
-        nearest = index.scan(query, K, None if allowed.all() else allowed)
+        nearest = index.scan(query, K, None if allowed.all() else Bits.of(allowed))
         assert allowed[nearest.rows].all()
         found += np.count_nonzero(nearest.scores >= last - 1e-6) / K
     assert found / 20 >= 0.99

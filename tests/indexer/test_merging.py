@@ -51,7 +51,7 @@ def shown(parts: Sequence[LiveSegment]) -> dict[str, list[float]]:
 
 
 def ranking(view: ReadView, seed: int) -> list[Ranked]:
-    allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
+    allowed = [AllowedRows(part.segment, part.passing, part.count) for part in view.parts]
     return rank(allowed, Scorer(BLOCKS, embedding(seed), None), 20)
 
 

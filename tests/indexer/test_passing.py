@@ -4,17 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.passing import (
-    Kept,
+    Bits,
     Named,
+    Passing,
     any_of,
+    bits_of,
     both,
     counted,
-    mask_of,
     none_of,
-    opened,
-    packed,
     passing_of,
-    places_of,
     rows_in,
     without,
 )
@@ -24,22 +22,20 @@ some_rows = st.frozensets(st.integers(0, COUNT - 1))
 
 
 @st.composite
-def told(draw: st.DrawFn, bits: bool = True) -> tuple[set[int], Kept]:
-    """Rows, and the same by name, as a mask or as bits."""
-    rows = np.array(sorted(draw(some_rows)), np.int64)
-    named = Named(rows)
-    forms: list[Kept] = [named, mask_of(named, COUNT).copy()]
-    if bits:
-        forms.append(packed(named, COUNT))
-    return set(rows.tolist()), draw(st.sampled_from(forms))
+def told(draw: st.DrawFn) -> tuple[set[int], Passing]:
+    """Rows, and the same by name or as bits."""
+    named = Named(np.array(sorted(draw(some_rows)), np.int64))
+    passing = draw(st.sampled_from([named, bits_of(named, COUNT)]))
+    return set(named.rows.tolist()), passing
 
 
-def check(kept: Kept, expected: set[int]) -> None:
-    passing = opened(kept)
+def check(passing: Passing, expected: set[int]) -> None:
     assert rows_in(passing).tolist() == sorted(expected)
     assert rows_in(passing).dtype == np.int64
-    assert np.flatnonzero(mask_of(passing, COUNT)).tolist() == sorted(expected)
     assert counted(passing) == len(expected)
+    bits = bits_of(passing, COUNT)
+    assert np.flatnonzero(bits.mask()).tolist() == sorted(expected)
+    assert np.flatnonzero(bits.hold(np.arange(COUNT))).tolist() == sorted(expected)
 
 
 @given(one=told(), other=told())
@@ -53,7 +49,7 @@ def test_rows_of_both_and_of_either_are_those_of_sets(one, other) -> None:
     check(beside, those)
 
 
-@given(one=st.one_of(st.none(), told(bits=False)), forbidden=some_rows)
+@given(one=st.one_of(st.none(), told()), forbidden=some_rows)
 def test_rows_left_out_do_not_pass_and_what_passed_before_stays_as_it_was(one, forbidden) -> None:
     rows, passing = (set(range(COUNT)), None) if one is None else one
     check(without(passing, sorted(forbidden), COUNT), rows - forbidden)
@@ -74,6 +70,14 @@ def test_rows_in_any_order_and_several_times_pass_once(named: float, parts) -> N
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.05, 0.09, 0.1, 0.11, 0.5, 1.0])
 @pytest.mark.parametrize("count", [0, 1, 7, 1000])
-def test_places_of_a_mask_are_found_however_many_pass(count: int, share: float) -> None:
+def test_rows_of_bits_are_found_however_many_pass(count: int, share: float) -> None:
     mask = np.random.default_rng(count).random(count) < share
-    assert places_of(mask).tolist() == [row for row, passes in enumerate(mask) if passes]
+    assert rows_in(Bits.of(mask)).tolist() == [row for row, passes in enumerate(mask) if passes]
+    assert counted(Bits.of(mask)) == mask.sum()
+
+
+@given(rows=some_rows, start=st.integers(0, COUNT // 8), length=st.integers(1, COUNT))
+def test_a_run_of_whole_bytes_has_a_row_that_passes_or_none(rows, start: int, length: int) -> None:
+    bits = bits_of(Named(np.array(sorted(rows), np.int64)), COUNT)
+    stop = min(8 * start + 8 * length, COUNT)
+    assert bits.any_between(8 * start, stop) == any(8 * start <= row < stop for row in rows)

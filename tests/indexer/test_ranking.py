@@ -5,7 +5,7 @@ import pytest
 
 from indexer.errors import BadQuery
 from indexer.marks import Change
-from indexer.passing import rows_in
+from indexer.passing import Bits, rows_in
 from indexer.ranking import AllowedRows, Ranked, Scorer, rank
 from indexer.segments import Segment, SegmentDraft
 from indexer.vectors import CpuBuilder, TorchBuilder
@@ -42,7 +42,9 @@ def segment_of(vectors: np.ndarray, build, first: int = 0) -> Segment:
 
 
 def allowed_rows(segment: Segment, mask: np.ndarray | None) -> AllowedRows:
-    return AllowedRows(segment, mask, len(segment) if mask is None else int(mask.sum()))
+    if mask is None:
+        return AllowedRows(segment, None, len(segment))
+    return AllowedRows(segment, Bits.of(mask), int(mask.sum()))
 
 
 def slow_scores(vector: np.ndarray, query: np.ndarray, weights: list[float]) -> tuple:

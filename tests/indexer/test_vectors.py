@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from indexer.passing import Bits
 from indexer.vectors import (
     CpuBuilder,
     IndexBuilder,
@@ -66,7 +67,8 @@ def test_a_scan_finds_allowed_rows_only_and_misses_none(index, vectors, query, s
     rows = np.flatnonzero(allowed)
     k = min(30, len(rows))
     assert (
-        index.scan(query, k, allowed).rows.tolist() == exact_order(vectors, query, rows, k).tolist()
+        index.scan(query, k, Bits.of(allowed)).rows.tolist()
+        == exact_order(vectors, query, rows, k).tolist()
     )
 
 
@@ -126,4 +128,4 @@ def test_a_filter_that_forbids_the_nearest_half_misses_none(index, vectors, quer
     scores = vectors.astype(np.float32) @ query
     allowed = scores < np.median(scores)
     expected = exact_order(vectors, query, np.flatnonzero(allowed), 30).tolist()
-    assert index.scan(query, 30, allowed).rows.tolist() == expected
+    assert index.scan(query, 30, Bits.of(allowed)).rows.tolist() == expected
