@@ -13,7 +13,7 @@ than the k-th best. A filter that leaves up to `_NAMED` of the rows is searched 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import faiss
@@ -96,7 +96,8 @@ class FaissIvfIndex:
         cls, vectors: NDArray[np.float16], proceed: Callable[[], None] = lambda: None
     ) -> "FaissIvfIndex":
         """Sort (n, d) float16 vectors, a row each, into lists; see `find_lists`."""
-        return cls._sorted(vectors, find_lists(vectors, proceed), proceed)
+        short = ShortForms.of(vectors, proceed)
+        return cls._sorted(vectors, short, find_lists(short, proceed), proceed)
 
     @classmethod
     def merged(cls, parts: Sequence[Kept], proceed: Callable[[], None]) -> "FaissIvfIndex":
@@ -109,14 +110,17 @@ class FaissIvfIndex:
         old, _ = max(parts, key=lambda part: 0 if part[0].is_exact else len(part[0]))
         if not isinstance(old, cls) or len(vectors) > _OUTGROWN * old._lists.trained:
             return cls.of(vectors, proceed)
-        list_of = [
-            index._list_of[rows]
-            if isinstance(index, cls) and index is old
-            else nearest_lists(index.vectors(rows), old._lists.centroids, proceed)
-            for index, rows in parts
-        ]
-        lists = sorted_lists(np.concatenate(list_of), old._lists.centroids, old._lists.trained)
-        return cls._sorted(vectors, lists, proceed)
+        short, centroids, first = ShortForms.of(vectors, proceed), old._lists.centroids, 0
+        list_of: list[NDArray[np.integer[Any]]] = []
+        for index, rows in parts:
+            if isinstance(index, cls) and index is old:
+                list_of.append(index._list_of[rows])
+            else:
+                these = np.arange(first, first + len(rows))
+                list_of.append(nearest_lists(short, these, centroids, proceed))
+            first += len(rows)
+        lists = sorted_lists(np.concatenate(list_of), centroids, old._lists.trained)
+        return cls._sorted(vectors, short, lists, proceed)
 
     @classmethod
     def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> "FaissIvfIndex":
@@ -137,14 +141,19 @@ class FaissIvfIndex:
 
     @classmethod
     def _sorted(
-        cls, vectors: NDArray[np.float16], lists: Lists, proceed: Callable[[], None]
+        cls,
+        vectors: NDArray[np.float16],
+        short: ShortForms,
+        lists: Lists,
+        proceed: Callable[[], None],
     ) -> "FaissIvfIndex":
-        listed = np.empty_like(vectors)
+        listed, codes = np.empty_like(vectors), np.empty_like(short.codes)
         for start in range(0, len(vectors), COPIED):
-            listed[start : start + COPIED] = vectors[lists.order[start : start + COPIED]]
+            some = slice(start, start + COPIED)
+            listed[some], codes[some] = vectors[lists.order[some]], short.codes[lists.order[some]]
             proceed()
-        short = ShortForms.of(listed, proceed)
-        shapes = Shapes.of(short.codes, lists.starts, proceed)
+        short = replace(short, codes=codes)
+        shapes = Shapes.of(codes, lists.starts, proceed)
         product = ProductCodes.of(short, shapes, lists.starts, proceed)
         return cls(listed, lists, shapes, short, product)
 

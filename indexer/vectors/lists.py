@@ -9,7 +9,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.vectors.short import steps_of
+from indexer.vectors.short import ShortForms, steps_of
 
 _PER_ROOT = 4  # lists, for each unit of the number of vectors' square root
 _POINTS = 32  # vectors that k-means looks at, for each list
@@ -25,7 +25,7 @@ class Lists:
     Attributes:
         order: (n,) int32, the rows, list after list.
         starts: (lists + 1,) int64, where each list begins in `order`; the last is n.
-        centroids: (lists, d) float32, the mean of each list's vectors when they were sought.
+        centroids: (lists, d) float32, about the mean of each list's vectors when they were sought.
         trained: how many rows there were then.
 
     Raises:
@@ -101,33 +101,36 @@ class Shapes:
         return means, np.sqrt(self.variances @ (numbers * numbers))
 
 
-def find_lists(vectors: NDArray[np.float16], proceed: Callable[[], None]) -> Lists:
-    """Sort (n, d) float16 vectors, n > 0, into lists, each row into that of the nearest centroid.
+def find_lists(short: ShortForms, proceed: Callable[[], None] = lambda: None) -> Lists:
+    """Sort n > 0 rows into lists, each row into that of the nearest centroid.
 
-    Blocks are unit-length, so what is nearest has the highest inner product, too.
+    Blocks are unit-length, so what is nearest has the highest inner product, too. Short forms hold
+    nearly all that tells vectors apart, and comparing them takes a third of the time.
 
     Args:
-        vectors: what to sort.
+        short: of the rows.
         proceed: called after every `_CHUNK` rows, a fraction of a second; what it raises ends the
             work. FAISS' own k-means asks nobody for the ten seconds of a pass over a million.
     """
-    wanted = lists_for(len(vectors))
-    sample = np.random.default_rng(1).permutation(len(vectors))[: wanted * _POINTS]
-    centroids = vectors[sample[:wanted]].astype(np.float32)
+    count = len(short.codes)
+    wanted = lists_for(count)
+    sample = np.random.default_rng(1).permutation(count)[: wanted * _POINTS]
+    middles = short.points(sample[:wanted])
     for _ in range(_ITERATIONS):
-        centroids = _means_of_nearest(vectors, sample, centroids, proceed)
-    return sorted_lists(nearest_lists(vectors, centroids, proceed), centroids, len(vectors))
+        middles = _means_of_nearest(short, sample, middles, proceed)
+    list_of = _all_nearest(short, np.arange(count), middles, proceed)
+    return sorted_lists(list_of, short.vectors_at(middles), count)
 
 
 def _means_of_nearest(
-    vectors: NDArray[np.float16],
+    short: ShortForms,
     sample: NDArray[np.int64],
-    centroids: NDArray[np.float32],
+    middles: NDArray[np.float32],
     proceed: Callable[[], None],
 ) -> NDArray[np.float32]:
-    """One pass of Lloyd's k-means over the sampled rows: (lists, d) better centroids."""
-    sums, counts = np.zeros(centroids.shape), np.zeros(len(centroids), np.int64)
-    for chunk, nearest in _nearest(vectors, sample, centroids):
+    """One pass of Lloyd's k-means over the sampled rows: (lists, m) better middles."""
+    sums, counts = np.zeros(middles.shape), np.zeros(len(middles), np.int64)
+    for chunk, nearest in _nearest(short, sample, middles):
         order = np.argsort(nearest, kind="stable")
         lists, firsts = np.unique(nearest[order], return_index=True)
         sums[lists] += np.add.reduceat(chunk[order], firsts, axis=0)
@@ -153,25 +156,37 @@ def _without_empty(means: NDArray[np.float32], counts: NDArray[np.int64]) -> NDA
 
 
 def nearest_lists(
-    vectors: NDArray[np.float16], centroids: NDArray[np.float32], proceed: Callable[[], None]
+    short: ShortForms,
+    rows: NDArray[np.int64],
+    centroids: NDArray[np.float32],
+    proceed: Callable[[], None],
 ) -> NDArray[np.int64]:
-    """List of the nearest centroid for each of (n, d) float16 vectors: (n,)."""
+    """List of the nearest of (lists, d) centroids for each of some rows: (m,)."""
+    return _all_nearest(short, rows, short.points_at(centroids), proceed)
+
+
+def _all_nearest(
+    short: ShortForms,
+    rows: NDArray[np.int64],
+    middles: NDArray[np.float32],
+    proceed: Callable[[], None],
+) -> NDArray[np.int64]:
     found = [np.zeros(0, np.int64)]
-    for _, nearest in _nearest(vectors, np.arange(len(vectors)), centroids):
+    for _, nearest in _nearest(short, rows, middles):
         found.append(nearest)
         proceed()
     return np.concatenate(found)
 
 
 def _nearest(
-    vectors: NDArray[np.float16], rows: NDArray[np.int64], centroids: NDArray[np.float32]
+    short: ShortForms, rows: NDArray[np.int64], middles: NDArray[np.float32]
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """Some rows' vectors, a few at a time, and the nearest centroid of each."""
+    """Some rows' points, a few at a time, and the nearest middle of each."""
     faiss.omp_set_num_threads(1)  # this thread's: a search beside it needs the other core
-    index = faiss.IndexFlatL2(centroids.shape[1])
-    index.add(centroids)
+    index = faiss.IndexFlatL2(middles.shape[1])
+    index.add(middles)
     for start in range(0, len(rows), _CHUNK):
-        chunk = vectors[rows[start : start + _CHUNK]].astype(np.float32)
+        chunk = short.points(rows[start : start + _CHUNK])
         yield chunk, index.search(chunk, 1)[1][:, 0]
 
 

@@ -116,8 +116,20 @@ class ShortForms:
         """
         return cls(**{field.name: arrays[f"{_PREFIX}{field.name}"] for field in fields(cls)})
 
+    def points(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Where some rows' short forms lie, as far apart as their vectors: (r, m)."""
+        return np.asarray(steps_of(self.codes[rows]) * self.worth, np.float32)
+
+    def points_at(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Where (r, d) vectors lie among them: (r, m)."""
+        return np.asarray(self.along(vectors - self.mean) / self.worth, np.float32)
+
+    def vectors_at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The vectors that lie where (r, m) points do: (r, d)."""
+        return np.asarray(self.mean + (points / self.worth) @ self.directions.T, np.float32)
+
     def along(self, query: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Products of a (d,) query with the directions: (m,), what each step adds to a score."""
+        """Products of (d,) or (r, d) queries with the directions: what a step adds to a score."""
         products: NDArray[np.float64] = query.astype(np.float64) @ self._exact
         return products
 

@@ -15,6 +15,7 @@ from indexer.merging import LiveView, Merger
 from indexer.segments import SegmentDraft
 from indexer.vectors import CpuBuilder, Kept, VectorIndex
 from indexer.vectors.lists import find_lists, lists_for
+from indexer.vectors.short import ShortForms
 
 ROWS, DIMENSION = 8_000, 32
 
@@ -28,6 +29,11 @@ def clustered() -> np.ndarray:
     return vectors.astype(np.float16)
 
 
+@cache
+def short_forms() -> ShortForms:
+    return ShortForms.of(clustered())
+
+
 def mean_square(vectors: np.ndarray, centroids: np.ndarray) -> float:
     """Of the distances to the nearest centroid."""
     index = faiss.IndexFlatL2(DIMENSION)
@@ -36,7 +42,7 @@ def mean_square(vectors: np.ndarray, centroids: np.ndarray) -> float:
 
 
 def test_lists_are_as_tight_as_those_of_faiss() -> None:
-    lists = find_lists(clustered(), lambda: None)
+    lists = find_lists(short_forms())
     theirs = faiss.Kmeans(DIMENSION, lists_for(ROWS), niter=8, seed=1, min_points_per_centroid=1)
     theirs.train(clustered().astype(np.float32))
     ours = mean_square(clustered(), lists.centroids)
@@ -44,10 +50,10 @@ def test_lists_are_as_tight_as_those_of_faiss() -> None:
 
 
 def test_each_row_is_in_the_list_of_its_nearest_centroid() -> None:
-    lists = find_lists(clustered(), lambda: None)
+    lists = find_lists(short_forms())
     list_of = np.empty(ROWS, int)
     list_of[lists.order] = np.repeat(np.arange(len(lists.centroids)), np.diff(lists.starts))
-    vectors = clustered().astype(np.float64)
+    vectors = short_forms().vectors_at(short_forms().points(np.arange(ROWS))).astype(np.float64)
     distances = ((vectors[:, None] - lists.centroids[None]) ** 2).sum(axis=2)
     own = distances[np.arange(ROWS), list_of]
     np.testing.assert_allclose(own, distances.min(axis=1), atol=1e-5)
@@ -55,7 +61,7 @@ def test_each_row_is_in_the_list_of_its_nearest_centroid() -> None:
 
 def test_few_different_vectors_many_times_over_are_sorted_into_lists_too() -> None:
     vectors = np.repeat(clustered()[:5], 300, axis=0)
-    lists = find_lists(vectors, lambda: None)
+    lists = find_lists(ShortForms.of(vectors))
     assert np.isfinite(lists.centroids).all()
     filled = np.flatnonzero(np.diff(lists.starts))
     assert len(filled) == 5
@@ -78,7 +84,7 @@ def test_seeking_lists_asks_often_whether_to_go_on_and_ends_at_once(call: int) -
             raise GivenUp
 
     with pytest.raises(GivenUp):
-        find_lists(clustered(), proceed)
+        find_lists(short_forms(), proceed)
     assert len(asked) == call
 
 
@@ -92,7 +98,9 @@ class Watched(CpuBuilder):
     def merged(self, parts: Sequence[Kept], proceed: Callable[[], None]) -> VectorIndex:
         def watched() -> None:
             self.asked.append(1)
-            if len(self.asked) == 6:  # the rows are copied, and the second pass is under way
+            if (
+                len(self.asked) == 9
+            ):  # rows are copied and shortened, and the second pass is under way
                 self.begun.set()
                 while True:
                     proceed()
@@ -111,6 +119,6 @@ def test_stopping_while_lists_are_sought_ends_the_search_for_them() -> None:
     merger.start()
     assert watched.begun.wait(60)
     merger.stop()
-    assert len(watched.asked) == 6
+    assert len(watched.asked) == 9
     assert live.now.parts[0].segment.vectors.is_exact, "no lists were found"
     assert live.now.total == ROWS
