@@ -40,6 +40,7 @@ EFFORTS = (50, 75, 100, 150, 200, 300, 400, 600, 800, 1200, 1600, 2400, 3200, 48
 PEERS = {
     "faiss-flat": "search_faiss:Flat",
     "faiss-ivf": "search_faiss:Lists",
+    "faiss-fastscan": "search_faiss:FastScanned",
     "faiss-hnsw": "search_faiss:Graph",
     "faiss-post": "search_faiss:PostFiltered",
     "hnswlib": "search_graphs:Hnswlib",

@@ -164,6 +164,7 @@ def _resolved(searcher: Searcher, dataset: Dataset, wanted: Filter) -> dict[str,
     stages = [result.plan.milliseconds for result in results[_WARM:]]
     return {
         "matched": results[0].plan.matched,
+        "first_filter_ms": round(results[0].plan.milliseconds["filter"], 3),
         "filter_ms": percentiles([stage["filter"] for stage in stages]),
         "ranking_ms": percentiles([stage["filter"] + stage["search"] for stage in stages]),
     }

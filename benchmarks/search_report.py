@@ -89,12 +89,19 @@ def _product(size: Found) -> Iterator[str]:
     yield from _table([*heads, "with marks p50 / p95", "recall@50"], rows)
     yield ""
     resolved = [
-        (name, index, f"{one['matched']:,}", *_pair(one["filter_ms"]), *_pair(one["ranking_ms"]))
+        (
+            name,
+            index,
+            f"{one['matched']:,}",
+            _figure(one["first_filter_ms"]),
+            *_pair(one["filter_ms"]),
+            *_pair(one["ranking_ms"]),
+        )
         for index, found in size["product"].items()
         for name, one in found.get("search", {}).get("filters", {}).items()
     ]
-    heads = ["richer filter", "index", "matched", "filter p50", "p95", "search p50", "p95"]
-    yield from _table(heads, resolved)
+    heads = ["richer filter", "index", "matched", "asked first", "filter p50", "p95"]
+    yield from _table([*heads, "search p50", "p95"], resolved)
 
 
 def _pair(milliseconds: Found) -> tuple[str, str]:

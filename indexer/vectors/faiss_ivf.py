@@ -31,7 +31,7 @@ from indexer.vectors.short import ShortErrors, ShortForms
 
 _NAMED = 0.04  # share of allowed rows up to which comparing their short forms costs less
 _DEVIATIONS = 4.0  # of shorter forms' errors, by which a row may lie below the k-th best
-_REACH = 4.0  # standard deviations by which a list's best row is taken to beat its mean
+_REACH = 3.85  # standard deviations by which a list's best row is taken to beat its mean
 _FIRST = 1 / 32  # share of the lists that the first round reads
 _GROWTH = 3  # lists read after a round, to those before it
 _LEAST, _EACH = 512, 7  # rows kept of a round: at least, and for each that is wanted
