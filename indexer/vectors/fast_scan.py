@@ -74,6 +74,7 @@ class ProductCodes:
             starts: where each list begins, see `Lists`.
             proceed: called after some rows each; what it raises ends the work.
         """
+        faiss.omp_set_num_threads(1)  # this thread's: a search beside it needs the other core
         lists = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
 
         def differences(rows: slice) -> NDArray[np.float32]:
