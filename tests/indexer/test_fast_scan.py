@@ -133,6 +133,20 @@ def test_giving_up_product_codes_changes_no_answer_for_the_worse(
         assert np.isin(wanted, index.scan(query, K, None).rows).mean() >= 0.98
 
 
+@pytest.mark.parametrize("numbers", [32, 64, 160])
+def test_codes_serve_vectors_of_every_length(numbers: int) -> None:
+    rng = np.random.default_rng(12)
+    vectors = rng.standard_normal((3_000, numbers))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    index, found = FaissIvfIndex.of(vectors), 0.0
+    allowed = rng.random(3_000) < 0.2  # every list is read
+    for query in vectors[:20].astype(np.float32):
+        scores = np.where(allowed, vectors.astype(np.float64) @ query, -2)
+        wanted = np.argsort(-scores, kind="stable")[:5]
+        found += np.isin(wanted, index.scan(query, 5, Bits.of(allowed)).rows).mean()
+    assert found / 20 >= 0.99
+
+
 @pytest.mark.parametrize("name", ["product_codes", "product_points", "product_dealt"])
 def test_a_snapshot_with_product_codes_that_do_not_fit_is_refused(name: str) -> None:
     build = CpuBuilder(most_exact=200)

@@ -201,20 +201,6 @@ def test_vectors_of_few_directions_have_forms_as_short_and_lose_no_recall() -> N
     assert found / 40 >= 0.99
 
 
-@pytest.mark.parametrize("numbers", [32, 64, 160])
-def test_scores_of_short_forms_hold_at_every_length(numbers: int) -> None:
-    rng = np.random.default_rng(12)
-    vectors = rng.standard_normal((3_000, numbers))
-    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-    index, found = FaissIvfIndex.of(vectors), 0.0
-    allowed = rng.random(3_000) < 0.2  # every list is read
-    for query in vectors[:20].astype(np.float32):
-        scores = np.where(allowed, vectors.astype(np.float64) @ query, -2)
-        wanted = np.argsort(-scores, kind="stable")[:5]
-        found += np.isin(wanted, index.scan(query, 5, Bits.of(allowed)).rows).mean()
-    assert found / 20 >= 0.99
-
-
 def test_arrays_without_short_forms_are_refused_so_that_the_index_is_made_anew() -> None:
     arrays = dict(corpus()[2].arrays())
     del arrays["short_codes"]
