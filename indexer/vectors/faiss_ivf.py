@@ -186,7 +186,10 @@ class FaissIvfIndex:
         means, deviations = self._shapes.scores(along)
         reach = means + np.float32(_REACH) * deviations
         asked = self._fast.ask(along)
-        errs = math.hypot(self._errors.deviation(query), self._fast.rounding(asked))
+        rounding = self._fast.rounding(asked)
+        if rounding == 0:  # rows of a list all score alike, and FAISS drops the list that is least
+            return None
+        errs = math.hypot(self._errors.deviation(query), rounding)
         best = _Best(k, _DEVIATIONS * errs)
         unread = np.ones(len(reach), np.bool_)
         most = max(1, int(_FIRST * len(reach)))
