@@ -45,8 +45,8 @@ class FaissCpuIndex:
         """Compare the query with allowed and forbidden rows: see `Sieve`."""
         best = Sieve(k, allowed)
         with Scan(self._sifters, query, k) as scan:
-            for block in blocks(len(self), allowed):
-                best.over(scan.scanner, self._vectors, [block])
+            for start, stop in blocks(len(self), allowed):
+                best.over(scan.scanner, self._vectors[start:stop], start)
         return best.nearest()
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from indexer.passing import Bits, counted, rows_in
 from indexer.vectors.faiss_cpu import read_only
 from indexer.vectors.faiss_short import FaissShortIndex
-from indexer.vectors.fast_scan import FastScan, ProductCodes, ProductErrors
+from indexer.vectors.fast_scan import FastScan, ProductCodes, ProductErrors, ProductQuery
 from indexer.vectors.index import COPIED, Kept, Nearest, rows_of
 from indexer.vectors.lists import Lists, Shapes, find_lists, nearest_lists, sorted_lists
-from indexer.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, selector_of
+from indexer.vectors.scanning import Scan, Sieve, blocks, selector_of
 from indexer.vectors.short import ShortErrors, ShortForms
 
 _NAMED = 0.04  # share of allowed rows up to which comparing their short forms costs less
@@ -79,15 +79,15 @@ class FaissIvfIndex:
         self._lists = lists
         self._rows = lists.order.astype(np.int64)
         self._list_of = np.empty(len(vectors), np.int32)
-        sizes = np.diff(lists.starts)
-        self._list_of[lists.order] = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+        self._sizes = np.diff(lists.starts)
+        numbers = np.arange(len(self._sizes), dtype=np.int32)
+        self._list_of[lists.order] = np.repeat(numbers, self._sizes)
         self._place_of = np.empty(len(vectors), np.int64)
         self._place_of[lists.order] = np.arange(len(vectors))
         self._shapes = shapes
         self._short = short
         self._product = product
         self._short_errors = ShortErrors(short, vectors)
-        self._sifters = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
         self._errors = ProductErrors(product, short, shapes, lists.starts, vectors)
         self._fast = FastScan(product, lists, shapes, short.worth)
 
@@ -111,13 +111,14 @@ class FaissIvfIndex:
         if not isinstance(old, cls) or len(vectors) > _OUTGROWN * old._lists.trained:
             return cls.of(vectors, proceed)
         short, centroids, first = ShortForms.of(vectors, proceed), old._lists.centroids, 0
+        middles = short.points_at(centroids)
         list_of: list[NDArray[np.integer[Any]]] = []
         for index, rows in parts:
             if isinstance(index, cls) and index is old:
                 list_of.append(index._list_of[rows])
             else:
                 these = np.arange(first, first + len(rows))
-                list_of.append(nearest_lists(short, these, centroids, proceed))
+                list_of.append(nearest_lists(short, these, middles, proceed))
             first += len(rows)
         lists = sorted_lists(np.concatenate(list_of), centroids, old._lists.trained)
         return cls._sorted(vectors, short, lists, proceed)
@@ -180,41 +181,36 @@ class FaissIvfIndex:
         """Allowed rows that may be among the k best, as far as lists were read.
 
         Returns:
-            At least k rows; None where product codes say too little of the query.
+            At least k rows if so many are allowed; None where codes say too little of the query.
         """
         along = self._short.along(query)
         means, deviations = self._shapes.scores(along)
         reach = means + np.float32(_REACH) * deviations
-        asked = self._fast.ask(along)
-        rounding = self._fast.rounding(asked)
-        if rounding == 0:  # rows of a list all score alike, and FAISS drops the list that is least
-            return None
-        errs = math.hypot(self._errors.deviation(query), rounding)
+        asked = self._fast.ask(along, means)
+        errs = math.hypot(self._errors.deviation(query), asked.rounding)
         best = _Best(k, _DEVIATIONS * errs)
         unread = np.ones(len(reach), np.bool_)
         most = max(1, int(_FIRST * len(reach)))
         while len(lists := _furthest(reach, unread & (reach >= best.last), most)):
-            better = self._read(asked, best, lists, means[lists], selector)
+            better = self._read(asked, best, lists, selector)
             if better is None:
                 return None
             best = better
             unread[lists] = False
             most = int((_GROWTH - 1) * np.count_nonzero(~unread))
-        # FAISS leaves out rows whose score is the least that it can count with.
-        return best.rows if len(best.rows) >= k else None
+        return best.rows
 
     def _read(
         self,
-        asked: NDArray[np.float32],
+        asked: ProductQuery,
         best: "_Best",
         lists: NDArray[np.int64],
-        means: NDArray[np.float32],
         selector: faiss.IDSelectorBitmap | None,
     ) -> "_Best | None":
         """The best after a round; None if more rows may be among them than it keeps."""
-        least = max(_LEAST, _EACH * best.k)
+        least, most = max(_LEAST, _EACH * best.k), int(self._sizes[lists].sum())
         for kept in (least, _MORE * least):
-            rows, scores = self._fast.nearest(asked, kept, lists, means, selector)
+            rows, scores = self._fast.nearest(asked, min(kept, most), lists, selector)
             better = best.after(rows, scores)
             if len(rows) < kept or scores.min() < better.least:
                 return better
@@ -231,9 +227,9 @@ class FaissIvfIndex:
         asked = self._short.ask(query)
         margin = _DEVIATIONS * self._short_errors.deviation(asked) / asked.unit
         sieve = Sieve(k, allowed, margin, _WHOLE * k, self._rows)
-        with Scan(self._sifters, asked.numbers, 1) as scan:
-            for block in blocks(len(self), None):
-                sieve.over(scan.scanner, self._short.codes, [block])
+        with Scan(self._listed.short_scanners, asked.numbers, 1) as scan:
+            for start, stop in blocks(len(self), None):
+                sieve.over(scan.scanner, self._short.codes[start:stop], start)
         return sieve.rows
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:

@@ -52,7 +52,7 @@ class FaissShortIndex(FaissCpuIndex):
             raise ValueError("the short forms are of other vectors")
         super().__init__(vectors)
         self._short = short
-        self._short_sifters = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
+        self.short_scanners = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
 
     @classmethod
     def of(
@@ -109,7 +109,7 @@ class FaissShortIndex(FaissCpuIndex):
         sieve = Sieve(k, allowed, bounds.margin, count)
         names = self._rows if rows is None else rows
         look = _LOOKED
-        with Scan(self._short_sifters, asked.numbers, 1) as scan:
+        with Scan(self.short_scanners, asked.numbers, 1) as scan:
             for stop in self._over(scan.scanner, sieve, rows, allowed):
                 if stop >= look:
                     self._narrow(query, k, bounds, sieve, names)
@@ -132,12 +132,12 @@ class FaissShortIndex(FaissCpuIndex):
         codes = self._short.codes
         if rows is None:
             for start, stop in blocks(len(codes), allowed):
-                sieve.over(scanner, codes, [(start, stop)])
+                sieve.over(scanner, codes[start:stop], start)
                 yield stop
             return
         room = np.empty((min(len(rows), _AT_ONCE), codes.shape[1]), codes.dtype)
         for start, stop in blocks(len(rows), None, _AT_ONCE):
-            sieve.over(scanner, copied(codes, rows[start:stop], room), [(start, stop)], start)
+            sieve.over(scanner, copied(codes, rows[start:stop], room), start)
             yield stop
 
     def _narrow(

@@ -12,10 +12,10 @@ variance is lost, and 5.1 % after a random rotation.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 import faiss
 import numpy as np
@@ -24,17 +24,18 @@ from numpy.typing import NDArray
 from indexer.vectors.index import COPIED
 from indexer.vectors.lists import Lists, Shapes
 from indexer.vectors.short import ShortForms, steps_of
+from indexer.vectors.stored import Stored
 
 _POINTS = 16  # in a subspace: four bits
 _SAMPLE = 1 << 14  # rows that points are sought among
 _COMPARED = 1 << 12  # rows whose errors are measured
 _ONE_QUERY = 11  # FAISS' number for its loop over one query's lists: 0.8 of its own choice's time
+_APART = 1e-5  # of a score, by which two differ in float32, too
 _NOTHING = 1e-9  # of the greatest variance, below which one says nothing
-_PREFIX = "product_"  # of the names in snapshots
 
 
 @dataclass(frozen=True, eq=False)
-class ProductCodes:
+class ProductCodes(Stored):
     """Product codes of n rows of m numbers, in `s` subspaces.
 
     Attributes:
@@ -46,6 +47,8 @@ class ProductCodes:
         ValueError: they do not fit together.
     """
 
+    prefix = "product_"
+
     dealt: NDArray[np.int32]
     points: NDArray[np.float32]
     codes: NDArray[np.uint8]
@@ -53,7 +56,8 @@ class ProductCodes:
     def __post_init__(self) -> None:
         """Check the shapes: FAISS reads codes without looking."""
         subspaces, count, numbers = self.points.shape
-        fits = count == _POINTS and self.codes.shape[1] == (subspaces + 1) // 2
+        fits = count == _POINTS and self.points.dtype == np.float32
+        fits &= self.codes.shape[1:] == ((subspaces + 1) // 2,)
         fits &= sorted(self.dealt.tolist()) == list(range(subspaces * numbers))
         if not fits or self.codes.dtype != np.uint8 or not self.codes.flags.c_contiguous:
             raise ValueError("the product codes do not fit their points")
@@ -94,19 +98,6 @@ class ProductCodes:
         points = faiss.vector_to_array(quantizer.centroids).reshape(quantizer.M, _POINTS, -1)
         return cls(dealt, points, codes)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as named arrays, for a snapshot."""
-        return {f"{_PREFIX}{field.name}": getattr(self, field.name) for field in fields(self)}
-
-    @classmethod
-    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> "ProductCodes":
-        """Take up what `arrays` gave.
-
-        Raises:
-            KeyError, ValueError: arrays are missing or do not fit together.
-        """
-        return cls(**{field.name: arrays[f"{_PREFIX}{field.name}"] for field in fields(cls)})
-
     def decoded(self, rows: slice) -> NDArray[np.float32]:
         """What codes stand for, as float32 (rows, m) in the order of the short forms."""
         packed = self.codes[rows]
@@ -136,8 +127,8 @@ class FastScan:
         subspaces, numbers = len(product.points), len(product.dealt)
         self._centres = faiss.IndexFlatIP(numbers)  # FAISS asks for it; it must live on
         self._centres.add((shapes.centres * worth)[:, product.dealt])
-        count, metric = len(shapes.centres), faiss.METRIC_INNER_PRODUCT
-        plain = faiss.IndexIVFPQ(self._centres, numbers, count, subspaces, 4, metric)
+        self._empty, metric = len(shapes.centres), faiss.METRIC_INNER_PRODUCT
+        plain = faiss.IndexIVFPQ(self._centres, numbers, self._empty + 1, subspaces, 4, metric)
         faiss.copy_array_to_vector(product.points.ravel(), plain.pq.centroids)
         plain.is_trained = plain.by_residual = True
         rows, filled = lists.order.astype(np.int64), cast(faiss.InvertedLists, plain.invlists)
@@ -148,48 +139,59 @@ class FastScan:
         plain.ntotal = len(rows)
         self._index = faiss.IndexIVFPQFastScan(plain)
         self._index.implem = _ONE_QUERY
+        plain.reset()  # FAISS' Python keeps it as long as the other
 
-    def ask(self, along: NDArray[np.float64]) -> NDArray[np.float32]:
-        """A query as it is compared: (m,) float32, given its products with the directions."""
-        return np.ascontiguousarray((along / self._worth)[self._dealt], np.float32)
+    def ask(self, along: NDArray[np.float64], means: NDArray[np.float32]) -> "ProductQuery":
+        """A query as it is compared.
 
-    def rounding(self, asked: NDArray[np.float32]) -> float:
-        """Standard deviation of what a score loses since FAISS rounds a query's products to bytes.
-
-        As if they were rounded alike and to either side in equal measure.
+        Args:
+            along: (m,) its products with the directions.
+            means: (lists,) float32, the score of each list's centre.
         """
-        products = self._points @ asked.reshape(len(self._points), -1, 1)
-        widest = float(np.ptp(products[:, :, 0], axis=1).max())
-        return widest / 255 * float(np.sqrt(len(self._points) / 12))
+        numbers = np.ascontiguousarray((along / self._worth)[self._dealt], np.float32)
+        products = self._points @ numbers.reshape(len(self._points), -1, 1)
+        spans = np.ptp(products[:, :, 0], axis=1)
+        # FAISS counts each product up to 255, and a score, which begins at its list's, to 65,535.
+        step = max(float(spans.max()) / 255, float(spans.sum() + np.ptp(means)) / 65_535)
+        # FAISS leaves out rows that score 0, the least of those it compares: none may. So each
+        # search is told of an empty list that is a little worse than all others.
+        least = (
+            float(means.min())
+            - 2 * step
+            - _APART * float(np.abs(means).max() + spans.sum() + _APART)
+        )
+        rounding = step * math.sqrt((len(spans) + 1) / 12)
+        return ProductQuery(numbers, np.append(means, np.float32(least)), rounding)
 
     def nearest(
         self,
-        asked: NDArray[np.float32],
+        asked: "ProductQuery",
         k: int,
         lists: NDArray[np.int64],
-        means: NDArray[np.float32],
         selector: "faiss.IDSelectorBitmap | None",
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best rows of some lists.
 
         Args:
             asked: see `ask`.
-            k: how many rows at most.
+            k: how many rows at most, or two.
             lists: (l,) int64, which lists to read.
-            means: (l,) float32, the score of each one's centre.
             selector: which rows are allowed; None allows all.
 
         Returns:
-            rows (m,) and scores (m,), in no order. Of rows that score least, some may be missing.
+            rows (m,) and scores (m,), in no order.
         """
+        k = max(k, 2)  # for a single row, FAISS leaves the lists' own scores out
         scores, rows = np.empty(k, np.float32), np.empty(k, np.int64)
+        lists = np.append(lists, self._empty)
+        means = asked.means[lists]  # named: what only FAISS points to would be freed
         parameters = faiss.SearchParametersIVF(nprobe=len(lists), sel=selector)  # type: ignore[call-arg]
         self._index.search_preassigned_c(  # type: ignore[attr-defined]
             1,
-            faiss.swig_ptr(asked),
+            faiss.swig_ptr(asked.numbers),
             k,
-            faiss.swig_ptr(np.ascontiguousarray(lists)),
-            faiss.swig_ptr(np.ascontiguousarray(means)),
+            faiss.swig_ptr(lists),
+            faiss.swig_ptr(means),
             faiss.swig_ptr(scores),
             faiss.swig_ptr(rows),
             False,  # rows by their names, not places
@@ -197,6 +199,22 @@ class FastScan:
         )
         found = rows >= 0
         return rows[found], scores[found]
+
+
+@dataclass(frozen=True, eq=False)
+class ProductQuery:
+    """A query beside product codes.
+
+    Attributes:
+        numbers: (m,) float32, in the order of the subspaces.
+        means: (lists + 1,) float32, the score of each list's centre and of the empty list.
+        rounding: standard deviation of what a score loses since FAISS counts in whole numbers, as
+            if products were rounded to either side in equal measure.
+    """
+
+    numbers: NDArray[np.float32]
+    means: NDArray[np.float32]
+    rounding: float
 
 
 class ProductErrors:

@@ -14,7 +14,7 @@ from indexer.vectors.short import ShortForms, steps_of
 _PER_ROOT = 4  # lists, for each unit of the number of vectors' square root
 _POINTS = 32  # vectors that k-means looks at, for each list
 _ITERATIONS = 8
-_CHUNK = 1 << 11  # rows assigned to lists at once: a quarter of a second among a million's lists
+_CHUNK = 1 << 11  # rows assigned to lists at once: a tenth of a second among a million's lists
 _ASIDE = 1 / 1024  # by which the halves of a list are drawn apart at first
 
 
@@ -118,7 +118,7 @@ def find_lists(short: ShortForms, proceed: Callable[[], None] = lambda: None) ->
     middles = short.points(sample[:wanted])
     for _ in range(_ITERATIONS):
         middles = _means_of_nearest(short, sample, middles, proceed)
-    list_of = _all_nearest(short, np.arange(count), middles, proceed)
+    list_of = nearest_lists(short, np.arange(count), middles, proceed)
     return sorted_lists(list_of, short.vectors_at(middles), count)
 
 
@@ -158,19 +158,10 @@ def _without_empty(means: NDArray[np.float32], counts: NDArray[np.int64]) -> NDA
 def nearest_lists(
     short: ShortForms,
     rows: NDArray[np.int64],
-    centroids: NDArray[np.float32],
-    proceed: Callable[[], None],
-) -> NDArray[np.int64]:
-    """List of the nearest of (lists, d) centroids for each of some rows: (m,)."""
-    return _all_nearest(short, rows, short.points_at(centroids), proceed)
-
-
-def _all_nearest(
-    short: ShortForms,
-    rows: NDArray[np.int64],
     middles: NDArray[np.float32],
     proceed: Callable[[], None],
 ) -> NDArray[np.int64]:
+    """List of the nearest of (lists, m) middles for each of some rows: (r,)."""
     found = [np.zeros(0, np.int64)]
     for _, nearest in _nearest(short, rows, middles):
         found.append(nearest)

@@ -4,7 +4,7 @@ FAISS keeps its indexes' numbers in memory of its own. Its scanner of inverted l
 wherever they lie, also in the array that came out of a snapshot.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -96,47 +96,28 @@ class Sieve:
         self._allowed = allowed
         self._margin = margin
         self._least = self._floor = -np.inf  # what a row must exceed, and at least
-        self.last = -np.inf  # score of the k-th best so far
         self.rows = np.zeros(0, np.int64)
         self.scores = np.zeros(0, np.float32)
 
     def over(
-        self,
-        scanner: Any,
-        vectors: NDArray[np.float16] | NDArray[np.uint8],
-        runs: Iterable[tuple[int, int]],
-        origin: int = 0,
-    ) -> int:
+        self, scanner: Any, vectors: NDArray[np.float16] | NDArray[np.uint8], first: int
+    ) -> None:
         """Compare with some rows.
 
         Args:
             scanner: with its query and no selector, by place.
-            vectors: (n, d), contiguous, as the scanner reads them.
-            runs: places to look at, from the first to before the last.
-            origin: place of the first of `vectors`.
-
-        Returns:
-            How many of the k best so far are among them; k while fewer than k were found.
+            vectors: (m, d), contiguous, as the scanner reads them.
+            first: place of the first of them.
         """
-        address, size = vectors.ctypes.data, vectors.strides[0]
+        codes = faiss.cast_integer_to_uint8_ptr(vectors.ctypes.data)  # type: ignore[attr-defined]
         found = faiss.RangeSearchResult(1)
         part = faiss.RangeSearchPartialResult(found)  # type: ignore[attr-defined]
         above = part.new_result(0)
-        least = float(self._least)
-        firsts, counts = [], []
-        for start, stop in runs:
-            lies = address + (start - origin) * size
-            codes = faiss.cast_integer_to_uint8_ptr(lies)  # type: ignore[attr-defined]
-            scanner.scan_codes_range(stop - start, codes, None, least, above)
-            firsts.append(start)
-            counts.append(above.nres)
+        scanner.scan_codes_range(len(vectors), codes, None, float(self._least), above)
         part.finalize()
-        if not above.nres:
-            return 0 if len(self.rows) >= self._k else self._k
-        # FAISS named each row by its place in its run.
-        places = np.repeat(firsts, np.diff(counts, prepend=0))
-        places += faiss.rev_swig_ptr(found.labels, above.nres)
-        return self._take(places, faiss.rev_swig_ptr(found.distances, above.nres))
+        if above.nres:
+            places = first + faiss.rev_swig_ptr(found.labels, above.nres)
+            self._take(places, faiss.rev_swig_ptr(found.distances, above.nres))
 
     def raise_to(self, least: float) -> None:
         """Keep from now on only rows that score at least so much, whatever the k-th best does."""
@@ -144,19 +125,17 @@ class Sieve:
         self._least = max(self._least, self._floor)
         self._keep(np.flatnonzero(self.scores >= self._least))
 
-    def _take(self, places: NDArray[np.int64], scores: NDArray[np.float32]) -> int:
+    def _take(self, places: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         rows = places if self._names is None else self._names[places]
         if self._allowed is not None:
             chosen = self._allowed.hold(rows)
             rows, scores = rows[chosen], scores[chosen]
         self.rows = np.concatenate([self.rows, rows])
         self.scores = np.concatenate([self.scores, scores])
-        if len(self.rows) < self._k:
-            return self._k
-        self.last = float(-np.partition(-self.scores, self._k - 1)[self._k - 1])
-        self._least = max(self.last - self._margin, self._floor)
-        self._keep(np.flatnonzero(self.scores >= self._least))
-        return int(np.count_nonzero(scores >= self.last))
+        if len(self.rows) >= self._k:
+            last = float(-np.partition(-self.scores, self._k - 1)[self._k - 1])
+            self._least = max(last - self._margin, self._floor)
+            self._keep(np.flatnonzero(self.scores >= self._least))
 
     def _keep(self, kept: NDArray[np.int64]) -> None:
         if len(kept) > self._most:
@@ -246,24 +225,20 @@ class Scan:
         """Give it back."""
         self._scanners.take_back(self.scanner, self._selector is not None)
 
-    def over(self, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> int:
+    def over(self, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
         """Compare with some rows.
 
         Args:
             vectors: (m, d) float16, contiguous.
             rows: (m,) int64, contiguous, their names.
-
-        Returns:
-            How often a row took a place among the best.
         """
-        changed: int = self.scanner.scan_codes(
+        self.scanner.scan_codes(
             len(rows),
             faiss.swig_ptr(vectors.view(np.uint8)),
             faiss.swig_ptr(rows),
             *self._heap,
             len(self._rows),
         )
-        return changed
 
     def over_some(self, vectors: NDArray[np.float16], rows: NDArray[np.int64]) -> None:
         """Compare with rows here and there.

@@ -11,8 +11,8 @@ which is exact in any order; and where their number is a multiple of `_STEP` it 
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.vectors.index import COPIED
+from indexer.vectors.stored import Stored
 
 _HELD = 0.99  # share of the variance that the directions hold
 _STEP = 32  # their number is a multiple of so many, for which FAISS multiplies integers
@@ -27,13 +28,12 @@ _SAMPLE = 1 << 14  # vectors that directions are sought in
 _COMPARED = 1 << 12  # vectors whose errors are measured
 _ZERO, _MOST = 128, 127  # FAISS' signed byte of 0; steps from it, up or down
 _MOST_DIRECTIONS = 1024  # whose products of bytes stay below 2^24 in sum: exact in float32
-_PREFIX = "short_"  # of the names in snapshots
 _NOTHING = 1e-12  # of a score's greatest value
 _LEAST = 1e-6  # length that a direction is taken to reach, at least
 
 
 @dataclass(frozen=True, eq=False)
-class ShortForms:
+class ShortForms(Stored):
     """Short forms of n vectors of d numbers: vector = mean + directions · steps + what they lack.
 
     Attributes:
@@ -47,6 +47,8 @@ class ShortForms:
     Raises:
         ValueError: they do not fit together.
     """
+
+    prefix = "short_"
 
     mean: NDArray[np.float32]
     directions: NDArray[np.float32]
@@ -102,19 +104,6 @@ class ShortForms:
     @cached_property
     def _length_of_mean(self) -> float:
         return float(np.linalg.norm(self.mean))
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as named arrays, for a snapshot."""
-        return {f"{_PREFIX}{field.name}": getattr(self, field.name) for field in fields(self)}
-
-    @classmethod
-    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> "ShortForms":
-        """Take up what `arrays` gave.
-
-        Raises:
-            KeyError, ValueError: arrays are missing or do not fit together.
-        """
-        return cls(**{field.name: arrays[f"{_PREFIX}{field.name}"] for field in fields(cls)})
 
     def points(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Where some rows' short forms lie, as far apart as their vectors: (r, m)."""

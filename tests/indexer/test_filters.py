@@ -160,6 +160,7 @@ def test_rows_of_common_codes_are_remembered_and_stay_right(
                 expected = rows_in(FilterColumns.of(MARKS).allowed(wanted)).tolist()
                 for _ in range(2):
                     assert rows_in(columns.allowed(wanted)).tolist() == expected
+    assert len(columns._common) == (0 if named else 2)
 
 
 CODES = st.frozensets(st.sampled_from(("03", "03.01", "27", "27.05", "29", "26.01")), max_size=2)

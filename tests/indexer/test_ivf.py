@@ -157,6 +157,7 @@ def test_corpora_of_any_size_have_lists_and_are_searched_whole(rows: int) -> Non
     nearest = index.scan(weighted(vectors[0]), rows, None)
     assert sorted(nearest.rows.tolist()) == list(range(rows))
     assert nearest.rows[0] == 0
+    assert index.scan(weighted(vectors[0]), 1, None).rows.tolist() == [0]
 
 
 def narrow_and_wide_lists() -> tuple[np.ndarray, FaissIvfIndex]:
