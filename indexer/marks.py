@@ -18,6 +18,7 @@ NICE_CLASSES = range(1, 46)  # the Nice Classification's goods and services clas
 
 RunState = Literal["running", "interrupted", "failed", "finished"]
 _US_DESIGN = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}", re.ASCII)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CodeSource = Literal["assigned", "predicted", "either"]
 
 
@@ -27,13 +28,14 @@ def is_mark_id(text: str) -> bool:
     The rule keeps every id whole in an address, a file name and a database: ``.`` and ``..``
     would be taken for folders.
     """
-    signs = all(sign.isprintable() and not sign.isspace() and sign != "/" for sign in text)
+    # Of all white space, only the plain blank is printable to Python.
+    signs = text.isprintable() and " " not in text and "/" not in text
     return 1 <= len(text) <= MAX_ID and signs and text not in (".", "..")
 
 
 def is_storable(text: str) -> bool:
     """Whether both databases can hold a text: no NUL, no half of a surrogate pair."""
-    return not any(sign == "\x00" or "\ud800" <= sign <= "\udfff" for sign in text)
+    return not _UNSTORABLE.search(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import functools
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +23,7 @@ _CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings)
 US_DESIGN = "us_design"  # a source of codes in `mark_codes`, beside assigned and predicted
 _AT_ONCE = 500
 _STORED = np.dtype("<f2")
+_Ids = Sequence[str] | sa.Select[tuple[str]]  # given, or still to be found
 
 
 def fold(text: str) -> str:
@@ -86,24 +88,26 @@ def bury(connection: Connection, ids: Sequence[str], first: int) -> None:
 def read_marks(connection: Connection, ids: Sequence[str]) -> list[Mark]:
     """Live marks of some ids."""
     table = schema.marks
-    wanted = sa.and_(table.c.id.in_(ids), table.c.deleted.is_(False))
-    assigned, seen = _codes_of(connection, wanted)
-    nice, design = _classes_of(connection, wanted), _us_design_of(connection, wanted)
-    return [
-        Mark(
-            record=MarkRecord(
-                **{name: row[name] for name in _PLAIN},
-                nice=tuple(nice[row["id"]]),
-                vienna=tuple(assigned[row["id"]]),
-                us_design=tuple(design[row["id"]]),
-            ),
-            **{name: row[name] for name in _PICTURE},
-            sequence=row["sequence"],
-            predicted=tuple(PredictedCode(s.code, s.probability) for s in seen[row["id"]]),
-            updated=aware(row["updated"]),
+    names = (*_PLAIN, *_PICTURE, "sequence", "updated")
+    wanted = sa.select(*(table.c[name] for name in names)).where(
+        table.c.id.in_(ids), table.c.deleted.is_(False)
+    )
+    codes, nice = _codes_of(connection, ids), _classes_of(connection, ids)
+    marks = []
+    for found in connection.execute(wanted).all():
+        row = dict(zip(names, found, strict=True))
+        of_mark = codes[row["id"]]
+        record = MarkRecord(
+            **{name: row[name] for name in _PLAIN},
+            nice=tuple(nice[row["id"]]),
+            vienna=tuple(of_mark.assigned),
+            us_design=tuple(of_mark.us_design),
         )
-        for row in connection.execute(sa.select(table).where(wanted)).mappings()
-    ]
+        seen = tuple(PredictedCode(one.code, one.probability) for one in of_mark.predicted)
+        picture = {name: row[name] for name in _PICTURE}
+        updated = aware(row["updated"])
+        marks.append(Mark(record, row["sequence"], **picture, predicted=seen, updated=updated))
+    return marks
 
 
 def read_changes(connection: Connection, after: int, limit: int, upto: int | None) -> list[Change]:
@@ -125,8 +129,8 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
     if not found:
         return []
     span = table.c.sequence.between(found[0].sequence, found[-1].sequence)
-    assigned, seen = _codes_of(connection, span)
-    nice = _classes_of(connection, span)
+    these = sa.select(table.c.id).where(span)
+    codes, nice = _codes_of(connection, these), _classes_of(connection, these)
     return [
         Change(row.id, row.sequence, deleted=True)
         if row.deleted
@@ -135,9 +139,9 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
             row.sequence,
             deleted=False,
             embedding=None if row.embedding is None else _vector(row.embedding),
-            assigned=tuple(assigned[row.id]),
-            predicted=tuple(seen[row.id]),
-            nice=tuple(nice[row.id]),
+            assigned=tuple(codes[row.id].assigned),
+            predicted=tuple(codes[row.id].predicted),
+            nice=tuple(sorted(nice[row.id])),
             status=row.status,
             office=row.office,
             filed=row.filed,
@@ -150,8 +154,8 @@ def predictions(connection: Connection, ids: Sequence[str]) -> Mapping[str, list
     """Predicted codes of some marks, the most probable first."""
     found: dict[str, list[StoredPrediction]] = defaultdict(list)
     for start in range(0, len(ids), _AT_ONCE):
-        part = schema.marks.c.id.in_(ids[start : start + _AT_ONCE])
-        found.update(_codes_of(connection, part)[1])
+        codes = _codes_of(connection, ids[start : start + _AT_ONCE])
+        found.update({mark_id: borne.predicted for mark_id, borne in codes.items()})
     return found
 
 
@@ -226,7 +230,7 @@ def _codes(mark: EncodedMark) -> list[dict[str, Any]]:
         }
         for seen in mark.predicted
     ]
-    # Another scheme: its rows are no Vienna codes, and only `_us_design_of` reads them.
+    # Another scheme: its rows are no Vienna codes, and `_codes_of` keeps them apart.
     design = [
         {**key, "source": US_DESIGN, "code": code, "probability": None, "confident": True}
         for code in mark.record.us_design
@@ -246,55 +250,45 @@ def _insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]])
         connection.execute(sa.insert(table), made)
 
 
-def _codes_of(
-    connection: Connection, marks: sa.ColumnElement[bool]
-) -> tuple[Mapping[str, list[ViennaCode]], Mapping[str, list[StoredPrediction]]]:
-    """Assigned codes in order, and predicted ones by probability, of the marks of a condition."""
-    codes = schema.mark_codes
-    columns = (codes.c.mark_id, codes.c.source, codes.c.code, codes.c.probability)
-    wanted = (
-        sa.select(*columns, codes.c.confident)
-        .join(schema.marks, schema.marks.c.id == codes.c.mark_id)
-        .where(marks, codes.c.source != US_DESIGN)
-    )
-    assigned: dict[str, list[ViennaCode]] = defaultdict(list)
-    seen: dict[str, list[StoredPrediction]] = defaultdict(list)
-    for mark_id, source, code, probability, confident in connection.execute(wanted):
+@dataclass(slots=True)
+class _Borne:
+    """Codes of a mark: assigned ones in order, predicted ones by probability."""
+
+    assigned: list[ViennaCode] = field(default_factory=list)
+    predicted: list[StoredPrediction] = field(default_factory=list)
+    us_design: list[str] = field(default_factory=list)
+
+
+def _codes_of(connection: Connection, marks: _Ids) -> Mapping[str, _Borne]:
+    """Codes of some marks; nothing for a mark without."""
+    codes = schema.mark_codes.c
+    columns = (codes.mark_id, codes.source, codes.code, codes.probability, codes.confident)
+    wanted = sa.select(*columns).where(codes.mark_id.in_(marks))
+    found: dict[str, _Borne] = defaultdict(_Borne)
+    predicted: dict[str, list[tuple[float, str, bool]]] = defaultdict(list)
+    for mark_id, source, code, probability, confident in connection.execute(wanted).all():
         if source == "assigned":
-            assigned[mark_id].append(_code(code))
+            found[mark_id].assigned.append(_code(code))
+        elif source == US_DESIGN:
+            found[mark_id].us_design.append(code)
         else:
-            seen[mark_id].append(StoredPrediction(_code(code), probability, confident))
-    for borne in assigned.values():
-        borne.sort()
-    for predicted in seen.values():
-        predicted.sort(key=lambda one: (-one.probability, one.code))
-    return assigned, seen
-
-
-def _us_design_of(connection: Connection, marks: sa.ColumnElement[bool]) -> Mapping[str, list[str]]:
-    codes = schema.mark_codes
-    wanted = (
-        sa.select(codes.c.mark_id, codes.c.code)
-        .join(schema.marks, schema.marks.c.id == codes.c.mark_id)
-        .where(marks, codes.c.source == US_DESIGN)
-        .order_by(codes.c.code)
-    )
-    found: dict[str, list[str]] = defaultdict(list)
-    for mark_id, code in connection.execute(wanted):
-        found[mark_id].append(code)
+            predicted[mark_id].append((-probability, code, confident))
+    for mark_id, seen in predicted.items():
+        seen.sort()  # codes as they are written sort as the classification does
+        found[mark_id].predicted = [
+            StoredPrediction(_code(code), -negative, confident)
+            for negative, code, confident in seen
+        ]
+    for borne in found.values():
+        borne.assigned.sort()
     return found
 
 
-def _classes_of(connection: Connection, marks: sa.ColumnElement[bool]) -> Mapping[str, list[int]]:
-    classes = schema.mark_classes
-    wanted = (
-        sa.select(classes.c.mark_id, classes.c.nice_class)
-        .join(schema.marks, schema.marks.c.id == classes.c.mark_id)
-        .where(marks)
-        .order_by(classes.c.nice_class)
-    )
+def _classes_of(connection: Connection, marks: _Ids) -> Mapping[str, list[int]]:
+    classes = schema.mark_classes.c
+    wanted = sa.select(classes.mark_id, classes.nice_class).where(classes.mark_id.in_(marks))
     found: dict[str, list[int]] = defaultdict(list)
-    for mark_id, number in connection.execute(wanted):
+    for mark_id, number in connection.execute(wanted).all():
         found[mark_id].append(number)
     return found
 
