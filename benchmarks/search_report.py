@@ -68,7 +68,7 @@ def _product(size: Found) -> Iterator[str]:
         for index in size["product"]:
             found = case_of(size, index, case.name)
             if not found:
-                rows.append((case.name, index, *["-"] * 8))
+                rows.append((case.name, index, *["-"] * 9))
                 continue
             ranking, answer = found["ranking_ms"], found["answer_ms"]
             rows.append(
@@ -81,12 +81,14 @@ def _product(size: Found) -> Iterator[str]:
                     _figure(ranking["p95"]),
                     _figure(None if floor is None else ranking["p50"] / floor),
                     _figure(found["filter_ms"]["p50"]),
+                    _figure(found["between_ms"]["p50"]),
                     f"{_figure(answer['p50'])} / {_figure(answer['p95'])}",
                     f"{found['recall']:.4f}",
                 )
             )
     heads = ["filter", "index", "plan", "matched", "p50", "p95", "x floor", "filter alone"]
-    yield from _table([*heads, "with marks p50 / p95", "recall@50"], rows)
+    heads += ["between reads from SQL", "with the marks read p50 / p95", "recall@50"]
+    yield from _table(heads, rows)
     yield ""
     resolved = [
         (

@@ -17,6 +17,7 @@ from indexer.labels import Labels
 from indexer.marks import Change, CodeSource
 from indexer.passing import Bits, Named, Passing, any_of, both, none_of, passing_of
 from indexer.query import Filter
+from indexer.ready_rows import Kind, ReadyRows
 from indexer.recent_rows import RecentRows
 from indexer.words import words_from_bytes, words_to_bytes
 from models.vienna import ViennaCode
@@ -113,6 +114,7 @@ class FilterColumns:
     _tallies: dict[str, Tally] = field(default_factory=dict, repr=False)  # of all rows
     # Rows that many answers have: up to 32 MB at a million rows.
     _common: RecentRows = field(default_factory=lambda: RecentRows(_REMEMBERED), repr=False)
+    _ready: ReadyRows = field(default_factory=ReadyRows, repr=False)  # filled by `arrays`
 
     no_date = _NO_DATE
 
@@ -213,23 +215,35 @@ class FilterColumns:
 
     def _seek(self, code: ViennaCode, wanted: Filter) -> Passing:
         first = _key(code)
-        stop = first + _BELOW[code.level]
-        found = []
+        stop, found = first + _BELOW[code.level], []
         if wanted.vienna_source != "predicted":
-            found.append(self.assigned.rows[self.assigned.between(first, stop)])
+            place = self.assigned.between(first, stop)
+            found.append(self._of_keys("assigned", first, stop, lambda: self.assigned.rows[place]))
         if wanted.vienna_source != "assigned":
-            part = self.predicted.codes.between(first, stop)
-            if wanted.min_probability is None:
-                sure = self.predicted.confident[part]
-            else:
-                sure = self.predicted.probabilities[part] >= wanted.min_probability
-            found.append(self.predicted.codes.rows[part][sure])
-        return passing_of(found, len(self))
+            found.append(self._seen(first, stop, wanted.min_probability))
+        return any_of(found)
+
+    def _seen(self, first: int, stop: int, least: float | None) -> Passing:
+        """Rows in which the network sees one of some codes, with at least a probability."""
+        part = self.predicted.codes.between(first, stop)
+        rows = self.predicted.codes.rows[part]
+        if least is not None:
+            return passing_of(rows[self.predicted.probabilities[part] >= least], len(self))
+        return self._of_keys("predicted", first, stop, lambda: rows[self.predicted.confident[part]])
 
     def _of_class(self, number: int) -> Passing:
         """Rows of one Nice class."""
         place = self.nice.between(number, number + 1)
-        return self._remembered(number, lambda: passing_of([self.nice.rows[place]], len(self)))
+        return self._remembered(
+            number, lambda: self._of_keys("nice", number, number + 1, lambda: self.nice.rows[place])
+        )
+
+    def _of_keys(
+        self, kind: Kind, first: int, stop: int, rows: Callable[[], NDArray[np.int32]]
+    ) -> Passing:
+        """Rows of some keys: made ready, or sought."""
+        known = self._ready.get(kind, first, stop)
+        return passing_of(rows(), len(self)) if known is None else known
 
     def _labelled(self, labels: Labels, words: frozenset[str]) -> Passing:
         """Rows that bear one of some words."""
@@ -248,7 +262,10 @@ class FilterColumns:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as named arrays, for a snapshot; words as UTF-8 lines."""
+        if not len(self._ready):
+            self._make_ready()
         return {
+            **self._ready.arrays(),
             "assigned_keys": self.assigned.keys,
             "assigned_rows": self.assigned.rows,
             "predicted_keys": self.predicted.codes.keys,
@@ -264,12 +281,19 @@ class FilterColumns:
             "filed": self.filed,
         }
 
+    def _make_ready(self) -> None:
+        codes, sure = self.predicted.codes, self.predicted.confident
+        levels, count = tuple(_BELOW.values()), len(self)
+        self._ready.make("assigned", self.assigned.keys, self.assigned.rows, count, levels)
+        self._ready.make("predicted", codes.keys[sure], codes.rows[sure], count, levels)
+        self._ready.make("nice", self.nice.keys, self.nice.rows, count, (1,))
+
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> "FilterColumns":
         """Take up what `arrays` gave.
 
         Raises:
-            KeyError: an array is missing.
+            KeyError, ValueError: an array is missing or does not fit the others.
         """
         return cls(
             assigned=Postings(arrays["assigned_keys"], arrays["assigned_rows"]),
@@ -282,6 +306,7 @@ class FilterColumns:
             status=Labels(words_from_bytes(arrays["status_names"]), arrays["status_column"]),
             office=Labels(words_from_bytes(arrays["office_names"]), arrays["office_column"]),
             filed=arrays["filed"],
+            _ready=ReadyRows.restored(arrays, len(arrays["filed"])),
         )
 
     @classmethod

@@ -61,13 +61,12 @@ class Bits:
 Passing = Named | Bits
 
 
-def passing_of(parts: Sequence[NDArray[np.int32]], count: int) -> Passing:
-    """Rows that stand in any of the parts, in any order and more than once, of `count` rows."""
-    if sum(map(len, parts)) <= _NAMED * count:
-        return _named(parts[0] if len(parts) == 1 else np.concatenate(parts))
+def passing_of(rows: NDArray[np.int32], count: int) -> Passing:
+    """Some of `count` rows, given in any order and more than once."""
+    if len(rows) <= _NAMED * count:
+        return _named(rows)
     mask = np.zeros(count, np.bool_)
-    for rows in parts:
-        mask[rows] = True
+    mask[rows] = True
     return Bits.of(mask)
 
 

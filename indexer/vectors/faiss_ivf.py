@@ -32,8 +32,9 @@ from indexer.vectors.short import ShortErrors, ShortForms
 _NAMED = 0.04  # share of allowed rows up to which comparing their short forms costs less
 _DEVIATIONS = 4.0  # of shorter forms' errors, by which a row may lie below the k-th best
 _REACH = 3.85  # standard deviations by which a list's best row is taken to beat its mean
-_FIRST = 1 / 32  # share of the lists that the first round reads
-_GROWTH = 3  # lists read after a round, to those before it
+_FIRST = 1 / 12  # share of the lists that the first round reads, where all rows are allowed
+_STRICT = -0.3  # power of the share of allowed rows that it grows with: the best lie further apart
+_GROWTH = 4  # lists read after a round, to those before it
 _LEAST, _EACH = 512, 7  # rows kept of a round: at least, and for each that is wanted
 _MORE = 8  # times as many where those do not do, before product codes are given up
 _WHOLE = 2_048  # rows compared whole, for each that is wanted, at most
@@ -166,7 +167,7 @@ class FaissIvfIndex:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
         if allowed is not None and counted(allowed) <= _NAMED * len(self):
             return self.gather(query, k, rows_in(allowed))
-        rows = self._best_of_lists(query, k, None if allowed is None else selector_of(allowed))
+        rows = self._best_of_lists(query, k, allowed)
         if rows is None:
             rows = self._sifted(query, k, allowed)
         return self._named(self._listed.compare(query, k, self._places(rows)))
@@ -176,7 +177,7 @@ class FaissIvfIndex:
         return self._named(self._listed.gather(query, k, self._places(rows)))
 
     def _best_of_lists(
-        self, query: NDArray[np.float32], k: int, selector: faiss.IDSelectorBitmap | None
+        self, query: NDArray[np.float32], k: int, allowed: Bits | None
     ) -> NDArray[np.int64] | None:
         """Allowed rows that may be among the k best, as far as lists were read.
 
@@ -190,7 +191,10 @@ class FaissIvfIndex:
         errs = math.hypot(self._errors.deviation(query), asked.rounding)
         best = _Best(k, _DEVIATIONS * errs)
         unread = np.ones(len(reach), np.bool_)
-        most = max(1, int(_FIRST * len(reach)))
+        selector, most = None, max(1, int(_FIRST * len(reach)))
+        if allowed is not None:
+            selector = selector_of(allowed)
+            most = int(most * (counted(allowed) / len(self)) ** _STRICT)
         while len(lists := _furthest(reach, unread & (reach >= best.last), most)):
             better = self._read(asked, best, lists, selector)
             if better is None:

@@ -149,17 +149,14 @@ class FastScan:
             means: (lists,) float32, the score of each list's centre.
         """
         numbers = np.ascontiguousarray((along / self._worth)[self._dealt], np.float32)
-        products = self._points @ numbers.reshape(len(self._points), -1, 1)
-        spans = np.ptp(products[:, :, 0], axis=1)
+        products = (self._points @ numbers.reshape(len(self._points), -1, 1))[:, :, 0]
+        spans = products.max(axis=1) - products.min(axis=1)
+        span, worst, best = float(spans.sum()), float(means.min()), float(means.max())
         # FAISS counts each product up to 255, and a score, which begins at its list's, to 65,535.
-        step = max(float(spans.max()) / 255, float(spans.sum() + np.ptp(means)) / 65_535)
+        step = max(float(spans.max()) / 255, (span + best - worst) / 65_535)
         # FAISS leaves out rows that score 0, the least of those it compares: none may. So each
         # search is told of an empty list that is a little worse than all others.
-        least = (
-            float(means.min())
-            - 2 * step
-            - _APART * float(np.abs(means).max() + spans.sum() + _APART)
-        )
+        least = worst - 2 * step - _APART * (max(-worst, best) + span + _APART)
         rounding = step * math.sqrt((len(spans) + 1) / 12)
         return ProductQuery(numbers, np.append(means, np.float32(least)), rounding)
 

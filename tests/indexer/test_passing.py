@@ -57,15 +57,14 @@ def test_rows_left_out_do_not_pass_and_what_passed_before_stays_as_it_was(one, f
         check(passing, rows)
 
 
-@given(parts=st.lists(st.lists(st.integers(0, COUNT - 1)), min_size=1, max_size=3))
+@given(rows=st.lists(st.integers(0, COUNT - 1)))
 @pytest.mark.parametrize("named", [0.0, 0.1, 4.0])
-def test_rows_in_any_order_and_several_times_pass_once(named: float, parts) -> None:
+def test_rows_in_any_order_and_several_times_pass_once(named: float, rows) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("indexer.passing._NAMED", named)
-        passing = passing_of([np.array(part, np.int32) for part in parts], COUNT)
-    is_few = sum(map(len, parts)) <= named * COUNT
-    assert isinstance(passing, Named) == is_few
-    check(passing, {row for part in parts for row in part})
+        passing = passing_of(np.array(rows, np.int32), COUNT)
+    assert isinstance(passing, Named) == (len(rows) <= named * COUNT)
+    check(passing, set(rows))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.05, 0.09, 0.1, 0.11, 0.5, 1.0])
