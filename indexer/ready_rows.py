@@ -75,12 +75,14 @@ class ReadyRows:
 
     @classmethod
     def restored(cls, arrays: Mapping[str, NDArray[Any]], count: int) -> "ReadyRows":
-        """Take up what `arrays` gave, for so many rows.
+        """Take up what `arrays` gave, for so many rows; none from a snapshot of an earlier build.
 
         Raises:
             KeyError: an array is missing.
             ValueError: they do not fit the rows.
         """
+        if "ready_spans" not in arrays:
+            return cls()
         spans, packed = arrays["ready_spans"], arrays["ready_bits"]
         if len(spans) != len(packed) or (len(packed) and packed.shape[1] != -(-count // 8)):
             raise ValueError("the rows that were made ready do not fit the others")

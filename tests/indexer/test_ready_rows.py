@@ -84,3 +84,10 @@ def test_rows_of_another_register_are_refused() -> None:
     ready.make("nice", np.full(900, 9, np.int32), np.arange(900, dtype=np.int32), 10_000, (1,))
     with pytest.raises(ValueError, match="do not fit"):
         ReadyRows.restored(ready.arrays(), 10_016)
+
+
+def test_a_snapshot_of_an_earlier_build_has_none_and_is_searched_all_the_same() -> None:
+    columns = FilterColumns.of([Change(id="a", sequence=1, deleted=False, assigned=CODES[:1])])
+    arrays = {name: one for name, one in columns.arrays().items() if not name.startswith("ready")}
+    restored = FilterColumns.from_arrays(arrays)
+    assert rows(restored.allowed(Filter(vienna_any=CODES[:1]))) == [0]
