@@ -16,7 +16,7 @@ def choose(matched: int, total: int, is_exact: bool = True) -> PlanKind:
     Args:
         matched: marks that may be found.
         total: marks there are.
-        is_exact: whether a scan misses no row, as one of the nearest lists alone may.
+        is_exact: whether a scan misses none of them, as one of the nearest lists alone may.
 
     Returns:
         ``none``: nothing matches, nothing is scanned. ``gather``: the few matching vectors are

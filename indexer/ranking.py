@@ -63,7 +63,8 @@ class AllowedRows:
     @property
     def plan(self) -> PlanKind:
         """How it is searched."""
-        return choose(self.count, len(self.segment), self.segment.vectors.is_exact)
+        total = len(self.segment)
+        return choose(self.count, total, self.count <= self.segment.vectors.exact_share * total)
 
 
 class Scorer:

@@ -20,7 +20,7 @@ class FaissCpuIndex:
     """
 
     name = "faiss IndexScalarQuantizer fp16, cpu"
-    is_exact = True
+    is_exact, exact_share = True, 1.0
 
     def __init__(self, vectors: NDArray[np.float16]) -> None:
         """Keep `vectors`, (n, d) float16; they must not change any more."""

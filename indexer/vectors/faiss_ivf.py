@@ -159,13 +159,18 @@ class FaissIvfIndex:
         product = ProductCodes.of(short, shapes, lists.starts, proceed)
         return cls(listed, lists, shapes, short, product)
 
+    @property
+    def exact_share(self) -> float:
+        """See `VectorIndex.exact_share`."""
+        return _NAMED
+
     def __len__(self) -> int:
         """Count the rows."""
         return len(self._rows)
 
     def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
         """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
-        if allowed is not None and counted(allowed) <= _NAMED * len(self):
+        if allowed is not None and counted(allowed) <= self.exact_share * len(self):
             return self.gather(query, k, rows_in(allowed))
         rows = self._best_of_lists(query, k, allowed)
         if rows is None:

@@ -39,11 +39,15 @@ class VectorIndex(Protocol):
     def is_exact(self) -> bool:
         """Whether a scan misses no allowed row, as one of the nearest lists alone may."""
 
+    @property
+    def exact_share(self) -> float:
+        """Share of the rows up to which a scan of the allowed ones misses none: 1 if `is_exact`."""
+
     def __len__(self) -> int:
         """Count the rows."""
 
     def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
-        """The nearest of the allowed rows; if `is_exact`, none is missed.
+        """The nearest of the allowed rows; up to `exact_share` of all, none is missed.
 
         Args:
             query: (d,) float32.
@@ -71,7 +75,7 @@ class NoVectors:
     """Stands in for the index of marks that have no embedding: nothing is ever found in it."""
 
     name = "none"
-    is_exact = True
+    is_exact, exact_share = True, 1.0
 
     def __init__(self, count: int) -> None:
         self._count = count

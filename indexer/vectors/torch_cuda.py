@@ -23,7 +23,7 @@ class TorchIndex:
     Runs on any torch device, so that the tests hold it against FAISS where there is no CUDA.
     """
 
-    is_exact = True
+    is_exact, exact_share = True, 1.0
 
     def __init__(self, vectors: NDArray[np.float16], device: str) -> None:
         """Copy `vectors`, (n, d) float16, to the device."""

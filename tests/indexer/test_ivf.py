@@ -390,3 +390,10 @@ def test_a_register_that_has_outgrown_its_lists_gets_new_ones() -> None:
     assert len(merged.arrays()["list_centroids"]) == lists_for(5_000)
     assert merged.arrays()["list_trained"].tolist() == [5_000]
     np.testing.assert_array_equal(merged.vectors(), vectors)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(30, "gather"), (100, "exact"), (2_000, "ivf")])
+def test_a_plan_says_lists_only_where_a_mark_may_be_missed(monkeypatch, count, kind) -> None:
+    monkeypatch.setattr("indexer.plan.FEW_MARKS", 0)
+    changes, _ = changes_of(np.random.default_rng(1), 4_000)
+    assert AllowedRows(view_of(changes, 5).parts[0].segment, None, count).plan == kind
