@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from indexer.passing import Bits
 from indexer.vectors.index import Nearest
 
-_FIRST, _MOST = 1 << 11, 1 << 17  # rows of the first block, which has no score to beat, and at most
+_FIRST, _MOST = 1 << 11, 1 << 18  # rows of the first block, which has no score to beat, and at most
+_GROWTH = 8  # rows of a block, to those of the one before
 _COPIED = 1 << 9  # rows copied at once
 
 FLOAT16 = faiss.ScalarQuantizer.QT_fp16
@@ -180,7 +181,7 @@ def blocks(count: int, allowed: Bits | None, most: int = _MOST) -> Iterator[tupl
         stop = min(start + size, count)
         if allowed is None or allowed.any_between(start, stop):
             yield start, stop
-        start, size = stop, min(2 * size, most)
+        start, size = stop, min(_GROWTH * size, most)
 
 
 class Scan:
