@@ -16,12 +16,12 @@ def choose(matched: int, total: int, is_exact: bool = True) -> PlanKind:
     Args:
         matched: marks that may be found.
         total: marks there are.
-        is_exact: whether a scan misses none of them, as one of the nearest lists alone may.
+        is_exact: whether a scan misses none of them, as one of some lists may.
 
     Returns:
         ``none``: nothing matches, nothing is scanned. ``gather``: the few matching vectors are
         copied out and compared. ``exact``: all are scanned, skipping what does not match or cannot
-        be among the best. ``ivf``: the same in the nearest lists, which may miss a mark.
+        be among the best. ``ivf``: the same in the lists that most probably hold them.
     """
     if not 0 <= matched <= total:
         raise ValueError(f"{matched} of {total} marks cannot match")

@@ -136,7 +136,7 @@ class PlanReport:
     Attributes:
         kind: ``none`` (no mark passes), ``gather`` (the few that pass, one by one), ``exact``
             (a scan of all rows, those that do not pass masked) or ``ivf`` (the same in the lists
-            nearest to the query, so that a mark may be missed).
+            that most probably hold the best, so that a mark may be missed).
         index: what computed.
         matched: marks that pass the filter.
         total: marks searchable.

@@ -176,7 +176,7 @@ class PlanResponse(BaseModel):
 
     kind: str = Field(
         description="none: the filter allows no mark; gather: few; exact: a scan; ivf: a scan of "
-        "the nearest lists, which may miss a mark."
+        "the lists that most probably hold the best, which may miss a mark."
     )
     index: str = Field(description="The index and the device that ran.")
     matched: int = Field(description="Marks that the filter allows.")

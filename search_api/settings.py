@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     index: Literal["auto", "exact", "ivf"] = Field(
         "auto",
         description="How pictures are compared: exact misses no mark that the filter allows; ivf "
-        "looks at the nearest lists of marks and may miss one; auto is exact up to "
+        "looks at some lists of marks and may miss one; auto is exact up to "
         "MARKLENS_INDEX_EXACT_MARKS. On a GPU every search is exact.",
     )
     index_exact_marks: int = Field(

@@ -26,7 +26,7 @@ class IndexChoice:
 
     Attributes:
         device: ``auto`` takes CUDA where faiss-gpu is installed and sees a device.
-        kind: ``exact`` misses no row; ``ivf`` reads the nearest lists and may miss one; ``auto``
+        kind: ``exact`` misses no row; ``ivf`` reads some lists and may miss one; ``auto``
             takes lists only for segments of more than `exact_rows` rows.
         exact_rows: see `kind`.
     """

@@ -169,7 +169,7 @@ class FaissIvfIndex:
         return len(self._rows)
 
     def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
-        """Compare the query with the best of the nearest lists; see `VectorIndex.scan`."""
+        """Compare the query with the rows of some lists; see `VectorIndex.scan`."""
         if allowed is not None and counted(allowed) <= self.exact_share * len(self):
             return self.gather(query, k, rows_in(allowed))
         rows = self._best_of_lists(query, k, allowed)

@@ -37,7 +37,7 @@ class VectorIndex(Protocol):
 
     @property
     def is_exact(self) -> bool:
-        """Whether a scan misses no allowed row, as one of the nearest lists alone may."""
+        """Whether a scan misses no allowed row, as one of some lists may."""
 
     @property
     def exact_share(self) -> float:
