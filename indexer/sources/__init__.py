@@ -15,7 +15,7 @@ from indexer.sources.jsonl_table import JsonlTable
 from indexer.sources.office_files import OfficeFiles, recognise
 from indexer.sources.offices import OFFICES
 from indexer.sources.parquet_table import ParquetTable
-from indexer.sources.pictures import FolderPictures, Pictures, ZipPictures, open_pictures
+from indexer.sources.pictures import FolderPictures, Pictures, ZipPictures, open_pictures, open_zip
 from indexer.sources.rows import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
 
 __all__ = [
@@ -109,12 +109,27 @@ def _open_file(path: Path, given: Pictures | None, format: str) -> Source:
         names = ", ".join(part.name for part, _ in tables[:5])
         raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")
     if not tables:
-        raise SourceError(
-            f"cannot tell what {path.name} is; known are CSV, JSON Lines, Parquet and XML of "
-            f"{', '.join(one.title for one in OFFICES.values())}: add --format to say which it is"
-        )
+        raise SourceError(_unknown(path))
     part, kind = tables[0]
     return _TABLES[kind](part, given or _pictures_beside(path, part))
+
+
+def _unknown(path: Path) -> str:
+    """What to say of a file that nothing was recognised in."""
+    known = (
+        f"CSV, JSON Lines, Parquet and XML of {', '.join(one.title for one in OFFICES.values())}"
+    )
+    if not is_zip(path):
+        return (
+            f"cannot tell what {path.name} is; known are {known}: add --format to say which it is"
+        )
+    with open_zip(path) as archive:
+        names = archive.namelist()
+    held = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return (
+        f"cannot tell what is in {path.name}: it holds {held or 'no file'}; known are {known}: "
+        "unpack it and name the file or the folder of pictures, or add --format"
+    )
 
 
 def _kind(part: Part) -> str | None:

@@ -22,7 +22,8 @@ _FEWEST_FREQUENT = 0.2  # share of an encoding's frequent letters, without which
 _HIGH = re.compile(rb"[\x80-\xff]")
 _NO_LETTER = re.compile(rb"[\x80-\xbf]")
 _RUN = re.compile(r"[^\x00-\x7f\ufffd]{2,}")
-_FULL_WIDTH = range(0xFF00, 0xFFF0)  # Latin letters and old katakana, which Western bytes become
+_HALF_WIDTH = re.compile(r"[\uff61-\uff9f]+")  # katakana of one byte, which umlauts become
+_FULL_WIDTH = range(0xFF00, 0xFFF0)  # Latin letters, which Western bytes become
 _KANA = frozenset(map(chr, range(0x3041, 0x3100)))
 _ABOVE = range(0xA1, 0xFF)  # trail bytes in all of these encodings
 
@@ -104,7 +105,7 @@ def old_encoding_of(content: bytes) -> OldEncoding | None:
 
 def _score(content: bytes, encoding: OldEncoding) -> float:
     """How well content reads in an encoding; 0 where that is not sure."""
-    text = content.decode(encoding.codec, "replace")
+    text = _HALF_WIDTH.sub(" ", content.decode(encoding.codec, "replace"))
     others = [one for one in text if one > "\x7f"]
     letters = [one for one in others if one.isalpha() and ord(one) not in _FULL_WIDTH]
     if len(letters) < _FEWEST or text.count("\ufffd") > _WRONG * len(letters):

@@ -141,3 +141,22 @@ def test_other_empty_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(SourceError, match="is empty"):
         open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("names", "held"),
+    [
+        ((), "no file"),
+        (("delivery.zip",), "delivery.zip"),
+        (tuple(f"{n}.png" for n in range(5)), "0.png, 1.png, 2.png and 2 more"),
+    ],
+)
+def test_a_zip_without_table_or_xml_is_refused_by_what_it_holds(
+    tmp_path: Path, names: tuple[str, ...], held: str
+) -> None:
+    path = tmp_path / "daily.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"PK\x03\x04" if name.endswith("zip") else b"\x89PNG\r\n\0\0\0")
+    with pytest.raises(SourceError, match=rf"daily\.zip: it holds {held}; known .* unpack it"):
+        open_source(path)

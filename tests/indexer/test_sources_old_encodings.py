@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer.sources import RejectedRow, SourceRow, open_source
@@ -138,6 +138,7 @@ def western_lines() -> Iterator[str]:
 
 
 @given(st.lists(st.sampled_from(sorted(western_lines())), min_size=1, max_size=8), st.booleans())
+@example(["O’NEILL’S", "O’NEILL’S", "ÄÖÜSS ÄÖÜSS", "ÄÖÜSS ÄÖÜSS"], False)
 def test_no_western_words_put_together_are_taken_for_east_asian(words: list, close: bool) -> None:
     line = ("" if close else " ").join(words).encode("cp1252", "ignore")
     assert old_encoding_of(line) is None
