@@ -61,15 +61,20 @@ class MarkLens:
         self._searcher: Searcher | None = None
 
     @classmethod
-    def open(cls, settings: Settings | None = None) -> "MarkLens":
+    def open(cls, settings: Settings | None = None, create: bool = True) -> "MarkLens":
         """Open the register that `settings` (default: the environment) name.
+
+        Args:
+            settings: where it is, and how to search it.
+            create: make the register where there is none.
 
         Raises:
             BadSettings: the environment holds a value that cannot be used.
-            DatabaseUnavailable: the register cannot be opened.
+            DatabaseUnavailable: the register cannot be opened, or there is none and none may be
+                made.
         """
         settings = Settings.read() if settings is None else settings
-        register = Register.open(settings.register_url)
+        register = Register.open(settings.register_url, create)
         return cls(settings, register, ImageStore(settings.images_dir))
 
     def close(self) -> None:

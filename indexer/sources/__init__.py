@@ -91,6 +91,12 @@ def _open_folder(path: Path, given: Pictures | None, format: str) -> Source:
         return _TABLES[_TABLES_IN_A_FOLDER[table.name]](Part(table.name, table), pictures)
     if format == "auto" and any(_office_of(part) for part in parts_of(path)):
         return OfficeFiles(path, pictures)
+    others = sorted(one.name for one in path.iterdir() if _is_called_a_table(one.name))
+    if format == "auto" and others:
+        raise SourceError(
+            f"{path} holds {', '.join(others[:5])}, but no table that is called marks, such as "
+            "marks.csv: name the one to read"
+        )
     if given is not None:
         raise SourceError(f"{path} holds no table, so no other picture folder goes with it")
     return PictureFolder(path)
@@ -111,6 +117,7 @@ def _open_file(path: Path, given: Pictures | None, format: str) -> Source:
     if not tables:
         raise SourceError(_unknown(path))
     part, kind = tables[0]
+    part.verify()
     return _TABLES[kind](part, given or _pictures_beside(path, part))
 
 
@@ -119,6 +126,8 @@ def _unknown(path: Path) -> str:
     known = (
         f"CSV, JSON Lines, Parquet and XML of {', '.join(one.title for one in OFFICES.values())}"
     )
+    if Part(path.name, path).head().lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        return f"{path.name} is a JSON array: write it as JSON Lines, one object a line"
     if not is_zip(path):
         return (
             f"cannot tell what {path.name} is; known are {known}: add --format to say which it is"
@@ -164,6 +173,10 @@ def _is_table(part: Part) -> bool:
 def _suffix(part: Part) -> str:
     """A file's suffix, in small letters; of a gzipped one that of its content."""
     return Path(part.name.lower().removesuffix(".gz")).suffix
+
+
+def _is_called_a_table(name: str) -> bool:
+    return name.lower().removesuffix(".gz").endswith(tuple(_KINDS))
 
 
 def _table_in(folder: Path, format: str) -> Path | None:

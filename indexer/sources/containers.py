@@ -19,6 +19,7 @@ from indexer.sources.pictures import SUFFIXES, open_zip
 from indexer.sources.rows import SourceState, state_of
 
 _GZIP = b"\x1f\x8b"
+_ENCRYPTED = 1  # in a zip member's flags
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 HEAD_BYTES = 2**16
 
@@ -51,6 +52,30 @@ class Part:
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if start == _GZIP else raw
         return io.BufferedReader(_Guarded(stream, raw, self.name), 2**16)
 
+    def verify(self) -> None:
+        """Read a packed file through, for its checksum.
+
+        What is damaged may read as other marks, or as one that nobody has. A file that is cut off
+        passes: what stands before the cut is right.
+
+        Raises:
+            SourceError: it is damaged, or cannot be read.
+        """
+        if self.archive is None and is_zip(self.path):
+            open_zip(self.path).close()  # which says what is wrong with it
+        if self.is_plain:
+            return
+        try:
+            with self.open() as stream:
+                while stream.read1(HEAD_BYTES):  # type: ignore[attr-defined]
+                    pass
+        except BrokenSource as error:
+            if not isinstance(error.__cause__, EOFError):
+                raise SourceError(
+                    f"{self.name} is damaged: {str(error.__cause__).rstrip('.')}; nothing of it is "
+                    "read, since what it holds may be wrong; fetch it again"
+                ) from error
+
     def head(self) -> bytes:
         """The first bytes, fewer where the file breaks off."""
         head = b""
@@ -75,6 +100,10 @@ class Part:
         except OSError as error:
             raise SourceError(f"cannot read {self.path}: {error.strerror}") from error
         except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+            if self.member is not None and self.member.flag_bits & _ENCRYPTED:
+                raise SourceError(
+                    f"{self.name} is encrypted: unpack it and name the file"
+                ) from error
             raise SourceError(f"cannot unzip {self.name}: {error}") from error
 
 
@@ -123,13 +152,18 @@ def parts_of(path: Path) -> Iterator[Part]:
     """The files of a source in the order of their names, pictures and hidden ones left out.
 
     A folder's own files come before those of its sub-folders.
-    Zip files in a folder count as folders of it; zip files in zip files do not.
+    Zip files in a folder count as folders of it, and damaged ones as files, so that they do not
+    keep the others from being read; zip files in zip files do not count.
     """
-    if path.is_dir():
-        for file in _walk(path):
-            yield from _of_file(file, file.relative_to(path).as_posix())
-    else:
+    if not path.is_dir():
         yield from _of_file(path, path.name)
+        return
+    for file in _walk(path):
+        name = file.relative_to(path).as_posix()
+        try:
+            yield from _of_file(file, name)
+        except SourceError:
+            yield Part(name, file)
 
 
 def state_of_parts(path: Path) -> SourceState:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -28,9 +28,9 @@ _NOT_IN_IDS = re.compile(r"[\s/]+")
 class OfficeFiles:
     """Offices' XML files in the order of their names; positions count the records of all of them.
 
-    Later records of a mark replace earlier ones. What in a record cannot be read (a misspelt code,
-    a class 200) is left out and named in a warning, since nobody can mend an office's file; the
-    mark is kept.
+    Later records of a mark replace earlier ones; one that calls itself an update leaves alone what
+    it says nothing of. What in a record cannot be read (a misspelt code, a class 200) is left out
+    and named in a warning, since nobody can mend an office's file; the mark is kept.
     """
 
     def __init__(self, path: Path, pictures: Pictures, format: OfficeFormat | None = None) -> None:
@@ -58,12 +58,14 @@ class OfficeFiles:
         """Read the records from the beginning."""
         fields = FieldReader(self._pictures)
         self._left_out.clear()
-        self._not_found = position = others = 0
+        self._not_found = position = 0
+        others: list[str] = []
         for part in parts_of(self._path):
             try:
+                part.verify()
                 format = recognise(part.head(), part.name) if self._format is None else self._format
                 if format is None:
-                    others += 1
+                    others.append(part.name)
                     continue
                 for row in self._rows(part, format, fields, position):
                     position = row.position
@@ -107,7 +109,9 @@ class OfficeFiles:
             return RejectedRow(position, mark_id, record.image, str(fault))
         if record.files and picture is None:
             self._not_found += 1
-        return SourceRow(position, mark, picture, is_sent_once=bool(record.files))
+        left_out = frozenset(_unsaid(record) if record.is_update else ())
+        is_sent_once = bool(record.files) or "image_name" in left_out
+        return SourceRow(position, mark, picture, is_sent_once, left_out)
 
     def _cleaned(self, mark_id: str, record: OfficeRecord) -> dict[str, object]:
         """The fields of a table's row, without what cannot be one of its kind."""
@@ -157,9 +161,12 @@ class OfficeFiles:
             self._left_out[f"{kind} {text[:40]!r}"] += 1
         return good
 
-    def _warn(self, others: int) -> None:
+    def _warn(self, others: Sequence[str]) -> None:
         if others:
-            self.warnings.append(f"files that hold no marks in a known format, left out: {others}")
+            self.warnings.append(
+                f"files that hold no marks in an office's format, left out: {len(others)} "
+                f"({examples(others)})"
+            )
         if self._not_found:
             self.warnings.append(
                 f"{self._not_found} marks name a picture that is not there: those that the "
@@ -179,6 +186,15 @@ class OfficeFiles:
                 return count + sum(1 for _ in parts_of(self._path))
             count += _count_records(part, self._format)
         return count
+
+
+def _unsaid(record: OfficeRecord) -> Iterator[str]:
+    """Fields of a mark that its record says nothing of."""
+    for name in ("text", "owner", "status", "filed", "registered", "nice", "vienna", "us_design"):
+        if not getattr(record, name):
+            yield name
+    if not record.image:
+        yield "image_name"
 
 
 def recognise(head: bytes, name: str) -> OfficeFormat | None:

@@ -15,6 +15,8 @@ class OfficeRecord:
         number: the application number, which with the office's code makes the mark's id.
         office: the office's code (WIPO ST.3), such as ``EM``.
         is_withdrawn: the file says that the mark leaves the register.
+        is_update: it says that a mark changes: offices may send no more than what has changed, such
+            as its status, so that what the record says nothing of stays as it is.
         text, owner, status, filed, registered: as in `MarkRecord`.
         nice, vienna, us_design: classes and codes; what is none of them is left out and counted.
         image: the picture's name, kept as `MarkRecord.image_name`.
@@ -24,6 +26,7 @@ class OfficeRecord:
     number: str | None
     office: str | None
     is_withdrawn: bool = False
+    is_update: bool = False
     text: str | None = None
     owner: str | None = None
     status: str | None = None

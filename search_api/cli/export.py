@@ -41,7 +41,7 @@ def export(
 
     given: Context = context.obj
     with (
-        MarkLens.open(given.settings()) as marklens,
+        MarkLens.open(given.settings(), create=False) as marklens,
         progress(f"exporting to {file.name}", quiet=as_json) as advance,
     ):
         report = write_table(

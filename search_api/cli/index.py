@@ -149,6 +149,7 @@ def _as_json(report: "IngestReport") -> dict[str, object]:
         "read": report.read,
         "indexed": report.indexed,
         "updated": report.updated,
+        "withdrawn": report.withdrawn,  # of the updated
         "unchanged": report.unchanged,
         "rejected": report.rejected,
         "rejects_file": None if report.rejects_file is None else str(report.rejects_file),

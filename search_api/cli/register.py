@@ -53,7 +53,7 @@ def rebuild(
     from search_api.marklens import MarkLens
 
     given: Context = context.obj
-    with MarkLens.open(given.settings()) as marklens:
+    with MarkLens.open(given.settings(), create=False) as marklens:
         report = rebuild_showing(marklens, encode=encode, quiet=as_json)
     if as_json:
         print_plain(json.dumps(report, indent=2))

@@ -1,6 +1,7 @@
 """Offices' files through the bulk loop: amendments, withdrawals, pictures that came before."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,43 @@ def test_an_amendment_without_its_picture_keeps_the_one_that_came_before(
     assert (report.updated, after.record.text) == (1, "new")
     assert after.image_digest == before.image_digest is not None
     assert after.predicted == before.predicted
+
+
+STATUS = """<TradeMark operationCode="{operation}">
+  <RegistrationOfficeCode>XX</RegistrationOfficeCode>
+  <ApplicationNumber>1</ApplicationNumber>
+  <MarkCurrentStatusCode>Registered</MarkCurrentStatusCode>
+  <RegistrationDate>2020-01-01</RegistrationDate>
+</TradeMark>"""
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_an_update_that_brings_a_status_alone_leaves_the_rest_of_the_mark(
+    office: Office, st66: Any, publish: Publish, dry: bool
+) -> None:
+    office.draw(1).save(office.folder / "1.png")
+    office.ingest_file(publish("1.xml", st66.mark(1, "LION", "1.png")))
+    before = office.register.mark("XX-1")
+    file = publish("2.xml", STATUS.format(operation="Update"))
+    report = office.ingest_file(file, IngestOptions(dry_run=dry))
+    assert office.counts(report) == (1, 0, 1, 0, 0)
+    after = office.register.mark("XX-1")
+    if dry:
+        assert after == before
+        return
+    assert (after.record.status, str(after.record.registered)) == ("registered", "2020-01-01")
+    assert after.image_digest == before.image_digest is not None
+    kept = replace(after.record, status=before.record.status, registered=before.record.registered)
+    assert kept == before.record
+    assert office.counts(office.ingest_file(file)) == (1, 0, 0, 1, 0)
+
+
+def test_a_mark_that_is_sent_whole_again_loses_what_it_no_longer_has(
+    office: Office, st66: Any, publish: Publish
+) -> None:
+    office.ingest_file(publish("1.xml", st66.mark(1, "LION")))
+    office.ingest_file(publish("2.xml", STATUS.format(operation="Insert")))
+    assert office.register.mark("XX-1").record.text is None
 
 
 def test_a_picture_that_comes_later_completes_its_mark(

@@ -27,6 +27,7 @@ def test_index_prints_what_it_did_and_running_again_changes_nothing(
         "read": 8,
         "indexed": 0,
         "updated": 0,
+        "withdrawn": 0,
         "unchanged": 8,
         "rejected": 0,
         "rejects_file": None,

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Run = Callable[..., Any]
 Parsed = Callable[[Any], Any]
 Complaint = Callable[[Any], str]
@@ -38,6 +40,29 @@ def test_rebuild_makes_the_index_and_encode_every_embedding(
     assert parsed(run("rebuild", "--json"))["encoded"] == 0
     again = parsed(run("rebuild", "--encode", "--json"))
     assert (again["marks"], again["skipped"]) == (8, [])
+
+
+@pytest.mark.parametrize(
+    "command", [["export", "backup.csv"], ["rebuild"], ["search", "--text", "x"]]
+)
+def test_where_no_register_is_none_is_made_and_no_backup_overwritten(
+    run: Run,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    complaint: Complaint,
+    command: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("index", source)
+    run("export", "backup.csv")
+    before = (tmp_path / "backup.csv").read_bytes()
+    failed = run("--data-dir", tmp_path / "mistyped", *command)
+    assert failed.exit_code == 1
+    assert "There is no register at" in complaint(failed)
+    assert "mistyped" in complaint(failed)
+    assert (tmp_path / "backup.csv").read_bytes() == before
+    assert not (tmp_path / "mistyped").exists()
 
 
 def test_another_network_is_refused_until_rebuilt(

@@ -21,10 +21,12 @@ def read(mark: Element) -> OfficeRecord:
     ]
     image = images[0] if images else None
     name = first(image, "MarkImageURI", "MarkImageFilename")
+    operation = (mark.get("operationCode") or "").lower()
     return OfficeRecord(
         number=first(mark, "ApplicationNumber", "RegistrationNumber"),
         office=first(mark, "RegistrationOfficeCode", "ReceivingOfficeCode"),
-        is_withdrawn=(mark.get("operationCode") or "").lower() == "delete",
+        is_withdrawn=operation == "delete",
+        is_update=operation == "update",
         text=joined(texts(mark, "WordMarkSpecification/MarkVerbalElementText"), " ")
         or joined(texts(mark, "WordMarkSpecification/MarkSignificantVerbalElement"), " "),
         owner=next((owner for path in _PARTIES if (owner := _names(mark, path))), None),

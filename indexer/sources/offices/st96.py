@@ -31,6 +31,7 @@ def _read(mark: Element) -> OfficeRecord:
         number=first(mark, *_NUMBER),
         office=first(mark, "RegistrationOfficeCode", "ApplicationNumber/IPOfficeCode"),
         is_withdrawn=_operation(mark) in ("delete", "withdraw"),
+        is_update=_operation(mark) in ("update", "amend"),
         text=_words(mark),
         owner=next((owner for path in _PARTIES if (owner := _names(mark, path))), None),
         status=first(mark, "MarkCurrentStatusCode"),
