@@ -47,7 +47,7 @@ class RunLock:
             RunUnderWay: another process, or this one, goes on with the run.
             MarkLensError: the disk refuses.
         """
-        path = self._folder / f".run-{register[:12]}-{run_id}.lock"
+        path = _path(self._folder, register, run_id)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._held = path, _locked(path)
@@ -58,6 +58,26 @@ class RunLock:
             ) from error
         except OSError as error:
             raise MarkLensError(f"cannot write {path}: {error.strerror}") from error
+
+
+def was_killed(folder: Path, register: str, run_id: int) -> bool:
+    """Whether a run's process died without a word: its lock is still there, and nobody holds it.
+
+    Args:
+        folder: that the run's lock lies in.
+        register: its identity.
+        run_id: the run.
+    """
+    try:
+        with _path(folder, register, run_id).open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    except OSError:  # it goes on, or ended, or this folder cannot say
+        return False
+
+
+def _path(folder: Path, register: str, run_id: int) -> Path:
+    return folder / f".run-{register[:12]}-{run_id}.lock"
 
 
 def _locked(path: Path) -> IO[str]:

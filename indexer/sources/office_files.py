@@ -22,6 +22,7 @@ _COUNTED = 64  # files; of more the number of records is not counted beforehand
 _CHUNK = 2**20
 _DAY = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})", re.ASCII)
 _US_DESIGN = re.compile(r"[0-9]{6}", re.ASCII)
+_PICTURE = "picture"
 _NOT_IN_IDS = re.compile(r"[\s/]+")
 
 
@@ -53,11 +54,14 @@ class OfficeFiles:
         self.last_position = self._count()
         self._left_out: Counter[str] = Counter()
         self._not_found = 0
+        # The mark that a value was first left out of, or that first lacked its picture.
+        self._first: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Row]:
         """Read the records from the beginning."""
         fields = FieldReader(self._pictures)
         self._left_out.clear()
+        self._first.clear()
         self._not_found = position = 0
         others: list[str] = []
         for part in parts_of(self._path):
@@ -109,12 +113,14 @@ class OfficeFiles:
             return RejectedRow(position, mark_id, record.image, str(fault))
         if record.files and picture is None:
             self._not_found += 1
+            self._first.setdefault(_PICTURE, mark_id)
         left_out = frozenset(_unsaid(record) if record.is_update else ())
         is_sent_once = bool(record.files) or "image_name" in left_out
         return SourceRow(position, mark, picture, is_sent_once, left_out)
 
     def _cleaned(self, mark_id: str, record: OfficeRecord) -> dict[str, object]:
         """The fields of a table's row, without what cannot be one of its kind."""
+        self._mark = mark_id
         vienna = [code for text in record.vienna if (code := self._vienna(text)) is not None]
         nice = [text for text in record.nice if self._is(text, _is_nice(text), "Nice class")]
         design = [
@@ -157,8 +163,10 @@ class OfficeFiles:
 
     def _is(self, text: str, good: bool, kind: str) -> bool:
         """Whether to keep a value; counts those that are not kept."""
-        if not good and (len(self._left_out) < 1000 or f"{kind} {text[:40]!r}" in self._left_out):
-            self._left_out[f"{kind} {text[:40]!r}"] += 1
+        what = f"{kind} {text[:40]!r}"
+        if not good and (len(self._left_out) < 1000 or what in self._left_out):
+            self._left_out[what] += 1
+            self._first.setdefault(what, self._mark)
         return good
 
     def _warn(self, others: Sequence[str]) -> None:
@@ -169,12 +177,16 @@ class OfficeFiles:
             )
         if self._not_found:
             self.warnings.append(
-                f"{self._not_found} marks name a picture that is not there: those that the "
-                "register has no picture of can be found by words, codes and dates only; give the "
-                "pictures' folder or zip file with --images and index again"
+                f"{self._not_found} marks name a picture that is not there, first "
+                f"{self._first[_PICTURE]}: those that the register has no picture of can be found "
+                "by words, codes and dates only; give the pictures' folder or zip file with "
+                "--images and index again"
             )
         if self._left_out:
-            named = (f"{what} ({n} times)" for what, n in self._left_out.most_common())
+            named = (
+                f"{what} ({n} times, first in {self._first[what]})"
+                for what, n in self._left_out.most_common()
+            )
             total = sum(self._left_out.values())
             self.warnings.append(f"{total} values not understood, left out: {examples(named)}")
 

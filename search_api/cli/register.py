@@ -85,7 +85,7 @@ def _state(marklens: "MarkLens") -> dict[str, Any]:
         "network": _network_state(marklens, status.fingerprint),
         "database": status.database,
         "data_dir": str(status.data_dir),
-        "runs": [_run(run) for run in marklens.register.last_runs(_RUNS)],
+        "runs": [_run(marklens, run) for run in marklens.register.last_runs(_RUNS)],
     }
 
 
@@ -119,9 +119,14 @@ def _network_state(marklens: "MarkLens", bound: str | None) -> dict[str, Any]:
     }
 
 
-def _run(run: "Run") -> dict[str, Any]:
-    counts = asdict(run.counts)
-    fields = {"id": run.id, "source": run.source, "state": run.state, "started": run.started}
+def _run(marklens: "MarkLens", run: "Run") -> dict[str, Any]:
+    from indexer.run_lock import was_killed
+
+    counts, state = asdict(run.counts), run.state
+    folder = marklens.settings.images_dir.parent
+    if state == "running" and was_killed(folder, marklens.register.identity(), run.id):
+        state = "interrupted"  # the next run over its source notes it
+    fields = {"id": run.id, "source": run.source, "state": state, "started": run.started}
     return {**fields, "finished": run.finished, **counts, "rejects_file": run.rejects_file}
 
 

@@ -128,7 +128,7 @@ def test_a_picture_that_comes_later_completes_its_mark(
     file = publish("1.xml", st66.mark(1, "one", "1.png"))
     report = office.ingest_file(file)
     assert report.indexed == 1
-    assert "1 marks name a picture that is not there" in report.warnings[-1]
+    assert "1 marks name a picture that is not there, first XX-1:" in report.warnings[-1]
     office.draw(1).save(office.folder / "1.png")
     assert office.ingest_file(file).updated == 1
     assert office.register.mark("XX-1").image_digest is not None

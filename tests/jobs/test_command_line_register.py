@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from search_api.marklens import MarkLens
+from search_api.settings import Settings
+
 Run = Callable[..., Any]
 Parsed = Callable[[Any], Any]
 Complaint = Callable[[Any], str]
@@ -96,3 +99,16 @@ def test_the_data_folder_can_be_given_before_the_command(
     run("--data-dir", tmp_path / "other", "index", source)
     assert parsed(run("--data-dir", tmp_path / "other", "status", "--json"))["marks"] == 8
     assert parsed(run("status", "--json"))["marks"] == 0
+
+
+def test_a_run_whose_process_was_killed_is_not_said_to_be_running(
+    run: Run, source: Path, tmp_path: Path, parsed: Parsed
+) -> None:
+    run("index", source)
+    data_dir = tmp_path / "data"
+    with MarkLens.open(Settings(data_dir=data_dir)) as marklens:
+        begun = marklens.register.start_run("/marks.csv", 1, 1)
+        identity = marklens.register.identity()
+    assert parsed(run("status", "--json"))["runs"][0]["state"] == "running"
+    (data_dir / f".run-{identity[:12]}-{begun.id}.lock").touch()
+    assert parsed(run("status", "--json"))["runs"][0]["state"] == "interrupted"

@@ -1,0 +1,38 @@
+"""The lock on a run: held while its process lives, and telling when that died."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from indexer.errors import RunUnderWay
+from indexer.run_lock import RunLock, was_killed
+
+HOLD = """
+import pathlib, sys, time
+from indexer.run_lock import RunLock
+with RunLock(pathlib.Path(sys.argv[1])) as lock:
+    lock.take("register", 7)
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_that_was_killed_is_told_from_one_that_goes_on_or_ended(tmp_path: Path) -> None:
+    assert not was_killed(tmp_path, "register", 7)
+    with subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        assert not was_killed(tmp_path, "register", 7)
+        with RunLock(tmp_path) as other, pytest.raises(RunUnderWay, match="run 7"):
+            other.take("register", 7)
+        process.kill()
+    assert was_killed(tmp_path, "register", 7)
+    assert not was_killed(tmp_path, "register", 8)
+    with RunLock(tmp_path) as lock:
+        lock.take("register", 7)
+        assert not was_killed(tmp_path, "register", 7)
+    assert not was_killed(tmp_path, "register", 7)
