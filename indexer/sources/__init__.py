@@ -111,6 +111,8 @@ def _open_file(path: Path, given: Pictures | None, format: str) -> Source:
             return OfficeFiles(path, given or _pictures_beside(path))
         if kind in _TABLES and (part.archive is None or format != "auto" or _is_table(part)):
             tables.append((part, kind))
+    if len(tables) > 1:  # a .txt may be a table, and beside one it is what tells of it
+        tables = [one for one in tables if _suffix(one[0]) != ".txt"] or tables
     if len(tables) > 1:
         names = ", ".join(part.name for part, _ in tables[:5])
         raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")

@@ -263,7 +263,10 @@ def check_columns(table: str, names: Sequence[str]) -> list[str]:
     missing = [name for name in ("id", "image") if name not in known]
     if "id" in missing or known == {"id"}:
         found = ", ".join(names)[:200]
-        raise SourceError(f"{table} has no column {missing[0]!r} in its header; it has: {found}")
+        raise SourceError(
+            f"{table} has no column {missing[0]!r} in its header; it has: {found}; known are "
+            f"{', '.join((*COLUMNS, OPERATION))}, of which id and one more are needed"
+        )
     warnings = []
     if not known & {"image", FILE, OPERATION}:
         warnings.append(

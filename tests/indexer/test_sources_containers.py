@@ -143,6 +143,16 @@ def test_other_empty_files_are_refused(tmp_path: Path, name: str) -> None:
         open_source(tmp_path / name)
 
 
+def test_a_text_beside_a_zipped_table_is_no_table(tmp_path: Path) -> None:
+    path = tmp_path / "marks.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("README.txt", "Marks of 2024, one a line\n")
+        archive.writestr("marks.csv", "id,text\n1,LION\n")
+    (row,) = open_source(path)
+    assert isinstance(row, SourceRow)
+    assert row.record.text == "LION"
+
+
 @pytest.mark.parametrize(
     ("names", "held"),
     [
