@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 from indexer.errors import BrokenSource, SourceError
 
+_ODD_BYTES = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 _CHUNK = 2**16
 _MOST_ELEMENTS = 200_000  # a record with 45 classes in 24 languages has some thousands
 _MOST_CHARACTERS = 16 * 2**20
@@ -123,9 +124,12 @@ def read_records(stream: BinaryIO, wanted: frozenset[str], name: str) -> Iterato
                 chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]
         except expat.ExpatError as error:
             yield from builder.take()
+            advice = "fetch it again"
+            if error.code == _ODD_BYTES:
+                advice += "; if it stays so, its bytes are not of the encoding that it declares"
             raise BrokenSource(
                 f"{name} breaks off at line {error.lineno}: {expat.ErrorString(error.code)}; "
-                "fetch it again"
+                f"{advice}"
             ) from error
         except SourceError:
             yield from builder.take()

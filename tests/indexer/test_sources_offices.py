@@ -2,6 +2,7 @@
 standards, since no real sample was at hand (tests/data/NOTICE)."""
 
 import gzip
+import re
 import zipfile
 from collections.abc import Iterable
 from datetime import date
@@ -152,6 +153,19 @@ def test_real_euipo_files_are_claimed_by_the_euipo_alone() -> None:
         head = read_head(file.read_bytes(), file.name)
         assert head is not None
         assert [one.name for one in OFFICES.values() if one.claims(head)] == ["euipo"]
+
+
+def test_a_st96_mark_may_have_no_number_but_that_of_st13(tmp_path: Path) -> None:
+    text = (DATA / "st96.xml").read_text("utf-8")
+    number = re.search(r"<(\w+:)?ApplicationNumber>.*?</(\w+:)?ApplicationNumber>", text, re.S)
+    assert number is not None
+    prefix = number[1] or ""
+    other = f"<{prefix}ST13ApplicationNumber>XX5020190001</{prefix}ST13ApplicationNumber>"
+    file = tmp_path / "st96.xml"
+    file.write_text(text.replace(number[0], other, 1), "utf-8")
+    first = next(iter(open_source(file)))
+    assert isinstance(first, SourceRow)
+    assert first.record.id.endswith("XX5020190001")
 
 
 def test_every_format_can_be_asked_for_by_its_name() -> None:

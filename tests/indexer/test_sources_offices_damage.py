@@ -133,6 +133,13 @@ def test_damaged_bytes_never_end_a_run_with_anything_but_a_sentence(
     assert positions == list(range(1, len(rows) + 1))
 
 
+def test_bytes_of_another_encoding_than_the_declared_one_are_told_so(tmp_path: Path) -> None:
+    content = '<?xml version="1.0" encoding="UTF-8"?>\n<r><t>Löwe</t></r>'.encode("latin-1")
+    stream = io.BufferedReader(io.BytesIO(content))  # type: ignore[arg-type]
+    with pytest.raises(BrokenSource, match=r"line 2: .* not of the encoding that it declares"):
+        list(read_records(stream, frozenset({"t"}), "marks.xml"))
+
+
 def test_a_break_is_told_with_its_line(tmp_path: Path) -> None:
     stream = io.BufferedReader(io.BytesIO(b"<r>\n<TradeMark/>\n<TradeMark>"))  # type: ignore[arg-type]
     found = read_records(stream, frozenset({"TradeMark"}), "marks.xml")

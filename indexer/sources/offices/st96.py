@@ -22,6 +22,7 @@ _NUMBER = (
     "RegistrationNumber/RegistrationNumberText",
     "RegistrationNumber",
     "InternationalRegistrationNumber",
+    "ST13ApplicationNumber",
 )
 
 
