@@ -176,7 +176,7 @@ def _answer(context: Context, given: Mapping[str, Any]) -> "Answer":
     wanted = _filter(given)
     crop = None if given["crop"] is None else parse_crop(given["crop"])
     weights = None if given["weights"] is None else parse_weights(given["weights"])
-    with MarkLens.open(context.settings(), create=False) as marklens:
+    with MarkLens.open(context.settings()) as marklens:
         if given["mark"] is not None:
             return marklens.search_like(
                 given["mark"], crop=crop, k=given["k"], filter=wanted, weights=weights
@@ -199,7 +199,7 @@ def _list(context: Context, given: Mapping[str, Any]) -> None:
         )
     if not 1 <= k <= MAX_K:
         raise typer.BadParameter(f"-k goes from 1 to {MAX_K}")
-    with MarkLens.open(context.settings(), create=False) as marklens:
+    with MarkLens.open(context.settings()) as marklens:
         marks, total = marklens.find(wanted, k)
     if given["as_json"]:
         shown = [MarkResponse.of(mark).model_dump(mode="json") for mark in marks]

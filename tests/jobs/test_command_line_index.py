@@ -75,7 +75,9 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(
     [
         (
             "name,image\n1,1.png\n",
-            "marks.csv has no column 'id' in its header; it has: name, image",
+            "marks.csv has no column 'id' in its header; it has: name, image; known are id, image, "
+            "text, owner, office, status, filed, registered, nice, vienna, us_design, image_file, "
+            "operation, of which id and one more are needed",
         ),
         ("", "marks.csv is empty; a header line with 'id' and 'image' is needed"),
     ],

@@ -45,9 +45,7 @@ def test_rebuild_makes_the_index_and_encode_every_embedding(
     assert (again["marks"], again["skipped"]) == (8, [])
 
 
-@pytest.mark.parametrize(
-    "command", [["export", "backup.csv"], ["rebuild"], ["search", "--text", "x"]]
-)
+@pytest.mark.parametrize("command", [["export", "backup.csv"], ["rebuild"]])
 def test_where_no_register_is_none_is_made_and_no_backup_overwritten(
     run: Run,
     source: Path,
