@@ -117,6 +117,8 @@ def _open_file(path: Path, given: Pictures | None, format: str) -> Source:
         names = ", ".join(part.name for part, _ in tables[:5])
         raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")
     if not tables:
+        for part in parts_of(path):
+            part.verify()  # what is damaged may be just what was looked for
         raise SourceError(_unknown(path))
     part, kind = tables[0]
     part.verify()

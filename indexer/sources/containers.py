@@ -47,8 +47,13 @@ class Part:
             BrokenSource: (later, while reading) the content ends or breaks in its middle.
         """
         raw = self._open_raw()
-        start = raw.read(2)
-        raw.seek(0)
+        try:
+            start = raw.read(2)
+            raw.seek(0)
+        except (EOFError, zlib.error, zipfile.BadZipFile):
+            # A small member is read whole, and its checksum looked at: whoever reads is told.
+            raw.close()
+            raw, start = self._open_raw(), b""
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if start == _GZIP else raw
         return io.BufferedReader(_Guarded(stream, raw, self.name), 2**16)
 

@@ -38,6 +38,17 @@ def test_a_bit_turned_in_a_zipped_table_refuses_it_before_a_mark_is_read(
         open_source(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("content", [b"id,text\n1,LION\n2,CAT\n", XML.read_bytes()])
+def test_a_bit_turned_in_a_small_member_refuses_it_too(
+    tmp_path: Path, content: bytes, method: int
+) -> None:
+    name = "marks.xml" if content.startswith(b"<") else "marks.csv"
+    path = flipped(zipped(tmp_path / "daily.zip", content, name, method), 39 + 12)
+    with pytest.raises(SourceError, match=rf"daily\.zip/{name} is damaged: .* nothing of it"):
+        open_source(path)
+
+
 def test_a_bit_turned_in_a_gzipped_table_refuses_it(tmp_path: Path) -> None:
     path = tmp_path / "marks.csv.gz"
     path.write_bytes(gzip.compress(TABLE.encode()))
