@@ -54,8 +54,9 @@ class ReadyRows:
         """
         if count < _LEAST:
             return
+        distinct = np.unique(keys)  # some hundred, of millions of pairs
         for size in sizes:
-            begins = np.unique(keys // size * size)
+            begins = np.unique(distinct // size * size)
             starts, ends = np.searchsorted(keys, np.stack([begins, begins + size]))
             many = ends - starts >= _MANY * count
             spans = zip(begins[many].tolist(), starts[many], ends[many], strict=True)

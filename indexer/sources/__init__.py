@@ -40,6 +40,7 @@ _TABLES_IN_A_FOLDER = {
     f"marks{suffix}{packed}": kind for suffix, kind in _KINDS.items() for packed in ("", ".gz")
 }
 _JSONL = (".jsonl", ".ndjson")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BINARY = (b"\xd0\xcf\x11\xe0", b"%PDF", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 
 
@@ -91,7 +92,7 @@ def _open_folder(path: Path, given: Pictures | None, format: str) -> Source:
         return _TABLES[_TABLES_IN_A_FOLDER[table.name]](Part(table.name, table), pictures)
     if format == "auto" and any(_office_of(part) for part in parts_of(path)):
         return OfficeFiles(path, pictures)
-    others = sorted(one.name for one in path.iterdir() if _is_called_a_table(one.name))
+    others = sorted(one.name for one in path.iterdir() if _suffix(one.name) in _KINDS)
     if format == "auto" and others:
         raise SourceError(
             f"{path} holds {', '.join(others[:5])}, but no table that is called marks, such as "
@@ -112,7 +113,7 @@ def _open_file(path: Path, given: Pictures | None, format: str) -> Source:
         if kind in _TABLES and (part.archive is None or format != "auto" or _is_table(part)):
             tables.append((part, kind))
     if len(tables) > 1:  # a .txt may be a table, and beside one it is what tells of it
-        tables = [one for one in tables if _suffix(one[0]) != ".txt"] or tables
+        tables = [one for one in tables if _suffix(one[0].name) != ".txt"] or tables
     if len(tables) > 1:
         names = ", ".join(part.name for part, _ in tables[:5])
         raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")
@@ -130,7 +131,7 @@ def _unknown(path: Path) -> str:
     known = (
         f"CSV, JSON Lines, Parquet and XML of {', '.join(one.title for one in OFFICES.values())}"
     )
-    if Part(path.name, path).head().lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+    if _first_letters(Part(path.name, path).head()).startswith(b"["):
         return f"{path.name} is a JSON array: write it as JSON Lines, one object a line"
     if not is_zip(path):
         return (
@@ -151,17 +152,24 @@ def _kind(part: Part) -> str | None:
     if office is not None:
         return office
     head = part.head()
-    is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    text = head.decode("utf-16", "ignore").encode("utf-8", "ignore") if is_utf16 else head
-    text = text.lstrip(b"\xef\xbb\xbf \t\r\n")
+    text = _first_letters(head)
     if head.startswith(b"PAR1"):
         return "parquet"
     # An empty file is a whole one of no marks where the format has no header: an export of a
     # register whose marks are all withdrawn. What else is empty lacks its header.
-    if text.startswith(b"{") or (not text and _suffix(part) in _JSONL):
+    if text.startswith(b"{") or (not text and _suffix(part.name) in _JSONL):
         return "jsonl"
-    is_text = is_utf16 or not (head.startswith(_BINARY) or text.startswith((b"<", b"[")))
+    is_text = head.startswith(_UTF16) or not (
+        head.startswith(_BINARY) or text.startswith((b"<", b"["))
+    )
     return "csv" if is_text else None
+
+
+def _first_letters(head: bytes) -> bytes:
+    """How a file begins, as UTF-8, without byte order mark and white space."""
+    is_utf16 = head.startswith(_UTF16)
+    text = head.decode("utf-16", "ignore").encode("utf-8", "ignore") if is_utf16 else head
+    return text.lstrip(b"\xef\xbb\xbf \t\r\n")
 
 
 def _office_of(part: Part) -> str | None:
@@ -171,16 +179,12 @@ def _office_of(part: Part) -> str | None:
 
 def _is_table(part: Part) -> bool:
     """Whether a zip's member is meant as a table: a README beside it is not."""
-    return _suffix(part) in (".csv", ".tsv", ".txt", *_JSONL, ".parquet")
+    return _suffix(part.name) in (".csv", ".tsv", ".txt", *_JSONL, ".parquet")
 
 
-def _suffix(part: Part) -> str:
+def _suffix(name: str) -> str:
     """A file's suffix, in small letters; of a gzipped one that of its content."""
-    return Path(part.name.lower().removesuffix(".gz")).suffix
-
-
-def _is_called_a_table(name: str) -> bool:
-    return name.lower().removesuffix(".gz").endswith(tuple(_KINDS))
+    return Path(name.lower().removesuffix(".gz")).suffix
 
 
 def _table_in(folder: Path, format: str) -> Path | None:

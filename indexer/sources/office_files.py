@@ -56,6 +56,7 @@ class OfficeFiles:
         self._not_found = 0
         # The mark that a value was first left out of, or that first lacked its picture.
         self._first: dict[str, str] = {}
+        self._mark = ""  # whose fields are being cleaned
 
     def __iter__(self) -> Iterator[Row]:
         """Read the records from the beginning."""
