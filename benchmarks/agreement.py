@@ -9,9 +9,9 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from models.checkpoint import SHIPPED, Checkpoint
 from models.encoder import Encoder
-from models.training.export import read_pictures
+from models.marknet.export import read_pictures
+from models.network.checkpoint import SHIPPED, Checkpoint
 from search_api.demo import demo_register
 
 

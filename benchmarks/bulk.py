@@ -36,8 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from indexer.encoding import pixels_digest
 from indexer.ingest import IngestOptions
+from indexer.ingest.encoding import pixels_digest
 from models.encoder import Encoder
 from models.images import decode_image
 from search_api.demo import demo_register

@@ -35,8 +35,8 @@ from models.evaluation.retrieval import (
     relevant_ranks,
     retrieval_intervals,
 )
-from models.training.jobs import SharedPack, on_paper
-from models.training.pack import split_of, split_of_brand
+from models.marknet.training_pictures import SharedPack, on_paper
+from models.synthesis.drawings import split_of, split_of_brand
 
 _WORST = 24
 _SHOWN = ("mAP", "mAP_100", "recall_at_1", "recall_at_10", "NAR")

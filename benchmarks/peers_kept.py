@@ -13,8 +13,8 @@ from PIL import Image
 
 from models.encoder import Encoder
 from models.evaluation.peers import Backbone, Peer, backbones, imagenet_vgg19, pixel_peers
-from models.preprocess import Preprocess
-from models.training.sources import mixed_precision
+from models.network.preprocess import Preprocess
+from models.training.activations import mixed_precision
 
 OURS = "MarkNet, default weights"
 _CHUNK = 128  # pictures in one file

@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from benchmarks.question_marks import Experiment, Marks, load_backbone
 from benchmarks.question_tables import print_register, print_scores, table
-from models.checkpoint import SHIPPED
 from models.evaluation.classification import constant_prior, mean_average_precision
+from models.network.checkpoint import SHIPPED
+from models.network.label_set import CATEGORIES
+from models.synthesis.compose import SAMPLE
+from models.training.activations import mixed_precision
 from models.training.calibrate import calibrate
-from models.training.codes import CATEGORIES
-from models.training.compose import SAMPLE
 from models.training.losses import asymmetric_loss, binary_cross_entropy
-from models.training.sources import mixed_precision
 
 CLAIMS = ("register", "pixels", "depth", "loss")
 _BATCH = 32  # Keras' default

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.backbone import Vgg19Features, vgg19_state_from_vgg16
-from models.checkpoint import CONFIG, WEIGHTS
-from models.preprocess import Preprocess
-from models.training.codes import CATEGORIES
-from models.training.compose import SAMPLE, SYSTEM_FONTS
-from models.training.fonts import FontBook
-from models.training.pack import Pictogram, read_pictograms
-from models.training.recipes import CodeStatistics
-from models.training.synthesis import Composer
+from models.network.backbone import Vgg19Features, vgg19_state_from_vgg16
+from models.network.checkpoint import CONFIG, WEIGHTS
+from models.network.label_set import CATEGORIES
+from models.network.preprocess import Preprocess
+from models.synthesis.code_statistics import CodeStatistics
+from models.synthesis.compose import SAMPLE, SYSTEM_FONTS
+from models.synthesis.composer import Composer
+from models.synthesis.drawings import Pictogram, read_pictograms
+from models.synthesis.fonts import FontBook
 
 _CHUNK = 128  # marks kept in one file
 _TRAINING_DRAWINGS = 7  # of ten; the others are for validation and test

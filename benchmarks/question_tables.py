@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.evaluation.classification import classify_metrics, constant_prior
-from models.training.codes import CATEGORIES
+from models.network.label_set import CATEGORIES
 
 SHOWN = {
     "log_loss": "loss (BCE)",

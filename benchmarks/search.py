@@ -40,7 +40,7 @@ from benchmarks.search_product import INDEXES, register_url
 from benchmarks.search_register import write_register
 from benchmarks.search_report import report
 from benchmarks.search_synthesis import Real, sample_digest, synthesise
-from models.checkpoint import Checkpoint
+from models.network.checkpoint import Checkpoint
 
 Found = dict[str, Any]
 _SAMPLE = 800  # pictures whose embeddings are followed
@@ -113,7 +113,7 @@ def _real(options: argparse.Namespace) -> Real:
 
 
 def _encoded() -> np.ndarray:
-    from indexer.encoding import encode_marks
+    from indexer.ingest.encoding import encode_marks
     from indexer.marks import MarkRecord
     from models.encoder import Encoder
     from search_api.demo import demo_register

@@ -8,7 +8,7 @@ once a second, searches meanwhile), and starts a second process that writes to i
   ``searchable`` when a search for its own embedding returns it;
 - N marks in commits of 500, as fast as they can be written; they are all in when the last one is.
   Meanwhile a thread searches through a narrow filter, as it did before, and as in a server
-  (`indexer.serving`): how much longer the slowest takes is how long a reader waits for the
+  (`indexer.search.serving`): how much longer the slowest takes is how long a reader waits for the
   follower and its merges;
 - N marks in one process stopped meanwhile, for the rate of the follower alone: `refresh`.
 """
@@ -39,11 +39,11 @@ from benchmarks.search_product import (
     register_url,
 )
 from benchmarks.search_register import mark_id, new_marks
-from indexer.follower import Follower
+from indexer.index.follower import Follower
 from indexer.query import SearchQuery
 from indexer.register import Register
-from indexer.searcher import Searcher
-from indexer.serving import searches_first
+from indexer.search.searcher import Searcher
+from indexer.search.serving import searches_first
 
 _POLL_S = 1.0  # the product's default
 _SINGLE = 20  # marks committed alone

@@ -26,12 +26,12 @@ import numpy as np
 from benchmarks.search_data import CASES, Case, Dataset, K
 from benchmarks.search_process import disk_mb, memory_mb, percentiles, use_cores, write_json
 from benchmarks.search_register import FINGERPRINT, planted_code, row_of
-from indexer.follower import Follower
+from indexer.index.follower import Follower
+from indexer.index.vectors import IndexChoice
 from indexer.marks import Mark
 from indexer.query import Filter, SearchQuery, SearchResult
 from indexer.register import Register
-from indexer.searcher import Searcher
-from indexer.vectors import IndexChoice
+from indexer.search.searcher import Searcher
 from models.encoder import Block
 from models.vienna import ViennaCode
 

@@ -17,9 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from indexer.image_store import ImageStore
 from indexer.marks import Mark
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 from indexer.sources.fields import COLUMNS, FILE
 from indexer.sources.parquet_table import parquet_module
 from models.errors import MarkLensError

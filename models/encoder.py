@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.checkpoint import OPENVINO, SHIPPED, Block, Checkpoint
 from models.errors import BadCheckpoint, MissingPackage
-from models.parts import best_seen
+from models.network.checkpoint import OPENVINO, SHIPPED, Block, Checkpoint
+from models.network.parts import best_seen
 from models.runtimes import Runtime
 from models.vienna import PredictedCode, ViennaCode
 
@@ -155,7 +155,7 @@ def _choose_runtime(checkpoint: Checkpoint, device: Device, runtime: RuntimeName
         raise MissingPackage("the OpenVINO runtime computes on the CPU: use torch for CUDA")
     if not model.is_file():
         raise BadCheckpoint(
-            f"{model}: missing; make it with 'python -m models.training.export {checkpoint.folder}'"
+            f"{model}: missing; make it with 'python -m models.marknet.export {checkpoint.folder}'"
         )
     from models.runtimes.openvino_runtime import OpenVinoRuntime
 

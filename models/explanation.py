@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from models.checkpoint import Checkpoint
 from models.errors import BadViennaCode
-from models.network import MarkNet
-from models.parts import Box, is_thing
+from models.network.checkpoint import Checkpoint
+from models.network.marknet import MarkNet
+from models.network.parts import Box, is_thing
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 
 _CELL, _CAPTION = 224, 36

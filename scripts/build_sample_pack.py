@@ -1,6 +1,6 @@
 """Choose the small pack of pictograms that ships for `marklens compose`, from the shared data.
 
-``python scripts/build_sample_pack.py ../shared/data`` writes ``models/training/sample/``.
+``python scripts/build_sample_pack.py ../shared/data`` writes ``models/synthesis/sample/``.
 """
 
 import gzip
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.training.pack import read_pictograms
-from models.training.recipes import CodeStatistics
+from models.synthesis.code_statistics import CodeStatistics
+from models.synthesis.drawings import read_pictograms
 
 # Sets of one permissive licence each, in different hands: solid, outline and coloured.
 SETS = {"mdi": "Apache-2.0", "lucide": "ISC", "noto": "Apache-2.0", "ph": "MIT"}
@@ -22,7 +22,7 @@ LARGEST = 2500  # characters of SVG
 
 def main(shared: Path) -> None:
     """Write the pack, its recipes and its notice."""
-    out = Path("models/training/sample")
+    out = Path("models/synthesis/sample")
     out.mkdir(exist_ok=True)
     drawings = [
         drawing

@@ -7,12 +7,12 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from indexer.serving import searches_first
+from indexer.search.serving import searches_first
 from models.version import marklens_version
-from search_api import middleware, problem_details
+from search_api.http import middleware, problem_details
+from search_api.http.metrics import Metrics
+from search_api.http.routes import health, marks, search, vienna
 from search_api.marklens import MarkLens
-from search_api.metrics import Metrics
-from search_api.routes import health, marks, search, vienna
 from search_api.schemas import API
 from search_api.settings import Settings
 from search_api.web import pages

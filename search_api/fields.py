@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from indexer.follower import Follower
+from indexer.index.follower import Follower
 from indexer.query import Filter
 from indexer.register import Register
 from models.errors import BadViennaCode

@@ -19,17 +19,17 @@ from types import TracebackType
 
 from PIL import Image
 
-from indexer.encoding import encode_marks
 from indexer.errors import FingerprintMismatch, UnknownMark
-from indexer.follower import Follower
-from indexer.image_store import ImageStore
+from indexer.index.follower import Follower
+from indexer.index.vectors import IndexChoice
 from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
+from indexer.ingest.encoding import encode_marks
 from indexer.marks import Mark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
-from indexer.searcher import Searcher
+from indexer.register.image_store import ImageStore
+from indexer.search.searcher import Searcher
 from indexer.sources import open_source
-from indexer.vectors import IndexChoice
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer

@@ -7,10 +7,10 @@ marks that are done and goes on.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from indexer.encoding import Looked, encode, look, mark_digest
-from indexer.image_store import ImageStore
+from indexer.ingest.encoding import Looked, encode, look, mark_digest
 from indexer.marks import EncodedMark, Mark
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 from models.encoder import Encoder
 from models.errors import MarkLensError
 

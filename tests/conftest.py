@@ -26,10 +26,10 @@ import uvicorn
 from PIL import Image, ImageDraw
 
 from indexer.register import Register
-from models.checkpoint import Calibration, Checkpoint, save_checkpoint
 from models.encoder import Encoder
-from models.network import MarkNet, NetworkConfig
-from models.preprocess import Preprocess
+from models.network.checkpoint import Calibration, Checkpoint, save_checkpoint
+from models.network.marknet import MarkNet, NetworkConfig
+from models.network.preprocess import Preprocess
 from models.vienna import ViennaCode
 from search_api.app import create_app
 from search_api.marklens import MarkLens

@@ -16,7 +16,7 @@ from indexer.sources.office_files import OfficeFiles, recognise
 from indexer.sources.offices import OFFICES
 from indexer.sources.parquet_table import ParquetTable
 from indexer.sources.pictures import FolderPictures, Pictures, ZipPictures, open_pictures, open_zip
-from indexer.sources.rows import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
+from indexer.sources.source_rows import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
 
 __all__ = [
     "FORMATS",

@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.pictures import SUFFIXES, open_zip
-from indexer.sources.rows import SourceState, state_of
+from indexer.sources.source_rows import SourceState, state_of
 
 _GZIP = b"\x1f\x8b"
 _ENCRYPTED = 1  # in a zip member's flags

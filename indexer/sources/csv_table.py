@@ -17,7 +17,7 @@ from indexer.sources.containers import Part
 from indexer.sources.fields import COLUMNS, FieldReader, check_columns
 from indexer.sources.old_encodings import OldEncoding, Sample
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
+from indexer.sources.source_rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK = 2**20

@@ -8,7 +8,7 @@ from typing import Any
 from indexer.errors import BadRecord, SourceError
 from indexer.marks import MarkRecord, is_mark_id
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import RejectedRow, SourceRow, Withdrawal
+from indexer.sources.source_rows import RejectedRow, SourceRow, Withdrawal
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode, ViennaTree
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from indexer.errors import BadRecord, SourceError
 from indexer.marks import MarkRecord
 from indexer.sources.pictures import SUFFIXES
-from indexer.sources.rows import RejectedRow, SourceRow, SourceState
+from indexer.sources.source_rows import RejectedRow, SourceRow, SourceState
 
 
 class PictureFolder:

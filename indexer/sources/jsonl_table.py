@@ -10,7 +10,7 @@ from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import Part
 from indexer.sources.fields import FieldReader, unknown_columns
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
+from indexer.sources.source_rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 
 _CHUNK = 2**20
 _BLANK = codecs.BOM_UTF8 + b" \t\r\n"

@@ -13,7 +13,7 @@ from indexer.sources.fields import FieldReader, examples, vienna_code
 from indexer.sources.office_record import OfficeFormat, OfficeRecord
 from indexer.sources.offices import OFFICES
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import RejectedRow, Row, SourceRow, Withdrawal
+from indexer.sources.source_rows import RejectedRow, Row, SourceRow, Withdrawal
 from indexer.sources.xml_records import read_head, read_records
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode, ViennaTree

@@ -12,7 +12,7 @@ from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import Part
 from indexer.sources.fields import FieldReader, check_columns, unknown_columns
 from indexer.sources.pictures import Pictures
-from indexer.sources.rows import Row, state_of
+from indexer.sources.source_rows import Row, state_of
 from models.errors import MissingPackage
 
 _ROWS = 4096  # rows in memory at once

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BadLabels
-from models.picture_folder import PictureFolder
+from models.images.picture_folder import PictureFolder
 
 Named = tuple[str, Path]  # a picture's name and its file
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.network import MarkNet
+from models.network.marknet import MarkNet
 
 
 class TorchRuntime:

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from models.checkpoint import Calibration
 from models.evaluation.classification import micro_f1
-from models.parts import is_thing
+from models.network.checkpoint import Calibration
+from models.network.parts import is_thing
 from models.vienna import ViennaCode
 
 _PRIOR_STRENGTH = 4.0  # pulls a rare label's offset towards the common one

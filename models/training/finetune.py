@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.errors import BadCheckpoint
-from models.network import MarkNet
+from models.network.marknet import MarkNet
+from models.training.activations import Rows, Source
 from models.training.losses import (
     Memory,
     asymmetric_loss,
@@ -26,7 +27,6 @@ from models.training.losses import (
     proxy_loss,
     supervised_contrast,
 )
-from models.training.sources import Rows, Source
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def best_heard(wholes: Tensor, parts: Tensor, owner: Tensor, shown: Tensor) -> Tensor:
-    """Logits of pictures some of which have parts, as `models.parts.best_seen` has them.
+    """Logits of pictures some of which have parts, as `models.network.parts.best_seen` has them.
 
     A code is learnt where it is seen best, which nobody had to mark (multiple-instance learning
     with the maximum: Maron and Lozano-Pérez, NIPS 1997); one that the picture does not bear is

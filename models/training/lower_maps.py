@@ -27,9 +27,9 @@ from PIL import Image
 from torch import Tensor
 
 from models.errors import UnreadableImage
-from models.network import Lower, MarkNet, pool
-from models.parts import Parts
-from models.preprocess import Preprocess
+from models.network.marknet import Lower, MarkNet, pool
+from models.network.parts import Parts
+from models.network.preprocess import Preprocess
 
 log = logging.getLogger(__name__)
 

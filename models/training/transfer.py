@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from models.checkpoint import Checkpoint
-from models.network import MarkNet
+from models.network.checkpoint import Checkpoint
+from models.network.marknet import MarkNet
 from models.vienna import ViennaCode
 
 _OF_LABELS = ("heads.vienna.weight", "heads.vienna.bias", "heads.places.weight")

@@ -13,8 +13,8 @@ from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
     from models.encoder import Encoder
-    from models.evaluation.measured_codes import Classification
-    from models.evaluation.measured_retrieval import Retrieval
+    from models.evaluation.classify import Classification
+    from models.evaluation.retrieve import Retrieval
 
 Images = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the pictures.")]
 Checkpoint = Annotated[
@@ -66,9 +66,9 @@ def classify(
     as_json: AsJson = False,
 ) -> None:
     """Compare predicted Vienna codes with labels, by level; a constant prediction stands beside."""
-    from models.evaluation.measured_codes import measure_classification
-    from models.evaluation.measured_report import classification_values, report_classification
-    from models.labels_csv import read_labels
+    from models.evaluation.classify import measure_classification
+    from models.evaluation.labels_csv import read_labels
+    from models.evaluation.measurement_report import classification_values, report_classification
 
     table = read_labels(labels)
     with _looking(as_json) as told:
@@ -105,8 +105,8 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
     if (groups is None) != metu:
         raise typer.BadParameter("give --groups, or --metu for METU's layout")
     from models.evaluation.groups import read_groups, read_metu
-    from models.evaluation.measured_report import report_retrieval, retrieval_values
-    from models.evaluation.measured_retrieval import measure_retrieval
+    from models.evaluation.measurement_report import report_retrieval, retrieval_values
+    from models.evaluation.retrieve import measure_retrieval
 
     grouped = read_metu(images) if groups is None else read_groups(groups, images)
     with _looking(as_json) as told:
@@ -124,7 +124,7 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
 
 
 def _print_classification(found: "Classification") -> None:
-    from models.evaluation.measured_report import metric_rows
+    from models.evaluation.measurement_report import metric_rows
 
     _complain_of(found.left_out)
     if found.unknown:
@@ -136,7 +136,7 @@ def _print_classification(found: "Classification") -> None:
 
 
 def _print_retrieval(found: "Retrieval") -> None:
-    from models.evaluation.measured_report import metric_rows
+    from models.evaluation.measurement_report import metric_rows
 
     _complain_of(found.left_out)
     title = f"{found.queries} queries among {found.gallery} pictures"

@@ -91,7 +91,7 @@ def _state(marklens: "MarkLens") -> dict[str, Any]:
 
 def _index_state(marklens: "MarkLens", sequence: int) -> dict[str, Any]:
     """The snapshot on disk, as its manifest describes it: nothing is loaded for that."""
-    from indexer.vectors.snapshot import SnapshotStore
+    from indexer.index.vectors.snapshot import SnapshotStore
 
     try:
         facts = SnapshotStore(marklens.settings.snapshot_dir).facts()
@@ -120,7 +120,7 @@ def _network_state(marklens: "MarkLens", bound: str | None) -> dict[str, Any]:
 
 
 def _run(marklens: "MarkLens", run: "Run") -> dict[str, Any]:
-    from indexer.run_lock import was_killed
+    from indexer.ingest.run_lock import was_killed
 
     counts, state = asdict(run.counts), run.state
     folder = marklens.settings.images_dir.parent

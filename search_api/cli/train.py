@@ -76,10 +76,10 @@ def train(  # noqa: PLR0913 - its parameters are the command's options
     by content, so equal files stay on one side. The metrics of a constant prediction of the label
     frequencies stand beside everything.
     """
-    from models.checkpoint import SHIPPED
-    from models.training.own_report import write_report
-    from models.training.own_run import Order
-    from models.training.own_run import train as run
+    from models.network.checkpoint import SHIPPED
+    from models.training.run import Order
+    from models.training.run import train as run
+    from models.training.run_report import write_report
 
     where = _device(device)
     order = Order(labels, images, out, start or SHIPPED, epochs, patience, batch, depth, loss)
@@ -138,7 +138,7 @@ def compose(
 
     A run that was stopped goes on with the same command.
     """
-    from models.training.compose import compose_marks
+    from models.synthesis.compose import compose_marks
 
     made = compose_marks(out, number, pack=pack, fonts=fonts, seed=seed)
     with progress("composing") as advance:

@@ -9,8 +9,8 @@ from search_api.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
     from models.training.finetune import Depth, Progress
-    from models.training.own_pictures import OwnPictures
-    from models.training.own_run import Epoch, Watcher
+    from models.training.pictures import OwnPictures
+    from models.training.run import Epoch, Watcher
 
 _DEPTHS = {
     "heads": "the heads learn; the convolutions look at each picture once and are cached",
@@ -30,7 +30,7 @@ def watching(epochs: int, batch: int, device: str, *, quiet: bool = False) -> "I
         device: on which it runs.
         quiet: say nothing: stderr is a machine's.
     """
-    from models.training.own_run import Watcher
+    from models.training.run import Watcher
 
     with ExitStack() as stack:
         shown = _Shown(epochs, batch, device, stack, quiet)
@@ -48,7 +48,7 @@ class _Shown:
         self._advance: Advance | None = None
 
     def gathered(self, pictures: "OwnPictures", depth: "Depth") -> None:
-        from models.training.own_run import SIDES
+        from models.training.run import SIDES
 
         counts = ", ".join(f"{len(pictures.rows(side)):,} for {side}" for side in SIDES)
         labels = len(pictures.labels.codes)

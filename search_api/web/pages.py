@@ -19,7 +19,7 @@ from starlette.types import Scope
 from indexer.errors import UnknownMark
 from indexer.register import Register
 from models.version import marklens_version
-from search_api.dependencies import MarkLensDep
+from search_api.http.dependencies import MarkLensDep
 from search_api.schemas import API, image_path
 from search_api.web.views import MarkView, Sample, SliderView
 

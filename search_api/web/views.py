@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from indexer.marks import Mark
-from models.checkpoint import Block
+from models.network.checkpoint import Block
 from models.vienna import ViennaCode, ViennaTree
 from search_api.schemas import image_path
 

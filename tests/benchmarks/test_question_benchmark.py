@@ -11,7 +11,7 @@ import torch
 from benchmarks import question
 from benchmarks.question import Classifier, logits_of
 from benchmarks.question_marks import Marks, prepared
-from models.training.codes import CATEGORIES
+from models.network.label_set import CATEGORIES
 from models.training.losses import binary_cross_entropy
 
 

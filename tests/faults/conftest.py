@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.image_store import ImageStore
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 
 ROOT = Path(__file__).parents[2]
 Draw = Callable[..., Image.Image]

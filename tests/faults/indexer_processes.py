@@ -15,17 +15,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import indexer.encoding
-import indexer.image_store
+import indexer.ingest.encoding
 import indexer.register
-import indexer.rows
-import indexer.runs
-from indexer.image_store import ImageStore
+import indexer.register.image_store
+import indexer.register.rows
+import indexer.register.runs
 from indexer.ingest import IngestOptions, ingest
+from indexer.ingest.rejects import RejectsFile
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
 from indexer.sources.fields import FieldReader
-from indexer.sources.rejects import RejectsFile
 from models.encoder import Encoder
 from models.errors import MarkLensError
 
@@ -35,12 +35,16 @@ STAGES: dict[str, tuple[Any, str, str]] = {
     "after the run is noted": (Register, "start_run", "after"),
     "reading a row": (FieldReader, "record", "before"),
     "asking what is known": (Register, "digests", "before"),
-    "decoding a picture": (indexer.encoding, "decode_image", "before"),
+    "decoding a picture": (indexer.ingest.encoding, "decode_image", "before"),
     "a picture half written": (Path, "replace", "before"),
-    "a picture named, its folder not synced": (indexer.image_store, "sync_folder", "before"),
+    "a picture named, its folder not synced": (
+        indexer.register.image_store,
+        "sync_folder",
+        "before",
+    ),
     "before the network": (Encoder, "encode_pixels", "before"),
     "after the network": (Encoder, "encode_pixels", "after"),
-    "in the middle of a batch's rows": (indexer.rows, "_forget", "after"),
+    "in the middle of a batch's rows": (indexer.register.rows, "_forget", "after"),
     "rows written, position not": (indexer.register.runs, "save_position", "before"),
     "all written, not committed": (indexer.register.runs, "save_position", "after"),
     "just committed": (Register, "add", "after"),
@@ -84,7 +88,7 @@ def run(encoder: Encoder, job: dict[str, Any]) -> dict[str, Any]:
     if job.get("stage"):
         die_at(job["stage"], job.get("turn", 1))
     if job.get("clock_goes_back"):
-        indexer.runs.datetime = indexer.rows.datetime = BackwardClock  # type: ignore[attr-defined, misc]
+        indexer.register.runs.datetime = indexer.register.rows.datetime = BackwardClock  # type: ignore[attr-defined, misc]
     if job.get("largest_file"):  # bytes; the system refuses to write beyond
         resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest_file"], resource.RLIM_INFINITY))
     try:

@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from indexer.image_store import ImageStore
 from indexer.ingest import ingest
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
 from models.encoder import Encoder
 

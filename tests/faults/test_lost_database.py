@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from indexer.errors import DatabaseLost
-from indexer.image_store import ImageStore
 from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
-from indexer.patience import Patience
+from indexer.ingest.retry import Patience
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
 from models.encoder import Encoder
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.follower import Follower
+from indexer.index.follower import Follower
+from indexer.index.segments import bounds_of
+from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
-from indexer.searcher import Searcher
-from indexer.segments import bounds_of
-from indexer.vectors import IndexChoice
+from indexer.search.searcher import Searcher
 from models.encoder import Block
 from models.vienna import ViennaCode
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.image_store import ImageStore
 from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 from indexer.sources import Source, open_source
 from models.encoder import Encoded, Encoder
 from models.vienna import PredictedCode, ViennaCode

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.counting import count_codes, count_facets
-from indexer.follower import Follower
+from indexer.index.counting import count_codes, count_facets
+from indexer.index.follower import Follower
+from indexer.index.segments import ReadView
+from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
-from indexer.segments import ReadView
-from indexer.vectors import IndexChoice
 from models.vienna import PredictedCode, ViennaCode
 
 DIMENSION = 4

@@ -17,11 +17,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from indexer.database import _alembic, create_engine, migrate, parse_url
 from indexer.errors import DatabaseUnavailable
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
-from indexer.schema import metadata
+from indexer.register.database import _alembic, create_engine, migrate, parse_url
+from indexer.register.schema import metadata
 
 ROOT = Path(__file__).parents[2]
 
@@ -315,7 +315,7 @@ def test_a_damaged_register_is_said_plainly(tmp_path: Path) -> None:
 def test_a_writer_that_waits_too_long_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexer.database._WAIT_S", 0.1)
+    monkeypatch.setattr("indexer.register.database._WAIT_S", 0.1)
     url = f"sqlite:///{tmp_path / 'register.db'}"
     register = Register.open(url)
     engine = create_engine(parse_url(url))

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from indexer.encoding import encode_marks, look_without_picture
 from indexer.export import export
-from indexer.image_store import ImageStore
 from indexer.ingest import IngestOptions, ingest
+from indexer.ingest.encoding import encode_marks, look_without_picture
 from indexer.marks import MAX_TEXT, MarkRecord, is_storable
 from indexer.register import Register
+from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError

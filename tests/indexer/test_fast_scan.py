@@ -8,12 +8,12 @@ import faiss
 import numpy as np
 import pytest
 
-from indexer.passing import Bits
-from indexer.vectors import CpuBuilder
-from indexer.vectors.faiss_ivf import FaissIvfIndex
-from indexer.vectors.fast_scan import FastScan, ProductCodes, ProductErrors
-from indexer.vectors.lists import Lists, Shapes
-from indexer.vectors.short import ShortForms
+from indexer.index.passing import Bits
+from indexer.index.vectors import CpuBuilder
+from indexer.index.vectors.faiss_ivf import FaissIvfIndex
+from indexer.index.vectors.fast_scan import FastScan, ProductCodes, ProductErrors
+from indexer.index.vectors.lists import Lists, Shapes
+from indexer.index.vectors.short import ShortForms
 
 ROWS, LISTS, K = 6_000, 40, 50
 
@@ -143,7 +143,7 @@ def test_giving_up_product_codes_changes_no_answer_for_the_worse(
     vectors = clustered(64)[0]
     index = FaissIvfIndex.of(vectors)
     for name in ("_LEAST", "_EACH", "_MORE"):  # no round keeps enough
-        monkeypatch.setattr(f"indexer.vectors.faiss_ivf.{name}", 1)
+        monkeypatch.setattr(f"indexer.index.vectors.faiss_ivf.{name}", 1)
     for query in vectors[:20].astype(np.float32):
         wanted = np.argsort(-(vectors.astype(np.float64) @ query), kind="stable")[:K]
         assert np.isin(wanted, index.scan(query, K, None).rows).mean() >= 0.98

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.filters import FilterColumns
+from indexer.index.filters import FilterColumns
+from indexer.index.passing import Bits, rows_in
+from indexer.index.recent_rows import RecentRows
 from indexer.marks import Change, CodeSource, StoredPrediction
-from indexer.passing import Bits, rows_in
 from indexer.query import Filter
-from indexer.recent_rows import RecentRows
 from models.vienna import ViennaCode
 
 
@@ -147,9 +147,9 @@ def test_columns_survive_becoming_arrays(columns: FilterColumns, wanted: Filter)
 def test_rows_of_common_codes_are_remembered_and_stay_right(
     monkeypatch: pytest.MonkeyPatch, named: float
 ) -> None:
-    monkeypatch.setattr("indexer.filters._SMALL", 0)
-    monkeypatch.setattr("indexer.passing._NAMED", named)
-    monkeypatch.setattr("indexer.filters._REMEMBERED", 2)  # so that some are forgotten again
+    monkeypatch.setattr("indexer.index.filters._SMALL", 0)
+    monkeypatch.setattr("indexer.index.passing._NAMED", named)
+    monkeypatch.setattr("indexer.index.filters._REMEMBERED", 2)  # so that some are forgotten again
     columns = FilterColumns.of(MARKS)
     codes = [ViennaCode.parse(text) for text in ("03", "03.01", "27", "27.05", "29", "26.01")]
     sources: tuple[CodeSource, ...] = ("assigned", "predicted", "either")
@@ -189,7 +189,7 @@ def test_filters_of_several_parts_pass_the_same_rows_remembered_or_not(
     )
     expected = rows_in(FilterColumns.of(MARKS).allowed(wanted)).tolist()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.filters._SMALL", 0)
+        patch.setattr("indexer.index.filters._SMALL", 0)
         columns = FilterColumns.of(MARKS)
         for _ in range(2):
             assert rows_in(columns.allowed(wanted)).tolist() == expected

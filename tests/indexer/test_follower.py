@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from indexer.errors import DatabaseUnavailable, FingerprintMismatch
-from indexer.follower import Follower
+from indexer.index.follower import Follower
+from indexer.index.segments import ReadView
+from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
-from indexer.segments import ReadView
-from indexer.vectors import IndexChoice
 
 DIMENSION = 8
 
@@ -129,7 +129,7 @@ def test_many_small_changes_leave_few_segments(follower, register) -> None:
 def test_more_changes_than_are_read_at_once_are_all_replayed(
     follower, register, monkeypatch
 ) -> None:
-    monkeypatch.setattr("indexer.follower._CHUNK", 7)
+    monkeypatch.setattr("indexer.index.follower._CHUNK", 7)
     register.add([mark(f"m{at}", at) for at in range(50)])
     register.add([mark(f"m{at}", at + 100) for at in range(0, 50, 2)])
     view = follower.refresh()
@@ -202,9 +202,9 @@ def test_an_embedding_of_another_length_is_not_mixed_in(follower, register) -> N
 
 CHILD = """
 import json, sys, time
-from indexer.follower import Follower
+from indexer.index.follower import Follower
 from indexer.register import Register
-from indexer.vectors import IndexChoice
+from indexer.index.vectors import IndexChoice
 follower = Follower(Register.open(sys.argv[1], create=False), None, 8, "tiny", IndexChoice("cpu"))
 follower.refresh()
 follower.start(poll_s=0.02)

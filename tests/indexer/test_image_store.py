@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from indexer.image_store import ImageStore
+from indexer.register.image_store import ImageStore
 from models.errors import MarkLensError
 
 

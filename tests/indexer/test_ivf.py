@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.index.merging import LiveView, Merger
+from indexer.index.passing import Bits
+from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft
+from indexer.index.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
+from indexer.index.vectors.faiss_cpu import FaissCpuIndex
+from indexer.index.vectors.faiss_ivf import FaissIvfIndex
+from indexer.index.vectors.fast_scan import ProductCodes
+from indexer.index.vectors.lists import Lists, Shapes, lists_for
+from indexer.index.vectors.short import ShortForms
 from indexer.marks import Change
-from indexer.merging import LiveView, Merger
-from indexer.passing import Bits
-from indexer.ranking import AllowedRows, Scorer, rank
-from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
-from indexer.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
-from indexer.vectors.faiss_cpu import FaissCpuIndex
-from indexer.vectors.faiss_ivf import FaissIvfIndex
-from indexer.vectors.fast_scan import ProductCodes
-from indexer.vectors.lists import Lists, Shapes, lists_for
-from indexer.vectors.short import ShortForms
+from indexer.search.ranking import AllowedRows, Scorer, rank
 from models.encoder import Block
 from models.errors import MarkLensError
 
@@ -83,7 +83,7 @@ def test_without_a_filter_hardly_a_mark_is_missed_whatever_the_weights(weights) 
 @pytest.fixture(params=[0.0, 1.0], ids=["by lists", "all"])
 def named(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that a filter leaves are chosen among by their lists, or all compared."""
-    monkeypatch.setattr("indexer.vectors.faiss_ivf._NAMED", request.param)
+    monkeypatch.setattr("indexer.index.vectors.faiss_ivf._NAMED", request.param)
 
 
 @pytest.mark.usefixtures("named")
@@ -123,7 +123,7 @@ def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
     if k == 0:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.vectors.faiss_ivf._NAMED", most_named)
+        patch.setattr("indexer.index.vectors.faiss_ivf._NAMED", most_named)
         nearest = index.scan(query, k, Bits.of(allowed))
     assert len(np.unique(nearest.rows)) == k
     assert allowed[nearest.rows].all()
@@ -394,6 +394,6 @@ def test_a_register_that_has_outgrown_its_lists_gets_new_ones() -> None:
 
 @pytest.mark.parametrize(("count", "kind"), [(30, "gather"), (100, "exact"), (2_000, "ivf")])
 def test_a_plan_says_lists_only_where_a_mark_may_be_missed(monkeypatch, count, kind) -> None:
-    monkeypatch.setattr("indexer.plan.FEW_MARKS", 0)
+    monkeypatch.setattr("indexer.search.plan.FEW_MARKS", 0)
     changes, _ = changes_of(np.random.default_rng(1), 4_000)
     assert AllowedRows(view_of(changes, 5).parts[0].segment, None, count).plan == kind

@@ -10,12 +10,12 @@ import faiss
 import numpy as np
 import pytest
 
+from indexer.index.merging import LiveView, Merger
+from indexer.index.segments import SegmentDraft
+from indexer.index.vectors import CpuBuilder, Kept, VectorIndex
+from indexer.index.vectors.lists import find_lists, lists_for
+from indexer.index.vectors.short import ShortForms
 from indexer.marks import Change
-from indexer.merging import LiveView, Merger
-from indexer.segments import SegmentDraft
-from indexer.vectors import CpuBuilder, Kept, VectorIndex
-from indexer.vectors.lists import find_lists, lists_for
-from indexer.vectors.short import ShortForms
 
 ROWS, DIMENSION = 8_000, 32
 

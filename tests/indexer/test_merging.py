@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.index.merging import LiveView, Merge, Merger, grown
+from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft
+from indexer.index.vectors import CpuBuilder, Kept, VectorIndex
 from indexer.marks import Change
-from indexer.merging import LiveView, Merge, Merger, grown
-from indexer.ranking import AllowedRows, Ranked, Scorer, rank
-from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft
-from indexer.vectors import CpuBuilder, Kept, VectorIndex
+from indexer.search.ranking import AllowedRows, Ranked, Scorer, rank
 from models.encoder import Block
 
 BLOCKS = (Block("visual", 0, 4, 1.0), Block("colour", 4, 6, 0.5))

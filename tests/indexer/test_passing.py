@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.passing import (
+from indexer.index.passing import (
     Bits,
     Named,
     Passing,
@@ -61,7 +61,7 @@ def test_rows_left_out_do_not_pass_and_what_passed_before_stays_as_it_was(one, f
 @pytest.mark.parametrize("named", [0.0, 0.1, 4.0])
 def test_rows_in_any_order_and_several_times_pass_once(named: float, rows) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.passing._NAMED", named)
+        patch.setattr("indexer.index.passing._NAMED", named)
         passing = passing_of(np.array(rows, np.int32), COUNT)
     assert isinstance(passing, Named) == (len(rows) <= named * COUNT)
     check(passing, set(rows))

@@ -1,6 +1,6 @@
 import pytest
 
-from indexer.plan import choose
+from indexer.search.plan import choose
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from indexer.errors import BadQuery
+from indexer.index.passing import Bits, rows_in
+from indexer.index.segments import Segment, SegmentDraft
+from indexer.index.vectors import CpuBuilder, TorchBuilder
 from indexer.marks import Change
-from indexer.passing import Bits, rows_in
-from indexer.ranking import AllowedRows, Ranked, Scorer, rank
-from indexer.segments import Segment, SegmentDraft
-from indexer.vectors import CpuBuilder, TorchBuilder
+from indexer.search.ranking import AllowedRows, Ranked, Scorer, rank
 from models.encoder import Block
 
 BLOCKS = (Block("visual", 0, 16, 1.0), Block("concept", 16, 24, 0.5), Block("colour", 24, 32, 0.25))

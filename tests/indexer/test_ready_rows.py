@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.filters import FilterColumns
+from indexer.index.filters import FilterColumns
+from indexer.index.passing import Passing, rows_in
+from indexer.index.ready_rows import ReadyRows
 from indexer.marks import Change, StoredPrediction
-from indexer.passing import Passing, rows_in
 from indexer.query import Filter
-from indexer.ready_rows import ReadyRows
 from models.vienna import ViennaCode
 
 CODES = tuple(
@@ -48,8 +48,8 @@ def rows(passing: Passing) -> list[int]:
 def test_rows_that_were_made_ready_are_those_that_would_be_sought(many, changes, wanted) -> None:
     expected = rows(FilterColumns.of(changes).allowed(wanted))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.ready_rows._LEAST", 0)
-        patch.setattr("indexer.ready_rows._MANY", many)
+        patch.setattr("indexer.index.ready_rows._LEAST", 0)
+        patch.setattr("indexer.index.ready_rows._MANY", many)
         saved = FilterColumns.of(changes)
         restored = FilterColumns.from_arrays(saved.arrays())
     assert rows(saved.allowed(wanted)) == rows(restored.allowed(wanted)) == expected

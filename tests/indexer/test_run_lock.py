@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import RunUnderWay
-from indexer.run_lock import RunLock, was_killed
+from indexer.ingest.run_lock import RunLock, was_killed
 
 HOLD = """
 import pathlib, sys, time
-from indexer.run_lock import RunLock
+from indexer.ingest.run_lock import RunLock
 with RunLock(pathlib.Path(sys.argv[1])) as lock:
     lock.take("register", 7)
     print("held", flush=True)

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.errors import FingerprintMismatch
-from indexer.follower import Follower
+from indexer.index.follower import Follower
+from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, Mark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
-from indexer.searcher import Searcher
-from indexer.vectors import IndexChoice
+from indexer.search.searcher import Searcher
 from models.encoder import Block
 from models.vienna import PredictedCode, ViennaCode
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from indexer.errors import FingerprintMismatch
+from indexer.index.merging import grown
+from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft, bounds_of
+from indexer.index.vectors import CpuBuilder
+from indexer.index.words import Ids
 from indexer.marks import Change
-from indexer.merging import grown
-from indexer.segments import LiveSegment, ReadView, Segment, SegmentDraft, bounds_of
-from indexer.vectors import CpuBuilder
-from indexer.words import Ids
 from models.encoder import Block
 
 BLOCKS = (Block("visual", 0, 2, 1.0), Block("colour", 2, 4, 0.5))

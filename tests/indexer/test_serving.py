@@ -16,7 +16,7 @@ def test_while_serving_what_is_loaded_is_passed_over_and_threads_take_short_turn
     alone("""
         import gc, sys
         import search_api.app  # as much as a server loads
-        from indexer.serving import searches_first
+        from indexer.search.serving import searches_first
 
         before = sys.getswitchinterval(), gc.get_freeze_count()
         with searches_first():
@@ -31,7 +31,7 @@ def test_two_that_serve_in_one_process_may_end_in_any_order() -> None:
     alone("""
         import gc, sys
         import search_api.app  # as much as a server loads
-        from indexer.serving import searches_first
+        from indexer.search.serving import searches_first
 
         before = sys.getswitchinterval(), gc.get_freeze_count()
         first, second = searches_first(), searches_first()

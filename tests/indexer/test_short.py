@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.passing import Bits
-from indexer.vectors import CpuBuilder
-from indexer.vectors.faiss_cpu import FaissCpuIndex
-from indexer.vectors.faiss_ivf import FaissIvfIndex
-from indexer.vectors.faiss_short import FaissShortIndex
-from indexer.vectors.index import Nearest
-from indexer.vectors.short import ShortForms
+from indexer.index.passing import Bits
+from indexer.index.vectors import CpuBuilder
+from indexer.index.vectors.faiss_cpu import FaissCpuIndex
+from indexer.index.vectors.faiss_ivf import FaissIvfIndex
+from indexer.index.vectors.faiss_short import FaissShortIndex
+from indexer.index.vectors.index import Nearest
+from indexer.index.vectors.short import ShortForms
 
 DIMENSION = 70
 BLOCKS = (slice(0, 40), slice(40, 60), slice(60, 70))
@@ -165,8 +165,8 @@ def test_answers_are_those_of_a_scan_of_all_vectors(
 def test_rows_that_are_copied_out_in_blocks_are_told_apart(
     monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr("indexer.vectors.faiss_short._AT_ONCE", most)
-    monkeypatch.setattr("indexer.vectors.faiss_short._SIFTED", 50)
+    monkeypatch.setattr("indexer.index.vectors.faiss_short._AT_ONCE", most)
+    monkeypatch.setattr("indexer.index.vectors.faiss_short._SIFTED", 50)
     rng = np.random.default_rng(9)
     vectors = clustered(rng, 12_000).astype(np.float16)
     index, plain = FaissShortIndex.of(vectors), FaissCpuIndex(vectors)

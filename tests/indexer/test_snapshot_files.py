@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer.vectors.snapshot import SnapshotFacts, SnapshotPart, SnapshotStore
+from indexer.index.vectors.snapshot import SnapshotFacts, SnapshotPart, SnapshotStore
 
 FACTS = SnapshotFacts("register", "network", 4, 7)
 ARRAYS = {

@@ -12,7 +12,7 @@ import pytest
 
 from indexer.errors import SourceError
 from indexer.sources import RejectedRow, SourceRow, open_source
-from indexer.sources.rows import MAX_LINE
+from indexer.sources.source_rows import MAX_LINE
 
 HEADER = b"id,image,text\n"
 PIECE = 2**20

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from indexer.passing import Bits
-from indexer.vectors import (
+from indexer.index.passing import Bits
+from indexer.index.vectors import (
     CpuBuilder,
     IndexBuilder,
     IndexChoice,
@@ -102,8 +102,8 @@ def test_auto_takes_the_cpu_where_there_is_no_cuda() -> None:
 
 def test_searching_on_a_cpu_imports_no_torch() -> None:
     text = (
-        "import sys, numpy, indexer.searcher\n"
-        "from indexer.vectors import IndexChoice, open_builder\n"
+        "import sys, numpy, indexer.search.searcher\n"
+        "from indexer.index.vectors import IndexChoice, open_builder\n"
         "open_builder(IndexChoice('cpu'))(numpy.zeros((1, 4), numpy.float16))\n"
         "assert 'torch' not in sys.modules"
     )

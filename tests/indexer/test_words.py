@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer import words
-from indexer.words import Ids
+from indexer.index import words
+from indexer.index.words import Ids
 
 some_ids = st.lists(
     st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),

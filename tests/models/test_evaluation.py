@@ -16,15 +16,15 @@ from models.encoder import Encoder
 from models.errors import BadLabels
 from models.evaluation.changes import TRANSFORMATIONS
 from models.evaluation.classification import classify_metrics, constant_prior, label_scores
+from models.evaluation.classify import measure_classification
 from models.evaluation.efficientnet_lite0 import _same
 from models.evaluation.groups import Groups, read_groups, read_metu
 from models.evaluation.intervals import bootstrap, mean_interval
-from models.evaluation.measured_codes import measure_classification
-from models.evaluation.measured_report import report_classification, report_retrieval
-from models.evaluation.measured_retrieval import measure_retrieval
+from models.evaluation.labels_csv import read_labels
+from models.evaluation.measurement_report import report_classification, report_retrieval
 from models.evaluation.peers import pixel_peers
 from models.evaluation.retrieval import changed_ranks, relevant_ranks, retrieval_metrics
-from models.labels_csv import read_labels
+from models.evaluation.retrieve import measure_retrieval
 
 
 def drawn(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.errors import BadLabels
-from models.labels_csv import read_labels
+from models.evaluation.labels_csv import read_labels
 from models.vienna import ViennaCode
 
 

@@ -13,7 +13,7 @@ from models.evaluation.classification import (
     micro_f1,
 )
 from models.evaluation.retrieval import retrieval_metrics
-from models.parts import best_seen
+from models.network.parts import best_seen
 from models.training.calibrate import calibrate
 from models.training.losses import (
     Memory,

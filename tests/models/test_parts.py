@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from models.checkpoint import Checkpoint, save_checkpoint
 from models.encoder import Encoder
 from models.explanation import Explainer
-from models.parts import Box, Parts, best_seen, find_parts
-from models.preprocess import Preprocess
+from models.network.checkpoint import Checkpoint, save_checkpoint
+from models.network.parts import Box, Parts, best_seen, find_parts
+from models.network.preprocess import Preprocess
 from models.vienna import PredictedCode, ViennaCode
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)

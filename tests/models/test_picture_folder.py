@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadLabels
-from models.picture_folder import PictureFolder
+from models.images.picture_folder import PictureFolder
 
 
 @pytest.fixture

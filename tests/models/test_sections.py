@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.training.sections import SectionLexicon
+from models.marknet.sections import SectionLexicon
 from models.vienna import ViennaCode, ViennaTree
 
 

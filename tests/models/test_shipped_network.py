@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.agreement import agreement
-from models.backbone import VGG16_CONVOLUTIONS, Vgg19Features, vgg19_state_from_vgg16
-from models.checkpoint import OPENVINO, SHIPPED, WEIGHTS, Checkpoint
 from models.encoder import Encoder
 from models.errors import BadCheckpoint
 from models.images import decode_image
+from models.network.backbone import VGG16_CONVOLUTIONS, Vgg19Features, vgg19_state_from_vgg16
+from models.network.checkpoint import OPENVINO, SHIPPED, WEIGHTS, Checkpoint
 from search_api.demo import demo_register
 
 
@@ -24,7 +24,7 @@ def test_openvino_int8_agrees_with_torch_on_real_marks() -> None:
     # 60 marks here; `python -m benchmarks.agreement` compares the whole demo register.
     cosines, shared, count = agreement(60)
     assert count == 60
-    # 0.992 where conv5_4 is rounded as a whole (`models.training.export.BesideIdentity`).
+    # 0.992 where conv5_4 is rounded as a whole (`models.marknet.export.BesideIdentity`).
     assert cosines.mean() >= 0.998
     assert cosines.min() >= 0.98
     assert shared >= 0.95

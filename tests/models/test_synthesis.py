@@ -5,13 +5,13 @@ import pytest
 from PIL import ImageFont
 
 from models.errors import UnreadableImage
-from models.training.colours import COLOURS, colour_codes
-from models.training.degrade import degrade
-from models.training.fonts import FontBook
-from models.training.grounds import PATTERNS, SPLITS
-from models.training.pack import Pictogram
-from models.training.recipes import CodeStatistics
-from models.training.synthesis import ComposedMark, Composer
+from models.synthesis.code_statistics import CodeStatistics
+from models.synthesis.colour_codes import COLOURS, colour_codes
+from models.synthesis.composer import ComposedMark, Composer
+from models.synthesis.degrade import degrade
+from models.synthesis.drawings import Pictogram
+from models.synthesis.fonts import FontBook
+from models.synthesis.grounds import PATTERNS, SPLITS
 from models.vienna import ViennaCode
 
 SEEDS = 12

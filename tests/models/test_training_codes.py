@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from models.errors import BadViennaCode
-from models.training.codes import CATEGORIES, LabelSet, with_ancestors
-from models.training.recipes import ALPHABET, CodeStatistics, Recipe
+from models.network.label_set import CATEGORIES, LabelSet, with_ancestors
+from models.synthesis.code_statistics import ALPHABET, CodeStatistics, Recipe
 from models.vienna import ViennaCode
 
 CAT = ViennaCode(3, 1)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from models.training.colours import CHROMATIC, VISIBLE, colour_codes
-from models.training.degrade import jpeg, scanned
+from models.synthesis.colour_codes import CHROMATIC, VISIBLE, colour_codes
+from models.synthesis.degrade import jpeg, scanned
 
 
 def patch(share: float, colour: tuple[int, int, int], ground: str = "white") -> Image.Image:

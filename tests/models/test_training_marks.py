@@ -10,13 +10,18 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from models.checkpoint import Calibration, Checkpoint, save_checkpoint
 from models.encoder import Encoder
-from models.network import MarkNet, NetworkConfig
-from models.parts import Parts
-from models.preprocess import Preprocess
+from models.marknet.learn import conclude, fit, lessons_from
+from models.marknet.table import UNKNOWN, Table, tabulate
+from models.marknet.training_pictures import SharedPack
+from models.network.checkpoint import Calibration, Checkpoint, save_checkpoint
+from models.network.marknet import MarkNet, NetworkConfig
+from models.network.parts import Parts
+from models.network.preprocess import Preprocess
+from models.synthesis.code_statistics import CodeStatistics
+from models.synthesis.drawings import HELD_OUT_SETS, BrandLogo, Pictogram, split_of_brand
+from models.training.activations import CachedSource
 from models.training.finetune import Recipe, Tuner
-from models.training.jobs import SharedPack
 from models.training.lower_maps import (
     Job,
     LowerMaps,
@@ -24,11 +29,6 @@ from models.training.lower_maps import (
     cache_lower_maps,
     whole_key,
 )
-from models.training.marks import conclude, fit, lessons_from
-from models.training.pack import HELD_OUT_SETS, BrandLogo, Pictogram, split_of_brand
-from models.training.recipes import CodeStatistics
-from models.training.sources import CachedSource
-from models.training.table import UNKNOWN, Table, tabulate
 from models.training.transfer import adopt, blend
 from models.vienna import ViennaCode
 

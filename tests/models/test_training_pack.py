@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadViennaCode
-from models.training.pack import (
+from models.synthesis.drawings import (
     HELD_OUT_SETS,
     read_brand_logos,
     read_pictograms,

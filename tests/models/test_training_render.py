@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from models.errors import UnreadableImage
-from models.training.render import render_svg, stencil_of
+from models.synthesis.render import render_svg, stencil_of
 
 
 def svg(body: str, box: str = "0 0 24 24") -> str:

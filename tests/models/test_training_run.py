@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from models.checkpoint import Checkpoint
 from models.encoder import Encoder
 from models.errors import BadCheckpoint, BadLabels
 from models.explanation import Explainer
-from models.network import Lower, MarkNet
-from models.parts import Parts
+from models.network.checkpoint import Checkpoint
+from models.network.marknet import Lower, MarkNet
+from models.network.parts import Parts
 from models.training.finetune import Progress
 from models.training.lower_maps import (
     Job,
@@ -26,8 +26,8 @@ from models.training.lower_maps import (
     part_key,
     whole_key,
 )
-from models.training.own_report import write_report
-from models.training.own_run import Epoch, Order, Watcher, read_history, train
+from models.training.run import Epoch, Order, Watcher, read_history, train
+from models.training.run_report import write_report
 from models.vienna import PredictedCode
 
 

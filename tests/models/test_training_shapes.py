@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.training.frames import Framed, ring_text
-from models.training.paint import Inks
-from models.training.parts import IllegibleError, Stencil, fit, side_by_side, stacked
-from models.training.shapes import SHAPES, Shape
+from models.synthesis.elements import IllegibleError, Stencil, fit, side_by_side, stacked
+from models.synthesis.frames import Framed, ring_text
+from models.synthesis.paint import Inks
+from models.synthesis.shapes import SHAPES, Shape
 from models.vienna import ViennaCode
 
 BLACK_ON_WHITE = Inks((255, 255, 255), (0, 0, 0), (0, 0, 0), (0, 0, 0), (255, 255, 255))

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.network import Lower, MarkNet, NetworkConfig, Upper, pool
-from models.pooling import average, mac
-from models.training.export import BesideIdentity
+from models.marknet.export import BesideIdentity
+from models.marknet.pooled import Pooled
+from models.marknet.start import whiten
+from models.network.marknet import Lower, MarkNet, NetworkConfig, Upper, pool
+from models.network.pooling import average, mac
+from models.training.activations import PooledSource
 from models.training.finetune import Lessons, Recipe, Tuner
-from models.training.pooled import Pooled
-from models.training.sources import PooledSource
-from models.training.start import whiten
 
 GROUPS = 12
 RECIPE = Recipe(

@@ -5,10 +5,16 @@ import pytest
 from PIL import Image, ImageFont
 
 from models.errors import MissingPackage
-from models.training.fonts import FontBook
-from models.training.lettering import Scribe, interlaced, outlined, receding, shaded, written
-from models.training.parts import Stencil
-from models.training.words import ALPHABETS, Script, invent_letters, invent_number, invent_word
+from models.synthesis.elements import Stencil
+from models.synthesis.fonts import FontBook
+from models.synthesis.invented_words import (
+    ALPHABETS,
+    Script,
+    invent_letters,
+    invent_number,
+    invent_word,
+)
+from models.synthesis.lettering import Scribe, interlaced, outlined, receding, shaded, written
 from models.vienna import ViennaCode
 
 PICTURE = Stencil(Image.new("L", (60, 60), 255), frozenset({ViennaCode(3, 1)}), (("set", "cat"),))

@@ -13,9 +13,9 @@ from indexer.errors import BadQuery, FingerprintMismatch, UnknownMark
 from indexer.ingest import IngestOptions
 from indexer.marks import MarkRecord
 from indexer.query import Filter
-from models.checkpoint import Checkpoint
 from models.errors import BadCheckpoint, BadViennaCode, MarkLensError, UnreadableImage
-from models.network import MarkNet
+from models.network.checkpoint import Checkpoint
+from models.network.marknet import MarkNet
 from models.vienna import ViennaCode
 from search_api.marklens import MarkLens
 from search_api.settings import BadSettings, Settings

@@ -1,0 +1,346 @@
+"""Follows the register: replays its changes by sequence into views that searches hold.
+
+The database is the truth and this is a cache of it. A follower starts from the snapshot on disk
+where that can be believed, else from nothing, replays what is newer, and swaps one pointer. Any
+number of processes follow one database; they share nothing but that and the snapshot's folder.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import numpy as np
+
+from indexer.errors import FingerprintMismatch, SnapshotDamaged
+from indexer.index.counting import count_codes, count_facets
+from indexer.index.merging import LiveView, Merger, grown
+from indexer.index.segments import ReadView, SegmentDraft, bounds_of
+from indexer.index.vectors import IndexChoice, open_builder
+from indexer.index.view_store import ViewStore
+from indexer.marks import Change, CodeSource, Facets
+from indexer.register import Register
+from models.encoder import Block
+from models.errors import MarkLensError
+from models.vienna import ViennaCode
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = 5_000  # changes read at once: 5 MB of embeddings
+_SAVE_AFTER = 5_000  # changes after which replaying costs more than saving
+_BRIEFLY = 300  # changes that a search in want of them replays itself: 15 ms
+_PATIENCE_S = 0.02  # how long such a search waits for another thread that replays
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerStatus:
+    """What a follower knows and does.
+
+    Attributes:
+        index: what compares the vectors.
+        sequence: the last change searches see.
+        total: marks that can be found.
+        segments: segments they are spread over.
+        saved: sequence of the snapshot this process last read or wrote; None without.
+        following: whether the background thread runs.
+        error: why following fails at the moment; None while all is well.
+        merge_error: why merging segments failed last; None while all is well.
+    """
+
+    index: str
+    sequence: int
+    total: int
+    segments: int
+    saved: int | None
+    following: bool
+    error: str | None
+    merge_error: str | None = None
+
+
+class Follower:
+    """The register's searchable state; safe to share by threads."""
+
+    def __init__(
+        self,
+        register: Register,
+        folder: Path | None,
+        dimension: int,
+        fingerprint: str,
+        choice: IndexChoice,
+    ) -> None:
+        """Prepare; the first `refresh` loads.
+
+        Args:
+            register: the truth.
+            folder: where the snapshot is; None keeps none.
+            dimension: of an embedding.
+            fingerprint: of the network that made the embeddings.
+            choice: where and how vectors are compared.
+
+        Raises:
+            MissingPackage: FAISS is not installed, or CUDA is asked for and not usable.
+            MarkLensError: the choice cannot be met on this device.
+        """
+        self.dimension = dimension
+        self._register = register
+        self._fingerprint = fingerprint
+        self._build = open_builder(choice)
+        self._empty_name = self._build(np.zeros((0, dimension), np.float16)).name
+        network = (fingerprint, dimension)
+        self._store: ViewStore | None = None
+        if folder is not None:
+            self._store = ViewStore(folder, register, network, self._build)
+        self._live = LiveView(self._build)
+        self._merger = Merger(self._live, self._build, self._on_merged)
+        self._saved: int | None = None
+        self._in_file: ReadView | None = None  # what the snapshot holds, in the same segments
+        self._tried = 0
+        self._is_loaded = False
+        self._error: str | None = None
+        self._refreshing, self._saving = Lock(), Lock()
+        self._thread: Thread | None = None
+        self._stopping = Event()
+
+    @property
+    def index_name(self) -> str:
+        """What compares most of the vectors."""
+        largest = max(self._live.now.parts, key=lambda part: part.count, default=None)
+        return self._empty_name if largest is None else largest.segment.vectors.name
+
+    def view(self) -> ReadView:
+        """The state searches see now; empty before the first `refresh`."""
+        return self._live.now
+
+    @property
+    def status(self) -> FollowerStatus:
+        """What this follower knows and does."""
+        view = self._live.now
+        return FollowerStatus(
+            index=self.index_name,
+            sequence=view.sequence,
+            total=view.total,
+            segments=len(view.parts),
+            saved=self._saved,
+            following=self._is_following,
+            error=self._error,
+            merge_error=self._merger.error,
+        )
+
+    @property
+    def _is_following(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def refresh(self) -> ReadView:
+        """Replay what the register has committed until now.
+
+        Raises:
+            DatabaseUnavailable: the register cannot be read; the view stays.
+            FingerprintMismatch: the register now holds embeddings of another network.
+        """
+        with self._refreshing:
+            is_first = not self._is_loaded
+            if is_first:
+                self._open()
+            else:
+                self._catch_up()
+            self._is_loaded = True
+        if is_first:
+            self._save_if_due()
+        return self._live.now
+
+    def refresh_briefly(self) -> ReadView:
+        """Replay what the register has committed, or leave much of it to the background thread.
+
+        For a search that met a newer mark: it must not wait for a bulk load to be replayed.
+
+        Raises:
+            DatabaseUnavailable, FingerprintMismatch: as in `refresh`.
+        """
+        if not self._is_following:
+            return self.refresh()
+        if self._refreshing.acquire(timeout=_PATIENCE_S):
+            try:
+                if 0 < self._register.sequence() - self._live.now.sequence <= _BRIEFLY:
+                    self._catch_up()
+            finally:
+                self._refreshing.release()
+        return self._live.now
+
+    def rebuild(self) -> ReadView:
+        """Forget everything, read the register from its beginning and merge all that needs it.
+
+        Searches go on meanwhile.
+
+        Raises:
+            DatabaseUnavailable, FingerprintMismatch: as in `refresh`.
+        """
+        with self._refreshing:
+            self._begin_anew()
+            self._is_loaded = True
+        if not self._merger.is_running:
+            self._merger.settle()
+        return self._live.now
+
+    def code_counts(self, source: CodeSource) -> dict[ViennaCode, int]:
+        """Live marks that bear each code or anything below it; see `Register.code_counts`.
+
+        Counted in the view while it follows the register, which takes milliseconds, and else in
+        the register.
+        """
+        if not self._is_following:
+            return self._register.code_counts(source)
+        return count_codes(self._live.now, source)
+
+    def facets(self) -> Facets:
+        """What live marks have to filter by; see `code_counts`."""
+        return count_facets(self._live.now) if self._is_following else self._register.facets()
+
+    def measure(self, blocks: Sequence[Block]) -> None:
+        """Look at every row once, if no snapshot says what is found, so that no search has to.
+
+        See `Segment.stretch`; later rows are looked at as they come.
+        """
+        bounds = bounds_of(blocks)
+        if self._live.now.bounds != bounds:
+            self._live.measure(bounds)
+
+    def start(self, poll_s: float = 1.0) -> None:
+        """Follow in a background thread, asking every `poll_s` seconds; again does nothing.
+
+        A second thread merges segments. Without them a refresh only adds segments and merges
+        small ones.
+        """
+        if self._is_following:
+            return
+        self._stopping.clear()
+        self._thread = Thread(
+            target=self._follow, args=(poll_s,), name="marklens-follower", daemon=True
+        )
+        self._thread.start()
+        self._merger.start()
+
+    def stop(self) -> None:
+        """End the background threads, if they run, and save what the snapshot lacks."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._merger.stop()
+        if self._is_loaded and self._live.now is not self._in_file:
+            self._try_to_save()
+
+    def save_snapshot(self) -> None:
+        """Write the current view to disk; without a folder, do nothing.
+
+        Raises:
+            OSError: the disk refuses; the snapshot before stays.
+            DatabaseUnavailable: the register cannot be asked who it is.
+        """
+        if self._store is None:
+            return
+        with self._saving:
+            view = self._live.now
+            self._store.save(view)
+            self._saved, self._in_file = view.sequence, view
+
+    def _follow(self, poll_s: float) -> None:
+        while not self._stopping.wait(poll_s):
+            try:
+                self.refresh()
+                self._error = None
+            except Exception as error:
+                # The thread outlives whatever goes wrong, and says it once, not every second.
+                if self._error != str(error):
+                    logger.exception("following the register failed, trying again")
+                self._error = str(error)
+            else:
+                self._save_if_due()
+
+    def _on_merged(self, rows: int) -> None:
+        """Save what took long to make."""
+        if rows >= _SAVE_AFTER:
+            self._try_to_save()
+
+    def _catch_up(self) -> None:
+        sequence, view = self._register.sequence(), self._live.now
+        if sequence < view.sequence:
+            logger.warning(
+                "the register stands at %d, before the index at %d: it was restored or replaced; "
+                "reading it anew", sequence, view.sequence,
+            )  # fmt: skip
+            self._begin_anew()
+        elif sequence > view.sequence:
+            self._live.advance(*self._read(view.sequence))
+            self._merger.wake()
+
+    def _begin_anew(self) -> None:
+        """Show what the register holds, read from its beginning."""
+        empty = ReadView(bounds=self._live.now.bounds)
+        self._live.set(grown(empty, *self._read(0), self._build))
+        self._merger.wake()
+
+    def _read(self, after: int) -> tuple[SegmentDraft, int]:
+        """Every change the register has committed by now, and the last one's sequence."""
+        bound = self._register.bound()
+        if bound is not None and bound != (self._fingerprint, self.dimension):
+            raise FingerprintMismatch(
+                "The register's embeddings now come from another network than this index: "
+                "restart to load it anew."
+            )
+        draft = SegmentDraft(self.dimension)
+        sequence = after
+        for changes, known in self._changes(after):
+            draft.add(changes)
+            sequence = max(sequence, known)
+        return draft, sequence
+
+    def _changes(self, after: int) -> Iterator[tuple[list[Change], int]]:
+        """Chunks of changes, each with the sequence number up to which all is known then.
+
+        A mark updated during the replay moves to its end, so the end is a chunk that is not full.
+        """
+        while True:
+            committed = self._register.sequence()
+            changes = self._register.changes(after, _CHUNK)
+            if len(changes) < _CHUNK:
+                last = changes[-1].sequence if changes else after
+                yield changes, max(last, committed)
+                return
+            after = changes[-1].sequence
+            yield changes, after
+
+    def _open(self) -> None:
+        """Show the snapshot and what the register committed since, or all of the register."""
+        try:
+            saved = ReadView() if self._store is None else self._store.load()
+            if self._store is not None and saved.sequence:
+                view = grown(saved, *self._read(saved.sequence), self._build)
+                self._store.probe(view, saved.sequence)
+                self._saved = saved.sequence
+                self._in_file = view if view.sequence == saved.sequence else None
+                self._live.set(view)
+                return
+        except SnapshotDamaged as error:
+            logger.warning("index snapshot not used, reading the register instead: %s", error)
+        self._begin_anew()
+
+    def _save_if_due(self) -> None:
+        """Save once enough has changed since the last snapshot, or the last attempt at one."""
+        if self._live.now.sequence - max(self._saved or 0, self._tried) >= _SAVE_AFTER:
+            self._try_to_save()
+
+    def _try_to_save(self) -> None:
+        """Save, unless another process has saved later; failing costs time, never a search."""
+        if self._store is None:
+            return
+        view = self._live.now
+        self._tried = view.sequence
+        try:
+            elsewhere = self._store.saved_by_another(view)
+            if elsewhere is None or elsewhere == self._saved:
+                self.save_snapshot()
+            else:
+                self._saved, self._in_file = elsewhere, view
+        except (OSError, MarkLensError) as error:
+            logger.warning("index snapshot not saved: %s", error)

@@ -1,0 +1,155 @@
+"""Exact search that reads short forms and compares few rows whole.
+
+Short forms (see `short`) are a seventh of the vectors' memory, and a scan is bound
+by memory. `ShortBounds.doubt` says by how much the score that one stands for may miss that of the
+vector: a row is left out only where it cannot be among the k best even so. So the answer is that of
+a scan of all vectors, to the bit, whatever the vectors and the query, if only they are finite and
+not so small (1e-40) that float32 keeps few of their digits. Where the bound says little, since the
+query is unlike all vectors or scores hardly differ, too many rows are left and all vectors are
+scanned.
+
+A filter that leaves up to `_GATHERED` of the rows has their short forms copied out, block by block.
+``python -m benchmarks.search`` prints what each filter takes. With all weight on colour, most
+queries fall back to the scan of all vectors.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.index.passing import Bits, counted, rows_in
+from indexer.index.vectors.faiss_cpu import FaissCpuIndex
+from indexer.index.vectors.index import Nearest
+from indexer.index.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
+from indexer.index.vectors.short import ShortBounds, ShortForms
+
+_GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
+_SIFTED = 4_000  # rows from which comparing their short forms first costs less
+_COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
+_AT_ONCE = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
+_LOOKED = 1 << 14  # rows after which some are compared, to see what their short forms rule out
+_GROWTH = 8  # rows when this is done again, to those when it was done last
+
+
+class FaissShortIndex(FaissCpuIndex):
+    """Float16 vectors with short forms, whose scans and scores are those of `FaissCpuIndex`."""
+
+    name = "faiss IndexScalarQuantizer fp16 with short forms, cpu"
+
+    def __init__(self, vectors: NDArray[np.float16], short: ShortForms) -> None:
+        """Keep vectors and their short forms.
+
+        Args:
+            vectors: (n, d) float16; they must not change any more.
+            short: their short forms, in the same order.
+
+        Raises:
+            ValueError: the short forms are of other vectors.
+        """
+        if vectors.shape != (len(short.codes), len(short.mean)):
+            raise ValueError("the short forms are of other vectors")
+        super().__init__(vectors)
+        self._short = short
+        self.short_scanners = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
+
+    @classmethod
+    def of(
+        cls, vectors: NDArray[np.float16], proceed: Callable[[], None] = lambda: None
+    ) -> "FaissShortIndex":
+        """Shorten (n, d) float16 vectors; see `ShortForms.of`."""
+        return cls(vectors, ShortForms.of(vectors, proceed))
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> "FaissShortIndex":
+        """Take up what `arrays` gave.
+
+        Raises:
+            KeyError, ValueError: arrays are missing or do not fit together.
+        """
+        return cls(arrays["vectors"], ShortForms.restored(arrays))
+
+    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
+        """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
+        if allowed is not None and counted(allowed) <= _GATHERED * len(self):
+            return self.gather(query, k, rows_in(allowed))
+        few = self._sifted(query, k, None, allowed)
+        return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
+
+    def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+        """Compare the query with the named rows that may be near; see `VectorIndex.gather`."""
+        if len(rows) < _SIFTED:
+            return self.compare(query, k, rows)
+        few = self._sifted(query, k, rows, None)
+        return self.compare(query, k, rows if few is None else few)
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The vectors and their short forms; see `VectorIndex.arrays`."""
+        return {**super().arrays(), **self._short.arrays()}
+
+    def _sifted(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        rows: NDArray[np.int64] | None,
+        allowed: Bits | None,
+    ) -> NDArray[np.int64] | None:
+        """All of some rows that may be among the k best, ascending if they are; None if too many.
+
+        Args:
+            query: see `scan`.
+            k: see `scan`.
+            rows: (m,) int64; None takes all.
+            allowed: with all rows; None allows all.
+        """
+        asked = self._short.ask(query)
+        bounds = self._short.bounds(asked)
+        count = len(self) if rows is None else len(rows)
+        sieve = Sieve(k, allowed, bounds.margin, count)
+        names = self._rows if rows is None else rows
+        look = _LOOKED
+        with Scan(self.short_scanners, asked.numbers, 1) as scan:
+            for stop in self._over(scan.scanner, sieve, rows, allowed):
+                if stop >= look:
+                    self._narrow(query, k, bounds, sieve, names)
+                    look = stop * _GROWTH
+                    if len(sieve.rows) > k + _COMPARED * stop:
+                        return None
+        self._narrow(query, k, bounds, sieve, names)
+        if len(sieve.rows) > k + _COMPARED * count:
+            return None
+        return names[np.sort(sieve.rows)]
+
+    def _over(
+        self,
+        scanner: Any,
+        sieve: Sieve,
+        rows: NDArray[np.int64] | None,
+        allowed: Bits | None,
+    ) -> Iterator[int]:
+        """Sift the short forms of all or some rows in blocks; how many were sifted after each."""
+        codes = self._short.codes
+        if rows is None:
+            for start, stop in blocks(len(codes), allowed):
+                sieve.over(scanner, codes[start:stop], start)
+                yield stop
+            return
+        room = np.empty((min(len(rows), _AT_ONCE), codes.shape[1]), codes.dtype)
+        for start, stop in blocks(len(rows), None, _AT_ONCE):
+            sieve.over(scanner, copied(codes, rows[start:stop], room), start)
+            yield stop
+
+    def _narrow(
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        bounds: ShortBounds,
+        sieve: Sieve,
+        rows: NDArray[np.int64],
+    ) -> None:
+        """Keep only those that may score as high as the k-th best of the k that seem best does."""
+        if len(sieve.rows) > k:
+            best = np.argpartition(-sieve.scores, k - 1)[:k]
+            last = self.compare(query, k, rows[sieve.rows[best]]).scores[-1]
+            sieve.raise_to(bounds.least(float(last)))

@@ -1,0 +1,77 @@
+"""The file of rejected rows: what a clerk mends before indexing again."""
+
+import csv
+import os
+from pathlib import Path
+from typing import TextIO
+
+from indexer.sources.source_rows import RejectedRow
+from models.errors import MarkLensError
+
+_COLUMNS = ("position", "id", "image", "reason")
+
+
+class RejectsFile:
+    """A CSV of the rejected rows, made when the first one comes.
+
+    It starts with a byte order mark, without which spreadsheets read umlauts wrongly.
+    """
+
+    def __init__(self, path: Path, resumed_after: int) -> None:
+        """Go on with the file of a resumed run, without what was written past its last commit."""
+        self.file: Path | None = None
+        self._path = path
+        self._stream: TextIO | None = None
+        kept = _rejects_up_to(path, resumed_after) if resumed_after else []
+        for reject in kept:
+            self.add(reject)
+
+    def add(self, reject: RejectedRow) -> None:
+        """Write a row.
+
+        Raises:
+            MarkLensError: the disk refuses.
+        """
+        try:
+            if self._stream is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._stream = self._path.open("w", encoding="utf-8-sig", newline="")
+                self.file = self._path
+                csv.writer(self._stream).writerow(_COLUMNS)
+            row = (reject.position, reject.id, reject.image, reject.reason)
+            csv.writer(self._stream).writerow(row)
+        except OSError as error:
+            raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def sync(self) -> None:
+        """Bring the rejects to the disk: a committed position must not outlive them."""
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+                os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file; nothing can be added afterwards.
+
+        Raises:
+            MarkLensError: the disk refuses what was not synced yet.
+        """
+        try:
+            if self._stream is not None:
+                self._stream.close()
+        except OSError as error:
+            raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
+
+
+def _rejects_up_to(path: Path, position: int) -> list[RejectedRow]:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            rows = [row for row in csv.reader(file) if len(row) == len(_COLUMNS)]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise MarkLensError(f"cannot read {path}: {error.strerror}") from error
+    rejects = [RejectedRow(int(row[0]), row[1], row[2], row[3]) for row in rows[1:]]
+    return [reject for reject in rejects if reject.position <= position]

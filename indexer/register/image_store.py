@@ -1,0 +1,135 @@
+"""The pictures of the register: files named by the SHA-256 of their bytes.
+
+::
+
+    <folder>/ab/ab12…        the original bytes, as they were handed in
+    <folder>/thumbnails/256/ab12….webp   made when first asked for; may be deleted at any time
+    <folder>/incoming/       half-written files; anything a killed process left here is rubbish
+
+A file is complete and on the disk before its name exists, so a row committed after `put` never
+points at a picture that a power cut took away. A file without a row is harmless.
+"""
+
+import hashlib
+import io
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from indexer.register.durable import sync_folder
+from models.errors import MarkLensError
+from models.images import decode_image
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+THUMBNAIL_PIXELS = (16, 1024)
+
+
+class ImageStore:
+    """Content-addressed picture files below one folder; safe for threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, content: bytes) -> str:
+        """Keep `content` and return its SHA-256 (hex); keeping it again changes nothing.
+
+        Raises:
+            MarkLensError: the disk refuses (full, read-only, no permission).
+        """
+        digest = hashlib.sha256(content).hexdigest()
+        path = self._path(digest)
+        try:
+            if not _holds(path, content):
+                self._write(path, content, durable=True)
+        except OSError as error:
+            raise MarkLensError(f"cannot write to {self.folder}: {error.strerror}") from error
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The original bytes.
+
+        Raises:
+            MarkLensError: the file is missing, damaged or unreadable.
+        """
+        try:
+            content = self._path(digest).read_bytes()
+        except FileNotFoundError as error:
+            raise MarkLensError(
+                f"picture {digest[:12]} is missing from {self.folder}: index its source again"
+            ) from error
+        except OSError as error:
+            raise MarkLensError(f"cannot read from {self.folder}: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise MarkLensError(
+                f"picture {digest[:12]} in {self.folder} is damaged: delete that file "
+                "and index its source again"
+            )
+        return content
+
+    def thumbnail(self, digest: str, size: int) -> bytes:
+        """A WebP picture whose longest side is at most `size` pixels (16 to 1024).
+
+        Raises:
+            MarkLensError: no such picture, or a size out of range.
+        """
+        low, high = THUMBNAIL_PIXELS
+        if not low <= size <= high:
+            raise MarkLensError(f"thumbnail size {size} is not between {low} and {high} pixels")
+        cached = self.folder / "thumbnails" / str(size) / f"{self._known(digest)}.webp"
+        try:
+            return cached.read_bytes()
+        except OSError:
+            content = _shrink(self.get(digest), size)
+        try:
+            self._write(cached, content, durable=False)
+        except OSError:
+            # A read-only or full disk must not take the pictures off the page: serve without cache.
+            return content
+        return content
+
+    def _known(self, digest: str) -> str:
+        """The digest itself, once it is sure to be one: it becomes part of a path."""
+        if not _DIGEST.fullmatch(digest):
+            raise MarkLensError(f"{digest[:80]!r} is not a picture's SHA-256")
+        return digest
+
+    def _path(self, digest: str) -> Path:
+        return self.folder / self._known(digest)[:2] / digest
+
+    def _write(self, path: Path, content: bytes, *, durable: bool) -> None:
+        """Write under a temporary name, then rename; `durable` also waits for the disk."""
+        incoming = self.folder / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=incoming)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_folder(path.parent)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether the file is there with exactly these bytes; a damaged one is written afresh."""
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except FileNotFoundError:
+        return False
+
+
+def _shrink(content: bytes, size: int) -> bytes:
+    image = decode_image(content)
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=85)
+    return out.getvalue()

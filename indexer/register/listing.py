@@ -1,0 +1,100 @@
+"""Marks found by their words, codes, classes and dates alone, in SQL: those without picture, too.
+
+A search by picture resolves its filter in memory (`indexer.index.filters`); there is no order by
+likeness here, so the database answers, and knows also the marks that have no embedding.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.marks import Facets
+from indexer.query import Filter
+from indexer.register import rows, schema
+from models.vienna import ViennaCode
+
+_LIVE = schema.marks.c.deleted.is_(False)
+
+
+def passing(connection: Connection, wanted: Filter, limit: int) -> tuple[list[str], int]:
+    """The first ids, in order, of the live marks that pass a filter, and how many there are."""
+    marks = schema.marks
+    condition = sa.and_(_LIVE, *_conditions(wanted))
+    ids = sa.select(marks.c.id).where(condition).order_by(marks.c.id).limit(limit)
+    total = sa.select(sa.func.count()).select_from(marks).where(condition)
+    return list(connection.scalars(ids)), int(connection.scalar(total) or 0)
+
+
+def ids_after(connection: Connection, last: str, limit: int) -> list[str]:
+    """The next ids of live marks, in the database's order of texts."""
+    marks = schema.marks
+    wanted = sa.select(marks.c.id).where(_LIVE, marks.c.id > last).order_by(marks.c.id)
+    return list(connection.scalars(wanted.limit(limit)))
+
+
+def facets(connection: Connection) -> Facets:
+    """The statuses, offices, classes and filing dates of live marks, with their counts."""
+    marks, classes = schema.marks, schema.mark_classes
+    status, office = (
+        {
+            row[0]: row[1]
+            for row in connection.execute(
+                sa.select(column, sa.func.count())
+                .where(_LIVE, column.is_not(None))
+                .group_by(column)
+                .order_by(column)
+            )
+        }
+        for column in (marks.c.status, marks.c.office)
+    )
+    # Deleted marks have no classes.
+    nice = connection.execute(
+        sa.select(classes.c.nice_class, sa.func.count())
+        .group_by(classes.c.nice_class)
+        .order_by(classes.c.nice_class)
+    )
+    span = connection.execute(
+        sa.select(sa.func.min(marks.c.filed), sa.func.max(marks.c.filed)).where(_LIVE)
+    ).one()
+    first, last = span
+    filed = None if first is None else (first, last)
+    return Facets(status, office, {row[0]: row[1] for row in nice}, filed)
+
+
+def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    marks, classes = schema.marks, schema.mark_classes
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.text:
+        folded = rows.fold(wanted.text)
+        conditions.append(marks.c.text_folded.contains(folded, autoescape=True))
+    if wanted.status:
+        conditions.append(marks.c.status.in_(sorted(wanted.status)))
+    if wanted.office:
+        conditions.append(marks.c.office.in_(sorted(wanted.office)))
+    if wanted.filed_from:
+        conditions.append(marks.c.filed >= wanted.filed_from)
+    if wanted.filed_to:
+        conditions.append(marks.c.filed <= wanted.filed_to)
+    if wanted.nice:
+        borne = sa.and_(classes.c.mark_id == marks.c.id, classes.c.nice_class.in_(wanted.nice))
+        conditions.append(sa.exists().where(borne))
+    if wanted.vienna_any:
+        conditions.append(sa.or_(*(_bears(code, wanted) for code in wanted.vienna_any)))
+    conditions += [_bears(code, wanted) for code in wanted.vienna_all]
+    conditions += [sa.not_(_bears(code, wanted)) for code in wanted.vienna_none]
+    return conditions
+
+
+def _bears(code: ViennaCode, wanted: Filter) -> sa.ColumnElement[bool]:
+    """Whether a mark bears a code or anything below it, by whom the filter asks for."""
+    codes = schema.mark_codes
+    sources = (
+        {"assigned", "predicted"} if wanted.vienna_source == "either" else {wanted.vienna_source}
+    )
+    is_below = sa.or_(codes.c.code == str(code), codes.c.code.startswith(f"{code}."))
+    is_sure: sa.ColumnElement[bool] = codes.c.confident.is_(True)
+    if wanted.min_probability is not None:
+        is_sure = sa.or_(
+            codes.c.source == "assigned", codes.c.probability >= wanted.min_probability
+        )
+    borne = (codes.c.mark_id == schema.marks.c.id, codes.c.source.in_(sources), is_below, is_sure)
+    return sa.exists().where(sa.and_(*borne))

@@ -1,0 +1,130 @@
+"""`marklens evaluate classify`: a network's predicted codes against a user's labels, by level."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoder import Encoder
+from models.errors import BadLabels
+from models.evaluation.classification import (
+    LabelScore,
+    classify_metrics,
+    constant_prior,
+    label_scores,
+    reliability,
+)
+from models.evaluation.encoded_pictures import Looked, Told, look
+from models.evaluation.intervals import Interval, bootstrap
+from models.evaluation.labels_csv import LabelTable
+from models.images.picture_folder import PictureFolder
+from models.vienna import Level, ViennaCode
+
+
+@dataclass(frozen=True)
+class AtLevel:
+    """What one level of the classification (category, division, section) scores.
+
+    Attributes:
+        metrics: with intervals over pictures.
+        prior: of the constant prediction of these pictures' own label frequencies.
+        labels: each code on its own.
+        prior_labels: average precision of the constant prediction for each.
+        reliability: mean probability said, and share that was true, by bin.
+    """
+
+    metrics: Mapping[str, Interval]
+    prior: Mapping[str, float]
+    labels: Mapping[str, LabelScore]
+    prior_labels: Mapping[str, float]
+    reliability: tuple[list[float], list[float]]
+
+
+@dataclass(frozen=True)
+class Classification:
+    """What the pictures say of the network.
+
+    Attributes:
+        levels: those at which network and labels meet, the broadest first.
+        pictures: measured.
+        left_out: for each other picture, why.
+        unknown: codes of the labels that the network does not predict.
+    """
+
+    levels: Mapping[Level, AtLevel]
+    pictures: int
+    left_out: Sequence[str]
+    unknown: Sequence[ViennaCode]
+
+
+def measure_classification(
+    encoder: Encoder, table: LabelTable, images: Path, told: Told
+) -> Classification:
+    """Predict the labels' codes and those above them, and compare.
+
+    Raises:
+        BadLabels: no labelled picture is there, or the network knows none of the labels.
+    """
+    wanted = {above for code in table.codes for above in (code, *code.ancestors())}
+    codes = sorted(wanted.intersection(encoder.labels))
+    if not codes:
+        raise BadLabels(
+            f"the network predicts none of the labels ({', '.join(map(str, table.codes[:5]))}, ...)"
+        )
+    folder = PictureFolder(images)
+    found = [(name, folder.find(name)) for name in table.filenames]
+    there = [(name, path) for name, path in found if path is not None]
+    missing = [f"{name}: no such picture" for name, path in found if path is None]
+    if not there:
+        raise BadLabels(f"{images}: none of the {len(table.filenames)} labelled pictures is there")
+    looked = look(encoder, there, told)
+    targets = _targets(table, looked, codes)
+    levels: dict[Level, AtLevel] = {}
+    for level in get_args(Level):
+        columns = [at for at, code in enumerate(codes) if code.level == level]
+        if columns and targets[:, columns].any():
+            of_level = [codes[at] for at in columns]
+            levels[level] = _at_level(encoder, looked, targets[:, columns], of_level)
+    if not levels:
+        raise BadLabels("no picture bears any label that the network predicts")
+    unknown = sorted(set(table.codes) - set(codes))
+    return Classification(levels, len(targets), (*missing, *looked.left_out), unknown)
+
+
+def _targets(table: LabelTable, looked: Looked, codes: Sequence[ViennaCode]) -> NDArray[np.float32]:
+    """(n, codes) of 0 and 1: a picture bears what it is labelled with and everything above."""
+    row_of = {name: row for row, name in enumerate(table.filenames)}
+    given = table.targets[[row_of[name] for name in looked.names]]
+    below = [[code.covers(own) for own in table.codes] for code in codes]
+    targets: NDArray[np.float32] = (given @ np.array(below, np.float32).T > 0).astype(np.float32)
+    return targets
+
+
+def _at_level(
+    encoder: Encoder,
+    looked: Looked,
+    targets: NDArray[np.float32],
+    codes: Sequence[ViennaCode],
+) -> AtLevel:
+    columns = {code: at for at, code in enumerate(encoder.labels)}
+    said = looked.probabilities[:, [columns[code] for code in codes]]
+    thresholds = np.array([encoder.thresholds[code] for code in codes], np.float32)
+    nothing = constant_prior(targets, targets.mean(axis=0))
+
+    def metrics(rows: NDArray[np.int64]) -> dict[str, float]:
+        return asdict(classify_metrics(targets[rows], said[rows], thresholds))
+
+    names = list(map(str, codes))
+    scores, priors = (label_scores(targets, each, thresholds) for each in (said, nothing))
+    return AtLevel(
+        metrics=bootstrap(metrics, len(targets)),
+        prior=asdict(classify_metrics(targets, nothing, thresholds)),
+        labels=dict(zip(names, scores, strict=True)),
+        prior_labels={
+            name: one.AP for name, one in zip(names, priors, strict=True) if one.AP is not None
+        },
+        reliability=reliability(targets, said),
+    )

@@ -1,0 +1,57 @@
+"""Where the shipped network's training starts: ImageNet's VGG16 made a VGG19, whitened features."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from models.marknet.pooled import Pooled
+from models.network.backbone import vgg19_state_from_vgg16
+from models.network.marknet import MarkNet
+from models.training.activations import Rows
+
+_LOOKED_AT = 6000  # pictures on which features are measured
+_SMALL = 0.3  # of a whitened projection: its outputs are brought to unit length anyway
+
+
+def load_backbone(network: MarkNet, vgg16: Path) -> None:
+    """Load VGG16 weights (safetensors, torchvision's names) as a VGG19 of the same function."""
+    network.backbone.load_state_dict(vgg19_state_from_vgg16(load_file(vgg16)))
+
+
+@torch.no_grad()
+def whiten(network: MarkNet, pooled: Pooled, rows: Rows, seed: int = 0) -> None:
+    """Set what the heads subtract and divide by; the visual projection becomes PCA whitening.
+
+    Jégou and Chum, "Negative evidences and co-occurences in image retrieval: the benefit of PCA
+    and whitening", ECCV 2012.
+
+    Args:
+        network: its backbone is loaded.
+        pooled: what it makes of all pictures.
+        rows: training pictures of signs.
+        seed: which of them are looked at.
+    """
+    chosen = np.random.default_rng(seed).permutation(rows)[:_LOOKED_AT]
+    features = torch.from_numpy(pooled.features[chosen].astype(np.float32))
+    heads = network.heads
+    heads.centre.copy_(features.mean(dim=0))
+    heads.level.fill_(pooled.level)
+    weight = _whitening((features - heads.centre) * features.shape[1] ** 0.5, heads.visual)
+    heads.visual.weight.copy_(weight * _SMALL)
+    heads.visual.bias.zero_()
+    # A code is rare until learnt otherwise, and no place votes yet.
+    heads.vienna.bias.fill_(-3.0)
+    nn.init.normal_(heads.places.weight, std=1e-3)
+
+
+def _whitening(centred: Tensor, projection: nn.Linear) -> Tensor:
+    """(outputs, inputs): the strongest axes, each of unit variance."""
+    variances, axes = torch.linalg.eigh(centred.T @ centred / len(centred))
+    wanted = projection.out_features
+    # The largest variances stand last.
+    variances, axes = variances[-wanted:].flip(0), axes[:, -wanted:].flip(1)
+    whitening: Tensor = (axes / variances.clamp(min=1e-6).sqrt()).T
+    return whitening

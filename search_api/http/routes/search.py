@@ -1,0 +1,75 @@
+"""`POST /search` and `POST /classify`: pictures in, marks or codes out."""
+
+import io
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Response
+
+from search_api.fields import parse_crop, parse_weights
+from search_api.http.dependencies import FormOnly, MarkLensDep, MetricsDep
+from search_api.http.forms import PictureForm, SearchForm
+from search_api.http.problem_details import documented
+from search_api.schemas import API, ClassifyResponse, SearchResponse
+
+router = APIRouter(prefix=API, tags=["search"], dependencies=[FormOnly])
+
+
+@router.post(
+    "/search",
+    summary="Find the marks that look most like a picture",
+    response_description="The marks, nearest first, the codes seen in the query, and the plan.",
+    responses=documented(400, 404, 413, 415, 422, 503),
+)
+def search(
+    form: Annotated[SearchForm, Form(media_type="multipart/form-data")],
+    marklens: MarkLensDep,
+    metrics: MetricsDep,
+) -> SearchResponse:
+    """Compare a picture, a part of one (`crop`), or a mark of the register (`mark_id`).
+
+    Filters are combined with "and"; within one list any of its values is enough, except for
+    `vienna_all` and `vienna_none`. The ranking is exact among the marks that the filters allow.
+    """
+    wanted = form.filter()
+    crop = None if form.crop is None else parse_crop(form.crop)
+    weights = None if form.weights is None else parse_weights(form.weights)
+    if form.mark_id is not None:
+        answer = marklens.search_like(
+            form.mark_id, crop=crop, k=form.k, filter=wanted, weights=weights
+        )
+    else:
+        picture = form.picture()
+        answer = marklens.search(picture, crop=crop, k=form.k, filter=wanted, weights=weights)
+    metrics.search(answer.milliseconds)
+    return SearchResponse.of(answer)
+
+
+@router.post(
+    "/classify",
+    summary="Name the Vienna codes seen in a picture",
+    response_description="The codes that reach their threshold, most probable first.",
+    responses=documented(400, 413, 415, 422, 503),
+)
+def classify(
+    form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
+) -> ClassifyResponse:
+    """Look at a picture, or a part of one, without searching."""
+    crop = None if form.crop is None else parse_crop(form.crop)
+    return ClassifyResponse.of(marklens.classify(form.image.file.read(), crop))
+
+
+@router.post(
+    "/classify/explain",
+    summary="Show where in a picture each Vienna code was seen",
+    response_class=Response,
+    response_description="A PNG: the picture, and one copy a code with the places in red.",
+    responses={200: {"content": {"image/png": {}}}, **documented(400, 413, 415, 422, 503)},
+)
+def explain(
+    form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
+) -> Response:
+    """Draw the class activation maps of the codes that `/classify` names."""
+    crop = None if form.crop is None else parse_crop(form.crop)
+    sheet = io.BytesIO()
+    marklens.explain(form.image.file.read(), crop).save(sheet, "PNG")
+    return Response(sheet.getvalue(), media_type="image/png")
