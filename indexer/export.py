@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from indexer.marks import Mark
+from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources.fields import COLUMNS, FILE
@@ -25,7 +25,7 @@ from indexer.sources.parquet_table import parquet_module
 from models.errors import MarkLensError
 
 _ROWS = 5_000  # a row group of a Parquet file, and how often progress is told
-_LISTS = ("nice", "vienna", "us_design")
+_LISTS = {one.column: one.kind for one in MARK_FIELDS if one.kind.is_list}
 _SUFFIXES = {
     "image/avif": ".avif",
     "image/bmp": ".bmp",
@@ -111,22 +111,10 @@ def export(
 
 def _row(mark: Mark, *, with_suffix: bool) -> _Row:
     """A mark as a row of the table, lists as lists and days as texts."""
-    record, digest = mark.record, mark.image_digest
+    digest = mark.image_digest
     suffix = _SUFFIXES.get(mark.media_type or "", "") if with_suffix else ""
-    return {
-        "id": record.id,
-        "image": record.image_name,
-        FILE: None if digest is None else f"{digest[:2]}/{digest}{suffix}",
-        "text": record.text,
-        "owner": record.owner,
-        "office": record.office,
-        "status": record.status,
-        "filed": record.filed and record.filed.isoformat(),
-        "registered": record.registered and record.registered.isoformat(),
-        "nice": list(record.nice),
-        "vienna": [str(code) for code in record.vienna],
-        "us_design": list(record.us_design),
-    }
+    file = None if digest is None else f"{digest[:2]}/{digest}{suffix}"
+    return {one.column: one.as_json(mark.record) for one in MARK_FIELDS} | {FILE: file}
 
 
 def _copy(store: ImageStore, digest: str, target: Path) -> None:
@@ -165,8 +153,10 @@ def _write_jsonl(file: Path, rows: Iterable[_Row]) -> None:
 def _write_parquet(file: Path, rows: Iterable[_Row]) -> None:
     parquet = parquet_module()
     pyarrow = importlib.import_module("pyarrow")
-    kinds = {name: pyarrow.list_(pyarrow.string()) for name in _LISTS}
-    kinds["nice"] = pyarrow.list_(pyarrow.int32())
+    kinds = {
+        name: pyarrow.list_(pyarrow.int32() if kind is FieldKind.NICE else pyarrow.string())
+        for name, kind in _LISTS.items()
+    }
     schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
     stream = iter(rows)
     with parquet.ParquetWriter(file, schema) as writer:

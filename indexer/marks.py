@@ -1,10 +1,17 @@
-"""Marks: as a source describes them, as they are written, and as the register holds them."""
+"""Marks: as a source describes them, as they are written, and as the register holds them.
 
+`MARK_FIELDS` is the one list of what a mark may say. The register's columns, the reading of tables,
+the digest, the export, and what people see all follow it, so that a new field is one line in
+`MarkRecord` and one migration (and one line in each office's format that has it).
+"""
+
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from enum import Enum
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +27,69 @@ RunState = Literal["running", "interrupted", "failed", "finished"]
 _US_DESIGN = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CodeSource = Literal["assigned", "predicted", "either"]
+
+
+class FieldKind(Enum):
+    """What the value of a mark's field is."""
+
+    ID = "id"  # str, never empty
+    TEXT = "text"  # str | None
+    WORD = "word"  # str | None, kept in lower case
+    DAY = "day"  # date | None
+    NICE = "Nice classes"  # tuple[int, ...]
+    VIENNA = "Vienna codes"  # tuple[ViennaCode, ...]
+    US_DESIGN = "USPTO design search codes"  # tuple[str, ...]
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a mark may have several of it."""
+        return self in (FieldKind.NICE, FieldKind.VIENNA, FieldKind.US_DESIGN)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkField:
+    """One field of a mark, described for whoever stores, reads, writes or shows it.
+
+    Attributes:
+        name: of the attribute of `MarkRecord`, and of the register's column.
+        kind: what its value is.
+        column: what tables call it, read and written.
+        title: what people call it, in a word or two.
+        description: one sentence on what it holds.
+        example: a value as JSON has it.
+        in_digest: whether the mark's digest always holds it, or only where the mark has one
+            (`given`; `named` says also which field it is). A field that is added later is
+            `named`: marks without it keep the digest that they have.
+    """
+
+    name: str
+    kind: FieldKind
+    column: str
+    title: str
+    description: str
+    example: str | list[int] | list[str]
+    in_digest: Literal["always", "given", "named"] = "named"
+
+    def as_json(self, record: "MarkRecord") -> str | list[int] | list[str] | None:
+        """The field's value as JSON has it: days and codes as texts, lists as lists."""
+        value = getattr(record, self.name)
+        if self.kind is FieldKind.DAY:
+            return None if value is None else str(value.isoformat())
+        if self.kind is FieldKind.VIENNA:
+            return [str(code) for code in value]
+        return list(value) if self.kind.is_list else value
+
+
+def _described(
+    kind: FieldKind,
+    title: str,
+    description: str,
+    example: str | list[int] | list[str],
+    **others: str,
+) -> Mapping[str, Any]:
+    """What a field of `MarkRecord` says of itself; `others` are attributes of `MarkField`."""
+    described = {"kind": kind, "title": title, "description": description, "example": example}
+    return {"described": {**described, **others}}
 
 
 def is_mark_id(text: str) -> bool:
@@ -42,36 +112,108 @@ def is_storable(text: str) -> bool:
 class MarkRecord:
     """A mark as a source or a user describes it; only the id is required.
 
-    Attributes:
-        id: unique in the register: 1 to 128 printable characters, no white space, no ``/``,
-            not ``.`` or ``..``.
-        text: the words in the mark.
-        owner: who holds it.
-        office: the office's code, such as ``EM``.
-        status: such as ``registered``; brought to lower case.
-        filed: day of filing.
-        registered: day of registration.
-        nice: Nice classes, sorted, each once.
-        vienna: codes assigned by an office, sorted, each once.
-        image_name: the picture's name as the source gave it.
-        us_design: USPTO design search codes, as ``26.01.21``, sorted, each once. They look like
-            Vienna codes and are not: below the category the two classifications differ.
+    Lists are sorted and hold each value once; a status is brought to lower case. USPTO design
+    search codes look like Vienna codes and are not: below the category the two differ.
 
     Raises:
         BadRecord: the id or a Nice class is out of its rules, or a text cannot be stored.
     """
 
-    id: str
-    text: str | None = None
-    owner: str | None = None
-    office: str | None = None
-    status: str | None = None
-    filed: date | None = None
-    registered: date | None = None
-    nice: tuple[int, ...] = ()
-    vienna: tuple[ViennaCode, ...] = ()
-    image_name: str | None = None
-    us_design: tuple[str, ...] = ()
+    id: str = field(
+        metadata=_described(
+            FieldKind.ID,
+            "Number",
+            "The mark's id, unique in the register: up to 128 printable characters, without blanks "
+            "and slashes.",
+            "EM-018000001",
+            in_digest="always",
+        )
+    )
+    text: str | None = field(
+        default=None,
+        metadata=_described(
+            FieldKind.TEXT, "Words", "The words in the mark.", "LION CAFE", in_digest="always"
+        ),
+    )
+    owner: str | None = field(
+        default=None,
+        metadata=_described(
+            FieldKind.TEXT, "Owner", "Who owns it.", "Lion Cafe GmbH", in_digest="always"
+        ),
+    )
+    office: str | None = field(
+        default=None,
+        metadata=_described(
+            FieldKind.TEXT, "Office", "The office it is registered with.", "EM", in_digest="always"
+        ),
+    )
+    status: str | None = field(
+        default=None,
+        metadata=_described(
+            FieldKind.WORD,
+            "Status",
+            "Its legal status, in lower case.",
+            "registered",
+            in_digest="always",
+        ),
+    )
+    filed: date | None = field(
+        default=None,
+        metadata=_described(
+            FieldKind.DAY, "Filed", "The day of filing.", "2019-01-07", in_digest="always"
+        ),
+    )
+    registered: date | None = field(
+        default=None,
+        metadata=_described(
+            FieldKind.DAY,
+            "Registered",
+            "The day of registration.",
+            "2019-06-21",
+            in_digest="always",
+        ),
+    )
+    nice: tuple[int, ...] = field(
+        default=(),
+        metadata=_described(
+            FieldKind.NICE,
+            "Nice classes",
+            "Its Nice classes, 1 to 45.",
+            [30, 43],
+            in_digest="always",
+        ),
+    )
+    vienna: tuple[ViennaCode, ...] = field(
+        default=(),
+        metadata=_described(
+            FieldKind.VIENNA,
+            "Vienna codes",
+            "Vienna codes that an office assigned.",
+            ["03.01.01", "27.05.01"],
+            in_digest="always",
+        ),
+    )
+    image_name: str | None = field(
+        default=None,
+        metadata=_described(
+            FieldKind.TEXT,
+            "Picture's name",
+            "The picture's name as the source gave it.",
+            "018000001.png",
+            column="image",
+            in_digest="always",
+        ),
+    )
+    us_design: tuple[str, ...] = field(
+        default=(),
+        metadata=_described(
+            FieldKind.US_DESIGN,
+            "US design codes",
+            "USPTO design search codes, a scheme of their own.",
+            ["03.01.16"],
+            in_digest="given",
+        ),
+    )
 
     def __post_init__(self) -> None:
         """Check the rules and bring lists into their one order."""
@@ -82,22 +224,40 @@ class MarkRecord:
                 f"id {self.id!r} is '.' or '..', or holds white space, '/' or an unprintable "
                 "character"
             )
-        wrong = [number for number in self.nice if number not in NICE_CLASSES]
+        for one in MARK_FIELDS:
+            value = _checked(one, getattr(self, one.name))
+            object.__setattr__(self, one.name, value)
+
+
+def _checked(one: MarkField, value: Any) -> Any:
+    """A field's value, in its one order and case.
+
+    Raises:
+        BadRecord: no mark can have it.
+    """
+    if one.kind is FieldKind.NICE:
+        wrong = [number for number in value if number not in NICE_CLASSES]
         if wrong:
             raise BadRecord(f"Nice class {wrong[0]} does not exist; they go from 1 to 45")
-        for name in ("text", "owner", "office", "status", "image_name"):
-            value = getattr(self, name)
-            if value is not None and not is_storable(value):
-                raise BadRecord(f"{name} holds a NUL character or half a character; remove it")
-            if value is not None and len(value) > MAX_TEXT:
-                raise BadRecord(f"{name} has {len(value)} characters; give it at most {MAX_TEXT}")
-        odd = [code for code in self.us_design if not _US_DESIGN.fullmatch(code)]
+    if one.kind is FieldKind.US_DESIGN:
+        odd = [code for code in value if not _US_DESIGN.fullmatch(code)]
         if odd:
             raise BadRecord(f"{odd[0]!r} is not a USPTO design search code such as 26.01.21")
-        object.__setattr__(self, "us_design", tuple(sorted(set(self.us_design))))
-        object.__setattr__(self, "status", self.status and self.status.lower())
-        object.__setattr__(self, "nice", tuple(sorted(set(self.nice))))
-        object.__setattr__(self, "vienna", tuple(sorted(set(self.vienna))))
+    if one.kind.is_list:
+        return tuple(sorted(set(value)))
+    if isinstance(value, str):
+        if not is_storable(value):
+            raise BadRecord(f"{one.name} holds a NUL character or half a character; remove it")
+        if len(value) > MAX_TEXT:
+            raise BadRecord(f"{one.name} has {len(value)} characters; give it at most {MAX_TEXT}")
+        return value.lower() if one.kind is FieldKind.WORD else value
+    return value
+
+
+MARK_FIELDS = tuple(
+    MarkField(one.name, **{"column": one.name, **one.metadata["described"]})
+    for one in dataclasses.fields(MarkRecord)
+)
 
 
 @dataclass(frozen=True)

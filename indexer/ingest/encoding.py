@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.marks import EncodedMark, MarkRecord
+from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
 from models.encoder import Encoder
 from models.images import decode_image, full_size, media_type
 from models.vienna import PredictedCode, ViennaCode
@@ -22,23 +22,13 @@ def mark_digest(record: MarkRecord, image_digest: str | None, fingerprint: str) 
 
     Equal digests mean that writing the mark again would change nothing.
     """
-    fields = [
-        record.id,
-        record.text,
-        record.owner,
-        record.office,
-        record.status,
-        record.filed and record.filed.isoformat(),
-        record.registered and record.registered.isoformat(),
-        record.nice,
-        [str(code) for code in record.vienna],
-        record.image_name,
-        image_digest,
-        fingerprint,
-    ]
-    if record.us_design:  # only then, so that registers written before it existed keep theirs
-        fields.append(list(record.us_design))
-    return hashlib.sha256(json.dumps(fields).encode()).hexdigest()
+    placed = [one.as_json(record) for one in MARK_FIELDS if one.in_digest == "always"]
+    values: list[object] = [*placed, image_digest, fingerprint]
+    for one in MARK_FIELDS:
+        value = one.as_json(record)
+        if one.in_digest != "always" and value:
+            values.append(value if one.in_digest == "given" else [one.name, value])
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def encode_marks(encoder: Encoder, marks: Sequence[tuple[MarkRecord, bytes]]) -> list[EncodedMark]:

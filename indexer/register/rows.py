@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from indexer.marks import Change, CodeSource, EncodedMark, Mark, MarkRecord, StoredPrediction
+from indexer.marks import (
+    MARK_FIELDS,
+    Change,
+    CodeSource,
+    EncodedMark,
+    Mark,
+    MarkRecord,
+    StoredPrediction,
+)
 from indexer.register import schema
 from indexer.register.runs import aware
 from models.vienna import PredictedCode, ViennaCode
@@ -196,7 +204,7 @@ def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, 
     return counts
 
 
-_PLAIN = ("id", "text", "owner", "office", "status", "filed", "registered", "image_name")
+_PLAIN = tuple(one.name for one in MARK_FIELDS if not one.kind.is_list)  # columns of `marks`
 _PICTURE = ("image_digest", "media_type", "width", "height")
 
 

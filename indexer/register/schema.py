@@ -17,10 +17,15 @@ from sqlalchemy import (
     Text,
 )
 
+from indexer.marks import MARK_FIELDS, FieldKind
+
 metadata = MetaData()
 
 # SQLite numbers rows only in a column of type INTEGER.
 _Identity = BigInteger().with_variant(Integer(), "sqlite")
+
+# Columns of `marks`; lists of values are rows of tables of their own.
+_TYPES = {FieldKind.TEXT: Text, FieldKind.WORD: Text, FieldKind.DAY: Date}
 
 marks = Table(
     "marks",
@@ -30,14 +35,8 @@ marks = Table(
     Column("sequence", BigInteger, nullable=False, unique=True),
     Column("deleted", Boolean, nullable=False, default=False),
     Column("digest", String(64), nullable=False),
-    Column("text", Text),
+    *(Column(field.name, _TYPES[field.kind]) for field in MARK_FIELDS if field.kind in _TYPES),
     Column("text_folded", Text),  # NFKC and case folded: what searches by words compare with
-    Column("owner", Text),
-    Column("office", Text),
-    Column("status", Text),
-    Column("filed", Date),
-    Column("registered", Date),
-    Column("image_name", Text),
     Column("image_digest", String(64)),
     # Of what the network sees, so that one picture in two files is encoded once.
     Column("pixels_digest", String(32)),

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from indexer.errors import BadRecord, SourceError
-from indexer.marks import MarkRecord, is_mark_id
+from indexer.marks import MARK_FIELDS, FieldKind, MarkRecord, is_mark_id
 from indexer.sources.pictures import Pictures
 from indexer.sources.source_rows import RejectedRow, SourceRow, Withdrawal
 from models.errors import BadViennaCode
@@ -54,9 +54,7 @@ class FieldReader:
                 record,
                 self._pictures.named(file) if file else None,
                 is_sent_once="image" not in fields and FILE not in fields,
-                left_out=frozenset(
-                    name for column, (name, _) in _PARSERS.items() if column not in fields
-                ),
+                left_out=frozenset(one.name for one in MARK_FIELDS if one.column not in fields),
             )
         except BadRecord as fault:
             return RejectedRow(position, *self.shown(fields), str(fault))
@@ -70,9 +68,10 @@ class FieldReader:
         """The record, or one `BadRecord` naming every fault of the row, not only the first."""
         values: dict[str, Any] = {}
         faults: list[str] = []
-        for column, (name, parse) in _PARSERS.items():
+        for one in MARK_FIELDS:
             try:
-                values[name] = parse(fields.get(column), column)
+                parse = _PARSERS[one.kind]
+                values[one.name] = parse(fields.get(one.column), one.column)
             except BadRecord as fault:
                 faults.append(str(fault))
         if not faults:
@@ -152,11 +151,6 @@ def _is_deletion(value: object) -> bool:
     return word == "delete"
 
 
-def _status(value: object, column: str) -> str | None:
-    text = _text(value, column)
-    return text.lower() if text else None
-
-
 def _date(value: object, column: str) -> date | None:
     text = _text(value, column)
     if text is None:
@@ -228,23 +222,18 @@ def examples(texts: Iterable[str]) -> str:
 
 _Parse = Callable[[object, str], Any]
 
-# column of the table → (field of MarkRecord, reader)
-_PARSERS: Mapping[str, tuple[str, _Parse]] = {
-    "id": ("id", _required),
-    "image": ("image_name", _text),
-    "text": ("text", _text),
-    "owner": ("owner", _text),
-    "office": ("office", _text),
-    "status": ("status", _status),
-    "filed": ("filed", _date),
-    "registered": ("registered", _date),
-    "nice": ("nice", _nice),
-    "vienna": ("vienna", _vienna),
-    "us_design": ("us_design", _us_design),
+_PARSERS: Mapping[FieldKind, _Parse] = {
+    FieldKind.ID: _required,
+    FieldKind.TEXT: _text,
+    FieldKind.WORD: _text,
+    FieldKind.DAY: _date,
+    FieldKind.NICE: _nice,
+    FieldKind.VIENNA: _vienna,
+    FieldKind.US_DESIGN: _us_design,
 }
 FILE = "image_file"
 OPERATION = "operation"
-COLUMNS = (*_PARSERS, FILE)  # what an export has
+COLUMNS = (*(one.column for one in MARK_FIELDS), FILE)  # what an export has
 _KNOWN = frozenset((*COLUMNS, OPERATION))
 
 

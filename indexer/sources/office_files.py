@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from indexer.errors import BadRecord, SourceError
-from indexer.marks import is_mark_id
+from indexer.marks import MARK_FIELDS, is_mark_id
 from indexer.sources.containers import Part, parts_of, state_of_parts
 from indexer.sources.fields import FieldReader, examples, vienna_code
 from indexer.sources.office_record import OfficeFormat, OfficeRecord
@@ -203,11 +203,9 @@ class OfficeFiles:
 
 def _unsaid(record: OfficeRecord) -> Iterator[str]:
     """Fields of a mark that its record says nothing of."""
-    for name in ("text", "owner", "status", "filed", "registered", "nice", "vienna", "us_design"):
-        if not getattr(record, name):
-            yield name
-    if not record.image:
-        yield "image_name"
+    for one in MARK_FIELDS:
+        if one.name not in ("id", "office") and not getattr(record, one.column):
+            yield one.name
 
 
 def recognise(head: bytes, name: str) -> OfficeFormat | None:

@@ -1,10 +1,15 @@
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from indexer.errors import BadRecord
-from indexer.marks import EncodedMark, MarkRecord
+from indexer.ingest import mark_digest
+from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
+from indexer.sources.fields import FieldReader
+from indexer.sources.pictures import FolderPictures
 from models.vienna import PredictedCode, ViennaCode
 
 SUN, TREE = ViennaCode.parse("01.03"), ViennaCode.parse("05.01")
@@ -72,3 +77,52 @@ def test_a_code_predicted_twice_is_refused() -> None:
     twice = (PredictedCode(SUN, 0.2), PredictedCode(SUN, 0.3))
     with pytest.raises(BadRecord, match="twice"):
         EncodedMark(MarkRecord("a"), "d", predicted=twice)
+
+
+FULL = MarkRecord(
+    "EM-1",
+    "LION CAFE",
+    owner="Lion Cafe GmbH",
+    office="EM",
+    status="Registered",
+    filed=date(2019, 1, 7),
+    registered=date(2019, 6, 21),
+    nice=(43, 30),
+    vienna=(ViennaCode(3, 1, 1), ViennaCode(27)),
+    image_name="a/b.png",
+)
+
+
+@pytest.mark.parametrize(
+    ("record", "with_picture", "without"),
+    [
+        (
+            MarkRecord("EM-1"),
+            "a9ea711f76ef4147d129cedcd7162522144d27381337e0a8aa13d4dc5b6d4d95",
+            "246ccb1e1bb1d7d1be5631c206c51d815ddc34400965dbab32adf4236fd72766",
+        ),
+        (
+            FULL,
+            "ac9d6acfbdef8af3e3195c76ffdd3cd48a3815bc619325d2a36f32c4fcc913dc",
+            "ef69fa8135bb7dbd4cf06080152800f866e434fbd7bb1c27294022fd27a832c5",
+        ),
+        (
+            replace(FULL, us_design=("26.01.21", "03.01.17")),
+            "8d9bafbf1ac37dbb34265f71b075cc9a9ac0253c34e9f17cb0859efdfdd41eea",
+            "adf9a94370416925dcd89ff070f2dbaa4bdb21ef0f610249c630e26902dd3fd8",
+        ),
+    ],
+)
+def test_registers_of_before_find_their_marks_unchanged(
+    record: MarkRecord, with_picture: str, without: str
+) -> None:
+    """Digests as the first release wrote them: another one would rewrite every mark."""
+    assert mark_digest(record, "ab" * 32, "net") == with_picture
+    assert mark_digest(record, None, "net") == without
+
+
+def test_every_field_of_a_mark_is_described_and_has_an_example_that_reads_back() -> None:
+    values = {one.column: one.example for one in MARK_FIELDS}
+    record = FieldReader(FolderPictures(Path())).record(values)
+    assert {one.column: one.as_json(record) for one in MARK_FIELDS} == values
+    assert all(one.title and one.description.endswith(".") for one in MARK_FIELDS)
