@@ -23,6 +23,7 @@ import numpy as np
 
 from models.errors import BadLabels
 from models.network.label_set import CATEGORIES
+from models.run_folder import claim_folder, write_atomically
 from models.synthesis.code_statistics import CodeStatistics
 from models.synthesis.composer import Composer
 from models.synthesis.drawings import read_pictograms
@@ -66,7 +67,10 @@ def compose_marks(
     drawings, folders = pack or SAMPLE / "pictograms.jsonl.gz", tuple(fonts or SYSTEM_FONTS)
     FontBook(list(folders))  # complains here, not in a worker
     asked = {"version": marklens_version(), "number": number, "seed": seed}
-    _claim(out, {**asked, **_digests(drawings, folders)})
+    request = out / "compose.json"
+    if not request.exists():
+        _refuse_other_labels(out)
+    claim_folder(request, {**asked, **_digests(drawings, folders)})
     images.mkdir(exist_ok=True)
     for left in images.glob("*.tmp"):
         left.unlink(missing_ok=True)
@@ -88,31 +92,11 @@ def compose_marks(
         yield there
 
 
-def _claim(out: Path, wanted: dict[str, object]) -> None:
-    """Make the folder this run's, or find that it is."""
-    path = out / "compose.json"
-    if path.exists():
-        try:
-            kept = dict(json.loads(path.read_text("utf-8")))
-        except (ValueError, TypeError) as error:
-            raise BadLabels(
-                f"{path}: damaged ({error}); whose marks these are cannot be told, so name another "
-                "folder"
-            ) from error
-        other = sorted(key for key in wanted if kept.get(key) != wanted[key])
-        if other:
-            raise BadLabels(
-                f"{out} holds marks that were asked for otherwise ({', '.join(other)}); go on with "
-                f"what {path.name} says, or name another folder"
-            )
-        return
+def _refuse_other_labels(out: Path) -> None:
+    """Leave alone the labels of a folder that no run of ours began."""
     for name in ("labels.csv", "labels.csv.tmp"):
         if (out / name).exists():
             raise BadLabels(f"{out} holds a {name} that is not ours; name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")
-    unfinished.replace(path)
 
 
 def _digests(pack: Path, fonts: Sequence[Path]) -> dict[str, str]:
@@ -151,9 +135,7 @@ def _marks_in(labels: Path, images: Path) -> int:
 def _cut(labels: Path, marks: int) -> None:
     """Leave the heading and so many marks: what a killed process wrote last may be torn."""
     lines = [",".join(_HEADING), *(_whole_lines(labels)[1 : 1 + marks] if marks else ())]
-    unfinished = labels.with_suffix(".cut")
-    unfinished.write_text("".join(f"{line}\r\n" for line in lines), "utf-8", newline="")
-    unfinished.replace(labels)
+    write_atomically(labels, "".join(f"{line}\r\n" for line in lines))
 
 
 def _whole_lines(labels: Path) -> list[str]:

@@ -26,12 +26,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.errors import BadLabels
+from models.errors import BadCheckpoint, BadLabels
 from models.evaluation.classification import classify_metrics, constant_prior
 from models.evaluation.labels_csv import read_labels
 from models.network.checkpoint import OPENVINO, SHIPPED, Calibration, Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.preprocess import Preprocess
+from models.run_folder import claim_folder, write_atomically
 from models.training.activations import CachedSource, PictureSource, Source
 from models.training.calibrate import calibrate
 from models.training.finetune import Depth, Lessons, Progress, Recipe, Tuner, epochs
@@ -154,7 +155,7 @@ def prior_of(pictures: OwnPictures) -> NDArray[np.float32]:
 
 
 def _claim(order: Order, depth: Depth, start: Checkpoint, pictures: OwnPictures) -> None:
-    """Make the folder this run's, or find that it is."""
+    """Make the folder this run's, or check that it is."""
     wanted = {key: str(value) for key, value in asdict(order).items()}
     for key in ("out", "patience"):  # where it lies, and when it stops, may change on the way
         del wanted[key]
@@ -167,17 +168,7 @@ def _claim(order: Order, depth: Depth, start: Checkpoint, pictures: OwnPictures)
         "codes": ";".join(map(str, pictures.labels.codes)),
         "targets": hashlib.sha256(pictures.targets.tobytes()).hexdigest()[:16],
     }
-    path = order.out / "run.json"
-    order.out.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        kept = json.loads(path.read_text("utf-8"))
-        other = sorted(key for key in wanted if kept.get(key) != wanted[key])
-        if other:
-            raise BadLabels(
-                f"{order.out} holds a run with another {', '.join(other)}; resume it with what "
-                f"{path.name} says, or use another --out"
-            )
-    path.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")
+    claim_folder(order.out / "run.json", wanted)
 
 
 def _source(
@@ -209,7 +200,7 @@ def _source(
 
 def _note_left_out(out: Path, pictures: OwnPictures, unreadable: Sequence[str]) -> None:
     lines = [*(f"{name}: no such picture" for name in pictures.missing), *unreadable]
-    (out / "left_out.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    write_atomically(out / "left_out.txt", "".join(f"{line}\n" for line in lines))
 
 
 def _learn(order: Order, tuner: Tuner, steps: int, pictures: OwnPictures, watcher: Watcher) -> None:
@@ -245,18 +236,27 @@ def _learn(order: Order, tuner: Tuner, steps: int, pictures: OwnPictures, watche
             tuner.save(best)
         # The history before the state: a kill in between repeats the epoch, and loses no line.
         done.append(asdict(epoch))
-        history.write_text("".join(json.dumps(line) + "\n" for line in done), "utf-8")
+        write_atomically(history, "".join(json.dumps(line) + "\n" for line in done))
         tuner.save(state)
         watcher.finished_epoch(epoch)
     tuner.load(best)
 
 
 def read_history(out: Path) -> list[dict[str, Any]]:
-    """The epochs of a run folder so far."""
+    """The epochs of a run folder so far.
+
+    Raises:
+        BadCheckpoint: the file is damaged.
+    """
     path = out / "history.jsonl"
-    return (
-        [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
-    )
+    if not path.exists():
+        return []
+    try:
+        return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    except ValueError as error:
+        raise BadCheckpoint(
+            f"{path}: damaged ({error}); use another --out to start afresh"
+        ) from error
 
 
 def _validate(tuner: Tuner, pictures: OwnPictures) -> tuple[dict[str, float], dict[str, float]]:
@@ -306,5 +306,5 @@ def _conclude(
         calibration=calibration,
         metrics=metrics,
     )
-    (order.out / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+    write_atomically(order.out / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     return metrics

@@ -137,8 +137,30 @@ def test_a_run_stops_when_validation_no_longer_rises(order: Order) -> None:
 
 def test_another_run_in_the_folder_is_refused(order: Order) -> None:
     train(replace(order, epochs=1), quiet())
-    with pytest.raises(BadLabels, match="another epochs, seed"):
+    with pytest.raises(BadLabels, match=r"\(epochs, seed\)"):
         train(replace(order, epochs=2, seed=5), quiet())
+
+
+def test_what_resuming_reads_is_replaced_and_never_rewritten_in_place(order: Order) -> None:
+    """So no kill, at whatever moment, leaves half of it; what an older file held stays in it."""
+    names = ("run.json", "history.jsonl", "left_out.txt")
+    with pytest.raises(KeyboardInterrupt):
+        train(order, quiet(stop_after=13))
+    for name in names:
+        (order.out / f"old {name}").hardlink_to(order.out / name)
+    before = {name: (order.out / name).read_bytes() for name in names}
+    train(order, quiet())
+    assert len(read_history(order.out)) == 3
+    assert {name: (order.out / f"old {name}").read_bytes() for name in names} == before
+
+
+def test_a_history_that_an_older_version_left_torn_is_named(order: Order) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(order, quiet(stop_after=13))
+    history = order.out / "history.jsonl"
+    history.write_bytes(history.read_bytes()[:40])
+    with pytest.raises(BadCheckpoint, match=r"history\.jsonl: damaged"):
+        train(order, quiet())
 
 
 def test_a_damaged_state_is_named(order: Order) -> None:
