@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.errors import BadCheckpoint, MissingPackage
-from models.network.checkpoint import OPENVINO, SHIPPED, Block, Checkpoint
+from models.errors import MissingPackage
+from models.network.checkpoint import SHIPPED, Block, Checkpoint
 from models.network.parts import best_seen
 from models.runtimes import Runtime
 from models.vienna import PredictedCode, ViennaCode
@@ -42,7 +42,7 @@ class Encoder:
     """A checkpoint and a runtime for it."""
 
     def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
-        self._runtime = runtime
+        self.runtime = runtime
         self.checkpoint = checkpoint
         self._preprocess = checkpoint.preprocess
         self._parts = checkpoint.parts
@@ -67,7 +67,7 @@ class Encoder:
 
         Raises:
             BadCheckpoint: the folder is missing or damaged.
-            MissingPackage: CUDA is asked for and not there.
+            MissingPackage: CUDA is asked for and not there, or torch is needed and not installed.
         """
         checkpoint = Checkpoint.open(folder or SHIPPED)
         return cls(checkpoint, _choose_runtime(checkpoint, device, runtime))
@@ -104,7 +104,7 @@ class Encoder:
         logits = np.zeros((len(pixels), len(self.labels)), np.float32)
         for start in range(0, len(pixels), _CHUNK):
             some = slice(start, start + _CHUNK)
-            embedding, logits[some] = self._runtime.run(pixels[some])
+            embedding, logits[some] = self.runtime.run(pixels[some])
             embeddings[some] = embedding.astype(np.float16)
         return embeddings, logits
 
@@ -138,30 +138,31 @@ class Encoder:
 
 def _choose_runtime(checkpoint: Checkpoint, device: Device, runtime: RuntimeName) -> Runtime:
     """The one place that decides what computes."""
-    model = checkpoint.folder / OPENVINO
     if device == "auto":
         device = "cuda" if runtime != "openvino" and _cuda_is_there() else "cpu"
     elif device == "cuda" and not _cuda_is_there():
         raise MissingPackage(
-            "MARKLENS_DEVICE=cuda, but torch sees no CUDA device: check nvidia-smi, or use auto"
+            "MARKLENS_DEVICE=cuda, but torch sees no CUDA device: check nvidia-smi and that "
+            "MarkLens has its extra 'gpu', or use auto"
         )
     if runtime == "auto":
-        runtime = "openvino" if device == "cpu" and model.is_file() else "torch"
-    if runtime == "torch":
-        from models.runtimes.torch_runtime import TorchRuntime
+        runtime = "openvino" if device == "cpu" and checkpoint.openvino_sha256 else "torch"
+    if runtime == "openvino":
+        if device == "cuda":
+            raise MissingPackage("the OpenVINO runtime computes on the CPU: use torch for CUDA")
+        return _openvino_runtime(checkpoint)
+    MissingPackage.check("torch", "train", f"{checkpoint.folder}: a network without OpenVINO model")
+    from models.runtimes.torch_runtime import TorchRuntime
 
-        return TorchRuntime(checkpoint.load_network(), device)
-    if device == "cuda":
-        raise MissingPackage("the OpenVINO runtime computes on the CPU: use torch for CUDA")
-    if not model.is_file():
-        raise BadCheckpoint(
-            f"{model}: missing; make it with 'python -m models.marknet.export {checkpoint.folder}'"
-        )
+    return TorchRuntime(checkpoint.load_network(), device)
+
+
+def _openvino_runtime(checkpoint: Checkpoint) -> Runtime:
     from models.runtimes.openvino_runtime import OpenVinoRuntime
 
     parts = checkpoint.parts
     sizes = [checkpoint.preprocess.size] + ([parts.size] if parts else [])
-    return OpenVinoRuntime(model, sizes)
+    return OpenVinoRuntime(checkpoint.openvino_model(), sizes)
 
 
 def _cuda_is_there() -> bool:

@@ -13,6 +13,8 @@
 The text of each is one plain sentence: what is wrong, and what to do about it.
 """
 
+from importlib.util import find_spec
+
 
 class MarkLensError(Exception):
     """Base of all errors that MarkLens raises on purpose."""
@@ -36,3 +38,21 @@ class BadCheckpoint(MarkLensError):
 
 class MissingPackage(MarkLensError):
     """An optional package that this installation lacks; the text says how to install it."""
+
+    @classmethod
+    def check(cls, package: str, extra: str, purpose: str) -> None:
+        """Raise unless a package of an extra is installed; nothing is imported.
+
+        Args:
+            package: as it is imported.
+            extra: of MarkLens, that brings it.
+            purpose: what needs it, the start of the sentence.
+
+        Raises:
+            MissingPackage: it is not.
+        """
+        if find_spec(package) is None:
+            raise cls(
+                f"{purpose} needs {package}: install MarkLens with its extra {extra!r} "
+                f"(in its folder: make {extra})"
+            )

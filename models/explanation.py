@@ -4,21 +4,21 @@ At each place of conv5 every channel's activation times the slope of the code's 
 over channels (HiResCAM: Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful
 explanations of convolutional neural networks", 2020): what the place adds to the logit, by its own
 vote and by what pooling hands to the heads. What conv4 and the colours add has no place here.
+The slopes are written out in NumPy, so that any runtime which gives conv5 and the trunk will do.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
+from models.encoder import Encoder
 from models.errors import BadViennaCode
 from models.network.checkpoint import Checkpoint
-from models.network.marknet import MarkNet
 from models.network.parts import Box, is_thing
+from models.runtimes import Activations
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 
 _CELL, _CAPTION = 224, 36
@@ -70,17 +70,19 @@ class Explanation:
 
 
 class Explainer:
-    """A checkpoint's network, asked where; safe to use from several threads."""
+    """An encoder's network, asked where; safe to use from several threads."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        """Load the network (torch; the int8 model gives no places).
+    def __init__(self, encoder: Encoder) -> None:
+        """Read the weights of the heads.
 
         Raises:
-            BadCheckpoint: it is damaged.
+            BadCheckpoint: they are damaged.
         """
+        checkpoint = encoder.checkpoint
+        self._runtime = encoder.runtime
         self._preprocess = checkpoint.preprocess
         self._parts = checkpoint.parts
-        self._network: MarkNet = checkpoint.load_network()
+        self._heads = _Heads.read(checkpoint)
         self._row = {code: row for row, code in enumerate(checkpoint.labels)}
 
     def explain(self, image: Image.Image, codes: Sequence[PredictedCode]) -> Explanation:
@@ -95,32 +97,29 @@ class Explainer:
         """
         pixels = self._preprocess(image)
         rows = [self._known(seen.code) for seen in codes]
-        views = [self._look(pixels)]
-        frames = [Box(0, 0, len(pixels), len(pixels))]
-        if self._parts is not None:
-            for part in self._parts.find(pixels):
-                views.append(self._look(self._parts.enlarge(pixels, part)))
-                frames.append(self._parts.frame(part.box))
+        views, frames = self._views(pixels)
         heat = []
         for row, seen in zip(rows, codes, strict=True):
             # Where the encoder counted it: in the part that shows it best, or the whole.
-            said = [float(logits[row].detach()) for logits, _ in views]
-            best = int(np.argmax(said)) if is_thing(seen.code) else 0
-            logits, maps = views[best]
-            added = _added(logits[row], maps)
+            logits = [view.logits[0, row] for view in views]
+            best = int(np.argmax(logits)) if is_thing(seen.code) else 0
+            added = self._heads.added(row, views[best].conv5[0], views[best].hidden[0])
             grid = added / max(float(added.max()), 1e-6)
             if len(views) > 1:
                 grid = _placed(grid, frames[best], len(pixels))
             heat.append(grid)
         return Explanation(Image.fromarray(pixels), tuple(codes), np.stack(heat))
 
-    def _look(self, pixels: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-        """Logits (labels,) that can be followed back to conv5's maps (1, c, h, w)."""
-        with torch.no_grad():
-            lower = self._network.look_low(torch.from_numpy(pixels.copy())[None])
-            maps = self._network.backbone.high(lower.maps)
-        maps.requires_grad_()
-        return self._network.judge(maps, lower).logits[0], maps
+    def _views(self, pixels: NDArray[np.uint8]) -> tuple[list[Activations], list[Box]]:
+        """What the network makes of a whole picture, then of its parts; and where each lies."""
+        views = [self._runtime.activations(pixels[None])]
+        frames = [Box(0, 0, len(pixels), len(pixels))]
+        if self._parts is not None:
+            for part in self._parts.find(pixels):
+                enlarged = self._parts.enlarge(pixels, part)
+                views.append(self._runtime.activations(enlarged[None]))
+                frames.append(self._parts.frame(part.box))
+        return views, frames
 
     def _known(self, code: ViennaCode) -> int:
         if code not in self._row:
@@ -128,11 +127,75 @@ class Explainer:
         return self._row[code]
 
 
-def _added(logit: Tensor, maps: Tensor) -> NDArray[np.float32]:
-    """(h, w): what each place of (1, c, h, w) adds to a logit; what speaks against it counts 0."""
-    (slope,) = torch.autograd.grad(logit, maps, retain_graph=True)
-    added = (slope * maps).detach().sum(dim=1)[0].clamp(min=0.0)
-    return added.numpy().astype(np.float32)
+@dataclass(frozen=True)
+class _Heads:
+    """The weights between conv5 and a logit (``models.network.marknet.Heads``), float32.
+
+    Attributes:
+        level: conv5's mean activation, by which its maps are divided before places vote.
+        places: (labels, c), the vote of a place.
+        vienna: (labels, trunk), the logit of the trunk.
+        trunk: (trunk, 2 · c), of the trunk's matrix the columns for conv5's maximum and average.
+        scale: by which pooled features are multiplied before the trunk.
+    """
+
+    level: float
+    places: NDArray[np.float32]
+    vienna: NDArray[np.float32]
+    trunk: NDArray[np.float32]
+    scale: float
+
+    @classmethod
+    def read(cls, checkpoint: Checkpoint) -> "_Heads":
+        names = ("level", "centre", "places.weight", "vienna.weight", "trunk.weight")
+        tensors = checkpoint.read_tensors(*(f"heads.{name}" for name in names))
+        level, centre, places, vienna, trunk = tensors.values()
+        width = len(centre)  # conv4's maximum and average, then conv5's
+        return cls(
+            float(level[0]), places[:, :, 0, 0], vienna, trunk[:, width // 2 : width], width**0.5
+        )
+
+    def added(
+        self, row: int, conv5: NDArray[np.float32], hidden: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """What each place adds to a logit; what speaks against it counts 0.
+
+        The slope is that of ``MarkNet.judge``, written out: a sum over the place's own vote, the
+        channels whose maximum it holds, and its share in the channels' averages.
+
+        Args:
+            row: of the logit.
+            conv5: (c, h, w), one picture's.
+            hidden: (trunk,)
+
+        Returns:
+            (h, w)
+        """
+        maps = conv5.reshape(len(conv5), -1)
+        maximum, mean = maps.max(axis=1), maps.mean(axis=1)
+        votes = self.places[row] @ maps / self.level
+        attention = np.exp(votes - votes.max())
+        attention /= attention.sum()
+        attended = float(attention @ votes)
+        by_vote = votes * (1.0 / votes.size + attention * (1.0 + votes - attended))
+
+        slope = ((self.vienna[row] * (hidden > 0)) @ self.trunk) * self.scale
+        of_maximum, of_root = np.split(slope, 2)
+        roots = np.sqrt(mean + 1e-8)  # as in `models.network.marknet.pool`
+        of_maximum = _through_length(of_maximum, maximum)
+        of_mean = _through_length(of_root, roots) / (2.0 * roots)
+        is_highest = maps == maximum[:, None]
+        shares = is_highest / is_highest.sum(axis=1, keepdims=True)
+        by_pooling = (of_maximum * maximum) @ shares + of_mean @ maps / votes.size
+        added = (by_vote + by_pooling).clip(min=0.0)
+        return np.asarray(added.reshape(conv5.shape[1:]), np.float32)
+
+
+def _through_length(slope: NDArray[np.float32], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The slope by a vector, from the slope by the same vector brought to unit length."""
+    length = np.float32(max(float(np.linalg.norm(vector)), 1e-6))
+    unit = vector / length
+    return np.asarray((slope - unit * (unit @ slope)) / length, np.float32)
 
 
 def _placed(grid: NDArray[np.float32], frame: Box, size: int) -> NDArray[np.float32]:

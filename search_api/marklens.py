@@ -248,7 +248,7 @@ class MarkLens:
         seen = self._look(image, None).vienna
         with self._lock:
             if self._explainer is None:
-                self._explainer = Explainer(self.encoder.checkpoint)
+                self._explainer = Explainer(self.encoder)
         with self._places.place():
             return self._explainer.explain(image, seen).sheet()
 

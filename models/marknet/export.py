@@ -21,10 +21,11 @@ from openvino import opset13 as opset
 from torch import nn
 
 from models.images import decode_image
-from models.network.backbone import ADDED_CONVOLUTIONS
-from models.network.checkpoint import OPENVINO, Checkpoint
+from models.network.backbone import ADDED_CONVOLUTIONS, CONV5_END
+from models.network.checkpoint import OPENVINO, Checkpoint, record_openvino
 from models.network.marknet import MarkNet
 from models.network.preprocess import Preprocess
+from models.runtimes.openvino_runtime import CONV5, HIDDEN
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,21 @@ def halve(model: openvino.Model) -> openvino.Model:
     return model
 
 
+def name_activations(model: openvino.Model) -> openvino.Model:
+    """Give the tensors that explanations are made of the names by which the runtime asks for them.
+
+    Args:
+        model: changed in place.
+    """
+    behind = {f"backbone.features.{CONV5_END - 1}/": CONV5, "heads/": HIDDEN}
+    for operation in model.get_ordered_ops():
+        for module, name in behind.items():
+            is_its = operation.get_friendly_name().startswith(f"__module.{module}")
+            if is_its and operation.get_type_name() == "Relu":
+                operation.output(0).add_names({name})
+    return model
+
+
 def read_pictures(folder: Path, preprocess: Preprocess, number: int) -> NDArray[np.uint8]:
     """Evenly chosen pictures of a folder, preprocessed: (n, size, size, 3) uint8."""
     paths = sorted(path for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
@@ -134,10 +150,12 @@ def export(folder: Path, images: Path) -> Path:
     model = convert(checkpoint.load_network(), checkpoint.preprocess.size)
     pixels = read_pictures(images, checkpoint.preprocess, _PICTURES)
     path = folder / OPENVINO
-    openvino.save_model(halve(quantise(model, pixels)), path, compress_to_fp16=True)
+    model = name_activations(halve(quantise(model, pixels)))
+    openvino.save_model(model, path, compress_to_fp16=True)
     # A seventh of the file is indentation.
     lines = path.read_text("utf-8").splitlines(keepends=True)
     path.write_text("".join(line.lstrip(" \t") for line in lines), "utf-8")
+    record_openvino(folder)
     log.info("wrote %s", path)
     return path
 

@@ -8,7 +8,9 @@ A checkpoint is a folder::
     MODEL_CARD.md        how it was made and what it scores
 
 The fingerprint names what the embeddings depend on: tensors, shape and preprocessing. Vectors of
-different fingerprints must never meet in one index.
+different fingerprints must never meet in one index. The OpenVINO model computes the same embeddings
+and has a digest of its own in config.json, so that neither a damaged one nor another network's is
+used.
 """
 
 import hashlib
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from models.errors import BadCheckpoint
 from models.network.parts import Parts
@@ -117,7 +120,20 @@ def _steps_up(labels: tuple[ViennaCode, ...]) -> tuple[tuple[int, int], ...]:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything about a network but its tensors; without ``parts`` it sees whole pictures only."""
+    """Everything about a network but its tensors.
+
+    Attributes:
+        folder: where it lies.
+        network: the fields of :class:`models.network.marknet.NetworkConfig`.
+        preprocess: the pictures' way in.
+        parts: how parts are cut out; None for a network that sees whole pictures only.
+        labels: the Vienna code of each logit.
+        blocks: aspects of the embedding, in its order.
+        calibration: logit → probability and decision.
+        metrics: what the network scores.
+        fingerprint: 16 hexadecimal digits that name what the embeddings depend on.
+        openvino_sha256: digest of the OpenVINO model's files; None where there is no such model.
+    """
 
     folder: Path
     network: dict[str, Any]
@@ -128,6 +144,7 @@ class Checkpoint:
     calibration: Calibration
     metrics: dict[str, Any]
     fingerprint: str
+    openvino_sha256: str | None
 
     @classmethod
     def open(cls, folder: Path = SHIPPED) -> "Checkpoint":
@@ -174,7 +191,45 @@ class Checkpoint:
             ),
             metrics=config["metrics"],
             fingerprint=config["fingerprint"],
+            openvino_sha256=config.get("openvino_sha256"),
         )
+
+    def openvino_model(self) -> Path:
+        """Return the path of the OpenVINO model, checked against its digest.
+
+        Raises:
+            BadCheckpoint: there is none, or it is damaged or another network's.
+        """
+        path = self.folder / OPENVINO
+        if self.openvino_sha256 is None:
+            raise BadCheckpoint(
+                f"{self.folder}: holds no OpenVINO model; make it with "
+                f"'python -m models.marknet.export {self.folder}'"
+            )
+        try:
+            found = _openvino_digest(path)
+        except OSError as error:
+            raise BadCheckpoint(
+                f"{error.filename}: cannot be read ({error.strerror}); copy the whole folder again"
+            ) from error
+        if found != self.openvino_sha256:
+            raise BadCheckpoint(
+                f"{path} or its .bin: damaged, or of another network; copy the whole folder again"
+            )
+        return path
+
+    def read_tensors(self, *names: str) -> dict[str, NDArray[np.float32]]:
+        """Read some of the network's tensors with NumPy alone.
+
+        Raises:
+            BadCheckpoint: the weights are damaged, or one is not among them.
+        """
+        path = self.folder / WEIGHTS
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return {name: file.get_tensor(name).astype(np.float32) for name in names}
+        except (OSError, SafetensorError) as error:
+            raise BadCheckpoint(f"{path}: damaged or of another shape ({error})") from error
 
     def load_network(self) -> "MarkNet":
         """Build the MarkNet and load its weights (imports torch).
@@ -206,6 +261,29 @@ def fingerprint(weights: Path, network: dict[str, Any], preprocess: Preprocess) 
     return digest.hexdigest()[:16]
 
 
+def _openvino_digest(model: Path) -> str:
+    """SHA-256 of the ``.xml`` and the ``.bin`` beside it.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    digest = hashlib.sha256(model.read_bytes())
+    digest.update(model.with_suffix(".bin").read_bytes())
+    return digest.hexdigest()
+
+
+def record_openvino(folder: Path) -> None:
+    """Note in a checkpoint's ``config.json`` which OpenVINO model belongs to it.
+
+    Args:
+        folder: the checkpoint, with ``openvino_int8.xml`` and ``.bin`` just written.
+    """
+    path = folder / CONFIG
+    config = json.loads(path.read_text("utf-8"))
+    config["openvino_sha256"] = _openvino_digest(folder / OPENVINO)
+    path.write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+
+
 def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two by keyword
     folder: Path,
     network: "MarkNet",
@@ -218,6 +296,8 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     parts: Parts | None = None,
 ) -> Checkpoint:
     """Write ``model.safetensors`` (float16) and ``config.json``; return the checkpoint read back.
+
+    An OpenVINO model that the folder held is another network's now, and removed.
 
     Args:
         folder: created if missing.
@@ -232,6 +312,8 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
+    for stale in (folder / OPENVINO, (folder / OPENVINO).with_suffix(".bin")):
+        stale.unlink(missing_ok=True)
     state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone; servers read it

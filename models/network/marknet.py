@@ -89,6 +89,7 @@ class Upper(NamedTuple):
     concept: Tensor  # (n, concept) of unit length
     logits: Tensor  # (n, labels), not calibrated
     places: Tensor  # (n, labels, h/16, w/16): what each place says for each code
+    hidden: Tensor  # (n, trunk): the layer that the concept block and the Vienna head share
 
 
 def pool(maximum: Tensor, mean: Tensor) -> Tensor:
@@ -147,11 +148,12 @@ class Heads(nn.Module):
         concept = functional.normalize(self.concept(hidden), dim=1)
         if maps is None:
             logits = self.vienna(hidden)
-            return Upper(visual, concept, logits, logits.new_zeros(*logits.shape, 0, 0))
+            return Upper(visual, concept, logits, logits.new_zeros(*logits.shape, 0, 0), hidden)
         places = self.places(maps / self.level).float()
         votes = places.flatten(2)
         attended = (votes * votes.softmax(dim=2)).sum(dim=2)
-        return Upper(visual, concept, self.vienna(hidden) + votes.mean(dim=2) + attended, places)
+        logits = self.vienna(hidden) + votes.mean(dim=2) + attended
+        return Upper(visual, concept, logits, places, hidden)
 
 
 class MarkNet(nn.Module):

@@ -1,9 +1,22 @@
-"""What executes the network: torch (reference, GPU) or OpenVINO (int8 on the CPU)."""
+"""What executes the network: torch (reference, GPU) or OpenVINO (int8 on the CPU).
 
-from typing import Protocol
+Each runtime is one file that turns arrays into arrays and knows nothing of labels or pictures.
+``models.encoder`` and ``models.explanation`` use them through the protocol below; importing one
+imports its library, so `models.encoder` does that only for the runtime it has chosen.
+"""
+
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+class Activations(NamedTuple):
+    """What the network's last layers hold for n pictures, all float32."""
+
+    conv5: NDArray[np.float32]  # (n, channels, h/16, w/16), behind the last ReLU
+    hidden: NDArray[np.float32]  # (n, trunk), the trunk behind its ReLU
+    logits: NDArray[np.float32]  # (n, labels)
 
 
 class Runtime(Protocol):
@@ -20,5 +33,13 @@ class Runtime(Protocol):
 
         Returns:
             embedding (n, d) and logits (n, labels), float32.
+        """
+        ...
+
+    def activations(self, pixels: NDArray[np.uint8]) -> Activations:
+        """Compute what explanations are made of; safe to call from several threads.
+
+        Args:
+            pixels: (n, h, w, 3) uint8 RGB, from ``Preprocess``.
         """
         ...

@@ -9,6 +9,10 @@ import openvino
 from numpy.typing import NDArray
 
 from models.errors import BadCheckpoint
+from models.runtimes import Activations
+
+# Names of tensors inside of the model, given by ``models.marknet.export``.
+CONV5, HIDDEN = "explain.conv5", "explain.hidden"
 
 
 class OpenVinoRuntime:
@@ -18,6 +22,9 @@ class OpenVinoRuntime:
         model: path of the ``.xml``; its ``.bin`` lies beside it.
         sizes: sides of the pictures that will come, pixels; for others it is compiled when they do.
         precision: OpenVINO's ``INFERENCE_PRECISION_HINT`` for what is not int8.
+
+    Raises:
+        BadCheckpoint: OpenVINO cannot load the model.
     """
 
     name = "openvino"
@@ -28,29 +35,47 @@ class OpenVinoRuntime:
         self._settings = {"INFERENCE_PRECISION_HINT": precision}
         self._core = openvino.Core()
         self._compiling = Lock()
-        self._compiled: dict[int, openvino.CompiledModel] = {}
+        self._compiled: dict[tuple[int, tuple[str, ...]], openvino.CompiledModel] = {}
         for size in sizes:  # now, not at the first picture: it takes a second, or fails
-            self._of_size(size)
+            self._compile(size)
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See :class:`models.runtimes.Runtime`."""
-        # A request of its own for each call: requests are what OpenVINO does not share.
-        request = self._of_size(pixels.shape[1]).create_infer_request()
-        request.infer({0: pixels})
-        embedding = request.get_output_tensor(0).data.astype(np.float32, copy=True)
-        return embedding, request.get_output_tensor(1).data.astype(np.float32, copy=True)
+        embedding, logits = self._infer(pixels, ())
+        return embedding, logits
 
-    def _of_size(self, size: int) -> openvino.CompiledModel:
+    def activations(self, pixels: NDArray[np.uint8]) -> Activations:
+        """See :class:`models.runtimes.Runtime`; the first call for a size compiles the model."""
+        _, logits, conv5, hidden = self._infer(pixels, (CONV5, HIDDEN))
+        return Activations(conv5, hidden, logits)
+
+    def _infer(
+        self, pixels: NDArray[np.uint8], inner: tuple[str, ...]
+    ) -> list[NDArray[np.float32]]:
+        """The model's outputs (embedding, logits), then the named inner tensors."""
+        compiled = self._compile(pixels.shape[1], inner)
+        # A request of its own for each call: requests are what OpenVINO does not share.
+        request = compiled.create_infer_request()
+        request.infer({0: pixels})
+        return [
+            request.get_output_tensor(at).data.astype(np.float32, copy=True)
+            for at in range(len(compiled.outputs))
+        ]
+
+    def _compile(self, size: int, inner: tuple[str, ...] = ()) -> openvino.CompiledModel:
         """The model for pictures of a size; it is compiled once for whole pictures and parts."""
         with self._compiling:
-            if size not in self._compiled:
+            if (size, inner) not in self._compiled:
                 try:
                     network = self._core.read_model(self._model)
+                    if inner:
+                        network.add_outputs(list(inner))
                     shape = openvino.PartialShape([-1, size, size, 3])
                     network.reshape({network.inputs[0]: shape})
-                    self._compiled[size] = self._core.compile_model(network, "CPU", self._settings)
+                    compiled = self._core.compile_model(network, "CPU", self._settings)
                 except RuntimeError as error:
                     raise BadCheckpoint(
                         f"{self._model}: cannot be loaded by OpenVINO ({error})"
                     ) from error
-            return self._compiled[size]
+                self._compiled[size, inner] = compiled
+            return self._compiled[size, inner]

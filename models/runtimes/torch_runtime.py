@@ -1,10 +1,15 @@
 """The reference runtime: torch, on the CPU (float32) or a CUDA device (bfloat16)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from models.network.marknet import MarkNet
+from models.runtimes import Activations
 
 
 class TorchRuntime:
@@ -18,8 +23,28 @@ class TorchRuntime:
 
     def run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See :class:`models.runtimes.Runtime`."""
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+        with self._computing():
+            output = self._network(self._batch(pixels))
+        return _array(output.embedding), _array(output.logits)
+
+    def activations(self, pixels: NDArray[np.uint8]) -> Activations:
+        """See :class:`models.runtimes.Runtime`."""
+        with self._computing():
+            lower = self._network.look_low(self._batch(pixels))
+            conv5 = self._network.backbone.high(lower.maps)
+            upper = self._network.judge(conv5, lower)
+        return Activations(_array(conv5), _array(upper.hidden), _array(upper.logits))
+
+    def _batch(self, pixels: NDArray[np.uint8]) -> Tensor:
+        return torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
         mixed = torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.device == "cuda")
         with torch.inference_mode(), mixed:
-            output = self._network(batch)
-        return output.embedding.float().cpu().numpy(), output.logits.float().cpu().numpy()
+            yield
+
+
+def _array(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.float().contiguous().cpu().numpy()
+    return array

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from models.errors import BadCheckpoint, BadLabels
 from models.evaluation.classification import classify_metrics, constant_prior
 from models.evaluation.labels_csv import read_labels
-from models.network.checkpoint import OPENVINO, SHIPPED, Calibration, Checkpoint, save_checkpoint
+from models.network.checkpoint import SHIPPED, Calibration, Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.preprocess import Preprocess
 from models.run_folder import claim_folder, write_atomically
@@ -184,10 +184,9 @@ def _source(
         pictures, left_out = pictures.readable(watcher.cached)
         _note_left_out(order.out, pictures, left_out)
         return PictureSource(pictures.jobs, start.preprocess, order.device), pictures
-    model = order.start / OPENVINO
     lower: LowerLayers
-    if order.device == "cpu" and model.is_file():
-        lower = OpenVinoLowerLayers(model)
+    if order.device == "cpu" and start.openvino_sha256:
+        lower = OpenVinoLowerLayers(start.openvino_model())
     else:
         lower = TorchLowerLayers(network, order.device)
     left_out = cache_lower_maps(pictures.jobs, lower, order.out / "maps", watcher.cached)

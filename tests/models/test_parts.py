@@ -156,7 +156,7 @@ def test_an_explanation_points_into_the_part_that_shows_the_code(listening: Path
     encoder = Encoder.load(listening, device="cpu", runtime="torch")
     picture = Image.fromarray(lockup())
     pixels = encoder.preprocess([picture])
-    explainer = Explainer(encoder.checkpoint)
+    explainer = Explainer(encoder)
     whole = encoder._run(pixels)[1][0]
     parts = encoder.checkpoint.parts
     assert parts

@@ -1,5 +1,6 @@
 """The network that ships: both runtimes agree on real marks, and real marks find themselves."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,15 @@ from models.encoder import Encoder
 from models.errors import BadCheckpoint
 from models.images import decode_image
 from models.network.backbone import VGG16_CONVOLUTIONS, Vgg19Features, vgg19_state_from_vgg16
-from models.network.checkpoint import OPENVINO, SHIPPED, WEIGHTS, Checkpoint
+from models.network.checkpoint import (
+    CONFIG,
+    OPENVINO,
+    SHIPPED,
+    WEIGHTS,
+    Checkpoint,
+    record_openvino,
+)
+from models.network.marknet import MarkNet
 from search_api.demo import demo_register
 
 
@@ -83,8 +92,50 @@ def test_a_damaged_or_missing_checkpoint_is_refused_in_words(
     weights.write_bytes(bytes(content))
     with pytest.raises(BadCheckpoint, match=r"does not match its config\.json"):
         Encoder.load(tmp_path, device="cpu", runtime="torch")
-    with pytest.raises(BadCheckpoint, match="openvino"):
+    with pytest.raises(BadCheckpoint, match=r"marknet\.export"):
         Encoder.load(tmp_path, device="cpu", runtime="openvino")
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The shipped network in a folder of its own, its big files as links."""
+    for path in SHIPPED.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+def test_a_damaged_openvino_model_is_refused(copied: Path, suffix: str) -> None:
+    model = (copied / OPENVINO).with_suffix(suffix)
+    content = bytearray(model.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 65_536] = bytes(65_536)  # still loaded by OpenVINO, where it is .bin
+    model.unlink()
+    model.write_bytes(content)
+    with pytest.raises(BadCheckpoint, match="damaged"):
+        Encoder.load(copied, device="cpu", runtime="openvino")
+    model.unlink()
+    with pytest.raises(BadCheckpoint, match="cannot be read"):
+        Encoder.load(copied, device="cpu")
+
+
+def test_saving_a_network_leaves_no_other_networks_openvino_model(
+    copied: Path, encoder: Encoder, save_changed: Callable[[Path, MarkNet, Checkpoint], None]
+) -> None:
+    for name in (CONFIG, WEIGHTS):
+        (copied / name).unlink()
+    save_changed(copied, encoder.checkpoint.load_network(), encoder.checkpoint)
+    assert not list(copied.glob("openvino*"))
+    assert Encoder.load(copied, device="cpu").runtime_name == "torch"
+
+
+def test_an_openvino_model_that_is_not_recorded_is_not_used(copied: Path, encoder: Encoder) -> None:
+    for name in (CONFIG, WEIGHTS):
+        (copied / name).unlink()
+        (copied / name).write_bytes((encoder.checkpoint.folder / name).read_bytes())
+    assert Encoder.load(copied, device="cpu").runtime_name == "torch"
+    record_openvino(copied)
+    assert Encoder.load(copied, device="cpu").runtime_name == "openvino"
 
 
 def test_the_shipped_folder_holds_both_runtimes() -> None:

@@ -264,7 +264,7 @@ def test_an_explanation_points_at_what_made_the_vote(encoder: Encoder) -> None:
     image = Image.new("RGB", (64, 64), "white")
     ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
     codes = tuple(PredictedCode(code, 0.5) for code in encoder.labels[:2])
-    found = Explainer(encoder.checkpoint).explain(image, codes)
+    found = Explainer(encoder).explain(image, codes)
     assert found.heat.shape == (2, 4, 4)
     assert found.heat.min() >= 0
     assert found.heat.max() <= 1 + 1e-6
@@ -284,7 +284,7 @@ def test_the_hottest_place_is_the_one_whose_vote_is_highest(
     ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
     ImageDraw.Draw(image).ellipse((40, 36, 58, 56), fill="red")
     codes = (PredictedCode(start.labels[0], 0.5),)
-    found = Explainer(Checkpoint.open(tmp_path)).explain(image, codes)
+    found = Explainer(Encoder.load(tmp_path, device="cpu", runtime="torch")).explain(image, codes)
     pixels = torch.from_numpy(start.preprocess(image).copy())[None]
     with torch.no_grad():
         votes = network.look_high(network.look_low(pixels)).places[0, 0]
