@@ -49,6 +49,22 @@ def sections(metrics: dict[str, Any]) -> list[str]:
     return rows
 
 
+def things(metrics: dict[str, Any]) -> list[str]:
+    """Rows of categories and divisions of things shown on real logos, at their thresholds."""
+    rows = [
+        "| things shown | level | labels | mAP | LRAP | precision | recall |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    names = ("mAP", "LRAP", "micro_precision", "micro_recall")
+    for pictures, found in metrics["classification"].items():
+        for level in ("things", "things by division"):
+            row = found[level]
+            for name, of in ((pictures, row), ("… constant prior", row["constant prior"])):
+                values = " | ".join(f"{of[value]:.3f}" for value in names)
+                rows.append(f"| {name} | {level} | {row['labels']} | {values} |")
+    return rows
+
+
 def parts(metrics: dict[str, Any]) -> list[str]:
     """What looking at parts changes."""
     rows = ["| category mAP | with parts | whole pictures only |", "|---|---|---|"]
@@ -89,6 +105,7 @@ def main() -> int:
         "",
         *sections(metrics),
         "",
+        *([*things(metrics), ""] if "things" in metrics["classification"]["real logos"] else []),
         *parts(metrics),
         "",
         *retrieval(metrics),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Targets = NDArray[np.float32]  # (n, labels) of 0 and 1
+# (n, labels) of 0 and 1; a negative entry is unknown and counts for nothing.
+Targets = NDArray[np.float32]
 Scores = NDArray[np.float32]  # (n, labels), higher is more likely
 
 
@@ -28,10 +29,16 @@ def average_precision(target: NDArray[np.float32], score: NDArray[np.float32]) -
 
 def mean_average_precision(targets: Targets, scores: Scores) -> float:
     """Macro average over the labels that occur at all; NaN if none does."""
-    occurring = np.flatnonzero(targets.any(axis=0))
+    occurring = np.flatnonzero((targets > 0).any(axis=0))
     if not len(occurring):
         return float("nan")
-    return float(np.mean([average_precision(targets[:, at], scores[:, at]) for at in occurring]))
+    return float(np.mean([_known_precision(targets[:, at], scores[:, at]) for at in occurring]))
+
+
+def _known_precision(target: NDArray[np.float32], score: NDArray[np.float32]) -> float:
+    """Average precision on what is known of one label."""
+    known = target >= 0
+    return average_precision(target[known], score[known])
 
 
 def label_ranking_average_precision(targets: Targets, scores: Scores) -> float:
@@ -39,10 +46,11 @@ def label_ranking_average_precision(targets: Targets, scores: Scores) -> float:
 
     Rows without a true label are left out; NaN if all are.
     """
-    if not targets.any():
+    true_anywhere = targets > 0
+    if not true_anywhere.any():
         return float("nan")
     values = []
-    for target, score in zip(targets, scores, strict=True):
+    for target, score in zip(true_anywhere, _ranked(targets, scores), strict=True):
         true = np.flatnonzero(target)
         if len(true):
             at_least = score[None, :] >= score[true, None]
@@ -50,21 +58,27 @@ def label_ranking_average_precision(targets: Targets, scores: Scores) -> float:
     return float(np.mean(values))
 
 
+def _ranked(targets: Targets, scores: Scores) -> Scores:
+    """Scores by which labels are ranked; those that are unknown rank last."""
+    return np.where(targets >= 0, scores, -np.inf).astype(np.float32)
+
+
 def micro_f1(targets: Targets, predicted: NDArray[np.bool_]) -> float:
     """F1 over all picture-label pairs."""
-    true = targets > 0
-    hits = float((true & predicted).sum())
-    return 2 * hits / max(1.0, float(true.sum() + predicted.sum()))
+    true, said = targets > 0, predicted & (targets >= 0)
+    hits = float((true & said).sum())
+    return 2 * hits / max(1.0, float(true.sum() + said.sum()))
 
 
 def binary_accuracy(targets: Targets, predicted: NDArray[np.bool_]) -> float:
     """Share of picture-label pairs that are right; 1 minus the Hamming loss."""
-    return float(((targets > 0) == predicted).mean())
+    return float(((targets > 0) == predicted)[targets >= 0].mean())
 
 
 def expected_calibration_error(targets: Targets, probabilities: Scores, bins: int = 15) -> float:
     """ECE over all picture-label pairs (Guo et al., ICML 2017, equation 3)."""
-    flat, truth = probabilities.ravel(), targets.ravel()
+    known = targets >= 0
+    flat, truth = probabilities[known], targets[known]
     which = np.minimum((flat * bins).astype(int), bins - 1)
     total = 0.0
     for at in range(bins):
@@ -78,7 +92,8 @@ def reliability(
     targets: Targets, probabilities: Scores, bins: int = 10
 ) -> tuple[list[float], list[float]]:
     """Mean probability said, and share that was true, per bin that holds any pair."""
-    flat, truth = probabilities.ravel(), targets.ravel()
+    known = targets >= 0
+    flat, truth = probabilities[known], targets[known]
     which = np.minimum((flat * bins).astype(int), bins - 1)
     inside = [which == at for at in range(bins) if (which == at).any()]
     return (
@@ -92,10 +107,10 @@ def coverage_error(targets: Targets, scores: Scores) -> float:
 
     Rows without a true label are left out; NaN if all are.
     """
-    if not targets.any():
+    rows = (targets > 0).any(axis=1)
+    if not rows.any():
         return float("nan")
-    rows = targets.any(axis=1)
-    true, scored = targets[rows] > 0, scores[rows]
+    true, scored = targets[rows] > 0, _ranked(targets[rows], scores[rows])
     least = np.where(true, scored, np.inf).min(axis=1)
     return float((scored >= least[:, None]).sum(axis=1).mean())
 
@@ -103,7 +118,8 @@ def coverage_error(targets: Targets, scores: Scores) -> float:
 def log_loss(targets: Targets, probabilities: Scores) -> float:
     """Binary cross-entropy, mean over picture-label pairs (what Keras calls the loss)."""
     sure = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
-    return float(-np.where(targets > 0, np.log(sure), np.log(1 - sure)).mean())
+    losses = -np.where(targets > 0, np.log(sure), np.log(1 - sure))
+    return float(losses[targets >= 0].mean())
 
 
 def keras_accuracy(targets: Targets, scores: Scores) -> float:
@@ -137,12 +153,12 @@ def label_scores(
     targets: Targets, probabilities: Scores, thresholds: NDArray[np.float32]
 ) -> list[LabelScore]:
     """Every label on its own."""
-    true, said = targets > 0, probabilities >= thresholds
+    true, said = targets > 0, (probabilities >= thresholds) & (targets >= 0)
     hits, found, there = (true & said).sum(axis=0), said.sum(axis=0), true.sum(axis=0)
     return [
         LabelScore(
             support=int(there[at]),
-            AP=average_precision(targets[:, at], probabilities[:, at]) if there[at] else None,
+            AP=_known_precision(targets[:, at], probabilities[:, at]) if there[at] else None,
             precision=float(hits[at] / max(1, found[at])),
             recall=float(hits[at] / max(1, there[at])),
             F1=float(2 * hits[at] / max(1, found[at] + there[at])),
@@ -191,16 +207,15 @@ def classify_metrics(
     targets: Targets, probabilities: Scores, thresholds: NDArray[np.float32]
 ) -> Classified:
     """All metrics of one set of pictures."""
-    true, said = targets > 0, probabilities >= thresholds
+    known = targets >= 0
+    true, said = targets > 0, (probabilities >= thresholds) & known
     hits = float((true & said).sum())
     accuracy = binary_accuracy(targets, said)
     each = label_scores(targets, probabilities, thresholds)
     return Classified(
         mAP=mean_average_precision(targets, probabilities),
         mAP_micro=(
-            average_precision(targets.ravel(), probabilities.ravel())
-            if true.any()
-            else float("nan")
+            average_precision(targets[known], probabilities[known]) if true.any() else float("nan")
         ),
         LRAP=label_ranking_average_precision(targets, probabilities),
         coverage_error=coverage_error(targets, probabilities),
@@ -212,7 +227,7 @@ def classify_metrics(
         ),
         binary_accuracy=accuracy,
         hamming_loss=1.0 - accuracy,
-        subset_accuracy=float((true == said).all(axis=1).mean()),
+        subset_accuracy=float(((true == said) | ~known).all(axis=1).mean()),
         ECE=expected_calibration_error(targets, probabilities),
         log_loss=log_loss(targets, probabilities),
         keras_accuracy=keras_accuracy(targets, probabilities),

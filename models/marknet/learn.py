@@ -19,18 +19,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from models.marknet.pooled import pool_all
-from models.marknet.scores import score
-from models.marknet.start import load_backbone, whiten
-from models.marknet.table import Table, brand_groups, concept_groups, tabulate, view_groups
-from models.marknet.training_pictures import SIDES, SharedPack, all_jobs
+from models.marknet.scores import score, validate
+from models.marknet.start import load_backbone, pool_some, whiten
+from models.marknet.table import (
+    Rows,
+    Table,
+    brand_groups,
+    tabulate,
+    things_taught,
+    view_groups,
+)
+from models.marknet.training_pictures import SharedPack, all_jobs
 from models.network.checkpoint import OPENVINO, SHIPPED, Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.parts import Parts, is_thing
 from models.network.preprocess import Preprocess
+from models.synthesis.drawings import Split
 from models.synthesis.fonts import FontBook
-from models.training.activations import CachedSource, PooledSource
+from models.training.activations import CachedSource, KeptSource, Source
 from models.training.finetune import Lessons, Progress, Recipe, Tuner
 from models.training.lower_maps import LowerMaps, OpenVinoLowerLayers, cache_lower_maps
 from models.training.transfer import adopt, blend
@@ -67,15 +75,34 @@ CONV5 = Recipe(  # small steps, as many as a CPU makes in an hour; memory gives 
 FURTHER = replace(  # from a network that knows marks: smaller steps still, but more of them
     CONV5,
     steps=1000,
-    labelled=80,  # and their parts
-    signs=14,
-    concepts=18,
+    labelled=64,  # and their parts
+    signs=8,
+    concepts=12,
     dropout=0.25,
     vienna_weight=0.5,
     seed=3,
 )
+# Of the labelled pictures drawn: kind, share, and whether those with rare codes are drawn more.
+_SHARES = (
+    ("icon", 0.3, True),
+    ("composed", 0.28, False),
+    ("brand", 0.22, True),
+    ("lettered", 0.2, True),
+)
+FURTHER_HEADS = replace(  # before that, on what conv5 is: a twentieth of the work a picture
+    FURTHER,
+    steps=1000,
+    depth="heads",
+    labelled=128,
+    signs=20,
+    concepts=24,
+    heads_rate=1e-3,
+    dropout=0.4,
+)
 _SAVE_EVERY = 25
+_MEASURE_EVERY = 100
 _STEPS = "of conv5 and the heads; 0 with --start measures and calibrates a network as it is"
+_HEADS_STEPS = "of the heads alone, before those"
 _AVERAGE = "checkpoints that it came from, whose weights are averaged with what was learnt"
 
 
@@ -118,7 +145,8 @@ def cache(sources: Sources, out: Path) -> None:
 
 def _cache_part(sources: Sources, out: Path, part: int, parts: int) -> None:
     logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {part}: %(message)s")
-    books = {side: FontBook(list(sources.fonts), side=side) for side in SIDES}
+    train, held_out = (FontBook(list(sources.fonts), side=side) for side in ("train", "test"))
+    books: dict[Split, FontBook] = {"train": train, "validation": held_out, "test": held_out}
     jobs = all_jobs(sources.pack(), books, out / "composed.jsonl")[part::parts]
     lower = OpenVinoLowerLayers(sources.lower / OPENVINO, threads=1)
     cache_lower_maps(jobs, lower, out / "maps", writer=part)
@@ -126,29 +154,35 @@ def _cache_part(sources: Sources, out: Path, part: int, parts: int) -> None:
 
 def lessons_from(pack: SharedPack, table: Table) -> Lessons:
     """The training side: pictograms, composed marks, real logos, and what is cut out of them."""
-    icons, logos = table.labelled("icon", "train"), table.labelled("brand", "train")
-    composed = table.labelled("composed", "train")
-    positive = table.targets[icons] == 1.0
-    # Rare codes are drawn more often than their share, common ones less.
-    rarity = (positive / np.sqrt(np.maximum(positive.sum(axis=0), 1))).max(axis=1)
+    drawn = [(kind, table.labelled(kind, "train"), share, rare) for kind, share, rare in _SHARES]
     shares = [
-        (icons, 0.52 * rarity / rarity.sum()),
-        (composed, np.full(len(composed), 0.38 / len(composed))),
-        (logos, np.full(len(logos), 0.1 / max(1, len(logos)))),
+        (rows, share * (_rarity(table, rows) if rare else np.full(len(rows), 1 / len(rows))))
+        for _, rows, share, rare in drawn
+        if len(rows)
     ]
     return Lessons(
         targets=table.targets,
         labelled=np.concatenate([rows for rows, _ in shares]),
         chances=np.concatenate([chances for _, chances in shares]),
         signs=[*brand_groups(pack, table, "train"), *view_groups(table)],
-        concepts=concept_groups(pack, table, "train"),
+        concepts=things_taught(pack, table),
         parts=table.parts_of("train"),
         shown=np.array([is_thing(code) for code in table.labels.codes]),
     )
 
 
-def fit(tuner: Tuner, state: Path) -> None:
-    """Run to the end, keeping the state on the way."""
+def _rarity(table: Table, rows: Rows) -> NDArray[np.float64]:
+    """Chances by which rare codes are drawn more often than their share, common ones less."""
+    positive = table.targets[rows] == 1.0
+    rarity = (positive / np.sqrt(np.maximum(positive.sum(axis=0), 1))).max(axis=1)
+    return np.asarray(rarity / rarity.sum(), np.float64)
+
+
+def fit(tuner: Tuner, state: Path, table: Table) -> None:
+    """Run to the end, keeping the state on the way.
+
+    Now and then the validation side's real logos are measured: what would more steps bring?
+    """
     if state.exists():
         tuner.load(state)
 
@@ -163,6 +197,11 @@ def fit(tuner: Tuner, state: Path) -> None:
     while tuner.step < tuner.recipe.steps:
         tuner.run(tuner.step + _SAVE_EVERY, report)
         tuner.save(state)
+        if tuner.step % _MEASURE_EVERY == 0 and len(table.labelled("brand", "validation")):
+            found = {"step": tuner.step} | validate(tuner, table)
+            log.info("validation: %s", found)
+            with state.with_suffix(".curve.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(found) + "\n")
 
 
 def conclude(tuner: Tuner, pack: SharedPack, table: Table, maps: LowerMaps, folder: Path) -> None:
@@ -191,7 +230,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         cache(sources, options.out)
     pack = sources.pack()
     maps = LowerMaps(options.out / "maps")
-    table = tabulate(pack, maps, options.out / "composed.jsonl")
+    known = Checkpoint.open(options.start).labels if options.start else ()
+    table = tabulate(pack, maps, options.out / "composed.jsonl", known)
     log.info("%d pictures, %d labels", len(maps), len(table.labels.codes))
     network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
     network = network.to(memory_format=torch.channels_last)
@@ -207,14 +247,14 @@ def _learn_afresh(
     """ImageNet's features, the heads on them, then conv5 and the heads."""
     load_backbone(network, options.shared / VGG16)
     lessons = lessons_from(pack, table)
-    pooled = pool_all(network, maps, options.out / "pooled.npz")
-    whiten(network, pooled, np.concatenate(brand_groups(pack, table, "train")))
-    recipe = replace(HEADS, steps=options.heads_steps)
-    heads = Tuner(network, PooledSource(pooled.features, maps.colour), lessons, recipe)
-    fit(heads, options.out / "heads.pt")
+    signs = np.concatenate(brand_groups(pack, table, "train"))
+    whiten(network, pool_some(network, maps, signs))
+    recipe = replace(HEADS, steps=options.heads_steps or HEADS.steps)
+    heads = Tuner(network, KeptSource(maps, options.out), lessons, recipe)
+    fit(heads, options.out / "heads.pt", table)
     recipe = replace(CONV5, steps=options.steps or CONV5.steps)
     tuner = Tuner(network, CachedSource(maps), lessons, recipe, heads.proxies)
-    fit(tuner, options.out / "conv5.pt")
+    fit(tuner, options.out / "conv5.pt", table)
     return tuner
 
 
@@ -224,14 +264,25 @@ def _learn_further(
     """Conv5 and the heads, from where a checkpoint is; no step leaves it as it is."""
     start = Checkpoint.open(options.start)
     adopt(network, table.labels.codes, start)
-    recipe = replace(FURTHER, steps=options.steps or FURTHER.steps, seed=options.seed)
-    tuner = Tuner(network, CachedSource(maps), lessons_from(pack, table), recipe)
-    if options.steps == 0:
-        return tuner
-    state = options.out / f"further-{start.fingerprint}.pt"
-    if not state.exists():
-        tuner.centre_proxies()
-    fit(tuner, state)
+    lessons = lessons_from(pack, table)
+    conv5 = replace(FURTHER, steps=options.steps or FURTHER.steps, seed=options.seed)
+    heads_steps = options.heads_steps
+    if heads_steps is None:
+        heads_steps = 0 if options.steps == 0 else FURTHER_HEADS.steps
+    stages: list[tuple[Source, Recipe]] = []
+    if heads_steps:
+        recipe = replace(FURTHER_HEADS, steps=heads_steps, seed=options.seed)
+        stages.append((KeptSource(maps, options.out), recipe))
+    if options.steps != 0:
+        stages.append((CachedSource(maps), conv5))
+    tuner = Tuner(network, CachedSource(maps), lessons, conv5)
+    for source, recipe in stages:
+        proxies = tuner.proxies if tuner.step else None
+        tuner = Tuner(network, source, lessons, recipe, proxies)
+        state = options.out / f"{recipe.depth}-{start.fingerprint}.pt"
+        if proxies is None and not state.exists():
+            tuner.centre_proxies()
+        fit(tuner, state, table)
     return tuner
 
 
@@ -242,7 +293,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fonts", type=Path, nargs="+", default=[Path("/usr/share/fonts")])
     parser.add_argument("--lower", type=Path, default=SHIPPED, help="checkpoint with an int8 model")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--heads-steps", type=int, default=HEADS.steps)
+    parser.add_argument("--heads-steps", type=int, help=_HEADS_STEPS)
     parser.add_argument("--steps", type=int, help=_STEPS)
     parser.add_argument("--start", type=Path, help="checkpoint that learns further")
     parser.add_argument("--average", type=Path, nargs="+", default=[], help=_AVERAGE)

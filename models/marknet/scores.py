@@ -12,19 +12,36 @@ from models.evaluation.classification import (
     classify_metrics,
     constant_prior,
     expected_calibration_error,
+    mean_average_precision,
     micro_f1,
 )
 from models.evaluation.retrieval import Retrieved, retrieval_metrics
-from models.marknet.table import UNKNOWN, Rows, Table, brand_groups, concept_groups
+from models.marknet.table import (
+    UNKNOWN,
+    WITH_PARTS,
+    Rows,
+    Table,
+    brand_groups,
+    concept_groups,
+    thing_groups,
+)
 from models.marknet.training_pictures import SharedPack
 from models.network.checkpoint import Calibration
-from models.network.parts import best_seen
+from models.network.parts import best_seen, is_thing
 from models.training.calibrate import calibrate
 from models.training.finetune import Tuner
+from models.vienna import Level
 
 _CONCEPT_WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 _COLOUR_WEIGHTS = (0.02, 0.05)
 _FEWEST = 5  # pictures of a section that is measured
+_LEVELS: Mapping[str, tuple[Level, bool]] = {  # what is measured, and whether of things alone
+    "category": ("category", False),
+    "division": ("division", False),
+    "things": ("category", True),
+    "things by division": ("division", True),
+}
+_LEAST_SAID = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True)
@@ -32,9 +49,10 @@ class Scored:
     """What the held-out side says.
 
     Attributes:
-        calibration: fitted on half of the composed marks and logos.
+        calibration: fitted on the validation side's real logos and half of the composed marks.
         weights: of the blocks, chosen on half of the groups.
-        metrics: measured on the other halves, and on all held-out icon sets.
+        metrics: measured on the test side's real logos, the other halves, and all held-out icon
+            sets; beside them those of the validation side's logos, by which a network is chosen.
     """
 
     calibration: Calibration
@@ -49,8 +67,8 @@ class _Gallery:
     groups: Sequence[Sequence[int]]
     rows: Sequence[int]
 
-    def measured(self, embeddings: NDArray[np.float32], half: int) -> Retrieved:
-        return retrieval_metrics(embeddings, self.groups[half::2], self.rows)
+    def measured(self, embeddings: NDArray[np.float32]) -> Retrieved:
+        return retrieval_metrics(embeddings, self.groups, self.rows)
 
 
 def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float32]) -> Scored:
@@ -62,26 +80,19 @@ def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float
         table: all pictures.
         colour: (n, 48) their colour blocks.
     """
-    test = np.flatnonzero(table.split == "test")
-    seen = tuner.examine(test)
+    held_out = np.flatnonzero(table.on("validation", "test"))
+    seen = tuner.examine(held_out)
     place = np.full(len(table.keys), -1)
-    place[test] = np.arange(len(test))
-    parts = np.concatenate([table.parts(kind, "test") for kind in ("icon", "brand", "composed")])
+    place[held_out] = np.arange(len(held_out))
+    parts = np.concatenate([table.parts(kind, "validation", "test") for kind in WITH_PARTS])
     logits = seen.logits
     if len(parts):
         of = place[table.whole(parts)]
         logits = best_seen(logits, logits[place[parts]], of, table.labels.codes)
     calibration, classified = _codes(table, logits, place)
-    blocks = {"visual": seen.visual, "concept": seen.concept, "colour": colour[test]}
-    galleries = {
-        "brand groups": (brand_groups(pack, table, "test"), table.rows("brand", "test")),
-        "concept groups": (concept_groups(pack, table, "test"), table.rows("icon", "test")),
-    }
-    placed = {
-        of: _Gallery([place[group].tolist() for group in groups], place[rows].tolist())
-        for of, (groups, rows) in galleries.items()
-    }
-    weights = _choose_weights(blocks, placed)
+    blocks = {"visual": seen.visual, "concept": seen.concept, "colour": colour[held_out]}
+    choosing, galleries = _galleries(pack, table, place)
+    weights = _choose_weights(blocks, choosing)
     blocks["all, default weights"] = _weighted(blocks, weights)
     _, whole = _codes(table, seen.logits, place)
     metrics = {
@@ -90,27 +101,75 @@ def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float
             name: found["category"]["mAP"] for name, found in whole.items()
         },
         "retrieval": {
-            name: {of: asdict(gallery.measured(block, 1)) for of, gallery in placed.items()}
+            name: {of: asdict(gallery.measured(block)) for of, gallery in galleries.items()}
             for name, block in blocks.items()
         },
-        "retrieval gallery": {of: len(gallery.rows) for of, gallery in placed.items()},
+        "retrieval gallery": {of: len(gallery.rows) for of, gallery in galleries.items()},
     }
     return Scored(calibration, weights, metrics)
+
+
+def validate(tuner: Tuner, table: Table) -> dict[str, float]:
+    """Mean average precision of categories of things on the validation side's real logos.
+
+    Returns:
+        By the form in which they stand: as they are, beside lettering.
+    """
+    at = [code.level == "category" and is_thing(code) for code in table.labels.codes]
+    found = {}
+    for kind in ("brand", "lettered"):
+        wholes, parts = table.labelled(kind, "validation"), table.parts(kind, "validation")
+        place = np.full(len(table.keys), -1)
+        place[wholes] = np.arange(len(wholes))
+        parts = parts[place[table.whole(parts)] >= 0]
+        logits = tuner.examine(np.concatenate([wholes, parts])).logits
+        whole, cut = np.split(logits, [len(wholes)])
+        logits = best_seen(whole, cut, place[table.whole(parts)], table.labels.codes)
+        found[kind] = mean_average_precision(table.targets[wholes][:, at], logits[:, at])
+    return found
+
+
+def _galleries(
+    pack: SharedPack, table: Table, place: Rows
+) -> tuple[list[_Gallery], dict[str, _Gallery]]:
+    """Those by which weights are chosen, and those that are measured."""
+    logos = place[table.rows("brand", "validation", "test")].tolist()
+    icons = place[table.rows("icon", "test")].tolist()
+    read = place[table.labelled("brand", "test")].tolist()
+    brands, things, same = (
+        [place[group].tolist() for group in groups]
+        for groups in (
+            brand_groups(pack, table, "validation", "test"),
+            concept_groups(pack, table, "test"),
+            thing_groups(pack, table, "test"),
+        )
+    )
+    choosing = [_Gallery(brands[::2], logos), _Gallery(things[::2], icons)]
+    measured = {
+        "brand groups": _Gallery(brands[1::2], logos),
+        "things, real logos": _Gallery(same, read),
+        "concept groups": _Gallery(things[1::2], icons),
+    }
+    return choosing, {name: gallery for name, gallery in measured.items() if gallery.groups}
 
 
 def _codes(
     table: Table, logits: NDArray[np.float32], place: Rows
 ) -> tuple[Calibration, dict[str, Any]]:
-    composed, logos = table.labelled("composed", "test"), table.labelled("brand", "test")
-    calibrating = np.concatenate([composed[::2], logos[::2]])
+    composed = table.labelled("composed", "test")
+    choosing = [table.labelled(kind, "validation") for kind in ("brand", "lettered")]
+    calibrating = np.concatenate([composed[::2], *choosing])
     calibration = calibrate(
         logits[place[calibrating]], table.targets[calibrating], table.labels.codes
     )
     probabilities = calibration.probabilities(logits, table.labels.codes)
     measured = {
+        "real logos": table.labelled("brand", "test"),
+        "real logos beside lettering": table.labelled("lettered", "test"),
         "composed marks": composed[1::2],
         "icon sets": table.labelled("icon", "test"),
-        "real logos": logos[1::2],
+        "validation logos": choosing[0],
+        "validation logos beside lettering": choosing[1],
     }
     return calibration, {
         name: _classified(table, rows, probabilities[place[rows]], calibration)
@@ -126,13 +185,13 @@ def _weighted(
 
 
 def _choose_weights(
-    blocks: Mapping[str, NDArray[np.float32]], galleries: Mapping[str, _Gallery]
+    blocks: Mapping[str, NDArray[np.float32]], galleries: Sequence[_Gallery]
 ) -> dict[str, float]:
     """Weights of the greatest product of mAPs: neither same signs nor same things are lost."""
 
     def product(weights: Mapping[str, float]) -> float:
         whole = _weighted(blocks, weights)
-        return float(np.prod([gallery.measured(whole, 0).mAP for gallery in galleries.values()]))
+        return float(np.prod([gallery.measured(whole).mAP for gallery in galleries]))
 
     tried = [
         {"visual": 1.0, "concept": concept, "colour": colour}
@@ -145,23 +204,38 @@ def _choose_weights(
 def _classified(
     table: Table, rows: Rows, probabilities: NDArray[np.float32], calibration: Calibration
 ) -> dict[str, Any]:
-    """Metrics per level, beside those of the constant prior (composed training marks')."""
-    trained = table.targets[table.rows("composed", "train")]
-    prior = (trained == 1.0).mean(axis=0)
+    """Metrics per level, beside those of the constant prior (of the training side's same kind)."""
+    kind = table.keys[rows[0]].partition(":")[0]
+    prior = (table.targets[table.labelled(kind, "train")] == 1.0).mean(axis=0)
     result: dict[str, Any] = {"pictures": len(rows)}
-    for level in ("category", "division"):
-        # A column that is unknown for any picture (26 on icons) cannot be measured there.
-        known = (table.targets[rows] != UNKNOWN).all(axis=0)
-        of_level = np.array([code.level == level for code in table.labels.codes])
-        at = np.flatnonzero(of_level & known)
+    # A column that is never known to be absent (26 on icons) cannot be measured.
+    known = (table.targets[rows] == 0.0).any(axis=0)
+    for name, (level, things) in _LEVELS.items():
+        wanted = [code.level == level and is_thing(code) >= things for code in table.labels.codes]
+        at = np.flatnonzero(np.array(wanted) & known)
         targets = table.targets[np.ix_(rows, at)]
         found = classify_metrics(targets, probabilities[:, at], calibration.threshold[at])
         nothing = classify_metrics(
             targets, constant_prior(targets, prior[at]), calibration.threshold[at]
         )
-        result[level] = asdict(found) | {"labels": len(at), "constant prior": asdict(nothing)}
+        result[name] = asdict(found) | {"labels": len(at), "constant prior": asdict(nothing)}
+        if things:
+            result[name]["precision, recall"] = _operating_points(targets, probabilities[:, at])
     sections = _sections(table, rows, probabilities, calibration.threshold, prior)
     return result | ({"section": sections} if sections else {})
+
+
+def _operating_points(
+    targets: NDArray[np.float32], probabilities: NDArray[np.float32]
+) -> dict[str, tuple[float, float]]:
+    """Precision and recall, over all pairs, of what is said from a probability on."""
+    true, known = targets > 0, targets != UNKNOWN
+    found = {}
+    for least in _LEAST_SAID:
+        said = (probabilities >= least) & known
+        hits = float((true & said).sum())
+        found[f"{least:.2f}"] = (hits / max(1, said.sum()), hits / max(1, true.sum()))
+    return found
 
 
 def _sections(

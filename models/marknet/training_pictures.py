@@ -1,12 +1,12 @@
 """Which pictures the shipped network learns from and is tested on."""
 
-import csv
 import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from PIL import Image
 
 from models.evaluation.changes import vary
 from models.images.pixels import flatten
-from models.network.parts import Parts
+from models.marknet.real_logos import Letterer, Reading, read_readings
+from models.network.parts import Parts, is_thing
 from models.network.preprocess import Preprocess
 from models.synthesis.code_statistics import CodeStatistics
 from models.synthesis.composer import Composer
@@ -24,6 +25,7 @@ from models.synthesis.drawings import (
     BrandLogo,
     Pictogram,
     Split,
+    place_of_brand,
     read_brand_logos,
     read_pictograms,
     split_of,
@@ -34,8 +36,6 @@ from models.synthesis.render import render_svg
 from models.training.lower_maps import Job, whole_key
 from models.vienna import ViennaCode
 
-SIDES: tuple[Split, ...] = ("train", "test")
-
 _PER_DIVISION = {"train": 330, "test": 25}  # pictograms, beyond those of the concept groups
 _PER_CONCEPT = {"train": 8, "test": 4}
 _SINGLES = 2800  # further logos of the training side, each with two changed views
@@ -43,13 +43,18 @@ _DISTRACTORS = 2200  # further logos of the test side
 _COMPOSED = {"train": 13000, "test": 2000}
 _BALANCE = {"train": 0.5, "test": 0.0}  # rare divisions lifted in training; the register's in test
 _SEEDS = {"train": 21, "test": 12}
+# Logos with readings whose brands no network has met are held out beyond `split_of_brand`, so that
+# there are enough: by the brand's place in a hundred.
+_TEST_PLACES = range(20, 22)
+_VALIDATION_PLACES = range(22, 30)
 # Training pictures are seen in several sizes, as devices stand large and small in marks; smaller
 # ones also cost less. Test pictures are seen as the product sees them.
 _FULL = Preprocess().size
 _SIZES = {
     "icon": (128, 128, 160, 192),
     "composed": (160, 160, 192, 224),
-    "logo": (160, 192, 192),
+    "logo": (128, 160, 192),
+    "lettered": (160, 160, 192),
 }
 
 
@@ -63,7 +68,9 @@ class SharedPack:
         brands: brand → its drawings, at least two.
         concepts: concept → drawings of it by different hands.
         statistics: which codes real marks bear together.
-        logo_codes: (set, name) of a logo → the codes that a reader gave it.
+        readings: (set, name) of a logo → what a person read from it.
+        demo: those of them that the demo register holds; their held-out ones have chosen networks
+            before.
     """
 
     pictograms: Mapping[tuple[str, str], Pictogram]
@@ -71,7 +78,8 @@ class SharedPack:
     brands: Mapping[str, Sequence[tuple[str, str]]]
     concepts: Mapping[str, Sequence[tuple[str, str]]]
     statistics: CodeStatistics
-    logo_codes: Mapping[tuple[str, str], Sequence[ViennaCode]]
+    readings: Mapping[tuple[str, str], Reading]
+    demo: AbstractSet[tuple[str, str]] = frozenset()
 
     @classmethod
     def read(cls, folder: Path, logo_codes: Path) -> "SharedPack":
@@ -79,28 +87,60 @@ class SharedPack:
 
         Args:
             folder: the shared data.
-            logo_codes: CSV of logos with ``set``, ``name`` and ``codes`` (``;`` between them).
+            logo_codes: CSV of the demo register's logos, see `read_readings`; those of the other
+                logos are in the shared data.
         """
         icons = folder / "icons"
         groups = json.loads((icons / "brand_groups.json").read_text("utf-8"))
         concepts = json.loads((icons / "concept_groups.json").read_text("utf-8"))
+        demo = read_readings(logo_codes)
         return cls(
             {(p.set, p.name): p for p in read_pictograms(icons / "pictograms.jsonl.gz")},
             {(b.set, b.name): b for b in read_brand_logos(icons / "brand_logos.jsonl.gz")},
             {brand: [(s, n) for s, n in rows] for brand, rows in sorted(groups.items())},
             {name: [(s, n) for s, n in g["members"]] for name, g in sorted(concepts.items())},
             CodeStatistics.read(folder / "vienna" / "euipo_marks_codes.json"),
-            _read_logo_codes(logo_codes),
+            read_readings(folder / "logo_codes" / "labels.csv") | demo,
+            demo.keys(),
         )
 
+    def side_of_logo(self, key: tuple[str, str]) -> Split:
+        """On which side of the split a logo lies; all logos of a brand are trained on, or none."""
+        brand = self.logos[key].brand
+        side = split_of_brand(brand)
+        if side == "test":
+            return "validation" if key in self.demo else "test"
+        if _normal(brand) in self._fresh_brands:
+            if place_of_brand(brand) in _TEST_PLACES:
+                return "test"
+            if place_of_brand(brand) in _VALIDATION_PLACES:
+                return "validation"
+        return side
 
-def _read_logo_codes(path: Path) -> dict[tuple[str, str], tuple[ViennaCode, ...]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return {
-            (row["set"], row["name"]): tuple(map(ViennaCode.parse, row["codes"].split(";")))
-            for row in csv.DictReader(file)
-            if row["codes"]
-        }
+    @cached_property
+    def further_logos(self) -> Mapping[Split, Sequence[tuple[str, str]]]:
+        """Logos of one drawing: to train on in changed views, or to search held-out ones among."""
+        grouped = {key for rows in self.brands.values() for key in rows}
+        others = sorted(set(self.logos) - grouped)
+        left: dict[Split, int] = {"train": _SINGLES, "test": _DISTRACTORS}
+        chosen: dict[Split, list[tuple[str, str]]] = {"train": [], "test": []}
+        for at in np.random.default_rng(0).permutation(len(others)):
+            side = split_of_brand(self.logos[others[at]].brand)
+            if len(chosen[side]) < left[side]:
+                chosen[side].append(others[at])
+        return chosen
+
+    @cached_property
+    def _fresh_brands(self) -> AbstractSet[str]:
+        """Brands with a reading none of whose logos networks were trained on without readings."""
+        grouped = [key for rows in self.brands.values() for key in rows if key in self.logos]
+        met = [*grouped, *self.further_logos["train"], *self.demo]
+        read = {_normal(self.logos[key].brand) for key in self.readings if key in self.logos}
+        return read - {_normal(self.logos[key].brand) for key in met if key in self.logos}
+
+
+def _normal(brand: str) -> str:
+    return brand.strip().lower()
 
 
 def on_paper(svg: str, name: str) -> Image.Image:
@@ -109,44 +149,77 @@ def on_paper(svg: str, name: str) -> Image.Image:
 
 
 def all_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook], notes: Path) -> list[Job]:
-    """Everything: the test side first, then the training side in random order.
+    """Everything: real logos with readings, then the rest.
 
-    So that a cache which is stopped early is a smaller training set, not a lopsided one.
+    Each in random order, so that a cache which is stopped early is a smaller training set, not a
+    lopsided one.
 
     Args:
         pack: the drawings.
         fonts: for each side its own.
         notes: JSON lines to which composed marks append what they consist of.
     """
-    composed = {side: composed_jobs(pack, fonts[side], side, notes) for side in SIDES}
     logos = logo_jobs(pack)
-    jobs = {side: [*pictogram_jobs(pack, side), *logos[side], *composed[side]] for side in SIDES}
-    order = np.random.default_rng(0).permutation(len(jobs["train"]))
-    return [*jobs["test"], *(jobs["train"][at] for at in order)]
+    read = [*read_logo_jobs(pack), *lettered_jobs(pack, fonts)]
+    train = [
+        *pictogram_jobs(pack, "train"),
+        *logos["train"],
+        *composed_jobs(pack, fonts["train"], "train", notes),
+    ]
+    test = [
+        *pictogram_jobs(pack, "test"),
+        *logos["test"],
+        *composed_jobs(pack, fonts["test"], "test", notes),
+    ]
+    return [*_shuffled(read), *_shuffled([*test, *train])]
+
+
+def _shuffled(jobs: Sequence[Job]) -> list[Job]:
+    return [jobs[at] for at in np.random.default_rng(0).permutation(len(jobs))]
+
+
+def read_logo_jobs(pack: SharedPack) -> list[Job]:
+    """Logos with readings, as they are."""
+    return [
+        _logo_job(pack.logos[key], pack.side_of_logo(key))
+        for key in sorted(pack.readings)
+        if key in pack.logos
+    ]
+
+
+def lettered_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook]) -> list[Job]:
+    """The same beside lettering: all held-out ones, of the training side those that show things."""
+    letterers = {side: Letterer(book) for side, book in fonts.items()}
+    jobs = []
+    for set_, name in sorted(pack.readings):
+        if (set_, name) not in pack.logos:
+            continue
+        side = pack.side_of_logo((set_, name))
+        if side == "train" and not any(map(is_thing, pack.readings[set_, name].codes)):
+            continue
+        logo, key = pack.logos[set_, name], f"{set_}/{name}"
+        draw = partial(_lettered, letterers[side], logo, zlib.crc32(f"{key}#0".encode()))
+        jobs.append(Job(f"lettered:{key}#0", draw, _size("lettered", key, side), Parts()))
+    return jobs
+
+
+def _lettered(letterer: Letterer, logo: BrandLogo, seed: int) -> Image.Image:
+    return letterer.compose(np.random.default_rng(seed), on_paper(logo.svg, logo.name))
 
 
 def logo_jobs(pack: SharedPack) -> dict[Split, list[Job]]:
     """Drawings of brands that have several, and further logos: changed views or distractors.
 
-    Logos that a reader gave codes are all there.
+    Logos with readings are left to `read_logo_jobs`.
     """
     grouped = [key for rows in pack.brands.values() for key in rows if key in pack.logos]
-    coded = [key for key in pack.logo_codes if key in pack.logos]
-    jobs: dict[Split, list[Job]] = {side: [] for side in SIDES}
-    for key in dict.fromkeys([*grouped, *coded]):
-        side = split_of_brand(pack.logos[key].brand)
-        jobs[side].append(_logo_job(pack.logos[key], side))
-    others = sorted(set(pack.logos) - set(grouped))
-    left = {"train": _SINGLES, "test": _DISTRACTORS}
-    for at in np.random.default_rng(0).permutation(len(others)):
-        logo = pack.logos[others[at]]
-        side = split_of_brand(logo.brand)
-        if left[side] > 0:
-            left[side] -= 1
-            if others[at] not in pack.logo_codes:
-                jobs[side].append(_logo_job(logo, side))
-            if side == "train":
-                jobs[side] += [_view_job(logo, view) for view in range(2)]
+    jobs: dict[Split, list[Job]] = {"train": [], "test": []}
+    for key in dict.fromkeys([*grouped, *pack.further_logos["train"], *pack.further_logos["test"]]):
+        if key not in pack.readings:
+            side = split_of_brand(pack.logos[key].brand)
+            jobs[side].append(_logo_job(pack.logos[key], side))
+    for key in pack.further_logos["train"]:
+        jobs["train"] += [_view_job(pack.logos[key], view) for view in range(2)]
     return jobs
 
 
@@ -236,7 +309,7 @@ def split_of_key(key: str, pack: SharedPack) -> Split:
     set_, _, name = rest.partition("#")[0].partition("/")
     if kind == "icon":
         return split_of(set_)
-    return split_of_brand(pack.logos[set_, name].brand)
+    return pack.side_of_logo((set_, name))
 
 
 def _count(count: dict[ViennaCode, int], codes: Iterable[ViennaCode]) -> None:
@@ -250,7 +323,7 @@ def _drawer(svg: str, name: str) -> Callable[[], Image.Image]:
 
 def _size(kind: str, key: str, side: Split) -> int:
     sizes = _SIZES[kind]
-    return _FULL if side == "test" else sizes[zlib.crc32(key.encode()) % len(sizes)]
+    return _FULL if side != "train" else sizes[zlib.crc32(key.encode()) % len(sizes)]
 
 
 def _logo_job(logo: BrandLogo, side: Split) -> Job:

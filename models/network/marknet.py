@@ -133,22 +133,19 @@ class Heads(nn.Module):
         self.vienna = nn.Linear(config.trunk, config.labels)
         self.places = nn.Conv2d(channels, config.labels, 1, bias=False)
 
-    def forward(self, pooled: Tensor, colour: Tensor, maps: Tensor | None) -> Upper:
+    def forward(self, pooled: Tensor, colour: Tensor, maps: Tensor) -> Upper:
         """Compute both learnt blocks and the logits.
 
         Args:
             pooled: (n, 4 · channels): `pool` of conv4 and of conv5.
             colour: (n, 48) from :class:`ColourBlock`.
-            maps: (n, channels, h, w), conv5 behind its ReLU; without them no place votes.
+            maps: (n, channels, h, w), conv5 behind its ReLU.
         """
         # × √width: entries of unit-length parts are tiny; layers expect about 1.
         centred = self.dropout((pooled - self.centre) * pooled.shape[1] ** 0.5)
         visual = functional.normalize(self.visual(centred), dim=1)
         hidden = self.dropout(torch.relu(self.trunk(torch.cat([centred, colour], dim=1))))
         concept = functional.normalize(self.concept(hidden), dim=1)
-        if maps is None:
-            logits = self.vienna(hidden)
-            return Upper(visual, concept, logits, logits.new_zeros(*logits.shape, 0, 0), hidden)
         places = self.places(maps / self.level).float()
         votes = places.flatten(2)
         attended = (votes * votes.softmax(dim=2)).sum(dim=2)

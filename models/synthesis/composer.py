@@ -138,7 +138,7 @@ class Composer:
         odds = _CHROMATIC_DRAWING if plan.coloured else _CHROMATIC
         inks = _inks(rng, claimed or rng.random() < odds, plan.coloured)
         whole = self._arranger.arrange(rng, plan, inks)
-        image = degrade(_printed(rng, whole, inks, bleeds=plan.ground is not None), rng)
+        image = degrade(printed(rng, whole, inks, bleeds=plan.ground is not None), rng)
         codes = whole.codes | colour_codes(image)
         return ComposedMark(
             image=image,
@@ -250,7 +250,7 @@ def _inks(rng: np.random.Generator, chromatic: bool, coloured: bool) -> Inks:
     return inks
 
 
-def _printed(rng: np.random.Generator, whole: Part, inks: Inks, bleeds: bool) -> Image.Image:
+def printed(rng: np.random.Generator, whole: Part, inks: Inks, bleeds: bool) -> Image.Image:
     """Print a part on paper, with a margin unless its ground runs to the edges."""
     longest = int(rng.integers(_LONGEST[0], _LONGEST[1] + 1))
     aspect = whole.aspect

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode
 
-Split = Literal["train", "test"]
+Split = Literal["train", "validation", "test"]
 
 # Families of one design hand, named side by side so that nobody splits one. Chosen for variety of
 # style: colour and one-colour emoji, solid, outline, duotone, pixel, map and weather signs, flags.
@@ -95,8 +95,13 @@ def split_of(set_name: str) -> Split:
 
 def split_of_brand(brand: str) -> Split:
     """Return the side of the split on which a brand lies: one in five is test, for ever."""
+    return "test" if place_of_brand(brand) < _TEST_BRANDS_PERCENT else "train"
+
+
+def place_of_brand(brand: str) -> int:
+    """A brand's place in a hundred, 0 to 99, for ever."""
     digest = hashlib.sha256(brand.strip().lower().encode()).digest()
-    return "test" if int.from_bytes(digest[:8], "big") % 100 < _TEST_BRANDS_PERCENT else "train"
+    return int.from_bytes(digest[:8], "big") % 100
 
 
 def read_pictograms(path: Path) -> Iterator[Pictogram]:

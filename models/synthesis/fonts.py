@@ -56,7 +56,7 @@ class FontBook:
         Args:
             folders: searched with their subfolders; an order of files that depends on nothing
                 but their names makes equal seeds give equal pictures.
-            side: only the families on this side of the split (one in five is test); a script
+            side: only the families on this side of the split (one in five is held out); a script
                 that would have none keeps all of its.
 
         Raises:
@@ -71,7 +71,7 @@ class FontBook:
         for family in sorted(families):
             self._place(family, families[family])
         for script, placed in self._families.items():
-            kept = [fonts for fonts in placed if side in (None, _side_of(fonts[0].family))]
+            kept = [fonts for fonts in placed if _is_on(fonts[0].family, side)]
             self._families[script] = kept or placed
         if not self._families["latin"]:
             raise MissingPackage(
@@ -117,9 +117,11 @@ def _described(path: Path) -> Font | None:
     return Font(name, f"{(family or '')[len(name) :]} {style or ''}".strip(), str(path))
 
 
-def _side_of(family: str) -> Split:
-    digest = hashlib.sha256(family.lower().encode()).digest()
-    return "test" if digest[0] % 5 == 0 else "train"
+def _is_on(family: str, side: Split | None) -> bool:
+    if side is None:
+        return True
+    held_out = hashlib.sha256(family.lower().encode()).digest()[0] % 5 == 0
+    return held_out == (side != "train")
 
 
 def _draws(font: Font, script: Script) -> bool:

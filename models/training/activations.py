@@ -1,11 +1,12 @@
 """What a network says of a training step's pictures, from as far down as something learns.
 
-From pooled features where the heads alone learn, from cached maps of the lower layers where conv5
+From conv5's maps where the heads alone learn, from cached maps of the lower layers where conv5
 does too, and from the pictures themselves where everything does; in parts of one picture size.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,8 @@ from models.network.preprocess import Preprocess
 from models.training.lower_maps import Job, LowerMaps
 
 Rows = NDArray[np.int64]
+
+_AT_ONCE = 64  # pictures
 
 
 class Source(Protocol):
@@ -34,27 +37,6 @@ class Source(Protocol):
         """
 
 
-class PooledSource:
-    """All convolutions frozen: their pooled features, so that only the heads compute.
-
-    Args:
-        features: (n, 4 · channels) float16, `pool` of conv4 and of conv5.
-        colour: (n, 48) float16.
-    """
-
-    def __init__(self, features: NDArray[np.float16], colour: NDArray[np.float16]) -> None:
-        self._features = features
-        self._colour = colour
-
-    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
-        """See :class:`Source`; no place votes."""
-        features, colour = (
-            torch.from_numpy(part[rows].astype(np.float32))
-            for part in (self._features, self._colour)
-        )
-        yield np.arange(len(rows)), network.heads(features, colour, None)
-
-
 class CachedSource:
     """Lower layers frozen, their maps read from a cache."""
 
@@ -69,6 +51,47 @@ class CachedSource:
             there = Lower(*(part.to(self._device, non_blocking=True) for part in lower))
             with mixed_precision(self._device):
                 yield places, network.look_high(there)
+
+
+class KeptSource:
+    """All convolutions frozen: conv5's maps are computed when first asked for, and kept.
+
+    So only the heads compute in later steps, a twentieth of conv5's work.
+
+    Args:
+        maps: the cache.
+        folder: where conv5's maps are kept while this source is used.
+    """
+
+    def __init__(self, maps: LowerMaps, folder: Path) -> None:
+        self._maps = maps
+        self._folder = folder
+        self._at = np.full(len(maps), -1)  # place of each row in its size's file, -1 not yet there
+        self._files: dict[int, NDArray[np.float16]] = {}
+        self._used: dict[int, int] = {}
+
+    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
+        """See :class:`Source`."""
+        for side, places in self._maps.groups(rows).items():
+            there = rows[places]
+            self._keep(network, np.unique(there[self._at[there] < 0]), side)
+            conv5 = torch.from_numpy(self._files[side][self._at[there]].astype(np.float32))
+            yield places, network.judge(conv5, self._maps.pooled_lower(there))
+
+    @torch.no_grad()
+    def _keep(self, network: MarkNet, rows: Rows, side: int) -> None:
+        if side not in self._files:
+            shape = (len(self._maps), network.backbone.channels, side, side)  # a sparse file
+            path = self._folder / f"conv5-{side}.f16"
+            self._files[side] = np.memmap(path, np.float16, "w+", shape=shape)
+            self._used[side] = 0
+        for start in range(0, len(rows), _AT_ONCE):
+            part = rows[start : start + _AT_ONCE]
+            with mixed_precision("cpu"):
+                conv5 = network.backbone.high(self._maps.lower(part).maps)
+            at = self._used[side] + np.arange(len(part))
+            self._files[side][at] = conv5.float().numpy().astype(np.float16)
+            self._at[part], self._used[side] = at, self._used[side] + len(part)
 
 
 class PictureSource:

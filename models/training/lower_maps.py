@@ -316,8 +316,13 @@ class LowerMaps:
         maps = np.stack([self._maps[self._shard[row]][self._at[row]] for row in rows])
         scales = np.array([self._scales[self._shard[row]] for row in rows], np.float32)
         levels: Tensor = torch.from_numpy(maps).to(memory_format=torch.channels_last)
+        scaled = levels.float() * torch.from_numpy(scales)[:, None, None, None]
+        return self.pooled_lower(rows)._replace(maps=scaled)
+
+    def pooled_lower(self, rows: NDArray[np.int64]) -> Lower:
+        """The same without the maps, where conv5 has seen them already."""
         return Lower(
-            levels.float() * torch.from_numpy(scales)[:, None, None, None],
+            torch.zeros(0),
             torch.from_numpy(self.pooled[rows].astype(np.float32)),
             torch.from_numpy(self.colour[rows].astype(np.float32)),
         )

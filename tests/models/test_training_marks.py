@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,24 @@ import torch
 from PIL import Image, ImageDraw
 
 from models.encoder import Encoder
+from models.marknet import training_pictures
 from models.marknet.learn import conclude, fit, lessons_from
-from models.marknet.table import UNKNOWN, Table, tabulate
+from models.marknet.real_logos import Reading
+from models.marknet.table import UNKNOWN, Table, tabulate, things_taught
 from models.marknet.training_pictures import SharedPack
 from models.network.checkpoint import Calibration, Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.parts import Parts
 from models.network.preprocess import Preprocess
 from models.synthesis.code_statistics import CodeStatistics
-from models.synthesis.drawings import HELD_OUT_SETS, BrandLogo, Pictogram, split_of_brand
-from models.training.activations import CachedSource
+from models.synthesis.drawings import (
+    HELD_OUT_SETS,
+    BrandLogo,
+    Pictogram,
+    place_of_brand,
+    split_of_brand,
+)
+from models.training.activations import CachedSource, KeptSource, Source
 from models.training.finetune import Recipe, Tuner
 from models.training.lower_maps import (
     Job,
@@ -63,14 +71,14 @@ class Small:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     folder = tmp_path_factory.mktemp("marks")
-    jobs: list[Job] = []
+    listed: list[Job] = []
     pictograms: dict[tuple[str, str], Pictogram] = {}
     logos: dict[tuple[str, str], BrandLogo] = {}
     concepts: dict[str, list[tuple[str, str]]] = {"cat": [], "cup": []}
     notes = []
 
     def add(key: str, draw: Callable[[], Image.Image]) -> None:
-        jobs.append(Job(key, draw, SIZE, Parts(size=64)))
+        listed.append(Job(key, draw, SIZE, Parts(size=64)))
 
     for side, sets in SETS.items():
         for number in range(20 if side == "train" else 6):
@@ -87,12 +95,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
                 notes.append({"key": key, "codes": codes, "sections": [], "members": shown})
                 add(key, lambda c=code, n=number: drawn(c, n, beside=True))  # type: ignore[misc]
     brands = add_brands(logos, add)
+    readings = add_readings(logos, add)
     (folder / "notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
-    pack = SharedPack(
-        pictograms, logos, brands, concepts, CodeStatistics.count([(["030101"], True)]), {}
-    )
+    statistics = CodeStatistics.count([(["030101"], True)])
+    held_out = [key for key in readings if split_of_brand(logos[key].brand) == "test"]
+    demo = frozenset(held_out[::3])
+    pack = SharedPack(pictograms, logos, brands, concepts, statistics, readings, demo)
     lower = TorchLowerLayers(network(1))
-    cache_lower_maps(jobs, lower, folder / "maps")
+    cache_lower_maps(listed, lower, folder / "maps")
     maps = LowerMaps(folder / "maps")
     return Small(folder, pack, maps, tabulate(pack, maps, folder / "notes.jsonl"))
 
@@ -110,6 +120,25 @@ def add_brands(
             add(f"brand:{set_}/{name}", lambda n=number: drawn(CAT, n, beside=n % 2 > 0))  # type: ignore[misc]
     assert {split_of_brand(brand) for brand in brands} == {"train", "test"}
     return brands
+
+
+def add_readings(
+    logos: dict[tuple[str, str], BrandLogo], add: Callable[[str, Callable[[], Image.Image]], None]
+) -> dict[tuple[str, str], Reading]:
+    """Logos of brands of their own that a person read, as they are and beside lettering."""
+    readings = {}
+    for number in range(300):
+        key, code = ("read", f"logo{number}"), (CAT, CUP)[number % 2]
+        logos[key] = BrandLogo(*key, f"read brand {number}", "MIT", "")
+        sure = (CATS,) if code == CAT and number % 4 else (code,)
+        doubtful = (ViennaCode(26, 1, 3),) if number % 3 else ()
+        readings[key] = Reading(sure, doubtful, ("cat" if code == CAT else "mug",))
+        add(f"brand:read/logo{number}", lambda c=code, n=number: drawn(c, n))  # type: ignore[misc]
+        add(
+            f"lettered:read/logo{number}#0",
+            lambda c=code, n=number: drawn(c, n, beside=True),  # type: ignore[misc]
+        )
+    return readings
 
 
 def network(labels: int, seed: int = 0) -> MarkNet:
@@ -137,11 +166,55 @@ def test_pictures_are_drawn_by_kind(small: Small) -> None:
     share = dict(zip(lessons.labelled.tolist(), lessons.chances.tolist(), strict=True))
     of = {
         kind: sum(share.get(row, 0.0) for row in small.table.rows(kind, "train"))
-        for kind in ("icon", "composed")
+        for kind in ("icon", "composed", "brand", "lettered")
     }
-    assert of == pytest.approx({"icon": 0.52, "composed": 0.38})
-    test_side = np.flatnonzero(small.table.split == "test").tolist()
-    assert not set(share) & set(test_side)
+    assert of == pytest.approx({"icon": 0.3, "composed": 0.28, "brand": 0.22, "lettered": 0.2})
+    held_out = np.flatnonzero(small.table.split != "train").tolist()
+    assert not set(share) & set(held_out)
+
+
+def test_a_brand_is_on_one_side_and_what_chose_before_is_not_measured(small: Small) -> None:
+    sides = {key: small.pack.side_of_logo(key) for key in small.pack.readings}
+    assert set(sides.values()) == {"train", "validation", "test"}
+    for key, side in sides.items():
+        if split_of_brand(small.pack.logos[key].brand) == "test":
+            assert side == ("validation" if key in small.pack.demo else "test")
+        for kind in ("brand:{}/{}", "lettered:{}/{}#0"):
+            row = small.table.row_of[kind.format(*key)]
+            assert small.table.split[row] == side
+    # A brand that networks were trained on without readings is never held out afterwards.
+    for key in small.pack.further_logos["train"]:
+        assert small.pack.side_of_logo(key) == "train"
+
+
+def test_what_a_person_doubts_is_neither_taught_nor_measured(small: Small) -> None:
+    table = small.table
+    column = {str(code): at for at, code in enumerate(table.labels.codes)}
+
+    def targets(key: str) -> dict[str, float]:
+        row = table.targets[table.row_of[key]]
+        return {code: float(row[at]) for code, at in column.items()}
+
+    read = targets("brand:read/logo2")  # surely a cat, a ring perhaps
+    assert (read["03.01"], read[str(CATS)], read["11.03"]) == (1, 1, 0)
+    assert read["26"] == UNKNOWN
+    assert read["27"] == 0
+    assert targets("brand:read/logo3")["26"] == 0  # no doubt
+    assert targets("brand:read/logo0")[str(CATS)] == UNKNOWN  # some pet: which one is not known
+    assert targets("brand:read/logo1")[str(CATS)] == 0  # a cup
+    lettered = targets("lettered:read/logo2#0")
+    assert (lettered["03.01"], lettered["27.05"], lettered["26"]) == (1, 1, UNKNOWN)
+
+
+def test_logos_and_pictograms_of_one_thing_are_taught_together(small: Small) -> None:
+    taught = [
+        {small.table.keys[row] for row in rows} for rows in things_taught(small.pack, small.table)
+    ]
+    cats = next(keys for keys in taught if "icon:ink/cat-0" in keys or "icon:ink/cat-1" in keys)
+    assert {key.partition(":")[0] for key in cats} == {"icon", "brand", "lettered"}
+    assert any(keys and all("read/" in key for key in keys) for keys in taught)  # mugs
+    for keys in taught:
+        assert {small.table.split[small.table.row_of[key]] for key in keys} == {"train"}
 
 
 def test_a_name_tells_the_section_and_a_vague_one_leaves_it_open(small: Small) -> None:
@@ -205,10 +278,10 @@ def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
     table = small.table
     net = network(len(table.labels.codes))
     net.backbone.load_state_dict(network(1).backbone.state_dict())
-    recipe = Recipe(steps=6, labelled=16, signs=4, concepts=2, remembered=2, proxy_weight=1.0)
+    recipe = Recipe(steps=12, labelled=24, signs=4, concepts=2, remembered=2, proxy_weight=1.0)
     lessons = lessons_from(small.pack, table)
     tuner = Tuner(net, CachedSource(small.maps), lessons, recipe)
-    fit(tuner, small.folder / "state.pt")
+    fit(tuner, small.folder / "state.pt", table)
     conclude(tuner, small.pack, table, small.maps, small.folder / "checkpoint")
 
     checkpoint = Checkpoint.open(small.folder / "checkpoint")
@@ -216,10 +289,56 @@ def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
     assert checkpoint.preprocess == Preprocess()
     measured = checkpoint.metrics["classification"]
     assert measured["composed marks"]["pictures"] == 6  # half of the test side; the rest calibrates
+    read = table.labelled("brand", "test")
+    for form in ("real logos", "real logos beside lettering"):
+        things = measured[form]["things"]
+        assert measured[form]["pictures"] == len(read)
+        assert things["labels"] < measured[form]["category"]["labels"]
+        assert things["constant prior"]["mAP"] <= things["mAP"] <= 1
+        recalls = [recall for _, recall in things["precision, recall"].values()]
+        assert recalls == sorted(recalls, reverse=True)
     assert set(measured["icon sets"]["category"]) >= {"mAP", "constant prior"}
     sections = measured["icon sets"]["section"]
     assert sections["labels"] == 2  # cats, cups
     assert sections["constant prior"]["mAP"] <= sections["mAP"] <= 1
-    assert set(checkpoint.metrics["retrieval"]["visual"]) == {"brand groups", "concept groups"}
+    groups = {"brand groups", "concept groups", "things, real logos"}
+    assert set(checkpoint.metrics["retrieval"]["visual"]) == groups
+    assert checkpoint.metrics["retrieval gallery"]["things, real logos"] == len(read)
     seen = Encoder.load(checkpoint.folder, "cpu", "torch").encode([drawn(CAT, 1, beside=True)])
     assert seen.probabilities.shape == (1, len(table.labels.codes))
+
+
+def test_what_conv5_makes_is_kept_while_only_the_heads_learn(small: Small, tmp_path: Path) -> None:
+    net = network(len(small.table.labels.codes)).eval()
+    kept, rows = KeptSource(small.maps, tmp_path), np.array([5, 3, 400, 5, 90])
+
+    def said(source: Source) -> torch.Tensor:
+        logits = torch.zeros(len(rows), net.config.labels)
+        for places, seen in source.look(net, rows):
+            logits[places] = seen.logits.detach()
+        return logits
+
+    expected = said(CachedSource(small.maps))
+    torch.testing.assert_close(said(kept), expected, atol=1e-2, rtol=1e-2)
+    with torch.no_grad():  # conv5 is not asked again, the heads are
+        for parameter in net.backbone.parameters():
+            parameter.zero_()
+    torch.testing.assert_close(said(kept), expected, atol=1e-2, rtol=1e-2)
+    with torch.no_grad():
+        net.heads.vienna.bias.add_(1)
+    torch.testing.assert_close(said(kept), expected + 1, atol=1e-2, rtol=1e-2)
+
+
+def test_brands_beyond_the_old_split_are_held_out_if_no_network_met_them(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_pictures, "_SINGLES", 0)
+    fresh = replace(small.pack)
+    moved = {
+        place_of_brand(small.pack.logos[key].brand): fresh.side_of_logo(key)
+        for key in fresh.readings
+        if split_of_brand(fresh.logos[key].brand) == "train"
+    }
+    assert {place for place, side in moved.items() if side == "test"} <= {20, 21}
+    assert "validation" in moved.values()
+    assert {side for place, side in moved.items() if place >= 30} == {"train"}
