@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from threading import Event, Lock, Thread
 
 import numpy as np
-from numpy.typing import NDArray
 
+from indexer.index.row_sets import RowSet
 from indexer.index.segments import Bounds, LiveSegment, ReadView, Segment, SegmentDraft
 from indexer.index.vectors import IndexBuilder, Kept, NoVectors, VectorIndex, rows_of
 
@@ -53,7 +53,7 @@ class Merge:
         return self._segment(lambda indexes: build.quick(rows_of(indexes, lambda: None)))
 
     def _segment(self, build: Callable[[Sequence[Kept]], VectorIndex]) -> Segment:
-        kept = [(part.segment, part.live_rows()) for part in self.parts]
+        kept = [(part.segment, part.alive.rows()) for part in self.parts]
         if all(isinstance(segment.vectors, NoVectors) for segment, _ in kept):
             return Segment.merged(kept, NoVectors(self.count))
         return Segment.merged(kept, build([(segment.vectors, rows) for segment, rows in kept]))
@@ -68,8 +68,11 @@ class Merge:
         first = found[0]
         if first is None or found != list(range(first, first + len(found))):
             return None
-        alive = [_alive(parts[first + at])[part.live_rows()] for at, part in enumerate(self.parts)]
-        new = LiveSegment.of(merged, np.concatenate(alive))
+        alive = [
+            parts[first + at].alive.contains(part.alive.rows())
+            for at, part in enumerate(self.parts)
+        ]
+        new = LiveSegment.of(merged, RowSet.of_mask(np.concatenate(alive)))
         return [*parts[:first], new, *parts[first + len(found) :]]
 
 
@@ -104,7 +107,7 @@ def tidied(
     for group in groups:
         worn = _is_worn(group[0]) and _is_quick(group, busy)
         if len(group) > 1 or worn:
-            tidy.append(LiveSegment.of(Merge(tuple(group)).quick_segment(build), None))
+            tidy.append(LiveSegment.of(Merge(tuple(group)).quick_segment(build)))
         else:
             tidy.append(group[0])
     return tidy
@@ -308,7 +311,3 @@ def _is_worn(part: LiveSegment) -> bool:
 
 def _count(group: Sequence[LiveSegment]) -> int:
     return sum(part.count for part in group)
-
-
-def _alive(part: LiveSegment) -> NDArray[np.bool_]:
-    return np.ones(len(part.segment), np.bool_) if part.alive is None else part.alive

@@ -8,7 +8,6 @@ Segments become few again by merging (see `indexer.index.merging`).
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import FingerprintMismatch
 from indexer.index.filters import FilterColumns
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors import IndexBuilder, NoVectors, VectorIndex
 from indexer.index.vectors.snapshot import Arrays
 from indexer.index.words import Ids
@@ -135,40 +134,26 @@ class LiveSegment:
 
     Attributes:
         segment: the rows.
-        alive: (n,) bool; None while all are.
+        alive: those that are not tombstones.
         count: how many are alive.
     """
 
     segment: Segment
-    alive: NDArray[np.bool_] | None
+    alive: RowSet
     count: int
 
     @classmethod
-    def of(cls, segment: Segment, alive: NDArray[np.bool_] | None) -> "LiveSegment":
-        """Count the living."""
-        if alive is None or alive.all():
-            return cls(segment, None, len(segment))
-        return cls(segment, alive, int(np.count_nonzero(alive)))
+    def of(cls, segment: Segment, alive: RowSet | None = None) -> "LiveSegment":
+        """Count the living rows; all are by default."""
+        alive = RowSet.all(len(segment)) if alive is None else alive
+        return cls(segment, alive, len(alive))
 
     def without(self, ids: Sequence[str]) -> "LiveSegment":
         """The same segment with the rows of these marks dead."""
         rows = self.segment.ids.rows_of(ids)
         if not rows:
             return self
-        alive = np.ones(len(self.segment), np.bool_) if self.alive is None else self.alive.copy()
-        alive[rows] = False
-        return LiveSegment.of(self.segment, alive)
-
-    @cached_property
-    def passing(self) -> Bits | None:
-        """Rows that are alive; None while all are."""
-        return None if self.alive is None else Bits.of(self.alive)
-
-    def live_rows(self) -> NDArray[np.int64]:
-        """Rows that are alive, ascending."""
-        if self.alive is None:
-            return np.arange(len(self.segment))
-        return np.flatnonzero(self.alive)
+        return LiveSegment.of(self.segment, self.alive.without(np.array(rows)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +184,7 @@ class ReadView:
         bare = [part.without(draft.touched) for part in self.bare]
         for segments, new in ((parts, draft.segment(build)), (bare, draft.bare())):
             if new is not None:
-                segments.append(LiveSegment.of(new, None))
+                segments.append(LiveSegment.of(new))
         return ReadView(tuple(parts), sequence, tuple(bare), self.bounds).measured(self.bounds)
 
     def measured(self, bounds: Bounds | None) -> "ReadView":

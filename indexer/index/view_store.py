@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from indexer.errors import SnapshotDamaged
+from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView, Segment, known_bounds, stretch_arrays
 from indexer.index.vectors import IndexBuilder, NoVectors
 from indexer.index.vectors.snapshot import Arrays, SnapshotFacts, SnapshotPart, SnapshotStore
@@ -59,7 +58,9 @@ class ViewStore:
             raise SnapshotDamaged("it is ahead of the register, which was restored from a backup")
         try:
             live = [
-                LiveSegment.of(Segment.from_arrays(arrays, self._build), arrays["alive"])
+                LiveSegment.of(
+                    Segment.from_arrays(arrays, self._build), RowSet.of_mask(arrays["alive"])
+                )
                 for arrays in snapshot.parts
             ]
         except (KeyError, ValueError) as error:
@@ -83,7 +84,7 @@ class ViewStore:
         """
         newest: dict[str, int] = {}
         for part in (*view.parts[::-1], *view.bare[::-1]):
-            rows = part.live_rows()
+            rows = part.alive.rows()
             rows = rows[part.segment.sequences[rows] <= saved]
             for row in rows[::-1][: _PROBED - len(newest)]:
                 newest[part.segment.ids[row]] = int(part.segment.sequences[row])
@@ -108,5 +109,5 @@ class ViewStore:
 
 
 def _part(part: LiveSegment, known: Arrays) -> SnapshotPart:
-    alive = np.ones(len(part.segment), np.bool_) if part.alive is None else part.alive
-    return SnapshotPart(part.segment, part.segment.arrays, {"alive": alive, **known})
+    changing = {"alive": part.alive.mask(), **known}
+    return SnapshotPart(part.segment, part.segment.arrays, changing)

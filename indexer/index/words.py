@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.index.columns import words_from_bytes, words_to_bytes
 from indexer.marks import is_storable
 
 _AT_ONCE = 1 << 13  # words whose bytes are looked at at once: NumPy may keep Python's lock
@@ -97,16 +98,6 @@ class Ids:
         ahead = np.repeat(stops - np.cumsum(lengths), lengths)  # from there to here
         lines: NDArray[np.uint8] = self.lines[np.arange(len(ahead)) + ahead]
         return lines
-
-
-def words_to_bytes(words: Iterable[str]) -> NDArray[np.uint8]:
-    """Words as UTF-8, each ended by NUL, which no word of a mark may hold."""
-    return np.frombuffer("".join(f"{word}\0" for word in words).encode(), np.uint8)
-
-
-def words_from_bytes(lines: NDArray[np.uint8]) -> tuple[str, ...]:
-    """Read what `words_to_bytes` wrote."""
-    return tuple(lines.tobytes().decode().split("\0")[:-1])
 
 
 def _hashes(lines: NDArray[np.uint8], ends: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
-from indexer.index.passing import Passing, bits_of, rows_in
+from indexer.index.row_sets import RowSet
 from indexer.index.segments import Segment, bounds_of
 from indexer.index.vectors import Nearest
 from indexer.query import PlanKind
@@ -48,16 +48,16 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class AllowedRows:
-    """What of one segment may be found.
+    """The rows of one segment that may be found.
 
     Attributes:
-        segment: the rows.
-        passing: those that are allowed; None allows all.
+        segment: all rows.
+        rows: those that are allowed.
         count: how many are allowed.
     """
 
     segment: Segment
-    passing: Passing | None
+    rows: RowSet
     count: int
 
     @property
@@ -186,11 +186,11 @@ class _Scan:
     def _nearest(self, wanted: int) -> Nearest:
         allowed, query = self._allowed, self._scorer.scaled
         vectors = allowed.segment.vectors
-        if allowed.passing is None:
+        if allowed.count == len(allowed.segment):
             return vectors.scan(query, wanted, None)
         if allowed.plan == "gather":
-            return vectors.gather(query, wanted, rows_in(allowed.passing))
-        return vectors.scan(query, wanted, bits_of(allowed.passing, len(allowed.segment)))
+            return vectors.gather(query, wanted, allowed.rows.rows())
+        return vectors.scan(query, wanted, allowed.rows.dense())
 
     def above(self, least: float) -> list[Ranked]:
         """Candidates that score at least so much, in no order."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import FingerprintMismatch
 from indexer.index.follower import Follower
-from indexer.index.passing import Named, Passing, both, counted, without
+from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import Mark
 from indexer.query import Hit, PlanKind, PlanReport, SearchQuery, SearchResult
@@ -147,7 +147,8 @@ class _Search:
         started = perf_counter()
         narrowed = []
         for one in self._allowed:
-            narrowed.append(_narrowed(one, Named(np.unique(one.segment.rows_at(sequences)))))
+            rows = RowSet.of_rows(len(one.segment), one.segment.rows_at(sequences))
+            narrowed.append(_narrowed(one, rows))
         self._allowed = narrowed
         self._filter_s += perf_counter() - started
 
@@ -179,20 +180,19 @@ def _kind(allowed: Sequence[AllowedRows], matched: int, total: int) -> PlanKind:
 
 
 def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:
-    everything = AllowedRows(part.segment, part.passing, part.count)
+    everything = AllowedRows(part.segment, part.alive, part.count)
     if query.filter.is_empty:
         return everything
     return _narrowed(everything, part.segment.filters.allowed(query.filter))
 
 
-def _narrowed(one: AllowedRows, passing: Passing) -> AllowedRows:
-    if one.passing is not None:
-        passing = both(passing, one.passing)
-    return AllowedRows(one.segment, passing, counted(passing))
+def _narrowed(one: AllowedRows, rows: RowSet) -> AllowedRows:
+    both = rows & one.rows if one.count < len(one.segment) else rows
+    return AllowedRows(one.segment, both, len(both))
 
 
 def _without(one: AllowedRows, forbidden: list[int]) -> AllowedRows:
     if not forbidden:
         return one
-    passing = without(one.passing, forbidden, len(one.segment))
-    return AllowedRows(one.segment, passing, counted(passing))
+    rows = one.rows.without(np.array(forbidden))
+    return AllowedRows(one.segment, rows, len(rows))

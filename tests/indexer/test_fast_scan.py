@@ -8,7 +8,7 @@ import faiss
 import numpy as np
 import pytest
 
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors import CpuBuilder
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
 from indexer.index.vectors.fast_scan import FastScan, ProductCodes, ProductErrors
@@ -131,7 +131,7 @@ def test_a_query_of_which_product_codes_say_too_little_costs_no_recall(share: fl
         allowed = rng.random(ROWS) < share
         scores = np.where(allowed, vectors.astype(np.float64) @ query, -2)
         last = np.sort(scores)[-K]
-        nearest = index.scan(query, K, None if allowed.all() else Bits.of(allowed))
+        nearest = index.scan(query, K, None if allowed.all() else RowSet.of_mask(allowed))
         assert allowed[nearest.rows].all()
         found += np.count_nonzero(nearest.scores >= last - 1e-6) / K
     assert found / 20 >= 0.99
@@ -162,7 +162,7 @@ def test_vectors_that_come_many_times_over_lose_none_to_the_least_score(
     for query in vectors[::copies].astype(np.float32):
         scores = np.sort((vectors.astype(np.float64) @ query)[allowed])[::-1]
         for k in {1, len(scores) // 2 or 1, min(100, len(scores)), len(scores)}:
-            nearest = index.scan(query, k, None if allowed.all() else Bits.of(allowed))
+            nearest = index.scan(query, k, None if allowed.all() else RowSet.of_mask(allowed))
             # A list may be left out for one that scores 0.01 less; lost ones scored 0.1 more.
             np.testing.assert_allclose(nearest.scores, scores[:k], atol=0.02)
 
@@ -177,7 +177,7 @@ def test_codes_serve_vectors_of_every_length(numbers: int) -> None:
     for query in vectors[:20].astype(np.float32):
         scores = np.where(allowed, vectors.astype(np.float64) @ query, -2)
         wanted = np.argsort(-scores, kind="stable")[:5]
-        found += np.isin(wanted, index.scan(query, 5, Bits.of(allowed)).rows).mean()
+        found += np.isin(wanted, index.scan(query, 5, RowSet.of_mask(allowed)).rows).mean()
     assert found / 20 >= 0.99
 
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.index.filters import FilterColumns
-from indexer.index.passing import Bits, rows_in
-from indexer.index.recent_rows import RecentRows
+from indexer.index.row_sets import RowSet, RowSetCache
 from indexer.marks import Change, CodeSource, StoredPrediction
 from indexer.query import Filter
 from models.vienna import ViennaCode
@@ -55,7 +54,7 @@ ALL = {mark.id for mark in MARKS}
 
 
 def passing(**wanted: object) -> set[str]:
-    rows = rows_in(COLUMNS.allowed(Filter(**wanted)))
+    rows = COLUMNS.allowed(Filter(**wanted)).rows()
     return {MARKS[row].id for row in rows}
 
 
@@ -133,23 +132,23 @@ def test_merged_columns_answer_like_columns_made_at_once(wanted: Filter) -> None
         [MARKS[0], MARKS[3], MARKS[4], replace(MARKS[1], status="opposed"), MARKS[2]]
     )
     assert len(merged) == 5
-    assert rows_in(merged.allowed(wanted)).tolist() == rows_in(expected.allowed(wanted)).tolist()
+    assert merged.allowed(wanted).rows().tolist() == expected.allowed(wanted).rows().tolist()
 
 
 @pytest.mark.parametrize("wanted", WANTED)
 @pytest.mark.parametrize("columns", [COLUMNS, FilterColumns.of([])], ids=["five", "empty"])
 def test_columns_survive_becoming_arrays(columns: FilterColumns, wanted: Filter) -> None:
     again = FilterColumns.from_arrays(columns.arrays())
-    assert rows_in(again.allowed(wanted)).tolist() == rows_in(columns.allowed(wanted)).tolist()
+    assert again.allowed(wanted).rows().tolist() == columns.allowed(wanted).rows().tolist()
 
 
-@pytest.mark.parametrize("named", [0, 1])
-def test_rows_of_common_codes_are_remembered_and_stay_right(
-    monkeypatch: pytest.MonkeyPatch, named: float
+@pytest.mark.parametrize("sparse", [0, 1])
+def test_rows_of_common_codes_are_cached_and_stay_right(
+    monkeypatch: pytest.MonkeyPatch, sparse: float
 ) -> None:
     monkeypatch.setattr("indexer.index.filters._SMALL", 0)
-    monkeypatch.setattr("indexer.index.passing._NAMED", named)
-    monkeypatch.setattr("indexer.index.filters._REMEMBERED", 2)  # so that some are forgotten again
+    monkeypatch.setattr("indexer.index.row_sets._SPARSE", sparse)
+    monkeypatch.setattr("indexer.index.filters._CACHED", 2)  # so that some are forgotten again
     columns = FilterColumns.of(MARKS)
     codes = [ViennaCode.parse(text) for text in ("03", "03.01", "27", "27.05", "29", "26.01")]
     sources: tuple[CodeSource, ...] = ("assigned", "predicted", "either")
@@ -157,10 +156,10 @@ def test_rows_of_common_codes_are_remembered_and_stay_right(
         for one in codes * 2:
             for least in (None, 0.4):
                 wanted = Filter(vienna_any=(one,), vienna_source=source, min_probability=least)
-                expected = rows_in(FilterColumns.of(MARKS).allowed(wanted)).tolist()
+                expected = FilterColumns.of(MARKS).allowed(wanted).rows().tolist()
                 for _ in range(2):
-                    assert rows_in(columns.allowed(wanted)).tolist() == expected
-    assert len(columns._common) == (0 if named else 2)
+                    assert columns.allowed(wanted).rows().tolist() == expected
+    assert len(columns._cache) == (0 if sparse else 2)
 
 
 CODES = st.frozensets(st.sampled_from(("03", "03.01", "27", "27.05", "29", "26.01")), max_size=2)
@@ -175,7 +174,7 @@ CODES = st.frozensets(st.sampled_from(("03", "03.01", "27", "27.05", "29", "26.0
     since=st.one_of(st.none(), st.just(date(2020, 2, 29))),
     until=st.one_of(st.none(), st.just(date(2021, 12, 31))),
 )
-def test_filters_of_several_parts_pass_the_same_rows_remembered_or_not(
+def test_filters_of_several_parts_pass_the_same_rows_cached_or_not(
     any_, all_, none, nice, status, since, until
 ) -> None:
     wanted = Filter(
@@ -187,41 +186,41 @@ def test_filters_of_several_parts_pass_the_same_rows_remembered_or_not(
         filed_from=since,
         filed_to=until,
     )
-    expected = rows_in(FilterColumns.of(MARKS).allowed(wanted)).tolist()
+    expected = FilterColumns.of(MARKS).allowed(wanted).rows().tolist()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("indexer.index.filters._SMALL", 0)
         columns = FilterColumns.of(MARKS)
         for _ in range(2):
-            assert rows_in(columns.allowed(wanted)).tolist() == expected
+            assert columns.allowed(wanted).rows().tolist() == expected
 
 
-def test_what_is_asked_for_again_is_remembered_and_what_was_asked_longest_ago_forgotten() -> None:
-    recent = RecentRows(3)
-    rows = {name: Bits.of(np.arange(13) % (at + 2) == 0) for at, name in enumerate("abcdef")}
+def test_what_is_asked_for_again_stays_cached_and_what_was_asked_longest_ago_goes() -> None:
+    cache = RowSetCache(3, 0)
+    rows = {name: RowSet.of_mask(np.arange(13) % (at + 2) == 0) for at, name in enumerate("abcdef")}
     for name in "abc":
-        recent.put(name, rows[name])
+        cache.put(name, rows[name])
     for name in "def":
-        popular = recent.get("a")
+        popular = cache.get("a")
         assert popular is rows["a"]
-        recent.put(name, rows[name])
-    assert [name for name in rows if recent.get(name) is not None] == ["a", "e", "f"]
-    recent.put("e", rows["b"])
-    assert recent.get("e") is rows["b"]
-    assert len(recent) == 3
+        cache.put(name, rows[name])
+    assert [name for name in rows if cache.get(name) is not None] == ["a", "e", "f"]
+    cache.put("e", rows["b"])
+    assert cache.get("e") is rows["b"]
+    assert len(cache) == 3
 
 
-def test_threads_that_share_what_is_remembered_get_what_they_asked_for() -> None:
-    recent = RecentRows(4)
+def test_threads_that_share_a_cache_get_what_they_asked_for() -> None:
+    cache = RowSetCache(4, 0)
 
     def ask(seed: int) -> bool:
         for number in np.random.default_rng(seed).integers(0, 12, 2_000).tolist():
             expected = np.arange(64) % (number + 1) == 0
-            found = recent.get(number)
+            found = cache.get(number)
             if found is None:
-                recent.put(number, Bits.of(expected))
+                cache.put(number, RowSet.of_mask(expected))
             elif not np.array_equal(found.mask(), expected):
                 return False
-        return len(recent) <= 4
+        return len(cache) <= 4
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(ask, range(4)))

@@ -31,7 +31,7 @@ def shown(view: ReadView) -> dict[str, list[float]]:
     """Every mark the view can find, with its embedding; each once."""
     marks: dict[str, list[float]] = {}
     for part in view.parts:
-        for row in part.live_rows():
+        for row in part.alive.rows():
             mark_id = part.segment.ids[row]
             assert mark_id not in marks
             marks[mark_id] = part.segment.vectors.vectors(np.array([row]))[0].tolist()
@@ -213,7 +213,7 @@ end = time.monotonic() + 60
 while time.monotonic() < end:
     view = follower.view()
     if view is not last:
-        ids = [part.segment.ids[row] for part in view.parts for row in part.live_rows()]
+        ids = [part.segment.ids[row] for part in view.parts for row in part.alive.rows()]
         print(json.dumps(sorted(ids)), flush=True)
         last = view
     time.sleep(0.01)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.index.merging import LiveView, Merger
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft
 from indexer.index.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
 from indexer.index.vectors.faiss_cpu import FaissCpuIndex
@@ -65,7 +65,7 @@ def mean_recall(allowed: list[np.ndarray], weights: dict[str, float] | None = No
     for query, mask in zip(queries(len(allowed)), allowed, strict=True):
         scaled = weighted(query, weights)
         wanted = best_rows(scaled, mask, K)
-        nearest = index.scan(scaled, len(wanted), None if mask.all() else Bits.of(mask))
+        nearest = index.scan(scaled, len(wanted), None if mask.all() else RowSet.of_mask(mask))
         found.append(np.isin(wanted, nearest.rows).mean())
     return float(np.mean(found))
 
@@ -124,7 +124,7 @@ def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("indexer.index.vectors.faiss_ivf._NAMED", most_named)
-        nearest = index.scan(query, k, Bits.of(allowed))
+        nearest = index.scan(query, k, RowSet.of_mask(allowed))
     assert len(np.unique(nearest.rows)) == k
     assert allowed[nearest.rows].all()
     assert (np.diff(nearest.scores) <= 0).all()
@@ -136,7 +136,7 @@ def test_few_allowed_rows_are_compared_one_and_all() -> None:
     index, rng = corpus()[2], np.random.default_rng(8)
     for query in queries(20):
         allowed = rng.random(ROWS) < 0.03
-        nearest = index.scan(weighted(query), K, Bits.of(allowed))
+        nearest = index.scan(weighted(query), K, RowSet.of_mask(allowed))
         assert nearest.rows.tolist() == best_rows(weighted(query), allowed, K).tolist()
         rows = np.flatnonzero(allowed)
         assert index.gather(weighted(query), K, rows).rows.tolist() == nearest.rows.tolist()
@@ -228,7 +228,7 @@ def test_lists_grow_with_the_square_root_of_rows(rows: int, lists: int) -> None:
 
 def test_searches_side_by_side_do_not_disturb_each_other() -> None:
     index = corpus()[2]
-    masks = [None, Bits.of(np.random.default_rng(9).random(ROWS) < 0.4)]
+    masks = [None, RowSet.of_mask(np.random.default_rng(9).random(ROWS) < 0.4)]
     jobs = [(weighted(query), mask) for query in queries(12) for mask in masks]
     alone = [index.scan(query, K, mask).rows.tolist() for query, mask in jobs]
     together: dict[int, list[int]] = {}
@@ -336,7 +336,7 @@ def test_tombstones_and_deltas_are_searched_together_with_lists(seed: int) -> No
     found = 0.0
     for query in queries(20):
         scorer = Scorer(BLOCKS, query, {"colour": 1.0})
-        allowed = [AllowedRows(part.segment, part.passing, part.count) for part in view.parts]
+        allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
         ids = [one.id for one in rank(allowed, scorer, K)]
         assert set(ids) <= alive.keys()
         found += len(set(ids) & set(best_ids(alive, scorer, K))) / K
@@ -351,7 +351,7 @@ def test_a_segment_with_lists_comes_back_from_its_arrays_and_answers_the_same() 
     for query in queries(10):
         scorer = Scorer(BLOCKS, query, None)
         one, other = (
-            rank([AllowedRows(live.segment, live.passing, live.count)], scorer, K)
+            rank([AllowedRows(live.segment, live.alive, live.count)], scorer, K)
             for live in (part, LiveSegment.of(again, part.alive))
         )
         assert one == other

@@ -43,7 +43,7 @@ def added(first: int, n: int, seed: int = 0) -> list[Change]:
 def shown(parts: Sequence[LiveSegment]) -> dict[str, list[float]]:
     marks: dict[str, list[float]] = {}
     for part in parts:
-        for row in part.live_rows():
+        for row in part.alive.rows():
             mark_id = part.segment.ids[row]
             assert mark_id not in marks, "a mark is shown twice"
             marks[mark_id] = part.segment.vectors.vectors(np.array([row]))[0].tolist()
@@ -51,7 +51,7 @@ def shown(parts: Sequence[LiveSegment]) -> dict[str, list[float]]:
 
 
 def ranking(view: ReadView, seed: int) -> list[Ranked]:
-    allowed = [AllowedRows(part.segment, part.passing, part.count) for part in view.parts]
+    allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
     return rank(allowed, Scorer(BLOCKS, embedding(seed), None), 20)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from indexer.errors import BadQuery
-from indexer.index.passing import Bits, rows_in
+from indexer.index.row_sets import RowSet
 from indexer.index.segments import Segment, SegmentDraft
 from indexer.index.vectors import CpuBuilder, TorchBuilder
 from indexer.marks import Change
@@ -43,8 +43,8 @@ def segment_of(vectors: np.ndarray, build, first: int = 0) -> Segment:
 
 def allowed_rows(segment: Segment, mask: np.ndarray | None) -> AllowedRows:
     if mask is None:
-        return AllowedRows(segment, None, len(segment))
-    return AllowedRows(segment, Bits.of(mask), int(mask.sum()))
+        return AllowedRows(segment, RowSet.all(len(segment)), len(segment))
+    return AllowedRows(segment, RowSet.of_mask(mask), int(mask.sum()))
 
 
 def slow_scores(vector: np.ndarray, query: np.ndarray, weights: list[float]) -> tuple:
@@ -63,7 +63,7 @@ def slow_scores(vector: np.ndarray, query: np.ndarray, weights: list[float]) -> 
 def slow_rank(allowed: list[AllowedRows], query: np.ndarray, weights: list[float], k: int) -> list:
     every = []
     for one in allowed:
-        for row in range(one.count) if one.passing is None else rows_in(one.passing):
+        for row in one.rows.rows():
             vector = one.segment.vectors.vectors(np.array([row]))[0]
             score, cosines = slow_scores(vector, query, weights)
             sequence = int(one.segment.sequences[row])

@@ -108,11 +108,11 @@ def test_a_segment_that_is_mostly_dead_is_written_anew() -> None:
 def test_a_live_segment_without_some_marks_leaves_the_first_as_it_was() -> None:
     segment = segment_of(change("a", 1), change("b", 2))
     assert segment is not None
-    whole = LiveSegment.of(segment, None)
+    whole = LiveSegment.of(segment)
     assert whole.without(["x"]) is whole
     half = whole.without(["a", "x"])
-    assert (half.live_rows().tolist(), half.count) == ([1], 1)
-    assert (whole.live_rows().tolist(), whole.count) == ([0, 1], 2)
+    assert (half.alive.rows().tolist(), half.count) == ([1], 1)
+    assert (whole.alive.rows().tolist(), whole.count) == ([0, 1], 2)
 
 
 def test_an_embedding_of_another_length_is_refused() -> None:

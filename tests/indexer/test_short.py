@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors import CpuBuilder
 from indexer.index.vectors.faiss_cpu import FaissCpuIndex
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
@@ -151,7 +151,7 @@ def test_answers_are_those_of_a_scan_of_all_vectors(
     k = min(wanted, int(allowed.sum()))
     if k == 0:
         return
-    nearest = index.scan(query, k, None if share is None else Bits.of(allowed))
+    nearest = index.scan(query, k, None if share is None else RowSet.of_mask(allowed))
     assert_exact(nearest, vectors, query, allowed, k)
     rows = np.flatnonzero(allowed)
     gathered = plain.gather(query, k, rows)
@@ -304,5 +304,6 @@ def test_an_index_with_lists_is_exact_on_named_rows_and_under_narrow_filters() -
         assert_same(index.gather(query, 30, rows), plain.gather(query, 30, rows))
         if share <= index.exact_share:
             assert_same(
-                index.scan(query, 30, Bits.of(allowed)), plain.scan(query, 30, Bits.of(allowed))
+                index.scan(query, 30, RowSet.of_mask(allowed)),
+                plain.scan(query, 30, RowSet.of_mask(allowed)),
             )

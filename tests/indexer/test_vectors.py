@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors import (
     CpuBuilder,
     IndexBuilder,
@@ -67,7 +67,7 @@ def test_a_scan_finds_allowed_rows_only_and_misses_none(index, vectors, query, s
     rows = np.flatnonzero(allowed)
     k = min(30, len(rows))
     assert (
-        index.scan(query, k, Bits.of(allowed)).rows.tolist()
+        index.scan(query, k, RowSet.of_mask(allowed)).rows.tolist()
         == exact_order(vectors, query, rows, k).tolist()
     )
 
@@ -128,4 +128,4 @@ def test_a_filter_that_forbids_the_nearest_half_misses_none(index, vectors, quer
     scores = vectors.astype(np.float32) @ query
     allowed = scores < np.median(scores)
     expected = exact_order(vectors, query, np.flatnonzero(allowed), 30).tolist()
-    assert index.scan(query, 30, Bits.of(allowed)).rows.tolist() == expected
+    assert index.scan(query, 30, RowSet.of_mask(allowed)).rows.tolist() == expected

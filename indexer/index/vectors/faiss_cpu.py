@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.passing import Bits, counted
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors.index import Nearest
 from indexer.index.vectors.scanning import Scan, Scanners, Sieve, blocks
 
@@ -33,15 +33,15 @@ class FaissCpuIndex:
         """Count the rows."""
         return len(self._vectors)
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
-        if allowed is not None and counted(allowed) > _SKIPPED * len(self):
+        if allowed is not None and len(allowed) > _SKIPPED * len(self):
             return self._scan_all(query, k, allowed)
         with Scan(self._scanners, query, k, allowed) as scan:
             scan.over(self._vectors, self._rows)
             return scan.nearest()
 
-    def _scan_all(self, query: NDArray[np.float32], k: int, allowed: Bits) -> Nearest:
+    def _scan_all(self, query: NDArray[np.float32], k: int, allowed: RowSet) -> Nearest:
         """Compare the query with allowed and forbidden rows: see `Sieve`."""
         best = Sieve(k, allowed)
         with Scan(self._sifters, query, k) as scan:

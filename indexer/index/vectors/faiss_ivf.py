@@ -20,7 +20,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.passing import Bits, counted, rows_in
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors.faiss_cpu import read_only
 from indexer.index.vectors.faiss_short import FaissShortIndex
 from indexer.index.vectors.fast_scan import FastScan, ProductCodes, ProductErrors, ProductQuery
@@ -168,10 +168,10 @@ class FaissIvfIndex:
         """Count the rows."""
         return len(self._rows)
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
         """Compare the query with the rows of some lists; see `VectorIndex.scan`."""
-        if allowed is not None and counted(allowed) <= self.exact_share * len(self):
-            return self.gather(query, k, rows_in(allowed))
+        if allowed is not None and len(allowed) <= self.exact_share * len(self):
+            return self.gather(query, k, allowed.rows())
         rows = self._best_of_lists(query, k, allowed)
         if rows is None:
             rows = self._sifted(query, k, allowed)
@@ -182,7 +182,7 @@ class FaissIvfIndex:
         return self._named(self._listed.gather(query, k, self._places(rows)))
 
     def _best_of_lists(
-        self, query: NDArray[np.float32], k: int, allowed: Bits | None
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None
     ) -> NDArray[np.int64] | None:
         """Allowed rows that may be among the k best, as far as lists were read.
 
@@ -199,7 +199,7 @@ class FaissIvfIndex:
         selector, most = None, max(1, int(_FIRST * len(reach)))
         if allowed is not None:
             selector = selector_of(allowed)
-            most = int(most * (counted(allowed) / len(self)) ** _STRICT)
+            most = int(most * (len(allowed) / len(self)) ** _STRICT)
         while len(lists := _furthest(reach, unread & (reach >= best.last), most)):
             better = self._read(asked, best, lists, selector)
             if better is None:
@@ -226,7 +226,7 @@ class FaissIvfIndex:
         return None
 
     def _sifted(
-        self, query: NDArray[np.float32], k: int, allowed: Bits | None
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None
     ) -> NDArray[np.int64]:
         """Allowed rows that may be among the k best: the short forms of all rows are read.
 

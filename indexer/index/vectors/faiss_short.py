@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.passing import Bits, counted, rows_in
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors.faiss_cpu import FaissCpuIndex
 from indexer.index.vectors.index import Nearest
 from indexer.index.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
@@ -70,10 +70,10 @@ class FaissShortIndex(FaissCpuIndex):
         """
         return cls(arrays["vectors"], ShortForms.restored(arrays))
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
-        if allowed is not None and counted(allowed) <= _GATHERED * len(self):
-            return self.gather(query, k, rows_in(allowed))
+        if allowed is not None and len(allowed) <= _GATHERED * len(self):
+            return self.gather(query, k, allowed.rows())
         few = self._sifted(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 
@@ -93,7 +93,7 @@ class FaissShortIndex(FaissCpuIndex):
         query: NDArray[np.float32],
         k: int,
         rows: NDArray[np.int64] | None,
-        allowed: Bits | None,
+        allowed: RowSet | None,
     ) -> NDArray[np.int64] | None:
         """All of some rows that may be among the k best, ascending if they are; None if too many.
 
@@ -126,7 +126,7 @@ class FaissShortIndex(FaissCpuIndex):
         scanner: Any,
         sieve: Sieve,
         rows: NDArray[np.int64] | None,
-        allowed: Bits | None,
+        allowed: RowSet | None,
     ) -> Iterator[int]:
         """Sift the short forms of all or some rows in blocks; how many were sifted after each."""
         codes = self._short.codes

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 
 COPIED = 1 << 13  # rows copied at once: NumPy may keep Python's lock, for 2 ms then
 
@@ -46,7 +46,7 @@ class VectorIndex(Protocol):
     def __len__(self) -> int:
         """Count the rows."""
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
         """The nearest of the allowed rows; up to `exact_share` of all, none is missed.
 
         Args:
@@ -89,7 +89,7 @@ class NoVectors:
         """Count the rows."""
         return self._count
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
         """Find nothing."""
         return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
 

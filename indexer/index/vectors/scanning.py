@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors.index import Nearest
 
 _FIRST, _MOST = 1 << 11, 1 << 18  # rows of the first block, which has no score to beat, and at most
@@ -77,7 +77,7 @@ class Sieve:
     def __init__(
         self,
         k: int,
-        allowed: Bits | None,
+        allowed: RowSet | None,
         margin: float = 0.0,
         most: int | None = None,
         names: NDArray[np.int64] | None = None,
@@ -129,7 +129,7 @@ class Sieve:
     def _take(self, places: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         rows = places if self._names is None else self._names[places]
         if self._allowed is not None:
-            chosen = self._allowed.hold(rows)
+            chosen = self._allowed.contains(rows)
             rows, scores = rows[chosen], scores[chosen]
         self.rows = np.concatenate([self.rows, rows])
         self.scores = np.concatenate([self.scores, scores])
@@ -151,9 +151,9 @@ class Sieve:
         return Nearest(self.rows[order], self.scores[order])
 
 
-def selector_of(allowed: Bits) -> faiss.IDSelectorBitmap:
+def selector_of(allowed: RowSet) -> faiss.IDSelectorBitmap:
     """What FAISS asks whether a row is allowed; it keeps the bits alive."""
-    return faiss.IDSelectorBitmap(allowed.packed)  # type: ignore[call-arg, arg-type]
+    return faiss.IDSelectorBitmap(allowed.bits)  # type: ignore[call-arg, arg-type]
 
 
 def copied(numbers: NDArray[Any], rows: NDArray[np.int64], room: NDArray[Any]) -> NDArray[Any]:
@@ -168,7 +168,7 @@ def copied(numbers: NDArray[Any], rows: NDArray[np.int64], room: NDArray[Any]) -
     return np.take(numbers, rows, axis=0, out=room[: len(rows)], mode="clip")
 
 
-def blocks(count: int, allowed: Bits | None, most: int = _MOST) -> Iterator[tuple[int, int]]:
+def blocks(count: int, allowed: RowSet | None, most: int = _MOST) -> Iterator[tuple[int, int]]:
     """Runs of rows for `Sieve.over`, growing as the k-th best tells more; not those of no use.
 
     Args:
@@ -179,7 +179,7 @@ def blocks(count: int, allowed: Bits | None, most: int = _MOST) -> Iterator[tupl
     start, size = 0, min(_FIRST, most)
     while start < count:
         stop = min(start + size, count)
-        if allowed is None or allowed.any_between(start, stop):
+        if allowed is None or allowed.may_meet(start, stop):
             yield start, stop
         start, size = stop, min(_GROWTH * size, most)
 
@@ -192,7 +192,7 @@ class Scan:
         scanners: Scanners,
         query: NDArray[np.float32],
         k: int,
-        allowed: Bits | None = None,
+        allowed: RowSet | None = None,
     ) -> None:
         """Begin.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from indexer.index.passing import Bits
+from indexer.index.row_sets import RowSet
 from indexer.index.vectors.index import Nearest
 
 _CHUNK = 1 << 18  # rows converted to float32 at once: 0.5 GiB at 512 dimensions
@@ -34,7 +34,7 @@ class TorchIndex:
         """Count the rows."""
         return len(self._vectors)
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: Bits | None) -> Nearest:
+    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
         scores = self._scores(self._vectors, query)
         if allowed is not None:

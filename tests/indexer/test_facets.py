@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.index.counting import count_codes, count_facets
+from indexer.index.facets import count_codes, count_facets
 from indexer.index.follower import Follower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice

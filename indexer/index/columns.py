@@ -1,0 +1,158 @@
+"""Columns of a segment: posting lists of what rows bear several of, labels of what they bear once.
+
+Everything is an array, immutable, merged at the memory's speed and saved as it is.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NO_LABEL = -1
+_COMPARED = 8  # labels up to which comparing with each is quicker than a table
+
+
+@dataclass(frozen=True, eq=False)
+class PostingLists:
+    """Pairs (key, row), sorted by key: the rows of each key, or of a span of keys, side by side.
+
+    Attributes:
+        keys: (m,) int32, ascending.
+        rows: (m,) int32, ascending within a key.
+    """
+
+    keys: NDArray[np.int32]
+    rows: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[int, int]]) -> "PostingLists":
+        """Sort (key, row) pairs."""
+        unsorted = np.array(pairs, np.int32).reshape(-1, 2)
+        order = np.argsort(unsorted[:, 0], kind="stable")
+        return cls(unsorted[order, 0], unsorted[order, 1])
+
+    def span(self, first: int, stop: int) -> slice:
+        """Where the pairs with first <= key < stop stand."""
+        # Of the keys' own type: searchsorted would else widen a copy of all of them.
+        start, end = np.searchsorted(self.keys, np.array((first, stop), self.keys.dtype))
+        return slice(int(start), int(end))
+
+    @classmethod
+    def merged(
+        cls, lists: Sequence["PostingLists"], moves: Sequence[NDArray[np.int32]]
+    ) -> tuple["PostingLists", NDArray[np.int64]]:
+        """One out of several, whose rows move; see `row_moves`.
+
+        Returns:
+            The lists, and for each pair its place in the concatenation of all pairs.
+        """
+        keys = np.concatenate([one.keys for one in lists])
+        rows = np.concatenate([to[one.rows] for one, to in zip(lists, moves, strict=True)])
+        order = np.argsort(keys, kind="stable")
+        order = order[rows[order] >= 0]
+        return cls(keys[order], rows[order]), order
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """One optional word a row, such as its status.
+
+    Attributes:
+        names: each word once.
+        column: (n,) int32 index into `names`, -1 for none.
+    """
+
+    names: tuple[str, ...]
+    column: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, words: Sequence[str | None]) -> "Labels":
+        """Number the words."""
+        names = sorted({word for word in words if word is not None})
+        number = {name: at for at, name in enumerate(names)}
+        column = [_NO_LABEL if word is None else number[word] for word in words]
+        return cls(tuple(names), np.array(column, np.int32))
+
+    @classmethod
+    def merged(cls, labels: Sequence["Labels"], kept: Sequence[NDArray[np.int64]]) -> "Labels":
+        """Labels of the kept rows of several, one after the other.
+
+        Args:
+            labels: of each.
+            kept: which of its rows to keep, ascending.
+        """
+        names = sorted({name for one in labels for name in one.names})
+        number = {name: at for at, name in enumerate(names)}
+        columns = []
+        for one, rows in zip(labels, kept, strict=True):
+            # As in `any_of`: the index -1 of "none" lands on the last place and stays -1.
+            renumber = np.array([number[name] for name in one.names] + [_NO_LABEL], np.int32)
+            columns.append(renumber[one.column[rows]])
+        return cls(tuple(names), np.concatenate(columns))
+
+    def counts(self, rows: NDArray[np.bool_]) -> dict[str, int]:
+        """Count the rows of a mask (n,) that bear each word; words that none bears are left out."""
+        counts = np.bincount(self.column[rows] + 1, minlength=len(self.names) + 1)[1:]
+        return {name: int(n) for name, n in zip(self.names, counts, strict=True) if n}
+
+    def any_of(self, wanted: frozenset[str]) -> NDArray[np.bool_]:
+        """Which rows bear one of the words: (n,)."""
+        numbers = [at for at, name in enumerate(self.names) if name in wanted]
+        found = np.zeros(len(self.column), np.bool_)
+        if len(numbers) <= _COMPARED:
+            for number in numbers:  # a comparison costs a tenth of a look-up in a table
+                found |= self.column == number
+            return found
+        # One place more than there are names: the index -1 of "none" lands there.
+        chosen = np.zeros(len(self.names) + 1, np.bool_)
+        chosen[numbers] = True
+        return chosen[self.column]
+
+
+@dataclass(frozen=True, eq=False)
+class KeyCounts:
+    """How many rows have each key.
+
+    Attributes:
+        keys: (c,) int64, ascending, each once.
+        counts: (c,) int64.
+    """
+
+    keys: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, keys: NDArray[np.int64], rows: NDArray[np.int32]) -> "KeyCounts":
+        """Count (key, row) pairs, each once however often it comes."""
+        pairs = np.unique(keys << 32 | rows)
+        return cls(*np.unique(pairs >> 32, return_counts=True))
+
+
+def row_moves(sizes: Sequence[int], kept: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int32]]:
+    """Where the kept rows of several segments stand in one that holds them one after the other.
+
+    Args:
+        sizes: rows of each segment.
+        kept: which of them to keep, ascending.
+
+    Returns:
+        For each segment the new row of each of its rows, -1 for those that are left behind.
+    """
+    moves, offset = [], 0
+    for size, rows in zip(sizes, kept, strict=True):
+        target = np.full(size, -1, np.int32)
+        target[rows] = np.arange(offset, offset + len(rows), dtype=np.int32)
+        moves.append(target)
+        offset += len(rows)
+    return moves
+
+
+def words_to_bytes(words: Iterable[str]) -> NDArray[np.uint8]:
+    """Words as UTF-8, each ended by NUL, which no word of a mark may hold."""
+    return np.frombuffer("".join(f"{word}\0" for word in words).encode(), np.uint8)
+
+
+def words_from_bytes(lines: NDArray[np.uint8]) -> tuple[str, ...]:
+    """Read what `words_to_bytes` wrote."""
+    return tuple(lines.tobytes().decode().split("\0")[:-1])
