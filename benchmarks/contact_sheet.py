@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.images import decode_image
 from search_api.marklens import MarkLens
+from search_api.request import SearchRequest
 from search_api.settings import Settings
 
 CELL, CAPTION = 128, 26
@@ -35,13 +36,14 @@ def row(marklens: MarkLens, query: str, columns: int) -> list[Image.Image]:
     """The query and its nearest marks."""
     path = Path(query)
     if path.is_file():
-        picture, answer = decode_image(path.read_bytes(), query), marklens.search(path, k=columns)
+        picture, request = decode_image(path.read_bytes(), query), SearchRequest(path, k=columns)
     else:
         picture = decode_image(marklens.image(query), query)
-        answer = marklens.search_like(query, k=columns)
+        request = SearchRequest(mark_id=query, k=columns)
+    answer = marklens.search(request)
     codes = " ".join(str(seen.code) for seen in answer.vienna if seen.code.division)
     cells = [cell(picture, f"{path.stem}\n{codes[:24]}")]
-    for hit in answer.result.hits:
+    for hit in answer.hits:
         found = Image.open(io.BytesIO(marklens.images.thumbnail(hit.mark.image_digest or "", 128)))
         parts = " ".join(f"{name[0]}{value:.2f}" for name, value in hit.scores.items())
         cells.append(cell(found.convert("RGB"), f"{hit.score:.2f}  {hit.id}\n{parts}"))

@@ -14,6 +14,7 @@ import numpy as np
 
 from search_api.demo import demo_register
 from search_api.marklens import MarkLens
+from search_api.request import SearchRequest
 from search_api.settings import Settings
 
 
@@ -45,14 +46,14 @@ def search(marklens: MarkLens, queries: int) -> None:
     """Search with marks' own pictures; print percentiles and misses."""
     pictures = sorted((demo_register() / "images").glob("*.png"))
     chosen = [pictures[at] for at in np.linspace(0, len(pictures) - 1, queries).astype(int)]
-    marklens.search(chosen[0])  # loads index and network
+    marklens.search(SearchRequest(chosen[0]))  # loads index and network
     totals, stages, misses = [], [], []
     for path in chosen:
         started = time.perf_counter()
-        answer = marklens.search(path, k=20)
+        answer = marklens.search(SearchRequest(path, k=20))
         totals.append(1000 * (time.perf_counter() - started))
-        stages.append(answer.milliseconds)
-        hits = answer.result.hits
+        stages.append(answer.plan.milliseconds)
+        hits = answer.hits
         best = [hit.id for hit in hits if hit.score >= hits[0].score - 1e-6]
         if path.stem not in best:
             misses.append(path.stem)

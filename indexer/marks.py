@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from indexer.errors import BadRecord
 from models.vienna import PredictedCode, ViennaCode
+
+if TYPE_CHECKING:  # the command line lists its options without loading NumPy
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_ID = 128
 MAX_TEXT = 10_000  # characters a field; the longest owners' names on record have some hundreds
@@ -287,7 +288,7 @@ class EncodedMark:
     media_type: str | None = None
     width: int | None = None
     height: int | None = None
-    embedding: NDArray[np.float16] | None = None
+    embedding: "NDArray[np.float16] | None" = None
     predicted: tuple[PredictedCode, ...] = ()
     confident: frozenset[ViennaCode] = frozenset()
 
@@ -298,7 +299,7 @@ class EncodedMark:
         refusal here would stop a whole batch.
         """
         vector = self.embedding
-        if vector is not None and (vector.ndim != 1 or vector.dtype != np.float16):
+        if vector is not None and (vector.ndim != 1 or vector.dtype != "float16"):
             raise BadRecord(
                 f"the embedding is {vector.shape} {vector.dtype}; it must be (d,) float16"
             )
@@ -344,7 +345,7 @@ class Change:
     id: str
     sequence: int
     deleted: bool
-    embedding: NDArray[np.float16] | None = None
+    embedding: "NDArray[np.float16] | None" = None
     assigned: tuple[ViennaCode, ...] = ()
     predicted: tuple[StoredPrediction, ...] = ()
     nice: tuple[int, ...] = ()

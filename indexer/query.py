@@ -1,85 +1,193 @@
 """A search and its answer, as values."""
 
-import math
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from indexer.errors import BadFilter, BadQuery
 from indexer.marks import NICE_CLASSES, CodeSource, Mark, is_storable
 from models.vienna import ViennaCode
 
+if TYPE_CHECKING:  # the command line lists its options without loading NumPy
+    import numpy as np
+    from numpy.typing import NDArray
+
 MAX_K = 1000
+LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
-PlanKind = Literal["none", "gather", "exact", "ivf"]
+PlanKind = Literal["none", "gather", "exact", "ivf", "sql"]
+FilterKind = Literal[
+    "codes", "classes", "words", "choice", "share", "first_day", "last_day", "text"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterField:
+    """One field of a `Filter`, described once for every form, option, column and page.
+
+    Attributes:
+        kind: what its value is: Vienna ``codes``, Nice ``classes``, any of some ``words``, one
+            ``choice`` of several, a ``share`` of 1, a ``first_day`` or ``last_day``, or ``text``.
+        of: the mark's field that it asks about.
+        description: what it asks, in one sentence.
+        example: a value as people write it; a tuple where it takes several.
+        option: of the command line, where it is not `name` with dashes.
+        choices: what a ``choice`` may be.
+        lower_case: whether its ``words`` are compared in lower case.
+        name: its name in Python, in forms and in the page's address.
+    """
+
+    kind: FilterKind
+    of: str
+    description: str
+    example: str | float | tuple[str | int, ...]
+    option: str = ""
+    choices: tuple[str, ...] = ()
+    lower_case: bool = False
+    name: str = ""
+
+    @property
+    def flag(self) -> str:
+        """How the command line calls it."""
+        return self.option or "--" + self.name.replace("_", "-")
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it takes several values."""
+        return self.kind in ("codes", "classes", "words")
+
+    @property
+    def restricts(self) -> bool:
+        """Whether a value of it alone keeps marks from being found."""
+        return self.kind not in ("choice", "share")
+
+
+_Codes = tuple[ViennaCode, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which marks may be found; an empty field restricts nothing.
+    """Which marks may be found; an empty field restricts nothing, and all others must hold.
 
-    A code matches every mark that bears it or anything below it. ``nice``, ``status`` and
-    ``office`` ask for any of their values. A mark without filing date lies outside every range.
-
-    Attributes:
-        vienna_any: at least one of these.
-        vienna_all: each of these.
-        vienna_none: none of these.
-        vienna_source: codes assigned by an office, predicted by the network, or either.
-        min_probability: least probability of a predicted code; None takes each code's own
-            calibrated threshold.
-        nice: Nice classes, 1 to 45.
-        status: such as ``registered``; brought to lower case.
-        office: such as ``EM``.
-        filed_from, filed_to: first and last day of filing, both included.
-        text: part of the mark's words, in any case.
+    A code matches every mark that bears it or anything below it. A mark without filing date lies
+    outside every range. `FILTER_FIELDS` lists the fields; what is new is added here and, where its
+    kind is new, to `indexer.index.filters` and `indexer.register.listing`.
 
     Raises:
         BadFilter: a value is out of range or the range of dates is upside down.
     """
 
-    vienna_any: tuple[ViennaCode, ...] = ()
-    vienna_all: tuple[ViennaCode, ...] = ()
-    vienna_none: tuple[ViennaCode, ...] = ()
-    vienna_source: CodeSource = "either"
-    min_probability: float | None = None
-    nice: frozenset[int] = frozenset()
-    status: frozenset[str] = frozenset()
-    office: frozenset[str] = frozenset()
-    filed_from: date | None = None
-    filed_to: date | None = None
-    text: str | None = None
+    vienna_any: Annotated[
+        _Codes, FilterField("codes", "vienna", "Any of these Vienna codes.", ("03.01",), "--vienna")
+    ] = ()
+    vienna_all: Annotated[
+        _Codes,
+        FilterField(
+            "codes", "vienna", "All of these Vienna codes.", ("03", "27.05"), "--all-vienna"
+        ),
+    ] = ()
+    vienna_none: Annotated[
+        _Codes,
+        FilterField("codes", "vienna", "None of these Vienna codes.", ("26",), "--not-vienna"),
+    ] = ()
+    vienna_source: Annotated[
+        CodeSource,
+        FilterField(
+            "choice",
+            "vienna",
+            "Whose codes of a mark count: assigned (the office's), predicted (the network's) or "
+            "either.",
+            "either",
+            choices=typing.get_args(CodeSource),
+        ),
+    ] = "either"
+    min_probability: Annotated[
+        float | None,
+        FilterField(
+            "share",
+            "vienna",
+            "Probability from which a predicted code counts, 0 to 1; by default each code's own "
+            "calibrated threshold.",
+            0.5,
+        ),
+    ] = None
+    nice: Annotated[
+        frozenset[int], FilterField("classes", "nice", "Any of these Nice classes.", (25, 30))
+    ] = frozenset()
+    status: Annotated[
+        frozenset[str],
+        FilterField("words", "status", "Any of these statuses.", ("registered",), lower_case=True),
+    ] = frozenset()
+    office: Annotated[
+        frozenset[str], FilterField("words", "office", "Any of these offices.", ("EM",))
+    ] = frozenset()
+    filed_from: Annotated[
+        date | None, FilterField("first_day", "filed", "Filed on this day or later.", "2019-01-01")
+    ] = None
+    filed_to: Annotated[
+        date | None, FilterField("last_day", "filed", "Filed on this day or before.", "2024-12-31")
+    ] = None
+    text: Annotated[
+        str | None, FilterField("text", "text", "Part of the mark's words, in any case.", "lion")
+    ] = None
 
     def __post_init__(self) -> None:
-        """Check ranges."""
-        sources = typing.get_args(CodeSource)
-        if self.vienna_source not in sources:
-            raise BadFilter(f"vienna_source is {self.vienna_source!r}; take {', '.join(sources)}")
-        least = self.min_probability
-        if least is not None and not 0.0 <= least <= 1.0:
-            raise BadFilter(f"min_probability is {least}; it goes from 0 to 1")
-        wrong = sorted(number for number in self.nice if number not in NICE_CLASSES)
-        if wrong:
-            raise BadFilter(f"Nice class {wrong[0]} does not exist; they go from 1 to 45")
-        if self.filed_from and self.filed_to and self.filed_from > self.filed_to:
-            raise BadFilter(f"filed_from {self.filed_from} is after filed_to {self.filed_to}")
-        words = self.text or ""
-        if len(words) > MAX_WORDS or not is_storable(words):
-            raise BadFilter(
-                f"text has {len(words)} characters; give it at most {MAX_WORDS}, none of them NUL"
-            )
-        object.__setattr__(self, "status", frozenset(status.lower() for status in self.status))
+        """Check ranges, field by field, and bring words to the case they are compared in."""
+        for one in FILTER_FIELDS:
+            value = getattr(self, one.name)
+            if value is not None:
+                _check(one, value)
+            if one.lower_case:
+                object.__setattr__(self, one.name, frozenset(word.lower() for word in value))
+        for first, last in _SPANS:
+            begin, end = getattr(self, first.name), getattr(self, last.name)
+            if begin and end and begin > end:
+                raise BadFilter(f"{first.name} {begin} is after {last.name} {end}")
+
+    @property
+    def codes(self) -> tuple[ViennaCode, ...]:
+        """All Vienna codes that it names."""
+        named = (getattr(self, one.name) for one in FILTER_FIELDS if one.kind == "codes")
+        return tuple(code for codes in named for code in codes)
 
     @property
     def is_empty(self) -> bool:
         """Whether every mark passes."""
-        wanted = (self.vienna_any, self.vienna_all, self.vienna_none, self.nice, self.status)
-        return not any((*wanted, self.office, self.filed_from, self.filed_to, self.text))
+        return not any(getattr(self, one.name) for one in FILTER_FIELDS if one.restricts)
+
+
+FILTER_FIELDS = tuple(
+    replace(typing.get_args(hint)[1], name=name)
+    for name, hint in typing.get_type_hints(Filter, include_extras=True).items()
+)
+_SPANS = tuple(
+    (first, last)
+    for first in FILTER_FIELDS
+    for last in FILTER_FIELDS
+    if (first.kind, last.kind, first.of) == ("first_day", "last_day", last.of)
+)
+
+
+def _check(asked: FilterField, value: Any) -> None:
+    """Refuse a value that its kind of field cannot have.
+
+    Raises:
+        BadFilter: it is out of range.
+    """
+    match asked.kind:
+        case "choice" if value not in asked.choices:
+            raise BadFilter(f"{asked.name} is {value!r}; take {', '.join(asked.choices)}")
+        case "share" if not 0.0 <= value <= 1.0:
+            raise BadFilter(f"{asked.name} is {value}; it goes from 0 to 1")
+        case "classes" if wrong := sorted(number for number in value if number not in NICE_CLASSES):
+            raise BadFilter(f"Nice class {wrong[0]} does not exist; they go from 1 to 45")
+        case "text" if len(value) > MAX_WORDS or not is_storable(value):
+            raise BadFilter(
+                f"{asked.name} has {len(value)} characters; give it at most {MAX_WORDS}, none of "
+                "them NUL"
+            )
 
 
 @dataclass(frozen=True)
@@ -90,14 +198,14 @@ class SearchQuery:
         embedding: (d,) float16, unit-length blocks.
         k: how many marks, 1 to 1000.
         filter: which may be found.
-        weights: block name → weight ≥ 0, not all 0; a block left out keeps its default.
+        weights: block name → weight, 0 to 1000, not all 0; a block left out keeps its default.
         exclude: ids never to return, such as the query mark's own.
 
     Raises:
         BadQuery: ``k`` or a weight is out of range.
     """
 
-    embedding: NDArray[np.float16]
+    embedding: "NDArray[np.float16]"
     k: int = 20
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
@@ -105,11 +213,22 @@ class SearchQuery:
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        if not 1 <= self.k <= MAX_K:
-            raise BadQuery(f"k is {self.k}; ask for 1 to {MAX_K} marks")
-        for name, weight in (self.weights or {}).items():
-            if not (math.isfinite(weight) and weight >= 0):
-                raise BadQuery(f"the weight of {name} is {weight}; it must be 0 or more")
+        check_ranges(self.k, self.weights)
+
+
+def check_ranges(k: int, weights: Mapping[str, float] | None) -> None:
+    """Refuse a number of marks, or a weight, that no search takes.
+
+    Raises:
+        BadQuery: it is out of range.
+    """
+    if not 1 <= k <= MAX_K:
+        raise BadQuery(f"k is {k}; ask for 1 to {MAX_K} marks")
+    for name, weight in (weights or {}).items():
+        if weight != 0 and not LEAST_WEIGHT <= weight <= MAX_WEIGHT:
+            raise BadQuery(
+                f"the weight of {name} is {weight}; it is 0, or {LEAST_WEIGHT:f} to {MAX_WEIGHT:g}"
+            )
 
 
 @dataclass(frozen=True)
@@ -118,13 +237,14 @@ class Hit:
 
     Attributes:
         id: of the mark.
-        score: Σ weight · cosine / Σ weight over the blocks, -1 to 1; higher is nearer.
-        scores: cosine of each block.
+        score: Σ weight · cosine / Σ weight over the blocks, -1 to 1; higher is nearer. None in a
+            listing, where nothing is compared.
+        scores: cosine of each block; empty in a listing.
         mark: what the register holds of it.
     """
 
     id: str
-    score: float
+    score: float | None
     scores: Mapping[str, float]
     mark: Mark
 
@@ -136,12 +256,14 @@ class PlanReport:
     Attributes:
         kind: ``none`` (no mark passes), ``gather`` (the few that pass, one by one), ``exact``
             (a scan of all rows, those that do not pass masked) or ``ivf`` (the same in the lists
-            that most probably hold the best, so that a mark may be missed).
+            that most probably hold the best, so that a mark may be missed), or ``sql`` (nothing
+            to compare with: the database lists the marks that pass, by id).
         index: what computed.
         matched: marks that pass the filter.
         total: marks searchable.
         sequence: the register's state that was searched.
-        milliseconds: time of the stages ``filter`` and ``search``.
+        milliseconds: time of the stages ``filter`` and ``search``, and before them ``decode`` and
+            ``encode`` of the query picture, waiting for a free place included.
     """
 
     kind: PlanKind

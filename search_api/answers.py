@@ -1,11 +1,10 @@
 """What `MarkLens` answers with: frozen values that every face shows in its own way."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.marks import Mark
-from indexer.query import SearchResult
+from indexer.query import Hit, PlanReport
 from indexer.register import Register
 from models.vienna import PredictedCode
 
@@ -15,15 +14,14 @@ class Answer:
     """The answer to one search.
 
     Attributes:
-        result: the ranked hits and the plan that found them.
+        hits: the marks found, nearest first; of a request that compares nothing, by id.
+        plan: how they were found, and in what time.
         vienna: the codes seen in the query picture, most probable first.
-        milliseconds: time spent in ``decode``, ``encode`` (waiting for a free place included),
-            ``filter`` and ``search``.
     """
 
-    result: SearchResult
-    vienna: tuple[PredictedCode, ...]
-    milliseconds: Mapping[str, float]
+    hits: tuple[Hit, ...]
+    plan: PlanReport
+    vienna: tuple[PredictedCode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

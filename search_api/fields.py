@@ -1,41 +1,43 @@
-"""Texts that people type, in a form or as a command-line option, read as values."""
+"""The fields of a search as people type them, in a form or as options, read into one request.
+
+The filter's fields are those of `indexer.query.FILTER_FIELDS`. A field that nobody knows is
+refused, never ignored: a filter that was misspelt must not look as if it had been applied.
+"""
 
 import json
-import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from indexer.index.follower import Follower
-from indexer.query import Filter
-from indexer.register import Register
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    model_validator,
+)
+
+from indexer.marks import NICE_CLASSES
+from indexer.query import FILTER_FIELDS, MAX_K, MAX_WEIGHT, Filter, FilterField, FilterKind
 from models.errors import BadViennaCode
-from models.vienna import ViennaCode, ViennaTree
-from search_api.problems import BadField
+from models.vienna import ViennaCode
+from search_api.errors import BadField
+from search_api.request import Box, Picture, SearchRequest
 
 _LONGEST = 500
 
 
-def require_known_codes(wanted: Filter, marks: Register | Follower) -> None:
-    """Refuse codes that neither the classification nor a mark's owner ever used.
-
-    Raises:
-        BadViennaCode: there is one.
-    """
-    tree = ViennaTree.load()
-    codes = (*wanted.vienna_any, *wanted.vienna_all, *wanted.vienna_none)
-    unknown = [code for code in codes if code not in tree]
-    if not unknown:
-        return
-    held = marks.code_counts("assigned")
-    for code in unknown:
-        if code not in held:
-            tree.require(code)
-
-
 def split_list(texts: Iterable[str]) -> list[str]:
     """Read a field that may be repeated, hold commas or semicolons, or both."""
-    parts = (part.strip() for text in texts for part in re.split(r"[,;]", text))
-    return [part for part in parts if part]
+    return stripped(part for text in texts for part in re.split(r"[,;]", text))
+
+
+def stripped(texts: Iterable[str]) -> list[str]:
+    """Those of some texts that are not blank, without the blanks around them."""
+    return [part for text in texts if (part := text.strip())]
 
 
 def parse_codes(field: str, texts: Iterable[str]) -> tuple[ViennaCode, ...]:
@@ -66,14 +68,15 @@ def parse_weights(text: str) -> dict[str, float]:
             "weights",
             f"The weights {text!r} cannot be read: write visual=1,concept=.5 or a JSON object.",
         ) from error
-    if not weights or not all(math.isfinite(weight) for weight in weights.values()):
-        raise BadField("weights", f"The weights {text!r} must be finite numbers, one at least.")
-    if any(weight < 0 for weight in weights.values()):
-        raise BadField("weights", f"The weights {text!r} must be 0 or more.")
+    if not weights or not all(0 <= weight <= MAX_WEIGHT for weight in weights.values()):
+        raise BadField(
+            "weights",
+            f"The weights {text!r} must be numbers from 0 to {MAX_WEIGHT:g}, one at least.",
+        )
     return weights
 
 
-def parse_crop(text: str) -> tuple[int, int, int, int]:
+def parse_crop(text: str) -> Box:
     """Read ``x,y,width,height`` in pixels.
 
     Raises:
@@ -89,6 +92,19 @@ def parse_crop(text: str) -> tuple[int, int, int, int]:
     if x < 0 or y < 0 or width < 1 or height < 1:
         raise BadField("crop", "A crop has x and y of 0 or more, width and height of 1 or more.")
     return x, y, width, height
+
+
+def plain_fault(fault: Mapping[str, Any]) -> str:
+    """Say a validator's finding without its jargon."""
+    detail = str(fault["msg"]).removeprefix("Value error, ")
+    match fault["type"]:
+        case "extra_forbidden":
+            return "there is no such field"
+        case "missing":
+            return "is missing"
+        case "value_error" if "UploadFile" in detail:
+            return "send it as a file, not as text"
+    return detail
 
 
 def _json_pairs(text: str) -> list[tuple[str, int | float]]:
@@ -107,3 +123,192 @@ def _plain_pairs(text: str) -> list[tuple[str, str]]:
             raise ValueError("not a name and a number")
         pairs.append((name.strip(), number))
     return pairs
+
+
+def _listed(value: Any) -> Any:
+    """Take what came from a form as a list; anything else is pydantic's to judge."""
+    return [value] if isinstance(value, str) else value
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _split(value: Any) -> Any:
+    value = _listed(value)
+    return split_list(value) if _is_texts(value) else value
+
+
+def _repeated(value: Any) -> Any:
+    """Keep commas: an office may be called "Benelux, BOIP"."""
+    value = _listed(value)
+    return stripped(value) if _is_texts(value) else value
+
+
+def _nice_class(value: Any) -> Any:
+    if isinstance(value, str):
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0
+        if number not in NICE_CLASSES:
+            raise ValueError(f"{value[:40]!r} is not a Nice class; they go from 1 to 45")
+        return number
+    return value
+
+
+def _printable(text: str) -> str:
+    """Refuse control characters: PostgreSQL cannot hold some, and no name has any."""
+    if not text.isprintable():
+        raise ValueError("contains a control character")
+    return text
+
+
+def _day(value: Any) -> Any:
+    """Read ISO 8601 only: pydantic would also take 0 for the first day of 1970."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value.strip())
+        except ValueError as error:
+            raise ValueError("is not a date like 2024-01-31") from error
+    return value
+
+
+Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
+Codes = Annotated[list[Text], BeforeValidator(_split), Field(max_length=200)]
+Words = Annotated[list[Text], BeforeValidator(_repeated), Field(max_length=200)]
+NiceClasses = Annotated[
+    list[Annotated[int, BeforeValidator(_nice_class), Field(ge=1, le=45)]],
+    BeforeValidator(_split),
+    Field(max_length=200),
+]
+Day = Annotated[date, BeforeValidator(_day)]
+
+REPEATED = "May be repeated."
+LISTED = "Repeated, or separated by commas or semicolons."
+PREFIXES = "Written CC, CC.DD or CC.DD.SS; a prefix means everything below it."
+_HOW: Mapping[FilterKind, str] = {
+    "codes": f" {PREFIXES} {LISTED}",
+    "classes": f" {LISTED}",
+    "words": f" {REPEATED}",
+}
+_TYPES: Mapping[FilterKind, Any] = {
+    "codes": Codes,
+    "classes": NiceClasses,
+    "words": Words,
+    "share": Annotated[float, Field(ge=0, le=1)] | None,
+    "first_day": Day | None,
+    "last_day": Day | None,
+    "text": Text | None,
+}
+
+
+def described(asked: FilterField) -> str:
+    """What a field of the filter asks, and how to write it."""
+    return asked.description + _HOW.get(asked.kind, "")
+
+
+class Fields(BaseModel):
+    """Fields that a form or a command line gave; an unknown one is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty(cls, fields: Any) -> Any:
+        """Take an empty input of a web form as not given; so, too, a file input without file."""
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if not _is_empty(value)}
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return getattr(value, "filename", None) == "" and getattr(value, "size", 1) == 0
+
+
+def _definition(asked: FilterField) -> Any:
+    """A field of the filter as pydantic wants it: type and default."""
+    example = list(asked.example) if isinstance(asked.example, tuple) else asked.example
+    kind = Literal[asked.choices] if asked.kind == "choice" else _TYPES[asked.kind]
+    default = [] if asked.is_list else Filter.__dataclass_fields__[asked.name].default
+    return (kind, Field(default, description=described(asked), examples=[example]))
+
+
+if TYPE_CHECKING:
+    FilterFields = Fields
+else:
+    FilterFields = create_model(
+        "FilterFields", __base__=Fields, **{one.name: _definition(one) for one in FILTER_FIELDS}
+    )
+
+
+class SearchFields(FilterFields):
+    """What to compare with beside a picture, how, and which marks may be found."""
+
+    mark_id: Annotated[
+        Text | None,
+        Field(
+            description="Instead of a picture: a mark of the register; it is left out of the "
+            "hits itself.",
+            examples=["EM-018000001"],
+        ),
+    ] = None
+    crop: Annotated[
+        Text | None,
+        Field(
+            description="x,y,width,height of the part to compare, in pixels of the upright "
+            "original.",
+            examples=["10,20,200,100"],
+        ),
+    ] = None
+    k: Annotated[
+        int, Field(ge=1, le=MAX_K, description=f"How many marks, 1 to {MAX_K}.", examples=[20])
+    ] = 20
+    offset: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="How many of the first marks to leave out, for the next page; a ranking "
+            f"ends at {MAX_K}.",
+            examples=[0],
+        ),
+    ] = 0
+    weights: Annotated[
+        Text | None,
+        Field(
+            description=f"Weight of each block, 0 to {MAX_WEIGHT:g}, as visual=1,concept=.5 or as "
+            "a JSON object; a block left out keeps its default.",
+            examples=["visual=1,concept=.5,colour=0"],
+        ),
+    ] = None
+
+    def request(self, picture: Picture | None = None) -> SearchRequest:
+        """The search that the fields and a picture ask for.
+
+        Raises:
+            BadField: a text is no Vienna code, crop or weight.
+            BadFilter, BadQuery: the values do not go together.
+        """
+        return SearchRequest(
+            picture=picture,
+            mark_id=self.mark_id,
+            crop=None if self.crop is None else parse_crop(self.crop),
+            filter=self.filter(),
+            weights=None if self.weights is None else parse_weights(self.weights),
+            k=self.k,
+            offset=self.offset,
+        )
+
+    def filter(self) -> Filter:
+        """Which marks may be found.
+
+        Raises:
+            BadField: a text is no Vienna code.
+            BadFilter: the values do not go together.
+        """
+        return Filter(**{one.name: _value(one, getattr(self, one.name)) for one in FILTER_FIELDS})
+
+
+def _value(asked: FilterField, given: Any) -> Any:
+    if asked.kind == "codes":
+        return parse_codes(asked.name, given)
+    return frozenset(given) if asked.is_list else given

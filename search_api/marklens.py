@@ -3,8 +3,8 @@
 This is the Python API; the command line and HTTP are two faces of it::
 
     with MarkLens.open() as marklens:
-        answer = marklens.search(Path("logo.png"), k=10)
-        for hit in answer.result.hits:
+        answer = marklens.search(SearchRequest(Path("logo.png"), k=10))
+        for hit in answer.hits:
             ...
 
 The network is loaded by the first call that looks at a picture, and the index by the first
@@ -12,20 +12,22 @@ search, so that counting or deleting marks starts at once.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
+from time import perf_counter
 from types import TracebackType
 
 from PIL import Image
 
-from indexer.errors import FingerprintMismatch, UnknownMark
+from indexer.errors import BadQuery, FingerprintMismatch, UnknownMark
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
 from indexer.ingest.encoding import encode_marks
 from indexer.marks import Mark, MarkRecord
-from indexer.query import Filter, SearchQuery
+from indexer.query import Filter, Hit, PlanReport, SearchQuery
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
@@ -33,17 +35,20 @@ from indexer.sources import open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
-from models.vienna import PredictedCode
+from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Added, Answer, RebuildReport, Status
-from search_api.fields import require_known_codes
-from search_api.places import Places
-from search_api.query_pictures import Box, Looked, Picture, look, opened, stored_look
+from search_api.query_encoder import (
+    EncodedQuery,
+    EncodingSemaphore,
+    decoded,
+    encode_picture,
+    stored_query,
+)
 from search_api.reencode import encode_again
+from search_api.request import Box, Picture, SearchRequest
 from search_api.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-_ALL_MARKS = Filter()
 
 
 class MarkLens:
@@ -54,7 +59,7 @@ class MarkLens:
         self.register = register
         self.images = images
         self._lock = RLock()
-        self._places = Places(settings.encode_workers, settings.encode_queue)
+        self._semaphore = EncodingSemaphore(settings.encode_workers, settings.encode_queue)
         self._encoder: Encoder | None = None
         self._explainer: Explainer | None = None
         self._follower: Follower | None = None
@@ -151,84 +156,32 @@ class MarkLens:
         self.follower.start(self.settings.poll_s)
         logger.info("following the register: %s", searcher)
 
-    def search(
-        self,
-        picture: Picture,
-        *,
-        crop: Box | None = None,
-        k: int = 20,
-        filter: Filter = _ALL_MARKS,
-        weights: Mapping[str, float] | None = None,
-    ) -> Answer:
-        """Find the marks that look most like a picture.
-
-        Args:
-            picture: the query, as an open picture, the bytes of a file, or a path.
-            crop: x, y, width, height of the part to compare, in pixels of the upright original.
-            k: how many marks to return, 1 to 1000.
-            filter: which marks may be returned.
-            weights: block name to weight (0 or more); a block left out keeps its default.
+    def search(self, request: SearchRequest) -> Answer:
+        """Find the marks that look most like a picture or a mark, or list those that pass a filter.
 
         Raises:
-            UnreadableImage: the picture cannot be decoded, or `crop` lies outside of it.
-            BadQuery: `k` or a weight is out of range.
+            UnreadableImage: the picture cannot be decoded, or the crop lies outside of it.
+            UnknownMark: the register holds no mark of the id that was given.
+            BadQuery: a weight is of no block of the network, or the mark has no embedding.
             BadViennaCode: the filter names a code that does not exist.
             TooBusy: too many pictures wait already.
         """
+        if not request.is_ranked:
+            return self._list(request)
         searcher = self.searcher
-        require_known_codes(filter, self.follower)
-        looked = self._look(picture, crop)
+        require_known_codes(request.filter, self.follower)
+        encoded = self._encoded(request)
         query = SearchQuery(
-            embedding=looked.embedding,
-            k=k,
-            filter=filter,
-            weights=weights,
-            exclude=frozenset(),
+            embedding=encoded.embedding,
+            k=request.offset + request.k,
+            filter=request.filter,
+            weights=request.weights,
+            exclude=frozenset() if request.mark_id is None else frozenset({request.mark_id}),
         )
-        return looked.answer(searcher.search(query))
-
-    def search_like(
-        self,
-        mark_id: str,
-        *,
-        crop: Box | None = None,
-        k: int = 20,
-        filter: Filter = _ALL_MARKS,
-        weights: Mapping[str, float] | None = None,
-    ) -> Answer:
-        """Find the marks that look most like a mark of the register; it is left out itself.
-
-        Its stored embedding is compared; only with a `crop` is its picture encoded.
-
-        Raises:
-            UnknownMark: the register holds no such mark.
-            BadQuery: as in `search`, or the mark has no embedding.
-            UnreadableImage, BadViennaCode, TooBusy: as in `search`.
-        """
-        searcher = self.searcher
-        require_known_codes(filter, self.follower)
-        mark = self.register.mark(mark_id)
-        if crop is None:
-            looked = stored_look(self.register, self.encoder.thresholds, mark)
-        else:
-            looked = self._look(self.image(mark_id), crop)
-        query = SearchQuery(
-            embedding=looked.embedding,
-            k=k,
-            filter=filter,
-            weights=weights,
-            exclude=frozenset({mark_id}),
-        )
-        return looked.answer(searcher.search(query))
-
-    def find(self, filter: Filter, k: int = 20) -> tuple[list[Mark], int]:
-        """List marks by a filter alone, by id, also those without picture; and how many pass.
-
-        Raises:
-            BadViennaCode: the filter names a code that does not exist.
-        """
-        require_known_codes(filter, self._follower or self.register)
-        return self.register.find(filter, k)
+        result = searcher.search(query)
+        spent = {**encoded.milliseconds, **result.plan.milliseconds}
+        plan = replace(result.plan, milliseconds=spent)
+        return Answer(result.hits[request.offset :], plan, encoded.vienna)
 
     def classify(self, picture: Picture, crop: Box | None = None) -> tuple[PredictedCode, ...]:
         """Name the Vienna codes seen in a picture, most probable first.
@@ -236,7 +189,7 @@ class MarkLens:
         Raises:
             UnreadableImage, TooBusy: as in `search`.
         """
-        return self._look(picture, crop).vienna
+        return encode_picture(self.encoder, self._semaphore, picture, crop).vienna
 
     def explain(self, picture: Picture, crop: Box | None = None) -> Image.Image:
         """Draw where in a picture each code was seen: a contact sheet, the picture first.
@@ -244,12 +197,13 @@ class MarkLens:
         Raises:
             UnreadableImage, TooBusy: as in `search`.
         """
-        image = opened(picture, crop)
-        seen = self._look(image, None).vienna
+        encoder = self.encoder
         with self._lock:
             if self._explainer is None:
-                self._explainer = Explainer(self.encoder)
-        with self._places.place():
+                self._explainer = Explainer(encoder)
+        with self._semaphore:
+            image = decoded(picture, crop)
+            seen = encoder.predicted(encoder.encode([image]).probabilities[0])
             return self._explainer.explain(image, seen).sheet()
 
     def mark(self, mark_id: str) -> Mark:
@@ -280,7 +234,7 @@ class MarkLens:
             FingerprintMismatch: the register holds embeddings of another network.
         """
         encoder = self._bind()
-        with self._places.place():
+        with self._semaphore:
             encoded = encode_marks(encoder, [(record, image)])
         created = record.id not in self.register.digests([record.id])
         self.images.put(image)
@@ -394,5 +348,45 @@ class MarkLens:
             ) from error
         return encoder
 
-    def _look(self, picture: Picture, crop: Box | None) -> Looked:
-        return look(self.encoder, self._places, picture, crop)
+    def _encoded(self, request: SearchRequest) -> EncodedQuery:
+        """The embedding to compare: stored, or made of a picture."""
+        picture = request.picture
+        if picture is None and request.mark_id is not None:
+            if request.crop is None:
+                mark = self.register.mark(request.mark_id)
+                return stored_query(self.register, self.encoder.thresholds, mark)
+            picture = self.image(request.mark_id)
+        if picture is None:
+            raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
+        return encode_picture(self.encoder, self._semaphore, picture, request.crop)
+
+    def _list(self, request: SearchRequest) -> Answer:
+        """The marks that pass a filter, by id: those without picture, too."""
+        began = perf_counter()
+        require_known_codes(request.filter, self._follower or self.register)
+        marks, matched = self.register.find(request.filter, request.k, request.offset)
+        plan = PlanReport(
+            kind="sql",
+            index="the register's database",
+            matched=matched,
+            total=self.register.count(),
+            sequence=self.register.sequence(),
+            milliseconds={"filter": 1000 * (perf_counter() - began), "search": 0.0},
+        )
+        return Answer(tuple(Hit(mark.record.id, None, {}, mark) for mark in marks), plan)
+
+
+def require_known_codes(wanted: Filter, marks: Register | Follower) -> None:
+    """Refuse codes that neither the classification nor a mark's owner ever used.
+
+    Raises:
+        BadViennaCode: there is one.
+    """
+    tree = ViennaTree.load()
+    unknown = [code for code in wanted.codes if code not in tree]
+    if not unknown:
+        return
+    held = marks.code_counts("assigned")
+    for code in unknown:
+        if code not in held:
+            tree.require(code)

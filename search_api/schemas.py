@@ -118,7 +118,13 @@ class HitResponse(_MarkFields):
 
     @classmethod
     def of(cls, hit: Hit) -> "HitResponse":
-        """Show a hit."""
+        """Show a hit of a ranking.
+
+        Raises:
+            ValueError: it comes from a listing, which has no scores.
+        """
+        if hit.score is None:
+            raise ValueError(f"{hit.id} was listed, not compared")
         return cls(score=hit.score, scores=dict(hit.scores), **_mark_fields(hit.mark))
 
 
@@ -209,7 +215,7 @@ class SearchResponse(BaseModel):
     @classmethod
     def of(cls, answer: Answer) -> "SearchResponse":
         """Show an answer."""
-        plan = answer.result.plan
+        plan = answer.plan
         return cls(
             query=QueryResponse(vienna=[PredictedResponse.of(seen) for seen in answer.vienna]),
             plan=PlanResponse(
@@ -218,9 +224,9 @@ class SearchResponse(BaseModel):
                 matched=plan.matched,
                 total=plan.total,
                 sequence=plan.sequence,
-                milliseconds=Milliseconds(**answer.milliseconds),
+                milliseconds=Milliseconds(**plan.milliseconds),
             ),
-            hits=[HitResponse.of(hit) for hit in answer.result.hits],
+            hits=[HitResponse.of(hit) for hit in answer.hits],
         )
 
 

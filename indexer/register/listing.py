@@ -15,11 +15,14 @@ from models.vienna import ViennaCode
 _LIVE = schema.marks.c.deleted.is_(False)
 
 
-def passing(connection: Connection, wanted: Filter, limit: int) -> tuple[list[str], int]:
-    """The first ids, in order, of the live marks that pass a filter, and how many there are."""
+def passing(
+    connection: Connection, wanted: Filter, limit: int, offset: int = 0
+) -> tuple[list[str], int]:
+    """Ids, in order, of the live marks that pass a filter, and how many there are in all."""
     marks = schema.marks
     condition = sa.and_(_LIVE, *_conditions(wanted))
-    ids = sa.select(marks.c.id).where(condition).order_by(marks.c.id).limit(limit)
+    found = sa.select(marks.c.id).where(condition).order_by(marks.c.id)
+    ids = found.limit(limit).offset(offset)
     total = sa.select(sa.func.count()).select_from(marks).where(condition)
     return list(connection.scalars(ids)), int(connection.scalar(total) or 0)
 

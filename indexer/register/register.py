@@ -272,13 +272,13 @@ class Register:
         with self._reading() as connection:
             return listing.facets(connection)
 
-    def find(self, wanted: Filter, limit: int) -> tuple[list[Mark], int]:
+    def find(self, wanted: Filter, limit: int, offset: int = 0) -> tuple[list[Mark], int]:
         """Live marks that pass a filter, with or without picture, by id; and how many pass.
 
-        An empty filter lets every mark pass; at most `limit` are returned.
+        At most `limit` are returned, after the first `offset`; an empty filter lets every one pass.
         """
         with self._reading() as connection:
-            ids, total = listing.passing(connection, wanted, limit)
+            ids, total = listing.passing(connection, wanted, limit, offset)
             found = {mark.record.id: mark for mark in rows.read_marks(connection, ids)}
         return [found[mark_id] for mark_id in ids], total
 

@@ -54,7 +54,7 @@ class Commands(TyperGroup):
         try:
             result = super().main(*args, **extra)
         except MarkLensError as error:
-            from search_api.problems import problem_for
+            from search_api.errors import problem_for
 
             complain(str(error))
             sys.exit(problem_for(error).exit_code)

@@ -1,73 +1,40 @@
 """`marklens search` and `marklens classify`: a picture in, marks or codes out."""
 
 import json
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from indexer.query import FILTER_FIELDS, MAX_K, FilterKind
 from search_api.cli.console import Context, complain, print_plain, print_table
 
 if TYPE_CHECKING:
-    from indexer.query import Filter
     from search_api.answers import Answer
+    from search_api.request import SearchRequest
     from search_api.schemas import PredictedResponse, SearchResponse
 
 _BAD_INPUT = 2
 _SHOWN_CODES = 4  # codes of a hit that fit its line
-
-_REPEATED = "may be repeated"
-_CODES = f"a prefix means everything below it; {_REPEATED}"
-Texts = list[str] | None
+_METAVARS: Mapping[FilterKind, str] = {
+    "codes": "CODE",
+    "classes": "CLASS",
+    "share": "NUMBER",
+    "first_day": "DATE",
+    "last_day": "DATE",
+    "text": "WORDS",
+}
 
 Picture = Annotated[Path | None, typer.Argument(help="The query picture.", metavar="IMAGE")]
 MarkId = Annotated[
     str | None, typer.Option("--mark", help="Instead of IMAGE: a mark's id.", metavar="ID")
 ]
-K = Annotated[int, typer.Option("-k", help="How many marks, 1 to 1000.", metavar="NUMBER")]
-Vienna = Annotated[
-    Texts, typer.Option(metavar="CODE", help=f"Any of these Vienna codes; {_CODES}.")
+K = Annotated[str, typer.Option("-k", help=f"How many marks, 1 to {MAX_K}.", metavar="NUMBER")]
+Offset = Annotated[
+    str, typer.Option(metavar="NUMBER", help="How many of the first marks to leave out.")
 ]
-AllVienna = Annotated[
-    Texts, typer.Option(metavar="CODE", help=f"All of these Vienna codes; {_CODES}.")
-]
-NotVienna = Annotated[
-    Texts, typer.Option(metavar="CODE", help=f"None of these Vienna codes; {_CODES}.")
-]
-CodeSource = Annotated[
-    Literal["assigned", "predicted", "either"],
-    typer.Option(
-        metavar="SOURCE",
-        help="Whose codes of a mark count: assigned (the office's), predicted (the network's) or "
-        "either.",
-    ),
-]
-Probability = Annotated[
-    float | None,
-    typer.Option(
-        metavar="NUMBER", help="Least probability of a predicted code; by default each code's own."
-    ),
-]
-Nice = Annotated[
-    Texts, typer.Option(metavar="CLASS", help=f"Any of these Nice classes; {_REPEATED}.")
-]
-Statuses = Annotated[
-    Texts, typer.Option(metavar="STATUS", help=f"Any of these statuses; {_REPEATED}.")
-]
-Offices = Annotated[
-    Texts, typer.Option(metavar="OFFICE", help=f"Any of these offices; {_REPEATED}.")
-]
-FiledFrom = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Filed on this day or later."),
-]
-FiledTo = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Filed on this day or earlier."),
-]
-Words = Annotated[str | None, typer.Option(metavar="WORDS", help="Part of the words in the mark.")]
 Weights = Annotated[
     str | None,
     typer.Option(metavar="WEIGHTS", help="Weight of each block, such as visual=1,concept=.5."),
@@ -81,25 +48,40 @@ Crop = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+def _filter_options() -> Iterator[Parameter]:
+    """An option for each field of a filter."""
+    for one in FILTER_FIELDS:
+        shown = _METAVARS.get(one.kind, one.name.rpartition("_")[2].upper())
+        repeated = " May be repeated." if one.is_list else ""
+        option = typer.Option(one.flag, metavar=shown, help=one.description + repeated)
+        kind = list[str] | None if one.is_list else str | None
+        default = one.example if one.kind == "choice" else None
+        yield Parameter(
+            one.name, Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+        )
+
+
+def _with_filter(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a filter, in place of its `asked`."""
+    given = signature(command).parameters.values()
+    own = [one for one in given if one.kind is not Parameter.VAR_KEYWORD]
+    options = [*own, *_filter_options()]
+    command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what Typer reads
+    return command
+
+
+@_with_filter
 def search(  # noqa: PLR0913 - its parameters are the command's options
     context: typer.Context,
     image: Picture = None,
-    mark: MarkId = None,
-    k: K = 20,
-    vienna: Vienna = None,
-    all_vienna: AllVienna = None,
-    not_vienna: NotVienna = None,
-    vienna_source: CodeSource = "either",
-    min_probability: Probability = None,
-    nice: Nice = None,
-    status: Statuses = None,
-    office: Offices = None,
-    filed_from: FiledFrom = None,
-    filed_to: FiledTo = None,
-    text: Words = None,
+    *,
+    mark_id: MarkId = None,
+    k: K = "20",
+    offset: Offset = "0",
     weights: Weights = None,
     crop: Crop = None,
     as_json: AsJson = False,
+    **asked: Any,
 ) -> None:
     """Find the marks that look most like a picture.
 
@@ -107,21 +89,26 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     have no picture, which only this finds.
 
     All filters must hold; within one of them any of its values is enough. Vienna codes are
-    written 03, 03.01 or 03.01.08.
+    written 03, 03.01 or 03.01.08 and mean everything below them; codes and classes may also be
+    separated by commas, statuses and offices only repeated.
     """
-    if image is not None and mark is not None:
+    if image is not None and mark_id is not None:
         raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
-    if image is None and mark is None:
-        _list(context.obj, context.params)
-        return
+    texts = {"mark_id": mark_id, "k": k, "offset": offset, "weights": weights, "crop": crop}
+    request = _request(image, {**texts, **asked})
+    if not request.is_ranked and request.filter.is_empty:
+        raise typer.BadParameter(
+            "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
+        )
+    from search_api.marklens import MarkLens
 
-    from search_api.schemas import SearchResponse
-
-    response = SearchResponse.of(_answer(context.obj, context.params))
-    if as_json:
-        print_plain(response.model_dump_json(indent=2))
+    given: Context = context.obj
+    with MarkLens.open(given.settings()) as marklens:
+        answer = marklens.search(request)
+    if request.is_ranked:
+        _show_ranking(answer, as_json=as_json)
     else:
-        _print_hits(response)
+        _show_listing(answer, as_json=as_json)
 
 
 def classify(
@@ -168,81 +155,47 @@ def classify(
         raise typer.Exit(_BAD_INPUT)
 
 
-def _answer(context: Context, given: Mapping[str, Any]) -> "Answer":
-    """Search for what the options say; they are checked before the network is loaded."""
-    from search_api.fields import parse_crop, parse_weights
-    from search_api.marklens import MarkLens
+def _request(image: Path | None, texts: Mapping[str, Any]) -> "SearchRequest":
+    """What the options ask for; they are checked before the network is loaded."""
+    from pydantic import ValidationError
 
-    wanted = _filter(given)
-    crop = None if given["crop"] is None else parse_crop(given["crop"])
-    weights = None if given["weights"] is None else parse_weights(given["weights"])
-    with MarkLens.open(context.settings()) as marklens:
-        if given["mark"] is not None:
-            return marklens.search_like(
-                given["mark"], crop=crop, k=given["k"], filter=wanted, weights=weights
-            )
-        return marklens.search(
-            given["image"], crop=crop, k=given["k"], filter=wanted, weights=weights
-        )
+    from search_api.fields import SearchFields, plain_fault
+
+    given = {name: value for name, value in texts.items() if value is not None}
+    try:
+        return SearchFields.model_validate(given).request(image)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        raise typer.BadParameter(
+            f"{str(fault['input'])[:80]!r}: {plain_fault(fault)}",
+            param_hint=_FLAGS.get(name, "--" + name),
+        ) from error
 
 
-def _list(context: Context, given: Mapping[str, Any]) -> None:
-    """List the marks that pass the filters."""
-    from indexer.query import MAX_K
-    from search_api.marklens import MarkLens
+def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
+    from search_api.schemas import SearchResponse
+
+    response = SearchResponse.of(answer)
+    if as_json:
+        print_plain(response.model_dump_json(indent=2))
+    else:
+        _print_hits(response)
+
+
+def _show_listing(answer: "Answer", *, as_json: bool) -> None:
     from search_api.schemas import MarkResponse
 
-    wanted, k = _filter(given), given["k"]
-    if wanted.is_empty:
-        raise typer.BadParameter(
-            "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
-        )
-    if not 1 <= k <= MAX_K:
-        raise typer.BadParameter(f"-k goes from 1 to {MAX_K}")
-    with MarkLens.open(context.settings()) as marklens:
-        marks, total = marklens.find(wanted, k)
-    if given["as_json"]:
-        shown = [MarkResponse.of(mark).model_dump(mode="json") for mark in marks]
-        print_plain(json.dumps({"total": total, "marks": shown}, indent=2))
+    shown = [MarkResponse.of(hit.mark) for hit in answer.hits]
+    total = answer.plan.matched
+    if as_json:
+        marks = [mark.model_dump(mode="json") for mark in shown]
+        print_plain(json.dumps({"total": total, "marks": marks}, indent=2))
         return
-    rows = [
-        (mark.record.id, mark.record.text or "", _few([str(code) for code in mark.record.vienna]))
-        for mark in marks
-    ]
+    rows = [(mark.id, mark.text or "", _few(mark.vienna)) for mark in shown]
     if rows:
         print_table("marks by id", ("id", "text", "codes"), rows)
-    print_plain(f"{len(marks):,} of {total:,} marks that pass")
-
-
-def _filter(given: Mapping[str, Any]) -> "Filter":
-    from indexer.query import Filter
-    from search_api.fields import parse_codes, split_list
-
-    def texts(name: str) -> list[str]:
-        return split_list(given[name] or ())
-
-    return Filter(
-        vienna_any=parse_codes("--vienna", texts("vienna")),
-        vienna_all=parse_codes("--all-vienna", texts("all_vienna")),
-        vienna_none=parse_codes("--not-vienna", texts("not_vienna")),
-        vienna_source=given["vienna_source"],
-        min_probability=given["min_probability"],
-        nice=_classes(texts("nice")),
-        status=frozenset(status.lower() for status in texts("status")),
-        office=frozenset(texts("office")),
-        filed_from=given["filed_from"] and given["filed_from"].date(),
-        filed_to=given["filed_to"] and given["filed_to"].date(),
-        text=given["text"],
-    )
-
-
-def _classes(texts: Iterable[str]) -> frozenset[int]:
-    try:
-        return frozenset(int(text) for text in texts)
-    except ValueError as error:
-        raise typer.BadParameter(
-            "a Nice class is a number from 1 to 45", param_hint="--nice"
-        ) from error
+    print_plain(f"{len(rows):,} of {total:,} marks that pass")
 
 
 def _print_hits(response: "SearchResponse") -> None:
@@ -258,8 +211,8 @@ def _print_hits(response: "SearchResponse") -> None:
         rows = [
             (
                 rank,
-                f"{hit.score:.3f}",
-                *(f"{hit.scores[block]:.2f}" for block in blocks),
+                shown_score(hit.score, 3),
+                *(shown_score(hit.scores[block], 2) for block in blocks),
                 hit.id,
                 hit.text or "",
                 _few(hit.vienna or [one.code for one in hit.predicted]),
@@ -270,16 +223,24 @@ def _print_hits(response: "SearchResponse") -> None:
         print_table("marks most like it", columns, rows)
     took = plan.milliseconds
     total = took.decode + took.encode + took.filter + took.search
-    print_plain(f"{plan.matched:,} of {plan.total:,} marks compared ({plan.kind}), {total:.0f} ms")
+    done = "compared by their nearest lists" if plan.kind == "ivf" else "compared"
+    print_plain(f"{plan.matched:,} of {plan.total:,} marks {done} ({plan.kind}), {total:.0f} ms")
 
 
 def _codes(seen: "Iterable[PredictedResponse]") -> list[tuple[str, str, str]]:
     return [(f"{one.probability:.2f}", one.code, one.title) for one in seen]
 
 
+def shown_score(value: float, digits: int) -> str:
+    """A score for people: never below zero, nor minus zero."""
+    return f"{max(0.0, value):.{digits}f}"
+
+
 def _few(codes: list[str]) -> str:
     more = " …" if len(codes) > _SHOWN_CODES else ""
     return " ".join(codes[:_SHOWN_CODES]) + more
 
+
+_FLAGS = {"mark_id": "--mark", "k": "-k", **{one.name: one.flag for one in FILTER_FIELDS}}
 
 COMMANDS = (search, classify)

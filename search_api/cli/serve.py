@@ -84,7 +84,7 @@ def _fill(marklens: "MarkLens") -> None:
 
 def _listening(settings: "Settings") -> socket.socket:
     """Take the port before anything slow happens, so that a taken one is told at once."""
-    from search_api.problems import BadField
+    from search_api.errors import BadField
 
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

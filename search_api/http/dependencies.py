@@ -9,9 +9,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
+from search_api.errors import BadToken, NotAllowed
 from search_api.http.metrics import Metrics
 from search_api.marklens import MarkLens
-from search_api.problems import BadToken, NotAllowed
 
 _bearer = HTTPBearer(
     auto_error=False,

@@ -6,9 +6,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from search_api.errors import PROBLEMS, TooLarge
 from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
-from search_api.problems import PROBLEMS, TooLarge
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

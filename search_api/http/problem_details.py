@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from models.errors import MarkLensError
-from search_api.problems import (
+from search_api.errors import (
     MEDIA_TYPE,
     PROBLEMS,
     RETRY_AFTER_S,
@@ -21,6 +21,7 @@ from search_api.problems import (
     TooLarge,
     problem_for,
 )
+from search_api.fields import plain_fault
 from search_api.schemas import FieldProblem, ProblemResponse
 
 logger = logging.getLogger(__name__)
@@ -149,17 +150,8 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _field_problem(fault: dict[str, Any]) -> FieldProblem:
-    """Say a validator's finding without its jargon."""
     place = fault["loc"]
-    detail = str(fault["msg"]).removeprefix("Value error, ")
-    match fault["type"]:
-        case "extra_forbidden":
-            detail = "there is no such field"
-        case "missing":
-            detail = "is missing"
-        case "value_error" if "UploadFile" in detail:
-            detail = "send it as a file, not as text"
-    return FieldProblem(field=str(place[1]) if len(place) > 1 else "", detail=detail)
+    return FieldProblem(field=str(place[1]) if len(place) > 1 else "", detail=plain_fault(fault))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

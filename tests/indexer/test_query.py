@@ -1,10 +1,11 @@
+import dataclasses
 from datetime import date
 
 import numpy as np
 import pytest
 
 from indexer.errors import BadFilter, BadQuery
-from indexer.query import Filter, SearchQuery
+from indexer.query import FILTER_FIELDS, Filter, SearchQuery
 from models.vienna import ViennaCode
 
 EMBEDDING = np.zeros(8, np.float16)
@@ -21,10 +22,15 @@ def test_other_numbers_of_marks_are_refused(k: int) -> None:
         SearchQuery(EMBEDDING, k)
 
 
-@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("weight", [-0.1, float("nan"), float("inf"), 1e308, 1000.1, 1e-9, 5e-324])
 def test_a_weight_that_is_no_share_is_refused_by_its_block(weight: float) -> None:
     with pytest.raises(BadQuery, match="weight of colour"):
         SearchQuery(EMBEDDING, weights={"visual": 1.0, "colour": weight})
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-6, 1000.0])
+def test_weights_up_to_a_thousand_are_taken(weight: float) -> None:
+    assert SearchQuery(EMBEDDING, weights={"colour": weight}).weights == {"colour": weight}
 
 
 @pytest.mark.parametrize("least", [0.0, 0.5, 1.0, None])
@@ -88,3 +94,11 @@ def test_a_filter_that_restricts_is_not_empty(wanted: Filter) -> None:
 
 def test_a_filter_that_only_says_how_codes_would_count_is_empty() -> None:
     assert Filter(vienna_source="assigned", min_probability=0.5).is_empty
+
+
+def test_every_field_of_a_filter_is_described_once() -> None:
+    assert [one.name for one in FILTER_FIELDS] == [one.name for one in dataclasses.fields(Filter)]
+    assert len({one.flag for one in FILTER_FIELDS}) == len(FILTER_FIELDS)
+    for one in FILTER_FIELDS:
+        assert one.description.endswith("."), one.name
+        assert one.example, one.name

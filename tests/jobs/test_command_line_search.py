@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from search_api.cli.search import shown_score
+
 Run = Callable[..., Any]
 Parsed = Callable[[Any], Any]
 Complaint = Callable[[Any], str]
@@ -65,6 +67,33 @@ def test_filters_restrict_what_is_found(
     )
     assert {hit["id"] for hit in found["hits"]} == {f"EM-{n}" for n in expected}
     assert found["plan"]["matched"] == len(expected)
+
+
+def test_a_status_with_a_comma_is_one_status(run: Run, source: Path, parsed: Parsed) -> None:
+    table = source / "marks.csv"
+    table.write_text(table.read_text().replace("expired", '"Registered, opposed"'))
+    run("index", source)
+    found = parsed(run("search", "--status", "registered, opposed", "--json"))
+    assert {mark["status"] for mark in found["marks"]} == {"registered, opposed"}
+    assert found["total"] == 4
+    both = ("--status", "registered", "--status", "registered, opposed")
+    assert parsed(run("search", *both, "--json"))["total"] == 8
+
+
+def test_marks_are_listed_page_by_page(run: Run, source: Path, parsed: Parsed) -> None:
+    run("index", source)
+    pages = [
+        parsed(run("search", "--text", "word", "-k", "3", "--offset", offset, "--json"))
+        for offset in ("0", "3", "6")
+    ]
+    assert [page["total"] for page in pages] == [8, 8, 8]
+    listed = [mark["id"] for page in pages for mark in page["marks"]]
+    assert listed == [f"EM-{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize(("score", "shown"), [(-0.04, "0.00"), (-0.0, "0.00"), (0.956, "0.96")])
+def test_people_are_shown_no_score_below_zero(score: float, shown: str) -> None:
+    assert shown_score(score, 2) == shown
 
 
 def test_a_mark_of_the_register_can_be_the_query(

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from search_api.errors import TooBusy
 from search_api.marklens import MarkLens
-from search_api.places import Places
-from search_api.problems import TooBusy
+from search_api.query_encoder import EncodingSemaphore
 
 SEARCH, MARKS = "/api/v1/search", "/api/v1/marks"
 BOUNDARY = "----edge"
@@ -166,25 +166,25 @@ def test_no_damaged_picture_makes_the_server_fail(
 def test_a_full_queue_turns_the_next_away_and_health_still_answers(
     client: httpx.Client, marklens: MarkLens, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = Places(running=1, waiting=0)
-    monkeypatch.setattr(marklens, "_places", places)
-    with places.place():
+    semaphore = EncodingSemaphore(running=1, waiting=0)
+    monkeypatch.setattr(marklens, "_semaphore", semaphore)
+    with semaphore:
         answer = client.post(SEARCH, files={"image": picture})
         assert answer.status_code == 503
         assert answer.headers["retry-after"].isdecimal()
         assert answer.json()["type"] == "urn:marklens:problem:too-busy"
         assert client.get("/healthz").status_code == 200
-        by_mark = client.post(SEARCH, data={"mark_id": "M-1"})  # needs no place
+        by_mark = client.post(SEARCH, data={"mark_id": "M-1"})  # encodes nothing
         assert by_mark.status_code == 200
     assert client.post(SEARCH, files={"image": picture}).status_code == 200
 
 
-def test_places_let_as_many_work_and_wait_as_they_say() -> None:
-    places = Places(running=2, waiting=1)
+def test_the_semaphore_lets_as_many_work_and_wait_as_it_says() -> None:
+    semaphore = EncodingSemaphore(running=2, waiting=1)
     inside, release = threading.Semaphore(0), threading.Event()
 
     def work() -> None:
-        with places.place():
+        with semaphore:
             inside.release()
             assert release.wait(10)
 
@@ -194,13 +194,13 @@ def test_places_let_as_many_work_and_wait_as_they_say() -> None:
     assert inside.acquire(timeout=10)
     assert inside.acquire(timeout=10)
     assert not inside.acquire(timeout=0.2)  # the third one waits
-    with pytest.raises(TooBusy), places.place():
+    with pytest.raises(TooBusy), semaphore:
         pytest.fail("a fourth caller got in")
     release.set()
     for thread in threads:
         thread.join(10)
     assert inside.acquire(timeout=10)
-    with places.place():
+    with semaphore:
         pass
 
 

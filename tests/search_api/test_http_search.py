@@ -57,6 +57,8 @@ def test_the_answer_names_the_plan_and_its_times(search: Callable[..., dict[str,
         ({"filed_to": "2015-12-31"}, {"M-0", "M-1", "M-2", "M-3", "M-4", "M-5"}),
         ({"text": "word 4"}, {"M-4"}),
         ({"status": "expired"}, set()),
+        ({"office": ["EM", "US"]}, {"M-0", "M-1", "M-2", "M-3", "M-4", "M-5"}),
+        ({"office": "EM,US"}, set()),  # one office of that name
     ],
 )
 def test_filters_keep_what_they_say(
@@ -70,6 +72,12 @@ def test_a_mark_searches_without_finding_itself(client: httpx.Client) -> None:
     answer = client.post(SEARCH, files={"mark_id": (None, "M-3"), "k": (None, "50")}).json()
     assert "M-3" not in ids(answer)
     assert len(ids(answer)) == 11
+
+
+def test_pages_of_hits_are_the_whole_ranking(search: Callable[..., dict[str, Any]]) -> None:
+    pages = [ids(search(3, k=5, offset=offset)) for offset in (0, 5, 10, 15)]
+    assert [len(page) for page in pages] == [5, 5, 2, 0]
+    assert [mark for page in pages for mark in page] == ids(search(3, k=12))
 
 
 def test_a_crop_of_everything_changes_nothing(search: Callable[..., dict[str, Any]]) -> None:
@@ -102,6 +110,11 @@ def test_classify_names_codes_with_titles(
         {"filed_from": "yesterday"},
         {"filed_from": "2020-01-02", "filed_to": "2020-01-01"},
         {"weights": "visual=-1"},
+        {"weights": "visual=1e308,concept=1e308,colour=1e308"},
+        {"weights": '{"visual": 1000.1}'},
+        {"weights": "visual=1e-300"},
+        {"offset": "-1"},
+        {"offset": "981"},
         {"weights": "visual=0,concept=0,colour=0"},
         {"weights": "smell=1"},
         {"crop": "0,0,0,0"},

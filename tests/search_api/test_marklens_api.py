@@ -18,6 +18,7 @@ from models.network.checkpoint import Checkpoint
 from models.network.marknet import MarkNet
 from models.vienna import ViennaCode
 from search_api.marklens import MarkLens
+from search_api.request import SearchRequest
 from search_api.settings import BadSettings, Settings
 
 Draw = Callable[..., Image.Image]
@@ -62,7 +63,7 @@ def filled(open_marklens: Open, draw_mark: Draw, as_png: AsPng) -> Path:
 
 
 def found(marklens: MarkLens, picture: Image.Image, **options: object) -> list[str]:
-    return [hit.id for hit in marklens.search(picture, **options).result.hits]
+    return [hit.id for hit in marklens.search(SearchRequest(picture, **options)).hits]
 
 
 def test_counting_and_deleting_never_load_the_network(
@@ -80,7 +81,7 @@ def test_a_missing_network_is_named_when_it_is_needed(
 ) -> None:
     with open_marklens(checkpoint=tmp_path / "nothing") as marklens:
         with pytest.raises(BadCheckpoint, match="nothing"):
-            marklens.search(draw_mark(0))
+            marklens.search(SearchRequest(draw_mark(0)))
         with pytest.raises(BadCheckpoint, match="nothing"):
             marklens.classify(draw_mark(0))
 
@@ -92,17 +93,18 @@ def test_a_picture_its_bytes_and_its_file_are_one_query(
     file.write_bytes(as_png(draw_mark(2)))
     with open_marklens() as marklens:
         answers = [
-            marklens.search(picture, k=3) for picture in (draw_mark(2), file.read_bytes(), file)
+            marklens.search(SearchRequest(picture, k=3))
+            for picture in (draw_mark(2), file.read_bytes(), file)
         ]
-    scores = [[(hit.id, hit.score) for hit in answer.result.hits] for answer in answers]
+    scores = [[(hit.id, hit.score) for hit in answer.hits] for answer in answers]
     assert scores[0][0][0] == "A-2"
     assert scores[0] == scores[1] == scores[2]
-    assert set(answers[0].milliseconds) == {"decode", "encode", "filter", "search"}
+    assert set(answers[0].plan.milliseconds) == {"decode", "encode", "filter", "search"}
 
 
 def test_a_query_file_that_is_not_there_is_named(open_marklens: Open, tmp_path: Path) -> None:
     with open_marklens() as marklens, pytest.raises(UnreadableImage, match=r"gone\.png"):
-        marklens.search(tmp_path / "gone.png")
+        marklens.search(SearchRequest(tmp_path / "gone.png"))
 
 
 def test_a_mark_as_query_ranks_like_its_picture_and_leaves_itself_out(
@@ -110,11 +112,11 @@ def test_a_mark_as_query_ranks_like_its_picture_and_leaves_itself_out(
 ) -> None:
     with open_marklens() as marklens:
         by_picture = found(marklens, draw_mark(3))
-        like = marklens.search_like("A-3")
-        assert [hit.id for hit in like.result.hits] == by_picture[1:]
+        like = marklens.search(SearchRequest(mark_id="A-3"))
+        assert [hit.id for hit in like.hits] == by_picture[1:]
         assert like.vienna == marklens.classify(draw_mark(3))
         with pytest.raises(UnknownMark, match="A-9"):
-            marklens.search_like("A-9")
+            marklens.search(SearchRequest(mark_id="A-9"))
 
 
 def test_a_crop_of_a_mark_is_compared_instead_of_the_whole(
@@ -122,9 +124,9 @@ def test_a_crop_of_a_mark_is_compared_instead_of_the_whole(
 ) -> None:
     box = (8, 8, 60, 60)
     with open_marklens() as marklens:
-        like = marklens.search_like("A-3", crop=box).result
-        picture = marklens.search(draw_mark(3), crop=box).result
-        whole = marklens.search_like("A-3").result
+        like = marklens.search(SearchRequest(mark_id="A-3", crop=box))
+        picture = marklens.search(SearchRequest(draw_mark(3), crop=box))
+        whole = marklens.search(SearchRequest(mark_id="A-3"))
     scores = {hit.id: hit.score for hit in picture.hits}
     assert {hit.id: hit.score for hit in like.hits} == {
         mark: score for mark, score in scores.items() if mark != "A-3"
@@ -175,7 +177,7 @@ def test_codes_nobody_knows_are_refused_and_those_marks_carry_are_not(
         assert len(found(marklens, draw_mark(0), filter=held)) == 5
         for wanted in (Filter(vienna_all=(unknown,)), Filter(vienna_none=(unknown,))):
             with pytest.raises(BadViennaCode, match=r"03\.98"):
-                marklens.search(draw_mark(0), filter=wanted)
+                marklens.search(SearchRequest(draw_mark(0), filter=wanted))
 
 
 def test_queries_out_of_range_are_refused(
@@ -183,9 +185,9 @@ def test_queries_out_of_range_are_refused(
 ) -> None:
     with open_marklens() as marklens:
         with pytest.raises(BadQuery, match="-1"):
-            marklens.search(draw_mark(0), k=-1)
+            marklens.search(SearchRequest(draw_mark(0), k=-1))
         with pytest.raises(BadQuery, match="smell"):
-            marklens.search(draw_mark(0), weights={"smell": 1.0})
+            marklens.search(SearchRequest(draw_mark(0), weights={"smell": 1.0}))
 
 
 def test_another_network_is_refused_until_everything_is_encoded_again(
@@ -193,18 +195,18 @@ def test_another_network_is_refused_until_everything_is_encoded_again(
 ) -> None:
     with open_marklens(checkpoint=other_checkpoint) as marklens:
         for use in (
-            lambda: marklens.search(draw_mark(0)),
+            lambda: marklens.search(SearchRequest(draw_mark(0))),
             lambda: marklens.add(MarkRecord("A-8"), as_png(draw_mark(8))),
         ):
             with pytest.raises(FingerprintMismatch, match="marklens rebuild --encode"):
                 use()
         report = marklens.rebuild(encode=True)
         assert (report.marks, report.encoded, report.skipped) == (5, 5, ())
-        hit = marklens.search(draw_mark(4), k=1).result.hits[0]
+        hit = marklens.search(SearchRequest(draw_mark(4), k=1)).hits[0]
         assert hit.id == "A-4"
         assert hit.score == pytest.approx(1.0)
     with open_marklens() as before, pytest.raises(FingerprintMismatch):
-        before.search(draw_mark(0))
+        before.search(SearchRequest(draw_mark(0)))
 
 
 def test_an_interrupted_change_of_network_mixes_nothing_and_goes_on(
@@ -224,9 +226,9 @@ def test_an_interrupted_change_of_network_mixes_nothing_and_goes_on(
         with pytest.raises(KeyboardInterrupt):
             marklens.rebuild(encode=True, on_progress=stop)
         with pytest.raises(FingerprintMismatch):
-            marklens.search(draw_mark(0))
+            marklens.search(SearchRequest(draw_mark(0)))
     with open_marklens() as before, pytest.raises(FingerprintMismatch):
-        before.search(draw_mark(0))
+        before.search(SearchRequest(draw_mark(0)))
     with open_marklens(checkpoint=other_checkpoint) as marklens:
         assert marklens.rebuild(encode=True).encoded == 3
         assert sorted(found(marklens, draw_mark(0))) == [f"A-{number}" for number in range(5)]
@@ -249,13 +251,13 @@ def test_the_index_comes_back_from_the_register_alone(
     open_marklens: Open, filled: Path, draw_mark: Draw
 ) -> None:
     with open_marklens() as marklens:
-        before = marklens.search(draw_mark(1)).result.hits
+        before = marklens.search(SearchRequest(draw_mark(1))).hits
         snapshots = marklens.settings.snapshot_dir
     shutil.rmtree(snapshots)
     with open_marklens() as marklens:
         report = marklens.rebuild()
         assert (report.marks, report.sequence, report.encoded) == (5, 5, 0)
-        assert marklens.search(draw_mark(1)).result.hits == before
+        assert marklens.search(SearchRequest(draw_mark(1))).hits == before
         assert any(snapshots.iterdir())
 
 

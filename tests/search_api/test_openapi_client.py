@@ -23,7 +23,16 @@ PATHS = {
     "/metrics": {"get"},
 }
 SEARCH_FIELDS = {
-    *("image", "mark_id", "k", "vienna_any", "vienna_all", "vienna_none", "vienna_source"),
+    *(
+        "image",
+        "mark_id",
+        "k",
+        "offset",
+        "vienna_any",
+        "vienna_all",
+        "vienna_none",
+        "vienna_source",
+    ),
     *("min_probability", "nice", "status", "office", "filed_from", "filed_to", "text"),
     *("weights", "crop"),
 }

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Response
 
-from search_api.fields import parse_crop, parse_weights
 from search_api.http.dependencies import FormOnly, MarkLensDep, MetricsDep
 from search_api.http.forms import PictureForm, SearchForm
 from search_api.http.problem_details import documented
@@ -28,19 +27,11 @@ def search(
     """Compare a picture, a part of one (`crop`), or a mark of the register (`mark_id`).
 
     Filters are combined with "and"; within one list any of its values is enough, except for
-    `vienna_all` and `vienna_none`. The ranking is exact among the marks that the filters allow.
+    `vienna_all` and `vienna_none`. Scores are exact, and so is the ranking unless the plan that
+    the answer names is `ivf`: that one may miss a mark that the filters allow.
     """
-    wanted = form.filter()
-    crop = None if form.crop is None else parse_crop(form.crop)
-    weights = None if form.weights is None else parse_weights(form.weights)
-    if form.mark_id is not None:
-        answer = marklens.search_like(
-            form.mark_id, crop=crop, k=form.k, filter=wanted, weights=weights
-        )
-    else:
-        picture = form.picture()
-        answer = marklens.search(picture, crop=crop, k=form.k, filter=wanted, weights=weights)
-    metrics.search(answer.milliseconds)
+    answer = marklens.search(form.asked())
+    metrics.search(answer.plan.milliseconds)
     return SearchResponse.of(answer)
 
 
@@ -54,8 +45,7 @@ def classify(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> ClassifyResponse:
     """Look at a picture, or a part of one, without searching."""
-    crop = None if form.crop is None else parse_crop(form.crop)
-    return ClassifyResponse.of(marklens.classify(form.image.file.read(), crop))
+    return ClassifyResponse.of(marklens.classify(form.image.file.read(), form.box()))
 
 
 @router.post(
@@ -69,7 +59,6 @@ def explain(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> Response:
     """Draw the class activation maps of the codes that `/classify` names."""
-    crop = None if form.crop is None else parse_crop(form.crop)
     sheet = io.BytesIO()
-    marklens.explain(form.image.file.read(), crop).save(sheet, "PNG")
+    marklens.explain(form.image.file.read(), form.box()).save(sheet, "PNG")
     return Response(sheet.getvalue(), media_type="image/png")

@@ -1,0 +1,140 @@
+"""Encoding of a query: from the picture or mark that a user points at to its embedding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import BoundedSemaphore
+from time import perf_counter
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from indexer.errors import BadQuery
+from indexer.marks import Mark
+from indexer.register import Register
+from models.encoder import Encoder
+from models.errors import UnreadableImage
+from models.images import crop_image, decode_image
+from models.vienna import PredictedCode, ViennaCode
+from search_api.errors import TooBusy
+from search_api.request import Box, Picture
+
+
+class EncodingSemaphore:
+    """Lets `running` callers encode at once and `waiting` more wait; the next is turned away.
+
+    Without it a burst of queries would hold one decoded picture each in memory and fill the
+    thread pool, so that not even health checks were answered.
+    """
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self._running = BoundedSemaphore(running)
+        self._admitted = BoundedSemaphore(running + waiting)
+
+    def __enter__(self) -> None:
+        """Wait for a turn.
+
+        Raises:
+            TooBusy: `waiting` callers wait already.
+        """
+        if not self._admitted.acquire(blocking=False):
+            raise TooBusy("Too many pictures wait to be encoded: try again in a few seconds.")
+        try:
+            self._running.acquire()
+        except BaseException:  # a signal: who waits no longer must not be counted
+            self._admitted.release()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let the next one in."""
+        self._running.release()
+        self._admitted.release()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedQuery:
+    """What a search compares, and what the network sees in it.
+
+    Attributes:
+        embedding: (d,) float16, unit-length blocks.
+        vienna: the codes seen, most probable first.
+        milliseconds: spent on ``decode`` (and cropping) and on ``encode`` (waiting included).
+    """
+
+    embedding: npt.NDArray[np.float16]
+    vienna: tuple[PredictedCode, ...]
+    milliseconds: Mapping[str, float] = field(default_factory=lambda: {"decode": 0, "encode": 0})
+
+
+def encode_picture(
+    encoder: Encoder, semaphore: EncodingSemaphore, picture: Picture, crop: Box | None
+) -> EncodedQuery:
+    """Decode a picture, cut out `crop` (x, y, width, height in pixels) and encode it.
+
+    Raises:
+        UnreadableImage: it cannot be decoded, or `crop` lies outside of it.
+        TooBusy: too many pictures wait already.
+    """
+    began = perf_counter()
+    with semaphore:
+        admitted = perf_counter()
+        image = decoded(picture, crop)
+        ready = perf_counter()
+        encoded = encoder.encode([image])
+    ended = perf_counter()
+    return EncodedQuery(
+        embedding=encoded.embeddings[0],
+        vienna=encoder.predicted(encoded.probabilities[0]),
+        milliseconds={
+            "decode": 1000 * (ready - admitted),
+            "encode": 1000 * (ended - ready + admitted - began),
+        },
+    )
+
+
+def stored_query(
+    register: Register, thresholds: Mapping[ViennaCode, float], mark: Mark
+) -> EncodedQuery:
+    """Read a mark's stored embedding, and those of its codes that reach their threshold.
+
+    Raises:
+        BadQuery: the mark has no embedding.
+    """
+    changes = register.changes(mark.sequence - 1, 1, mark.sequence)
+    embedding = changes[0].embedding if changes else None
+    if embedding is None:
+        raise BadQuery(f"The mark {mark.record.id!r} has no picture to compare.")
+    seen = (code for code in mark.predicted if code.probability >= thresholds.get(code.code, 2.0))
+    ordered = sorted(seen, key=lambda code: (-code.probability, code.code))
+    return EncodedQuery(embedding, tuple(ordered))
+
+
+def decoded(picture: Picture, crop: Box | None) -> Image.Image:
+    """Decode a picture and cut out `crop`.
+
+    Raises:
+        UnreadableImage: it cannot be decoded, or `crop` lies outside of it.
+    """
+    match picture:
+        case Image.Image():
+            image = picture
+        case bytes():
+            image = decode_image(picture)
+        case Path():
+            image = decode_image(_read(picture), picture.name)
+    return image if crop is None else crop_image(image, crop)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UnreadableImage(f"{file}: cannot be read: {reason}.") from error

@@ -1,0 +1,61 @@
+"""A search as one value: what Python, the command line and HTTP ask of `MarkLens.search`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image
+
+from indexer.errors import BadQuery
+from indexer.query import MAX_K, Filter, check_ranges
+
+Picture = Image.Image | bytes | Path
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """What to look for: a picture, a mark of the register, or nothing but a filter.
+
+    Attributes:
+        picture: the query, as an open picture, the bytes of a file, or a path.
+        mark_id: instead of a picture, a mark of the register; it is left out of the hits itself.
+            Its stored embedding is compared; only with a `crop` is its picture encoded.
+        crop: x, y, width, height of the part to compare, in pixels of the upright original.
+        filter: which marks may be found. Without picture and mark they are listed by id, also
+            those that have no picture.
+        weights: block name to weight, 0 to 1000; a block left out keeps its default.
+        k: how many marks, 1 to 1000.
+        offset: how many of the first to leave out, for the next page; a ranking ends at 1000.
+
+    Raises:
+        BadQuery: a value is out of range, or two queries are given.
+    """
+
+    picture: Picture | None = None
+    mark_id: str | None = None
+    crop: Box | None = None
+    filter: Filter = field(default_factory=Filter)
+    weights: Mapping[str, float] | None = None
+    k: int = 20
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        check_ranges(self.k, self.weights)
+        if self.picture is not None and self.mark_id is not None:
+            raise BadQuery("give a picture or the id of a mark, not both")
+        if self.offset < 0:
+            raise BadQuery(f"offset is {self.offset}; it is 0 or more")
+        if self.is_ranked and self.offset + self.k > MAX_K:
+            raise BadQuery(
+                f"offset {self.offset} and k {self.k} reach past the {MAX_K} marks that a search "
+                "ranks; narrow it by a filter"
+            )
+        if self.crop is not None and not self.is_ranked:
+            raise BadQuery("a crop needs a picture, or the id of a mark, to cut from")
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether there is something to compare with; else marks are listed by id."""
+        return self.picture is not None or self.mark_id is not None
