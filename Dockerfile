@@ -1,4 +1,4 @@
-# The API and the command line; EXTRA picks the FAISS: cpu or gpu.
+# The API and the command line; EXTRA is cpu (no PyTorch) or gpu (FAISS and PyTorch with CUDA).
 FROM python:3.12-slim AS build
 ARG EXTRA=cpu
 RUN pip install --no-cache-dir uv && uv venv /opt/marklens

@@ -6,18 +6,20 @@ BIN    := $(VENV)/bin
 FITS   := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
             $$p -c '$(FITS)' >/dev/null 2>&1 && command -v $$p && break; done)
-# The extra with the FAISS that fits the machine: faiss-cpu and faiss-gpu own the same module.
+# What fits the machine: cpu needs no PyTorch, gpu brings it; each has its own build of FAISS.
 EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check fix bench bench-search docs clean browser
+.PHONY: help demo train test quick check fix bench bench-search docs clean browser
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(VENV)/.installed-$(EXTRA) ## install, index the shipped register of real marks, serve it
 	@$(BIN)/marklens demo --port $(PORT)
+
+train: $(VENV)/.installed-train ## install what `marklens train` and `evaluate` need (PyTorch: several GB)
 
 test: $(VENV)/.installed-dev ## install what the tests need and run all of them
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
@@ -59,12 +61,17 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.installed-$(EXTRA): pyproject.toml | $(BIN)/uv
-	@echo "installing MarkLens and its packages into $(VENV) (PyTorch brings several GB)"
+	@echo "installing MarkLens and its packages into $(VENV)"
 	$(BIN)/uv pip install --python $(BIN)/python --editable ".[$(EXTRA)]"
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed-$(EXTRA)
-	$(BIN)/uv pip install --python $(BIN)/python --quiet --editable ".[$(EXTRA)]" --group dev
+$(VENV)/.installed-train: $(VENV)/.installed-$(EXTRA)
+	@echo "adding what training needs (PyTorch brings several GB)"
+	$(BIN)/uv pip install --python $(BIN)/python --editable ".[$(EXTRA),train]"
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-train
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --editable ".[$(EXTRA),train]" --group dev
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev

@@ -54,5 +54,5 @@ class MissingPackage(MarkLensError):
         if find_spec(package) is None:
             raise cls(
                 f"{purpose} needs {package}: install MarkLens with its extra {extra!r} "
-                f"(in its folder: make {extra})"
+                f"(pip install '.[{extra}]' or make {extra} in its folder)"
             )

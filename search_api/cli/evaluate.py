@@ -66,6 +66,7 @@ def classify(
     as_json: AsJson = False,
 ) -> None:
     """Compare predicted Vienna codes with labels, by level; a constant prediction stands beside."""
+    _require_extra()
     from models.evaluation.classify import measure_classification
     from models.evaluation.labels_csv import read_labels
     from models.evaluation.measurement_report import classification_values, report_classification
@@ -104,6 +105,7 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
     """Query with every picture of a group for the others, among all pictures."""
     if (groups is None) != metu:
         raise typer.BadParameter("give --groups, or --metu for METU's layout")
+    _require_extra()
     from models.evaluation.groups import read_groups, read_metu
     from models.evaluation.measurement_report import report_retrieval, retrieval_values
     from models.evaluation.retrieve import measure_retrieval
@@ -152,6 +154,12 @@ def _print_retrieval(found: "Retrieval") -> None:
         f"own picture first: {found.itself.asked} asked, another scores as high for "
         f"{len(found.itself.failures)}, an exact duplicate for {len(found.itself.duplicates)}"
     )
+
+
+def _require_extra() -> None:
+    from models.errors import MissingPackage
+
+    MissingPackage.check("matplotlib", "train", "`marklens evaluate`")
 
 
 def _encoder(checkpoint: Path | None, device: Literal["auto", "cpu", "cuda"]) -> "Encoder":

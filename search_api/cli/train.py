@@ -76,6 +76,9 @@ def train(  # noqa: PLR0913 - its parameters are the command's options
     by content, so equal files stay on one side. The metrics of a constant prediction of the label
     frequencies stand beside everything.
     """
+    from models.errors import MissingPackage
+
+    MissingPackage.check("torch", "train", "`marklens train`")
     from models.network.checkpoint import SHIPPED
     from models.training.run import Order
     from models.training.run import train as run
