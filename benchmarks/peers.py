@@ -27,9 +27,9 @@ from PIL import Image
 from benchmarks.contact_sheet import cell, sheet_of
 from benchmarks.peers_kept import OURS, Competitor, competitors
 from models.evaluation.changes import TRANSFORMATIONS, UNDONE
+from models.evaluation.html_report import Section, html_report
 from models.evaluation.intervals import Interval
-from models.evaluation.report import Section, html_report
-from models.evaluation.retrieval import (
+from models.evaluation.retrieval_metrics import (
     average_precisions,
     changed_ranks,
     relevant_ranks,

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.peer_networks import Backbone, Peer, backbones, imagenet_vgg19, pixel_peers
 from models.encoder import Encoder
-from models.evaluation.peers import Backbone, Peer, backbones, imagenet_vgg19, pixel_peers
 from models.network.preprocess import Preprocess
 from models.training.activations import mixed_precision
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from benchmarks.question_marks import Experiment, Marks, load_backbone
 from benchmarks.question_tables import print_register, print_scores, table
-from models.evaluation.classification import constant_prior, mean_average_precision
+from models.evaluation.classification_metrics import constant_prior, mean_average_precision
 from models.network.checkpoint import SHIPPED
 from models.network.label_set import CATEGORIES
 from models.synthesis.compose import SAMPLE

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.classification import classify_metrics, constant_prior
+from models.evaluation.classification_metrics import classify_metrics, constant_prior
 from models.network.label_set import CATEGORIES
 
 SHOWN = {

@@ -13,13 +13,13 @@ from models.errors import BadLabels, UnreadableImage
 from models.evaluation.changes import Change
 from models.images import decode_image
 
-_CHUNK = 64
+_BATCH = 64
 
-Told = Callable[[int, int], None]  # how many are done, of how many
+OnProgress = Callable[[int, int], None]  # called with how many are done, of how many
 
 
 @dataclass(frozen=True)
-class Looked:
+class EncodedPictures:
     """Encoded pictures.
 
     Attributes:
@@ -35,18 +35,18 @@ class Looked:
     left_out: tuple[str, ...]
 
 
-def look(
+def encode_files(
     encoder: Encoder,
     pictures: Sequence[tuple[str, Path]],
-    told: Told,
+    on_progress: OnProgress,
     change: Change | None = None,
-) -> Looked:
+) -> EncodedPictures:
     """Encode picture files; one that cannot be read is left out and named.
 
     Args:
         encoder: the network.
         pictures: name and file.
-        told: how many are done, of how many.
+        on_progress: called after each batch.
         change: applied to each, by random numbers of its place's own.
 
     Raises:
@@ -55,9 +55,9 @@ def look(
     names: list[str] = []
     left_out: list[str] = []
     embeddings, probabilities = [], []
-    for start in range(0, len(pictures), _CHUNK):
+    for start in range(0, len(pictures), _BATCH):
         images: list[Image.Image] = []
-        for at, (name, path) in enumerate(pictures[start : start + _CHUNK], start):
+        for at, (name, path) in enumerate(pictures[start : start + _BATCH], start):
             try:
                 image = decode_image(path.read_bytes(), path.name)
             except (UnreadableImage, OSError) as error:
@@ -68,10 +68,10 @@ def look(
         encoded = encoder.encode(images)
         embeddings.append(encoded.embeddings.astype(np.float32))
         probabilities.append(encoded.probabilities)
-        told(min(start + _CHUNK, len(pictures)), len(pictures))
+        on_progress(min(start + _BATCH, len(pictures)), len(pictures))
     if not names:
         raise BadLabels(f"none of {len(pictures)} pictures can be read{_first(left_out)}")
-    return Looked(
+    return EncodedPictures(
         tuple(names),
         weighted(encoder, np.concatenate(embeddings)),
         np.concatenate(probabilities),

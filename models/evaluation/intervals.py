@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_ROUNDS = 200
 _TAILS = (2.5, 97.5)
 
 
@@ -22,27 +21,16 @@ class Interval:
     high: float
 
 
-def mean_interval(values: NDArray[np.float64], rounds: int = 1000, seed: int = 0) -> Interval:
-    """The mean of what each query scored.
-
-    Args:
-        values: (n,).
-        rounds: of drawing with replacement.
-        seed: of the random numbers.
-    """
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(rounds)]
-    low, high = np.percentile(means, _TAILS)
-    return Interval(float(values.mean()), float(low), float(high))
-
-
 def bootstrap(
     metrics: Callable[[NDArray[np.int64]], Mapping[str, float]],
     pictures: int,
-    rounds: int = _ROUNDS,
+    rounds: int = 200,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Metrics that are no means of pictures: computed anew on pictures drawn with replacement.
+    """Compute metrics anew on pictures drawn with replacement.
+
+    `scipy.stats.bootstrap` draws the same and finds the same intervals, but refuses a single
+    picture, and a draw for which a metric is NaN: one without any of the pictures it needs.
 
     Args:
         metrics: of the pictures at the given places.
@@ -55,7 +43,12 @@ def bootstrap(
     drawn = [metrics(rng.integers(0, pictures, pictures)) for _ in range(rounds)]
     intervals = {}
     for name, value in whole.items():
-        # NaN where all pictures drawn lacked what the metric needs: such a draw says nothing.
         low, high = np.nanpercentile([one[name] for one in drawn], _TAILS)
-        intervals[name] = Interval(value, float(low), float(high))
+        intervals[name] = Interval(float(value), float(low), float(high))
     return intervals
+
+
+def mean_interval(values: NDArray[np.float64], rounds: int = 1000, seed: int = 0) -> Interval:
+    """The mean of what each of n queries scored: values (n,)."""
+    means = bootstrap(lambda rows: {"mean": values[rows].mean()}, len(values), rounds, seed)
+    return means["mean"]

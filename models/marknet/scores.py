@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation.classification import (
+from models.evaluation.classification_metrics import (
     average_precision,
     classify_metrics,
     constant_prior,
@@ -15,7 +15,7 @@ from models.evaluation.classification import (
     mean_average_precision,
     micro_f1,
 )
-from models.evaluation.retrieval import Retrieved, retrieval_metrics
+from models.evaluation.retrieval_metrics import Retrieved, retrieval_metrics
 from models.marknet.table import (
     UNKNOWN,
     WITH_PARTS,

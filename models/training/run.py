@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.errors import BadCheckpoint, BadLabels
-from models.evaluation.classification import classify_metrics, constant_prior
+from models.evaluation.classification_metrics import classify_metrics, constant_prior
 from models.evaluation.labels_csv import read_labels
 from models.network.checkpoint import SHIPPED, Calibration, Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig

@@ -13,8 +13,8 @@ from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
     from models.encoder import Encoder
-    from models.evaluation.classify import Classification
-    from models.evaluation.retrieve import Retrieval
+    from models.evaluation.classification_protocol import Classification
+    from models.evaluation.retrieval_protocol import Retrieval
 
 Images = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the pictures.")]
 Checkpoint = Annotated[
@@ -67,13 +67,13 @@ def classify(
 ) -> None:
     """Compare predicted Vienna codes with labels, by level; a constant prediction stands beside."""
     _require_extra()
-    from models.evaluation.classify import measure_classification
+    from models.evaluation.classification_protocol import measure_classification
+    from models.evaluation.evaluation_report import classification_values, report_classification
     from models.evaluation.labels_csv import read_labels
-    from models.evaluation.measurement_report import classification_values, report_classification
 
     table = read_labels(labels)
-    with _looking(as_json) as told:
-        found = measure_classification(_encoder(checkpoint, device), table, images, told)
+    with _encoding(as_json) as on_progress:
+        found = measure_classification(_encoder(checkpoint, device), table, images, on_progress)
     values = classification_values(found)
     if out is not None:
         _keep(out, values)
@@ -106,14 +106,14 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
     if (groups is None) != metu:
         raise typer.BadParameter("give --groups, or --metu for METU's layout")
     _require_extra()
+    from models.evaluation.evaluation_report import report_retrieval, retrieval_values
     from models.evaluation.groups import read_groups, read_metu
-    from models.evaluation.measurement_report import report_retrieval, retrieval_values
-    from models.evaluation.retrieve import measure_retrieval
+    from models.evaluation.retrieval_protocol import measure_retrieval
 
     grouped = read_metu(images) if groups is None else read_groups(groups, images)
-    with _looking(as_json) as told:
+    with _encoding(as_json) as on_progress:
         encoder = _encoder(checkpoint, device)
-        found = measure_retrieval(encoder, grouped, distractors, told, transformations)
+        found = measure_retrieval(encoder, grouped, distractors, on_progress, transformations)
     values = retrieval_values(found)
     if out is not None:
         _keep(out, values)
@@ -126,7 +126,7 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
 
 
 def _print_classification(found: "Classification") -> None:
-    from models.evaluation.measurement_report import metric_rows
+    from models.evaluation.evaluation_report import metric_rows
 
     _complain_of(found.left_out)
     if found.unknown:
@@ -138,7 +138,7 @@ def _print_classification(found: "Classification") -> None:
 
 
 def _print_retrieval(found: "Retrieval") -> None:
-    from models.evaluation.measurement_report import metric_rows
+    from models.evaluation.evaluation_report import metric_rows
 
     _complain_of(found.left_out)
     title = f"{found.queries} queries among {found.gallery} pictures"
@@ -187,6 +187,6 @@ def _tell(out: Path | None) -> None:
 
 
 @contextmanager
-def _looking(quiet: bool) -> "Iterator[Callable[[int, int], None]]":
-    with progress("looking", unit="pictures", quiet=quiet) as advance:
+def _encoding(quiet: bool) -> "Iterator[Callable[[int, int], None]]":
+    with progress("encoding", unit="pictures", quiet=quiet) as advance:
         yield lambda done, wanted: advance(done, wanted, done)

@@ -82,7 +82,7 @@ def train(  # noqa: PLR0913 - its parameters are the command's options
     from models.network.checkpoint import SHIPPED
     from models.training.run import Order
     from models.training.run import train as run
-    from models.training.run_report import write_report
+    from models.training.training_report import write_report
 
     where = _device(device)
     order = Order(labels, images, out, start or SHIPPED, epochs, patience, batch, depth, loss)

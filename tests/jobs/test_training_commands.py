@@ -170,6 +170,17 @@ def test_evaluate_retrieve_counts_the_query_and_leaves_it_out(
     assert "give --groups, or --metu" in wrong.stderr
 
 
+def test_evaluate_without_its_packages_names_the_extra(
+    run: Run, labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    files = ["--labels", labelled / "labels.csv", "--images", labelled / "images"]
+    failed = run("evaluate", "classify", *files)
+    assert failed.exit_code == 1
+    (line,) = failed.stderr.splitlines()
+    assert "`marklens evaluate` needs matplotlib: install MarkLens with its extra 'train'" in line
+
+
 def test_classify_draws_where_each_code_was_seen(run: Run, labelled: Path, tmp_path: Path) -> None:
     picture, sheet = labelled / "images" / "mark-1.PNG", tmp_path / "where.png"
     told = run("classify", picture, "--explain", sheet, "--json")

@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn, retrieval against plain loops, intervals, peers' arithmetic."""
+"""Metrics against scikit-learn, retrieval against plain loops, intervals against SciPy."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,25 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.metrics as sk
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import stats
 
 from models.encoder import Encoder
 from models.errors import BadLabels
 from models.evaluation.changes import TRANSFORMATIONS
-from models.evaluation.classification import classify_metrics, constant_prior, label_scores
-from models.evaluation.classify import measure_classification
-from models.evaluation.efficientnet_lite0 import _same
+from models.evaluation.classification_metrics import classify_metrics, constant_prior, label_scores
+from models.evaluation.classification_protocol import measure_classification
+from models.evaluation.evaluation_report import report_classification, report_retrieval
 from models.evaluation.groups import Groups, read_groups, read_metu
 from models.evaluation.intervals import bootstrap, mean_interval
 from models.evaluation.labels_csv import read_labels
-from models.evaluation.measurement_report import report_classification, report_retrieval
-from models.evaluation.peers import pixel_peers
-from models.evaluation.retrieval import changed_ranks, relevant_ranks, retrieval_metrics
-from models.evaluation.retrieve import measure_retrieval
+from models.evaluation.retrieval_metrics import changed_ranks, relevant_ranks, retrieval_metrics
+from models.evaluation.retrieval_protocol import measure_retrieval
 
 
 def drawn(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -59,6 +57,42 @@ def test_every_metric_is_scikit_learns(seed: int) -> None:
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-5), name
     assert found["binary_accuracy"] == pytest.approx(1 - expected["hamming_loss"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_unknown_counts_for_nothing(seed: int) -> None:
+    targets, said, thresholds = drawn(seed)
+    said = said.round(1) if seed % 2 else said
+    known = np.random.default_rng(seed + 10).random(targets.shape) < 0.8
+    known[:2] = True  # each label occurs
+    targets[:2] = [[1] * 7, [0] * 7]
+    found = asdict(classify_metrics(np.where(known, targets, -1.0), said, thresholds))
+    rows = (targets * known).any(axis=1)
+    ranked = np.where(known, said, -1.0)[rows]  # what is unknown comes last
+    pairs, yes = targets[known], said[known] >= 0.5
+    columns = list(zip(targets.T, said.T, known.T, strict=True))
+    expected = {
+        "mAP": np.mean([sk.average_precision_score(t[k], s[k]) for t, s, k in columns]),
+        "mAP_micro": sk.average_precision_score(pairs, said[known]),
+        "LRAP": sk.label_ranking_average_precision_score((targets * known)[rows], ranked),
+        "coverage_error": sk.coverage_error((targets * known)[rows], ranked),
+        "micro_F1": sk.f1_score(pairs, yes),
+        "micro_precision": sk.precision_score(pairs, yes),
+        "micro_recall": sk.recall_score(pairs, yes),
+        "macro_F1": np.mean([sk.f1_score(t[k], s[k] >= 0.5) for t, s, k in columns]),
+        "binary_accuracy": sk.accuracy_score(pairs, yes),
+        "log_loss": sk.log_loss(pairs, said[known].astype(float).clip(1e-7, 1 - 1e-7)),  # Keras'
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-5), name
+
+
+def test_a_single_label_is_measured_as_one_of_many_is() -> None:
+    targets, said, thresholds = drawn(0)
+    one = classify_metrics(targets[:, :1], said[:, :1], thresholds[:1])
+    assert one.mAP == pytest.approx(sk.average_precision_score(targets[:, 0], said[:, 0]))
+    assert one.micro_F1 == pytest.approx(sk.f1_score(targets[:, 0], said[:, 0] >= 0.5))
+    assert (one.LRAP, one.coverage_error) == (1.0, 1.0)
 
 
 def test_a_constant_prior_scores_what_the_question_saw() -> None:
@@ -135,23 +169,22 @@ def test_intervals_hold_the_value_and_narrow_with_more_queries() -> None:
     assert one.low < one.value < one.high
 
 
-def test_uneven_padding_is_tensorflows() -> None:
-    picture = torch.arange(16.0).view(1, 1, 4, 4)
-    kernel = torch.zeros(1, 1, 3, 3)
-    kernel[..., 0, 0] = 1.0
-    # Stride 2 over 4: one row and column are added, to the right and below.
-    assert _same(picture, kernel, 2).flatten().tolist() == [0.0, 2.0, 8.0, 10.0]
+def test_intervals_are_scipys() -> None:
+    values = np.random.default_rng(5).normal(size=300)
+    found = mean_interval(values, rounds=400, seed=7)
+    expected = stats.bootstrap(
+        (values,), np.mean, n_resamples=400, method="percentile", rng=np.random.default_rng(7)
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
 
 
-def test_hashes_and_histograms_know_a_picture_again() -> None:
-    pytest.importorskip("imagehash", reason="imagehash is not installed (make test installs it)")
-    rng = np.random.default_rng(3)
-    pixels = rng.integers(0, 256, (5, 224, 224, 3), dtype=np.uint8)
-    pixels[1] = pixels[0]
-    for peer in pixel_peers():
-        rows = peer.embed(pixels)
-        assert np.linalg.norm(rows, axis=1) == pytest.approx(np.ones(5), abs=1e-5)
-        assert rows[0] @ rows[1] == pytest.approx(1.0, abs=1e-5)
+def test_a_single_picture_and_draws_without_what_is_needed_have_intervals() -> None:
+    assert mean_interval(np.array([0.5])).low == 0.5
+
+    def recall(rows: NDArray[np.int64]) -> dict[str, float]:
+        return {"recall": 1.0 if (rows == 0).any() else float("nan")}
+
+    assert bootstrap(recall, 3)["recall"].low == 1.0
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.evaluation.classification import (
+from models.evaluation.classification_metrics import (
     average_precision,
     expected_calibration_error,
     label_ranking_average_precision,
     micro_f1,
 )
-from models.evaluation.retrieval import retrieval_metrics
+from models.evaluation.retrieval_metrics import retrieval_metrics
 from models.network.parts import best_seen
 from models.training.calibrate import calibrate
 from models.training.losses import (

@@ -27,7 +27,7 @@ from models.training.lower_maps import (
     whole_key,
 )
 from models.training.run import Epoch, Order, Watcher, read_history, train
-from models.training.run_report import write_report
+from models.training.training_report import write_report
 from models.vienna import PredictedCode
 
 

@@ -17,8 +17,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
+from benchmarks.efficientnet_lite0 import efficientnet_lite0
 from models.errors import MissingPackage
-from models.evaluation.efficientnet_lite0 import efficientnet_lite0
 from models.network.backbone import imagenet_vgg19_state
 
 Pixels = NDArray[np.uint8]  # (n, 224, 224, 3) RGB

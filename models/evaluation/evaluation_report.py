@@ -1,14 +1,15 @@
 """The reports of `marklens evaluate`: plain values for JSON, and a page with charts."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from models.evaluation.classify import AtLevel, Classification
+from models.evaluation.classification_metrics import LabelScore
+from models.evaluation.classification_protocol import AtLevel, Classification
+from models.evaluation.html_report import Section, bars_png, html_report, reliability_png
 from models.evaluation.intervals import Interval
-from models.evaluation.report import Section, bars_png, html_report, reliability_png
-from models.evaluation.retrieve import Retrieval
+from models.evaluation.retrieval_protocol import Retrieval
 from models.vienna import ViennaCode, ViennaTree
 
 _PRIOR = (
@@ -99,28 +100,43 @@ def report_classification(out: Path, found: Classification) -> Path:
 
 
 def _level_sections(out: Path, name: str, level: AtLevel) -> list[Section]:
-    known = {_named(code): one.AP for code, one in level.labels.items() if one.AP is not None}
-    prior = {_named(code): value for code, value in level.prior_labels.items()}
-    title = f"Average precision of each {name}"
-    bars = bars_png(out / f"{name}.png", title, known, prior, "average precision")
     path = out / f"{name}_reliability.png"
     sure = reliability_png(path, "Do probabilities mean what they say?", *level.reliability)
     columns = ("metric", "value", "95 % interval", "constant prior")
-    heads = ("label", "support", "AP", "precision", "recall", "F1", "threshold")
+    title = f"Average precision of each {name}"
+    labels = label_section(out / f"{name}.png", title, level.labels, level.prior_labels)
+    return [
+        Section(f"Level: {name}", _PRIOR, (), columns, metric_rows(level.metrics, level.prior)),
+        Section(f"Calibration: {name}", pictures=[(sure, "share true by probability said")]),
+        replace(labels, heading=f"Labels: {name}"),
+    ]
+
+
+def label_section(
+    path: Path, title: str, labels: Mapping[str, LabelScore], prior: Mapping[str, float]
+) -> Section:
+    """Draw a bar a label, with a table below.
+
+    Args:
+        path: of the chart, a PNG file.
+        title: of the chart.
+        labels: by code.
+        prior: average precision of the constant prior, by code.
+    """
+    names = {code: f"{code} {_title(code)[:40]}".strip() for code in labels}
+    known = {names[code]: one.AP for code, one in labels.items() if one.AP is not None}
+    bars_png(path, title, known, {names[code]: value for code, value in prior.items()})
     rows = [
         (
-            _named(code),
+            names[code],
             str(one.support),
             "" if one.AP is None else f"{one.AP:.3f}",
             *(f"{value:.3f}" for value in (one.precision, one.recall, one.F1, one.threshold)),
         )
-        for code, one in level.labels.items()
+        for code, one in labels.items()
     ]
-    return [
-        Section(f"Level: {name}", _PRIOR, (), columns, metric_rows(level.metrics, level.prior)),
-        Section(f"Calibration: {name}", pictures=[(sure, "share true by probability said")]),
-        Section(f"Labels: {name}", (), [(bars, f"average precision of each {name}")], heads, rows),
-    ]
+    columns = ("label", "support", "AP", "precision", "recall", "F1", "threshold")
+    return Section("Labels", (), [(path, title.lower())], columns, rows)
 
 
 def report_retrieval(out: Path, found: Retrieval) -> Path:
@@ -157,5 +173,5 @@ def report_retrieval(out: Path, found: Retrieval) -> Path:
     return html_report(out / "report.html", title, sections)
 
 
-def _named(code: str) -> str:
-    return f"{code} {ViennaTree.load().title(ViennaCode.parse(code))[:40]}".strip()
+def _title(code: str) -> str:
+    return ViennaTree.load().title(ViennaCode.parse(code))

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from models.encoder import Encoder
 from models.errors import BadLabels
-from models.evaluation.classification import (
+from models.evaluation.classification_metrics import (
     LabelScore,
     classify_metrics,
     constant_prior,
     label_scores,
     reliability,
 )
-from models.evaluation.encoded_pictures import Looked, Told, look
+from models.evaluation.encoded_pictures import EncodedPictures, OnProgress, encode_files
 from models.evaluation.intervals import Interval, bootstrap
 from models.evaluation.labels_csv import LabelTable
 from models.images.picture_folder import PictureFolder
@@ -61,7 +61,7 @@ class Classification:
 
 
 def measure_classification(
-    encoder: Encoder, table: LabelTable, images: Path, told: Told
+    encoder: Encoder, table: LabelTable, images: Path, on_progress: OnProgress
 ) -> Classification:
     """Predict the labels' codes and those above them, and compare.
 
@@ -80,24 +80,26 @@ def measure_classification(
     missing = [f"{name}: no such picture" for name, path in found if path is None]
     if not there:
         raise BadLabels(f"{images}: none of the {len(table.filenames)} labelled pictures is there")
-    looked = look(encoder, there, told)
-    targets = _targets(table, looked, codes)
+    encoded = encode_files(encoder, there, on_progress)
+    targets = _targets(table, encoded, codes)
     levels: dict[Level, AtLevel] = {}
     for level in get_args(Level):
         columns = [at for at, code in enumerate(codes) if code.level == level]
         if columns and targets[:, columns].any():
             of_level = [codes[at] for at in columns]
-            levels[level] = _at_level(encoder, looked, targets[:, columns], of_level)
+            levels[level] = _at_level(encoder, encoded, targets[:, columns], of_level)
     if not levels:
         raise BadLabels("no picture bears any label that the network predicts")
     unknown = sorted(set(table.codes) - set(codes))
-    return Classification(levels, len(targets), (*missing, *looked.left_out), unknown)
+    return Classification(levels, len(targets), (*missing, *encoded.left_out), unknown)
 
 
-def _targets(table: LabelTable, looked: Looked, codes: Sequence[ViennaCode]) -> NDArray[np.float32]:
+def _targets(
+    table: LabelTable, encoded: EncodedPictures, codes: Sequence[ViennaCode]
+) -> NDArray[np.float32]:
     """(n, codes) of 0 and 1: a picture bears what it is labelled with and everything above."""
     row_of = {name: row for row, name in enumerate(table.filenames)}
-    given = table.targets[[row_of[name] for name in looked.names]]
+    given = table.targets[[row_of[name] for name in encoded.names]]
     below = [[code.covers(own) for own in table.codes] for code in codes]
     targets: NDArray[np.float32] = (given @ np.array(below, np.float32).T > 0).astype(np.float32)
     return targets
@@ -105,12 +107,12 @@ def _targets(table: LabelTable, looked: Looked, codes: Sequence[ViennaCode]) -> 
 
 def _at_level(
     encoder: Encoder,
-    looked: Looked,
+    encoded: EncodedPictures,
     targets: NDArray[np.float32],
     codes: Sequence[ViennaCode],
 ) -> AtLevel:
     columns = {code: at for at, code in enumerate(encoder.labels)}
-    said = looked.probabilities[:, [columns[code] for code in codes]]
+    said = encoded.probabilities[:, [columns[code] for code in codes]]
     thresholds = np.array([encoder.thresholds[code] for code in codes], np.float32)
     nothing = constant_prior(targets, targets.mean(axis=0))
 

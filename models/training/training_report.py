@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.classification import (
+from models.evaluation.classification_metrics import (
     LabelScore,
     constant_prior,
     label_scores,
     reliability,
 )
-from models.evaluation.report import (
+from models.evaluation.evaluation_report import label_section
+from models.evaluation.html_report import (
     Section,
-    bars_png,
     curves_png,
     html_report,
     reliability_png,
@@ -77,18 +77,13 @@ def _training(out: Path, epochs: list[dict[str, Any]]) -> Section:
 
 
 def _labels(out: Path, said: Mapping[str, Any], scores: list[LabelScore]) -> Section:
-    names = [_named(code) for code in said["codes"].tolist()]
     prior = constant_prior(said["targets"], said["prior"])
     nothing = label_scores(said["targets"], prior, said["thresholds"])
-    bars, dots = (
-        {name: one.AP for name, one in zip(names, each, strict=True) if one.AP is not None}
-        for each in (scores, nothing)
-    )
+    codes = said["codes"].tolist()
+    known = {c: one.AP for c, one in zip(codes, nothing, strict=True) if one.AP is not None}
     title = "Average precision of each label, test pictures"
-    drawn = bars_png(out / "labels.png", title, bars, dots, "average precision")
-    heads = ("label", "support", "AP", "precision", "recall", "F1", "threshold")
-    pictures = [(drawn, "average precision of each label")]
-    return Section("Labels", (), pictures, heads, _label_rows(names, scores))
+    scored = dict(zip(codes, scores, strict=True))
+    return label_section(out / "labels.png", title, scored, known)
 
 
 def _write_labels(path: Path, codes: list[str], scores: list[LabelScore]) -> None:
@@ -110,20 +105,3 @@ def _rows(metrics: dict[str, Any]) -> list[tuple[str, str, str]]:
         (name, f"{value:.4f}", f"{metrics['constant prior'][name]:.4f}")
         for name, value in metrics["test"].items()
     ]
-
-
-def _label_rows(names: list[str], scores: list[LabelScore]) -> list[tuple[str, ...]]:
-    return [
-        (
-            name,
-            str(one.support),
-            "" if one.AP is None else f"{one.AP:.3f}",
-            *(f"{value:.3f}" for value in (one.precision, one.recall, one.F1, one.threshold)),
-        )
-        for name, one in zip(names, scores, strict=True)
-    ]
-
-
-def _named(code: str) -> str:
-    title = ViennaTree.load().title(ViennaCode.parse(code))
-    return f"{code} {title[:40]}".strip()

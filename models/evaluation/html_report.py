@@ -98,15 +98,13 @@ def curves_png(
     return _saved(figure, path)
 
 
-def bars_png(
-    path: Path, title: str, bars: Mapping[str, float], marks: Mapping[str, float], x_label: str
-) -> Path:
-    """Draw a horizontal bar per name, with a dot where a baseline stands."""
-    figure, axes = _axes(title, x_label, "", height=max(2.5, 0.24 * len(bars) + 1))
+def bars_png(path: Path, title: str, bars: Mapping[str, float], prior: Mapping[str, float]) -> Path:
+    """Draw a horizontal bar of average precision per name, a dot for the constant prior's."""
+    figure, axes = _axes(title, "average precision", "", height=max(2.5, 0.24 * len(bars) + 1))
     names = list(bars)[::-1]
     axes.barh(names, [bars[name] for name in names], color="#4c78a8")
-    known = [name for name in names if name in marks]
-    axes.plot([marks[name] for name in known], known, "o", color="#1c2024", label="constant prior")
+    known = [name for name in names if name in prior]
+    axes.plot([prior[name] for name in known], known, "o", color="#1c2024", label="constant prior")
     axes.legend(frameon=False, loc="lower right")
     axes.tick_params(axis="y", labelsize=8)
     return _saved(figure, path)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from models.encoder import Encoder
 from models.errors import BadLabels
 from models.evaluation.changes import TRANSFORMATIONS, UNDONE
-from models.evaluation.encoded_pictures import Looked, Told, look
+from models.evaluation.encoded_pictures import EncodedPictures, OnProgress, encode_files
 from models.evaluation.groups import Groups, Named
 from models.evaluation.intervals import Interval
-from models.evaluation.retrieval import (
+from models.evaluation.retrieval_metrics import (
     Rankings,
     changed_ranks,
     relevant_ranks,
@@ -69,7 +69,7 @@ def measure_retrieval(
     encoder: Encoder,
     groups: Groups,
     distractors: Path | None,
-    told: Told,
+    on_progress: OnProgress,
     transformations: bool = False,
 ) -> Retrieval:
     """Query with every picture of a group for the others, among all pictures.
@@ -78,7 +78,7 @@ def measure_retrieval(
         encoder: the network.
         groups: the pictures, and which belong together.
         distractors: folder of further pictures, relevant to no query.
-        told: progress.
+        on_progress: called with how many pictures are encoded, of how many.
         transformations: also query with each picture changed, for its original.
 
     Raises:
@@ -86,63 +86,63 @@ def measure_retrieval(
     """
     further = PictureFolder(distractors).pictures() if distractors else []
     pictures = [*groups.pictures, *((f"distractor:{name}", path) for name, path in further)]
-    looked = look(encoder, pictures, told)
-    row_of = {name: row for row, name in enumerate(looked.names)}
+    encoded = encode_files(encoder, pictures, on_progress)
+    row_of = {name: row for row, name in enumerate(encoded.names)}
     rows = [[row_of[one] for one in names if one in row_of] for names in groups.members.values()]
     rows = [group for group in rows if len(group) >= 2]
     if not rows:
         raise BadLabels("no group keeps two members that can be read; nothing can be found")
-    n = len(looked.names)
-    apart = relevant_ranks(looked.embeddings, rows, range(n))
-    counted = relevant_ranks(looked.embeddings, rows, range(n), count_query=True)
+    n = len(encoded.names)
+    apart = relevant_ranks(encoded.embeddings, rows, range(n))
+    counted = relevant_ranks(encoded.embeddings, rows, range(n), count_query=True)
     return Retrieval(
         metrics=retrieval_intervals(apart, n - 1),
         counted=retrieval_intervals(counted, n),
         transformations=(
-            _transformed(encoder, groups.pictures, looked, told) if transformations else {}
+            _transformed(encoder, groups.pictures, encoded, on_progress) if transformations else {}
         ),
-        itself=_itself(encoder, dict(pictures), looked),
+        itself=_itself(encoder, dict(pictures), encoded),
         queries=sum(map(len, rows)),
         gallery=n,
-        left_out=(*(f"{name}: no such picture" for name in groups.missing), *looked.left_out),
+        left_out=(*(f"{name}: no such picture" for name in groups.missing), *encoded.left_out),
     )
 
 
 def _transformed(
-    encoder: Encoder, pictures: Sequence[Named], looked: Looked, told: Told
+    encoder: Encoder, pictures: Sequence[Named], encoded: EncodedPictures, on_progress: OnProgress
 ) -> dict[str, dict[str, Interval]]:
     """Each changed picture must find its original; and the other way round where that differs."""
-    row_of = {name: row for row, name in enumerate(looked.names)}
+    row_of = {name: row for row, name in enumerate(encoded.names)}
     readable = [one for one in pictures if one[0] in row_of]
     rankings: dict[str, Rankings] = {}
     for name, change in TRANSFORMATIONS.items():
-        changed = look(encoder, readable, told, change)
+        changed = encode_files(encoder, readable, on_progress, change)
         rows = np.array([row_of[one] for one in changed.names])
-        rankings[name] = changed_ranks(looked.embeddings, rows, changed.embeddings)
+        rankings[name] = changed_ranks(encoded.embeddings, rows, changed.embeddings)
         if name in UNDONE:
             rankings[UNDONE[name]] = changed_ranks(
-                looked.embeddings, rows, changed.embeddings, stored_changed=True
+                encoded.embeddings, rows, changed.embeddings, stored_changed=True
             )
-    n = len(looked.names)
+    n = len(encoded.names)
     return {name: retrieval_intervals(ranks, n) for name, ranks in rankings.items()}
 
 
-def _itself(encoder: Encoder, paths: Mapping[str, Path], looked: Looked) -> SelfRetrieval:
+def _itself(encoder: Encoder, paths: Mapping[str, Path], encoded: EncodedPictures) -> SelfRetrieval:
     """Query with pictures themselves; whatever else scores as high is told apart by its pixels."""
-    n = len(looked.names)
+    n = len(encoded.names)
     asked = np.unique(np.linspace(0, n - 1, min(n, _OWN)).astype(np.int64))
     duplicates: list[tuple[str, str]] = []
     failures: list[tuple[str, str]] = []
     for start in range(0, len(asked), _BLOCK):
         rows = asked[start : start + _BLOCK]
-        scores = looked.embeddings[rows] @ looked.embeddings.T
+        scores = encoded.embeddings[rows] @ encoded.embeddings.T
         own = scores[np.arange(len(rows)), rows].copy()
         scores[np.arange(len(rows)), rows] = -np.inf
         for row, line, least in zip(rows, scores, own - _ROUNDING, strict=True):
             nearest = int(line.argmax())
             if line[nearest] < least:
                 continue
-            pair = (looked.names[row], looked.names[nearest])
+            pair = (encoded.names[row], encoded.names[nearest])
             one, other = (_pixels(encoder, paths[name]) for name in pair)
             (duplicates if np.array_equal(one, other) else failures).append(pair)
     return SelfRetrieval(len(asked), duplicates, failures)
