@@ -206,6 +206,11 @@ class MarkLens:
             seen = encoder.predicted(encoder.encode([image]).probabilities[0])
             return self._explainer.explain(image, seen).sheet()
 
+    def draw(self, picture: Picture) -> Image.Image:
+        """Decode a picture as a search sees it; raises what `classify` does."""
+        with self._semaphore:
+            return decoded(picture, None)
+
     def mark(self, mark_id: str) -> Mark:
         """Return a live mark.
 

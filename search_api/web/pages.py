@@ -5,10 +5,11 @@ rest. Nothing is loaded from other hosts, and no script or style is inline (the 
 security policy forbids both).
 """
 
+import io
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Form, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader
@@ -18,13 +19,17 @@ from starlette.types import Scope
 
 from indexer.errors import UnknownMark
 from indexer.register import Register
+from models.images import full_size
+from models.images.formats import ACCEPTED
 from models.version import marklens_version
-from search_api.http.dependencies import MarkLensDep
+from search_api.http.dependencies import FormOnly, MarkLensDep
+from search_api.http.forms import PictureForm
 from search_api.schemas import API, image_path
 from search_api.web.views import MarkView, Sample, SliderView
 
 _HERE = Path(__file__).parent
 _SAMPLES = 10
+_PREVIEW_SIDE = 1024  # pixels
 
 router = APIRouter()
 templates = Jinja2Templates(
@@ -63,6 +68,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
         "samples": _samples(register),
         "marks": register.count(),
         "max_upload_bytes": marklens.settings.max_upload_bytes,
+        "accepted": ACCEPTED.replace(" and ", " or "),
     }
     return _page(request, "search.html", context)
 
@@ -86,6 +92,23 @@ def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
         "samples": _samples(marklens.register),
     }
     return _page(request, "patterns.html", context)
+
+
+@router.post(f"{API}/preview", dependencies=[FormOnly])
+def preview(
+    form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
+) -> Response:
+    """Draw a query picture for a browser that does not show its format, as a WebP.
+
+    The header ``Picture-Size`` has the original's width and height, in which crops are measured.
+    """
+    drawn = marklens.draw(form.image.file.read())
+    width, height = full_size(drawn)
+    drawn.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
+    content = io.BytesIO()
+    drawn.save(content, "WEBP", quality=90)
+    headers = {"Picture-Size": f"{width}x{height}", "Cache-Control": "no-store"}
+    return Response(content.getvalue(), headers=headers, media_type="image/webp")
 
 
 def not_found_page(request: Request, detail: str) -> HTMLResponse:

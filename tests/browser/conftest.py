@@ -49,11 +49,18 @@ def _record(number: int) -> MarkRecord:
         text=HOSTILE if number == 5 else f"SIGN {number}",
         owner="Owner & Sons Ltd" if number % 2 else None,
         office=["EM", "US", "GB"][number % 3],
-        status="expired" if number % 6 == 0 else "registered",
+        status=_status(number),
         filed=date(2000 + number, 3, 14),
+        registered=None if number % 6 == 0 else date(2001 + number, 9, 2),
         nice=(9, 25) if number % 2 else (42,),
         vienna=tuple(ViennaCode.parse(code) for code in codes),
     )
+
+
+def _status(number: int) -> str:
+    if number == 22:
+        return "opposed, pending"
+    return "expired" if number % 6 == 0 else "registered"
 
 
 @pytest.fixture(scope="session")
@@ -159,8 +166,11 @@ class Page:
         return self.driver.execute_script(script, *values)
 
     def text(self, css: str) -> str:
-        found = self.all(css)
-        return found[0].text if found else ""
+        """What an element says; nothing where there is none, or it is just being replaced."""
+        try:
+            return next((found.text for found in self.all(css)), "")
+        except StaleElementReferenceException:
+            return ""
 
     def settle(self) -> None:
         """Wait until no search is under way or about to start."""
@@ -184,6 +194,9 @@ class Page:
         return self.until(
             lambda: (ids := self.hits()) and condition(ids) and ids, "other hits are shown"
         )
+
+    def back(self) -> None:
+        self.driver.back()
 
     def upload(self, path: Path) -> None:
         self.one("#file").send_keys(str(path))

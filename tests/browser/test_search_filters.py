@@ -1,5 +1,7 @@
 """Codes, register data and weights as filters on the search page."""
 
+import re
+
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -43,8 +45,8 @@ def test_seen_codes_stand_below_those_above_them_the_likeliest_first(page):
         """const seen = arguments[0].map((code) => ({ code, title: code }))
         const list = document.getElementById('seen-codes')
         document.getElementById('seen').hidden = false
-        import('/static/js/chips.js').then(({ grouped, showChips }) =>
-          showChips(list, grouped(seen), () => 'off', () => {}))""",
+        import('/static/js/chips.js').then(({ inTreeOrder, showChips }) =>
+          showChips(list, inTreeOrder(seen), () => 'off', () => {}))""",
         codes,
     )
     page.until(lambda: len(page.all("#seen-codes .chip")) == len(codes), "no chips")
@@ -101,6 +103,59 @@ def test_a_code_outside_the_classification_is_refused_at_the_field(page):
     page.one("#code-input").send_keys("3.77", Keys.ENTER)
     assert page.one("#code-error").text == "03.77 is not in the Vienna Classification."
     assert "vienna" not in page.path
+
+
+def test_a_code_narrows_the_one_above_it_and_widens_to_it_again(page):
+    page.open("/?mark_id=EM-001&vienna_any=03&vienna_source=assigned")
+    page.hits()
+    add = page.one("#code-input")
+    page.until(lambda: page.all(".tag.is-asked span + span"), "no titles")
+    add.send_keys("3.1", Keys.ENTER)
+    page.until(lambda: "vienna_any=03.01&" in page.path, "the child does not take its place")
+    assert "vienna_any=03&" not in page.path
+    add.send_keys("24", Keys.ENTER)
+    page.until(lambda: "vienna_any=03.01&vienna_any=24" in page.path, "another code is not added")
+    add.send_keys("3", Keys.ENTER)
+    page.until(lambda: "vienna_any=24&vienna_any=03&" in page.path, "the parent does not widen")
+
+
+def test_counts_follow_the_source_of_codes_that_counts(page):
+    page.open("/?mark_id=EM-001&vienna_source=assigned")
+    page.hits()
+    page.until(lambda: page.all(".tag"), "no titles")
+
+    def count() -> str:
+        page.click('[data-action="browse"]')
+        row = '#tree-body .node:has([data-code="24"]) .count'
+        found: str = page.until(lambda: page.text(row), "no tree")
+        page.one("#tree-dialog [data-action=close-dialog]").click()
+        return found
+
+    assert count() == "6"
+    page.js("document.querySelector('[name=vienna_source][value=predicted]').click()")
+    page.settle()
+    page.until(lambda: count() == "0", "the counts are those of assigned codes")
+    page.back()
+    page.until(lambda: count() == "6", "the counts do not follow Back")
+
+
+def test_whole_words_come_first_when_a_subject_is_typed(page):
+    page.open("/")
+    found = page.js(
+        "const { find, loadVienna } = await import('/static/js/vienna.js'); await loadVienna();"
+        "return arguments[0].map(word => find(word).map(({ title }) => title))",
+        ["lion", "apples", "star", "FOX", "eye", "bear", "cat"],
+    )
+    lion, apple, star, fox, eye, bear, cat = found
+    assert lion[0] == "Lions"
+    assert set(lion[1:3]) & {"Heraldic lions", "Seals, sea lions"}
+    assert apple[0] == "Apples"
+    assert "Pineapples" in apple[1:]
+    assert {"Stars", "Stars, comets"} <= set(star[:3])
+    assert bear[0] == "Bears, koalas, wombats"
+    assert cat.index("Caterpillars, silkworms") > cat.index("Equipment for dogs and cats")
+    assert fox[0] == "Dogs, wolves, foxes"
+    assert re.search(r"\beyes?\b", eye[0], re.IGNORECASE)
 
 
 def test_leafing_through_the_classification_adds_a_code(page, marklens):

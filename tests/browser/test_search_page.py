@@ -1,5 +1,6 @@
 """The search page in a real browser: pictures in, ranked marks out."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,10 +22,13 @@ def logo(
 
 
 _HAND_OVER = """
-    const [path, kind] = arguments
+    const [path, kind, names = ['handed.png']] = arguments
     return fetch(path).then(answer => answer.blob()).then(blob => {
       const clipboard = new DataTransfer()
-      clipboard.items.add(new File([blob], 'handed.png', {type: 'image/png'}))
+      for (const name of names) {
+        const type = name.endsWith('.png') ? 'image/png' : 'text/plain'
+        clipboard.items.add(new File([blob], name, {type}))
+      }
       const event = kind === 'paste'
         ? new ClipboardEvent('paste', {clipboardData: clipboard, bubbles: true})
         : new DragEvent('drop', {dataTransfer: clipboard, bubbles: true, cancelable: true})
@@ -50,6 +54,103 @@ def test_a_picture_handed_over_anywhere_on_the_page_is_searched(page, kind):
     page.open()
     page.js(_HAND_OVER, "/api/v1/marks/EM-003/image", kind)
     assert page.hits()[0] == "EM-003"
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_of_several_files_the_page_says_which_is_searched(page, kind):
+    page.open()
+    page.js(_HAND_OVER, "/api/v1/marks/EM-003/image", kind, ["notes.txt", "a.png", "b.png"])
+    assert page.hits()[0] == "EM-003"
+    assert page.text("#query-name") == "a.png"
+    said = page.text('#notice [role="alert"]')
+    assert "3 files came, one is used" in said
+    assert "a.png" in said
+
+
+@pytest.fixture
+def scan(tmp_path: Path, draw_mark: Callable[..., Image.Image]) -> Path:
+    """A large TIFF, which browsers do not draw, of the mark EM-007."""
+    path = tmp_path / "scan.tif"
+    large = draw_mark(7).resize((1600, 1600), Image.Resampling.NEAREST)
+    large.save(path, compression="tiff_deflate")
+    return path
+
+
+_DRAWN_WIDTH = "return document.querySelector(arguments[0])?.naturalWidth"
+
+
+def test_a_picture_that_browsers_do_not_draw_is_drawn_by_the_server(page, scan):
+    page.open()
+    page.upload(scan)
+    assert page.hits()[0] == "EM-007"
+    page.until(lambda: page.js(_DRAWN_WIDTH, "#query-image") == 1024, "no preview")
+    assert not page.one("#stage-note").is_displayed()
+    page.one(".hit-picture").click()
+    drawn = ".duel-side:first-child img"
+    page.until(lambda: page.js(_DRAWN_WIDTH, drawn) == 1024, "a broken picture to compare")
+    page.click("#compare-dialog [data-action=close-dialog]")
+    page.one("#crop-numbers summary").click()
+    for name, value in (("x", "100"), ("y", "200"), ("w", "9999"), ("h", "400")):
+        page.one(f"#crop-form [name={name}]").send_keys(value)
+    page.button("Apply").click()
+    page.until(lambda: "crop=100,200,1500,400" in page.path, "not cropped in the file's pixels")
+    page.until_hits(bool)
+
+
+def test_a_file_that_nothing_draws_says_that_it_has_no_preview(page, tmp_path):
+    page.allowed_messages = ["422"]
+    fake = tmp_path / "notes.tif"
+    fake.write_text("this is not a picture")
+    page.open()
+    page.upload(fake)
+    page.one('#problem [role="alert"]')
+    page.until(lambda: page.one("#stage-note").is_displayed(), "nothing says that there is none")
+
+
+_OTHER_PLAN = """
+const real = window.fetch
+window.fetch = async (...asked) => {
+  const answer = await real(...asked)
+  if (!String(asked[0]).endsWith('/search')) return answer
+  return new Response((await answer.text()).replace(/"kind":"\\w+"/, '"kind":"ivf"'), answer)
+}
+"""
+
+
+def test_a_search_that_may_miss_a_mark_does_not_call_itself_exact(page):
+    before = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": _OTHER_PLAN}
+    )
+    try:
+        page.open("/?mark_id=EM-001")
+        page.hits()
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", before)
+    assert page.text("#plan").startswith("approximate scan, may miss a mark · ")
+    assert "exact" not in page.text("body")
+    page.open("/?mark_id=EM-001&text=nobody")
+    page.until(lambda: page.text(".empty"), "nothing says that nothing was found")
+    assert "checked" not in page.text("body")
+
+
+def test_every_date_has_its_name(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    dates = {card.get_attribute("data-id"): card.text for card in page.all(".hit")}
+    assert "registered 2010-09-02\nfiled 2009-03-14" in dates["EM-009"]
+    assert "expired\nfiled 2012-03-14" in dates["EM-012"]
+    page.one(".hit-picture").click()
+    facts = page.text("#compare-body .hit-meta")
+    assert re.search(r"· registered 20\d\d-09-02 · filed 20\d\d-03-14 ·|· expired · filed", facts)
+
+
+def test_no_score_is_shown_below_nought(page):
+    page.open("/")
+    shown = page.js(
+        "const { score } = await import('/static/js/results.js');"
+        "return [score(-0.2), score(-0.0001), score(0.87654), score(-0.001, 2)]"
+    )
+    assert shown == ["0.000", "0.000", "0.877", "0.00"]
 
 
 def test_pasting_text_says_that_there_is_no_picture(page):

@@ -27,6 +27,15 @@ export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, {
 /** Draw where each code was seen in a picture: a Blob of the sheet. */
 export const explain = (fields) => askBlob('/classify/explain', { method: 'POST', body: fields })
 
+/** Let the server draw a picture that browsers do not: {drawing: a Blob, size: of the original}. */
+export async function preview(picture) {
+  const fields = new FormData()
+  fields.append('image', picture, picture.name ?? 'picture')
+  const answer = await reach('/preview', { method: 'POST', body: fields })
+  if (!answer.ok) throw problemOf(answer, await answer.json().catch(() => null))
+  return { drawing: await answer.blob(), size: answer.headers.get('Picture-Size').split('x').map(Number) }
+}
+
 /** The picture of a mark as a Blob. */
 export const getImage = (id) => askBlob(`/marks/${encodeURIComponent(id)}/image`)
 

@@ -6,17 +6,15 @@ import { covers, upTo } from './vienna.js'
 
 const ORDER = ['off', ...STATES.map(({ value }) => value)]
 const LABELS = Object.fromEntries(STATES.map(({ value, label }) => [value, label]))
-const NAMES = Object.fromEntries(STATES.map(({ value, name }) => [value, name]))
 
 export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.length]
 export const labelOf = (state) => LABELS[state] ?? 'off'
 
-/** One chip: `seen` is {code, title, probability?}, `onchoose(code, state)` is told of changes;
- *  `depth` codes above it are shown, too. */
+/** One chip: `seen` is {code, title, probability?}, `onchoose(code, state)` is called with changes;
+ *  `depth` codes above it are shown, too. What can be read on it is its name for a screen reader. */
 export function chip(seen, state, onchoose, depth = 0) {
   const { code, title, probability } = seen
   const measured = probability !== undefined
-  const spoken = [code, title, measured && percent(probability), `filter: ${NAMES[state] ?? 'off'}`]
   return h(
     'li',
     { class: ['chip', 'chip is-below', 'chip is-below is-deep'][depth], 'data-code': code, 'data-state': state },
@@ -26,7 +24,6 @@ export function chip(seen, state, onchoose, depth = 0) {
         type: 'button',
         class: 'chip-main',
         title,
-        'aria-label': spoken.filter(Boolean).join(', '),
         onclick: () => onchoose(code, nextState(state)),
       },
       h('span', { class: 'chip-state' }, labelOf(state)),
@@ -49,8 +46,8 @@ export function chip(seen, state, onchoose, depth = 0) {
   )
 }
 
-/** Codes under those above them; on each level in the order of their likeliest code. */
-export function grouped(seen) {
+/** Codes below those that cover them; on each level in the order of their likeliest code. */
+export function inTreeOrder(seen) {
   const firstBelow = (code) => seen.findIndex((one) => covers(code, one.code))
   const paths = new Map(seen.map((one) => [one, upTo(one.code).map(firstBelow)]))
   const order = (mine, theirs) => mine.map((at, level) => at - (theirs[level] ?? -1)).find(Boolean) ?? -1

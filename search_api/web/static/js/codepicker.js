@@ -1,9 +1,9 @@
 // Adding codes that were not seen in the picture: a text field that completes codes and subjects.
 
-import { byId, grouped, h } from './dom.js'
+import { byId, h, thousands } from './dom.js'
 import { find, isKnown, normalised } from './vienna.js'
 
-/** Make the field add codes; `onadd(code)` is told of each. */
+/** Make the field add codes; `onadd(code)` is called with each. */
 export function startCodeInput(onadd) {
   const input = byId('code-input')
   const list = byId('code-options')
@@ -90,6 +90,6 @@ function optionFor(node, index, add) {
     },
     h('span', { class: 'code' }, node.code),
     h('span', {}, node.title),
-    h('span', { class: 'count' }, grouped(node.marks)),
+    h('span', { class: 'count' }, thousands(node.marks)),
   )
 }

@@ -1,10 +1,10 @@
 // The Vienna Classification to leaf through: categories, divisions, sections, with counts.
 
 import { labelOf, nextState } from './chips.js'
-import { byId, grouped, h, icon, settled } from './dom.js'
+import { byId, debounced, h, icon, thousands } from './dom.js'
 import { find, topLevel } from './vienna.js'
 
-/** Make the dialog; returns a function that opens it. */
+/** Make the dialog. */
 export function startCodeTree(stateOf, onchoose) {
   const dialog = byId('tree-dialog')
   const body = byId('tree-body')
@@ -36,13 +36,19 @@ export function startCodeTree(stateOf, onchoose) {
     const list = h('ul', {}, found.map(node))
     body.replaceChildren(found.length ? list : h('p', { class: 'hint' }, `Nothing is called “${text}”.`))
   }
-  filter.addEventListener('input', settled(show, 120))
+  filter.addEventListener('input', debounced(show, 120))
 
-  return () => {
-    filter.value = ''
-    show()
-    dialog.showModal()
-    filter.focus()
+  return {
+    open() {
+      filter.value = ''
+      show()
+      dialog.showModal()
+      filter.focus()
+    },
+    /** Show titles and counts that came while the dialog was open. */
+    refresh() {
+      if (dialog.open) show()
+    },
   }
 }
 
@@ -72,6 +78,6 @@ function row(entry, toggle, stateOf, onchoose) {
     { class: entry.marks ? 'node' : 'node is-unused' },
     toggle,
     main,
-    h('span', { class: 'count number' }, grouped(entry.marks)),
+    h('span', { class: 'count number' }, thousands(entry.marks)),
   )
 }

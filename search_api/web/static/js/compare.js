@@ -2,7 +2,7 @@
 
 import { imagePath } from './api.js'
 import { bar, byId, h } from './dom.js'
-import { blockLabel, codeTag, focusCard, pageOf, score, titleOfMark } from './results.js'
+import { blockLabel, codeTag, focusCard, pageOf, score, statusAndDates, titleOfMark } from './results.js'
 import { codesOf, deepest, sharedCodes } from './vienna.js'
 
 /** Make the dialog; returns open(place, compared), `compared` = {hits, query, queryCodes, asked}. */
@@ -58,9 +58,8 @@ export function duel(hit, { query, queryCodes, asked }) {
   const src = imagePath(hit.id, { digest: hit.image_digest })
   const picture = h('img', { src, alt: titleOfMark(hit) })
   const shared = sharedCodes(queryCodes, theirs)
-  const filed = hit.filed && `filed ${hit.filed}`
   const nice = hit.nice.length > 0 && `Nice ${hit.nice.join(', ')}`
-  const facts = [hit.id, hit.owner, hit.office, hit.status, filed, nice]
+  const facts = [hit.id, hit.owner, hit.office, ...statusAndDates(hit), nice]
   return h(
     'div',
     { class: 'duel' },
@@ -87,6 +86,7 @@ const side = (role, label, picture) =>
 
 /** The query picture, or the part of it that was searched with. */
 function plate({ src, crop, label, size }) {
+  if (!src) return h('p', { class: 'hint' }, 'No preview of the query picture.')
   const image = h('img', { src, alt: label || 'Query picture' })
   if (!crop) return image
   const [,, width, height] = crop

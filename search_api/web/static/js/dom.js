@@ -36,15 +36,25 @@ export function bar(fraction) {
 
 export const percent = (probability) => `${Math.round(100 * probability)} %`
 
-export const grouped = (number) => number.toLocaleString('en')
+/** 1742 as 1,742. */
+export const thousands = (number) => number.toLocaleString('en')
 
-export const plural = (number, one, many = `${one}s`) => `${grouped(number)} ${number === 1 ? one : many}`
+export const plural = (number, one, many = `${one}s`) => `${thousands(number)} ${number === 1 ? one : many}`
 
-/** Call `run` once, `wait` milliseconds after the last call. */
-export function settled(run, wait) {
+/** Call `run` once, `wait` milliseconds after the last call; `flush()` makes a call that waits now. */
+export function debounced(run, wait) {
   let timer = 0
-  return (...values) => {
+  let waiting = null
+  const flush = () => {
     clearTimeout(timer)
-    timer = setTimeout(() => run(...values), wait)
+    const call = waiting
+    waiting = null
+    call?.()
   }
+  const call = (...values) => {
+    clearTimeout(timer)
+    waiting = () => run(...values)
+    timer = setTimeout(flush, wait)
+  }
+  return Object.assign(call, { flush })
 }

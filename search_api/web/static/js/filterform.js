@@ -1,52 +1,51 @@
 // The filter form: what people set there becomes a change of the state, and the other way round.
 
-import { byId, settled } from './dom.js'
+import { byId, debounced, percent } from './dom.js'
 
 const TYPING_MS = 350
 const SLIDING_MS = 150
 const PHONE = '(max-width: 44rem)'
 
-/** Make the form; `onchange(change, isSoft)` is told of changes. Returns {set(state)}. */
+/**
+ * Make the form. `onchange(change, control)` is called with what a person changed: only that, since
+ * an address may ask for values that have no control here. `control` is the name of the one being
+ * edited where more of the same will follow (typing, sliding), else null.
+ */
 export function startFilterForm(onchange) {
   const form = byId('filters')
   const sliders = [...form.querySelectorAll('[data-block]')]
   const reset = form.querySelector('[data-action="reset-weights"]')
   byId('filter-box').open = !matchMedia(PHONE).matches
+  let shown = null // the state as last set
 
-  const chosen = () => {
-    const given = new FormData(form)
-    return {
-      vienna_source: given.get('vienna_source'),
-      min_probability: given.get('min_probability') ?? '',
-      nice: given.getAll('nice'),
-      status: given.getAll('status'),
-      office: given.getAll('office'),
-      filed_from: given.get('filed_from') ?? '',
-      filed_to: given.get('filed_to') ?? '',
-      text: given.get('text').trim(),
-      weights: weightsOf(sliders),
-    }
-  }
-  const soon = settled(() => onchange(chosen(), true), TYPING_MS)
-  const slid = settled(() => onchange(chosen(), true), SLIDING_MS)
+  const typed = debounced((control) => onchange({ [control.name]: control.value.trim() }, control.name), TYPING_MS)
+  const slid = debounced((control) => onchange({ weights: weightsOf(sliders) }, control.id), SLIDING_MS)
 
   form.addEventListener('submit', (event) => event.preventDefault())
-  form.addEventListener('input', (event) => {
-    if (event.target.name === 'text') soon()
-    if (event.target.dataset.block) {
+  form.addEventListener('input', ({ target }) => {
+    if (target.type === 'search') typed(target)
+    if (target.dataset.block) {
       showShares(sliders)
-      slid()
+      slid(target)
     }
   })
-  form.addEventListener('change', (event) => {
-    const { name, type } = event.target
-    if (name && name !== 'text' && type !== 'range') onchange(chosen(), false)
+  form.addEventListener('change', ({ target }) => {
+    const { name, type, value } = target
+    if (!name || type === 'search' || type === 'range') return
+    onchange({ [name]: type === 'checkbox' ? ticked(form, name, shown[name]) : value }, null)
   })
-  reset.addEventListener('click', () => onchange({ weights: new Map() }, false))
+  reset.addEventListener('click', () => onchange({ weights: new Map() }, null))
 
   return {
-    set(state) {
-      for (const control of form.elements) setControl(control, state)
+    /** Report an edit that still waits for more of the same. */
+    flush() {
+      typed.flush()
+      slid.flush()
+    },
+    /** Show a state; the control being edited, if any, is left as it is. */
+    set(state, edited) {
+      shown = state
+      for (const control of form.elements) if (control.name !== edited) setControl(control, state)
       for (const slider of sliders) {
         slider.value = state.weights.get(slider.dataset.block) ?? slider.dataset.default
       }
@@ -60,15 +59,30 @@ export function startFilterForm(onchange) {
   }
 }
 
+/** The values ticked in a list, and those asked for by the address that have no box. */
+function ticked(form, name, asked) {
+  const boxes = [...form.elements].filter((control) => control.name === name)
+  const others = asked.filter((value) => !boxes.some((box) => box.value === value))
+  return [...boxes.filter((box) => box.checked).map((box) => box.value), ...others]
+}
+
 function setControl(control, state) {
   const { name, type, value } = control
-  if (!name || name === 'k' || !(name in state)) {
-    if (name === 'k') control.value = state.k
-    return
-  }
+  if (!name || !(name in state)) return
   if (type === 'checkbox') control.checked = state[name].includes(value)
   else if (type === 'radio') control.checked = state[name] === value
-  else if (control !== document.activeElement) control.value = state[name]
+  else {
+    if (type === 'select-one') offer(control, state[name])
+    control.value = state[name]
+  }
+}
+
+/** Make sure that a list of numbers to choose from holds the value that an address asks for. */
+function offer(select, value) {
+  if ([...select.options].some((option) => option.value === value)) return
+  const label = select.name === 'min_probability' ? percent(value) : value
+  const larger = [...select.options].find((option) => Number(option.value) > Number(value))
+  select.add(new Option(label, value), larger ?? null)
 }
 
 function weightsOf(sliders) {

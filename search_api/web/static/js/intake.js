@@ -2,7 +2,8 @@
 
 import { byId } from './dom.js'
 
-/** Listen; `onpicture(file)` is told of every file, `onmissing(text)` where none was in it. */
+/** Listen; `onpicture(file, count)` is called with one of the `count` files that came at once,
+ *  `onmissing(text)` where there was none. */
 export function startIntake(onpicture, onmissing) {
   const input = byId('file')
   for (const button of document.querySelectorAll('[data-action="choose"]')) {
@@ -13,16 +14,19 @@ export function startIntake(onpicture, onmissing) {
     input.value = ''
   })
   document.addEventListener('paste', (event) => {
-    const file = [...event.clipboardData.files][0]
-    if (file) {
+    const { files } = event.clipboardData
+    if (files.length) {
       event.preventDefault()
-      onpicture(file)
+      onpicture(likeliest(files), files.length)
     } else if (!event.target.closest('input, textarea')) {
       onmissing('The clipboard holds no picture: copy the picture itself, not its address.')
     }
   })
   startDrop(onpicture, onmissing)
 }
+
+/** The first file that says it is a picture, else the first. */
+const likeliest = (files) => [...files].find(({ type }) => type.startsWith('image/')) ?? files[0]
 
 function startDrop(onpicture, onmissing) {
   const veil = byId('drop-veil')
@@ -46,8 +50,8 @@ function startDrop(onpicture, onmissing) {
     veil.hidden = true
     if (!event.dataTransfer) return
     event.preventDefault()
-    const file = [...event.dataTransfer.files][0]
-    if (file) onpicture(file)
+    const { files } = event.dataTransfer
+    if (files.length) onpicture(likeliest(files), files.length)
     else onmissing('What was dropped is no file: save the picture first, then drop the file.')
   })
 }

@@ -30,7 +30,7 @@ const hitOf = (sample, place) => ({
   office: ['EM', 'US', null][place % 3],
   status: ['registered', 'filed', null][place % 3],
   filed: ['2019-01-07', null, '2021-11-30'][place % 3],
-  registered: null,
+  registered: ['2019-06-21', null, null][place % 3],
   nice: [9, 42],
   vienna: [['03.01.08', '26.01'], ['27.05.10'], []][place % 3],
   predicted: [{ code: '03.01', title: '', probability: 0.8 }],

@@ -1,6 +1,6 @@
 // The query picture: an uploaded file or a mark of the register, and the part of it to compare.
 
-import { Problem, getMark, imagePath } from './api.js'
+import { Problem, getMark, imagePath, preview } from './api.js'
 import { startCrop } from './crop.js'
 import { byId, h } from './dom.js'
 import { recall } from './pictures.js'
@@ -8,27 +8,35 @@ import { pageOf, titleOfMark } from './results.js'
 
 const DRAWN_SIDE = 1024 // as models/images draws an SVG
 
-/** Make the panel; `oncrop(box)` is told of a new part. */
+/** Make the panel; `oncrop(box)` is called with a new part. */
 export function startQueryPanel(oncrop) {
   const image = byId('query-image')
   const crop = startCrop(oncrop)
-  let shown = null // {query, picture, mark, src, label}
+  let shown = null // {query, picture, mark, src, label, size where the server has drawn it}
   let size = null // picture pixels that crops are measured in
   let box = null
 
   const measure = () => {
     const { mark, picture } = shown
     const natural = [image.naturalWidth, image.naturalHeight]
-    if (mark) size = mark.width ? [mark.width, mark.height] : null
+    if (shown.size) size = shown.size
+    else if (mark) size = mark.width ? [mark.width, mark.height] : null
     else if (!natural[0] || image.hidden) size = null
     else size = picture.type.includes('svg') ? drawn(natural) : natural
     crop.set(box, size)
   }
   image.addEventListener('load', measure)
-  image.addEventListener('error', () => {
+  image.addEventListener('error', async () => {
     image.hidden = true
-    byId('stage-note').hidden = false
     measure()
+    const failed = shown
+    const isFile = failed.picture && !failed.size
+    if (isFile) await drawByServer(failed)
+    if (shown !== failed) return
+    if (isFile && failed.size) {
+      image.src = failed.src
+      image.hidden = false
+    } else byId('stage-note').hidden = false
   })
 
   const start = async (query, signal) => {
@@ -66,6 +74,18 @@ export function startQueryPanel(oncrop) {
     codes: () => shown?.mark?.vienna ?? [],
     asked: () => ({ picture: shown.picture, markId: shown.mark?.id, crop: box }),
     view: () => ({ src: shown.src, label: shown.label, crop: box, size }),
+  }
+}
+
+/** Show what the server draws of a file that this browser does not; of a refusal the search tells. */
+async function drawByServer(shown) {
+  URL.revokeObjectURL(shown.src)
+  shown.src = null
+  try {
+    const { drawing, size } = await preview(shown.picture)
+    Object.assign(shown, { src: URL.createObjectURL(drawing), size })
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error
   }
 }
 

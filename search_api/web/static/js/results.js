@@ -2,30 +2,45 @@
 // instead: skeletons, nothing found, a problem.
 
 import { imagePath } from './api.js'
-import { bar, byId, grouped, h, icon, plural } from './dom.js'
+import { bar, byId, h, icon, plural, thousands } from './dom.js'
 import { codesOf, isCovered, sharedCodes, titleOf } from './vienna.js'
 
 const BLOCKS = { visual: 'Form', concept: 'Concept', colour: 'Colour' }
+const DATES = { filed: 'filed', registered: 'registered' } // field of a mark → name of the date
+const SCANS = {
+  none: 'nothing to scan',
+  gather: 'exact scan of the matches',
+  exact: 'exact scan',
+  ivf: 'approximate scan, may miss a mark',
+}
 const TAGS = 4
 
 export const blockLabel = (name) => BLOCKS[name] ?? name
-export const score = (value) => value.toFixed(3)
+/** Scores and cosines as people read them: opposite pictures are no more unlike than unlike ones. */
+export const score = (value, digits = 3) => Math.max(0, value).toFixed(digits)
 export const pageOf = (id) => `/marks/${encodeURIComponent(id)}`
 export const titleOfMark = (mark) => mark.text || mark.id
 
 /** One line: what was scanned, how many marks the filter left, and how long it took. */
 export function planLine(plan) {
   const { decode, encode, filter, search } = plan.milliseconds
-  const ran = { none: 'nothing to scan', gather: 'exact scan of the matches', exact: 'exact scan' }
   const parts = [
-    ran[plan.kind] ?? plan.kind,
-    `${grouped(plan.matched)} of ${plural(plan.total, 'mark')} matched`,
+    SCANS[plan.kind] ?? plan.kind,
+    `${thousands(plan.matched)} of ${plural(plan.total, 'mark')} matched`,
     `${milliseconds(filter + search)}${encode > 0 ? ` (encode ${milliseconds(decode + encode)})` : ''}`,
   ]
   return parts.join(' · ')
 }
 
 const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
+
+/** A mark's status and its dates, each date by its name. */
+export function statusAndDates(mark) {
+  const dates = Object.entries(DATES).filter(([field]) => mark[field])
+  const own = dates.find(([, name]) => name === mark.status)
+  const others = dates.filter((date) => date !== own).map(([field, name]) => `${name} ${mark[field]}`)
+  return [own ? `${mark.status} ${mark[own[0]]}` : mark.status, ...others].filter(Boolean)
+}
 
 /** Codes of a hit, a handful: first those the filter asks for, which must not be folded away. */
 export function codeTags(hit, queryCodes, asked = [], most = TAGS) {
@@ -61,7 +76,7 @@ export function codeTag(code, role = '') {
 export function hitCard(hit, place, context, actions) {
   const title = titleOfMark(hit)
   const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
-  const facts = [hit.status, hit.filed].filter(Boolean).join(' · ')
+  const facts = statusAndDates(hit)
   const tags = codeTags(hit, context.queryCodes, context.asked)
   return h(
     'li',
@@ -92,7 +107,7 @@ export function hitCard(hit, place, context, actions) {
       h('div', {},
         h('p', { class: 'hit-title', title }, title),
         names && h('p', { class: 'hit-meta', title: names }, names),
-        facts && h('p', { class: 'hit-meta', title: facts }, facts)),
+        facts.length > 0 && h('p', { class: 'hit-dates' }, facts.map((fact) => h('span', {}, fact)))),
       h('div', { class: 'blocks' }, Object.entries(hit.scores).map(([name, cosine]) => block(name, cosine))),
       tags.length > 0 && h('div', { class: 'tags' }, tags),
     ),
@@ -109,8 +124,8 @@ export function hitCard(hit, place, context, actions) {
 }
 
 const block = (name, cosine) =>
-  h('div', { class: 'block', title: `${blockLabel(name)}: cosine ${score(cosine)}` },
-    h('span', {}, cosine.toFixed(2)), bar(cosine), h('span', { class: 'block-name' }, blockLabel(name)))
+  h('div', { class: 'block', title: `${blockLabel(name)} ${score(cosine)}` },
+    h('span', {}, score(cosine, 2)), bar(cosine), h('span', { class: 'block-name' }, blockLabel(name)))
 
 /** Show hits in the grid, the first one in the keyboard's path. */
 export function showHits(hits, context, actions) {
@@ -148,9 +163,9 @@ export const nothingBox = (filters, onclear) =>
   h('div', { class: 'empty' },
     h('strong', {}, filters
       ? 'No mark passes all of the filters'
-      : 'The register holds no mark to compare with'),
+      : 'The register holds no other mark to compare with'),
     h('p', { class: 'hint' }, filters
-      ? 'Every mark of the register was checked. Take a filter away to widen the search.'
+      ? 'Take a filter away to widen the search.'
       : 'Fill it with “marklens index”.'),
     filters > 0 &&
       h('button', { type: 'button', class: 'button', onclick: onclear }, 'Clear all filters'))

@@ -2,20 +2,21 @@
 // and searches.
 
 import { Problem, search } from './api.js'
-import { grouped, showChips } from './chips.js'
+import { inTreeOrder, showChips } from './chips.js'
 import { startCodeInput } from './codepicker.js'
 import { startCodeTree } from './codetree.js'
 import { startCompare, startDialogs } from './compare.js'
 import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
 import { byId, h, icon, plural } from './dom.js'
+import { startHistory } from './history.js'
 import { startIntake } from './intake.js'
 import { keep } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
 import {
   planLine, problemBox, showHits, showNothing, showProblem, showSkeletons, startGridKeys,
 } from './results.js'
-import { activeFilters, blank, fromAddress, toAddress, toFields, withoutFilters } from './state.js'
+import { activeFilters, blank, fromAddress, toAddress, toFields, withCode, withoutFilters } from './state.js'
 import { loadVienna, titleOf } from './vienna.js'
 
 const page = byId('content')
@@ -24,39 +25,37 @@ const results = byId('results')
 let state = fromAddress(location.href)
 let answer = null // of the last search
 let running = null // AbortController of the search under way
+let counted = null // the source of codes whose counts are loaded
 
-const panel = startQueryPanel((crop) => go({ ...state, crop }))
-const form = startFilterForm((change, isSoft) => go({ ...state, ...change }, isSoft))
+const panel = startQueryPanel((crop) => go({ crop }))
+const form = startFilterForm(go)
+const steps = startHistory(arrive)
 const compare = startCompare()
-const openTree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode)
+const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode)
 
-/** Take a new state: soft changes (sliders, typing) do not make a step for the back button. */
-function go(next, isSoft = false) {
-  state = next
-  const address = toAddress(state)
-  const kept = { picture: state.query?.key ?? null }
-  const isMoved = address !== location.pathname + location.search
-  const isNew = isMoved || kept.picture !== (history.state?.picture ?? null)
-  if (isNew && !isSoft && state.query) history.pushState(kept, '', address)
-  else history.replaceState(kept, '', address)
-  show()
+/** Change the state and search; each call is a step for the back button, but edits of one `control`
+ *  that follow each other are one step. */
+function go(change, control = null) {
+  if (!control) form.flush()
+  state = { ...state, ...change }
+  if ('query' in change) answer = null
+  steps.add(toAddress(state), state.query?.key ?? null, control)
+  show(control)
   return run()
 }
 
 function chooseCode(code, chosen) {
-  const codes = new Map(state.codes)
-  if (chosen === 'off') codes.delete(code)
-  else codes.set(code, chosen)
-  go({ ...state, codes })
+  go({ codes: withCode(state.codes, code, chosen) })
 }
 
 /** Bring the page in line with the state; the results follow when they come. */
-function show() {
+function show(edited = null) {
   page.dataset.phase = state.query ? 'query' : 'empty'
   byId('welcome').hidden = Boolean(state.query)
   results.hidden = !state.query
-  form.set(state)
+  form.set(state, edited)
   showCodes()
+  loadTitles(state.vienna_source)
 }
 
 function showCodes() {
@@ -67,7 +66,7 @@ function showCodes() {
   byId('seen-hint').textContent = seen.length
     ? 'Click a code to filter by it: any, must, not, off.'
     : 'The network is sure of none; add codes below.'
-  showChips(byId('seen-codes'), grouped(seen), stateOf, chooseCode)
+  showChips(byId('seen-codes'), inTreeOrder(seen), stateOf, chooseCode)
   const added = [...state.codes.keys()].filter((code) => !seen.some((one) => one.code === code))
   showChips(byId('added-codes'), added.map((code) => ({ code, title: titleOf(code) })), stateOf, chooseCode)
   showActiveFilters()
@@ -89,12 +88,16 @@ function showActiveFilters() {
   byId('filter-count').hidden = active.length === 0
 }
 
-const clearFilters = () => go(withoutFilters(state))
+const clearFilters = () => go(withoutFilters())
 
 async function run() {
   running?.abort()
   dismiss()
-  if (!state.query) return panel.hide()
+  if (!state.query) {
+    byId('hits').replaceChildren()
+    steps.place()
+    return panel.hide()
+  }
   const mine = new AbortController()
   running = mine
   results.setAttribute('aria-busy', 'true')
@@ -110,6 +113,7 @@ async function run() {
     if (running === mine) {
       results.setAttribute('aria-busy', 'false')
       byId('progress').hidden = true
+      steps.place()
     }
   }
 }
@@ -133,6 +137,8 @@ function showFailure(error) {
   showProblem(error, error.isPassing && (() => run()))
 }
 
+const isForAnotherTab = (event) => event.ctrlKey || event.metaKey || event.shiftKey
+
 const context = () => ({
   queryCodes: [...(answer?.query.vienna ?? []).map(({ code }) => code), ...panel.codes()],
   asked: [...state.codes].filter(([, chosen]) => chosen !== 'none').map(([code]) => code),
@@ -141,28 +147,32 @@ const context = () => ({
 const actions = {
   oncompare: (place) => compare(place, { hits: answer.hits, query: panel.view(), ...context() }),
   onsearch: (event, hit) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return
+    if (isForAnotherTab(event)) return
     event.preventDefault()
     searchFrom(hit.id)
   },
 }
 
 function searchFrom(id) {
-  answer = null
+  go({ query: { kind: 'mark', id }, crop: null })
   scrollTo({ top: 0 })
-  go({ ...state, query: { kind: 'mark', id }, crop: null })
 }
 
-async function searchPicture(file) {
+/** Search with a file, one of `count` that came at once. */
+async function searchPicture(file, count = 1) {
   const largest = Number(page.dataset.maxUpload)
   if (file.size > largest) {
     const [has, most] = [file.size, largest].map((bytes) => (bytes / 2 ** 20).toFixed(1))
     const detail = `${file.name} has ${has} MB; at most ${most} MB are taken: choose a smaller one.`
     return notify(new Problem('The picture is too large', detail))
   }
-  answer = null
   const key = await keep(file)
-  go({ ...state, query: { kind: 'picture', key }, crop: null })
+  go({ query: { kind: 'picture', key }, crop: null })
+  scrollTo({ top: 0 })
+  if (count > 1) {
+    const detail = `The search is for ${file.name}. Drop one picture at a time.`
+    notify(new Problem(`${count} files came, one is used`, detail))
+  }
 }
 
 /** Say something that is not the result of a search, until the next search or Esc. */
@@ -189,12 +199,20 @@ function startPage() {
   startCodeInput((code) => chooseCode(code, 'any'))
   startIntake(searchPicture, (text) => notify(new Problem('No picture in it', text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
-  document.querySelector('[data-action="browse"]').addEventListener('click', openTree)
+  document.querySelector('[data-action="browse"]').addEventListener('click', tree.open)
   document.querySelector('[data-action="clear-query"]').addEventListener('click', () => {
-    answer = null
-    byId('hits').replaceChildren()
-    go({ ...state, query: null, crop: null })
+    go({ query: null, crop: null })
     document.querySelector('#welcome [data-action="choose"]').focus()
+  })
+  document.querySelector('.brand').addEventListener('click', (event) => {
+    if (isForAnotherTab(event)) return
+    event.preventDefault() // the address of an uploaded picture is that of the start page
+    go(blank())
+    scrollTo({ top: 0 })
+  })
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault() // a step in the history without the picture would lose it
+    page.focus()
   })
   for (const link of document.querySelectorAll('.sample')) {
     link.addEventListener('click', (event) => actions.onsearch(event, { id: link.dataset.markId }))
@@ -202,30 +220,34 @@ function startPage() {
   for (const radio of document.getElementsByName('density')) {
     radio.addEventListener('change', () => { byId('hits').dataset.density = radio.value })
   }
-  byId('k').addEventListener('change', (event) => go({ ...state, k: event.target.value }))
-  addEventListener('popstate', arrive)
-  arrive()
+  byId('k').addEventListener('change', (event) => go({ k: event.target.value }))
+  arrive(steps.picture())
 }
 
-/** Read address and history: at the first load, and at back and forward. */
-function arrive() {
+/** Show what the address and the picture of a step in the history ask for. */
+function arrive(picture) {
+  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close()
   answer = null
   state = fromAddress(location.href)
-  if (history.state?.picture) state.query = { kind: 'picture', key: history.state.picture }
+  if (picture) state.query = { kind: 'picture', key: picture }
   show()
   run()
 }
 
+/** Load the titles of codes, and how many marks have each by the source that counts now. */
 async function loadTitles(source) {
+  if (source === counted) return
+  counted = source
   try {
     await loadVienna(source)
   } catch (error) {
+    counted = null
     console.warn(`titles of codes: ${error.message}`)
     return
   }
+  tree.refresh()
   showCodes()
   if (answer?.hits.length) showHits(answer.hits, context(), actions)
 }
 
 startPage()
-loadTitles(state.vienna_source || blank().vienna_source)

@@ -1,12 +1,15 @@
 // What is being searched for, as one plain object, and its two other forms: the page's address
 // (shareable) and the fields of a search request.
 
+import { covers } from './vienna.js'
+
 export const STATES = [
   { value: 'any', label: 'any', name: 'Any of these', hint: 'at least one', field: 'vienna_any' },
   { value: 'all', label: 'must', name: 'Must have', hint: 'each of these', field: 'vienna_all' },
   { value: 'none', label: 'not', name: 'Exclude', hint: 'none of these', field: 'vienna_none' },
 ]
 const LISTS = ['nice', 'status', 'office']
+const COMMA_LISTS = ['nice'] // whose values hold no comma: addresses may join them by it
 const TEXTS = ['text', 'filed_from', 'filed_to', 'min_probability']
 const DEFAULT_K = '20'
 const DEFAULT_SOURCE = 'either'
@@ -37,13 +40,16 @@ export function fromAddress(address) {
   const crop = split(given.get('crop')).map(Number)
   if (crop.length === 4 && crop.every(Number.isFinite)) state.crop = crop
   for (const { value, field } of STATES) {
-    for (const code of split(given.get(field))) state.codes.set(code, value)
+    for (const code of given.getAll(field).flatMap(split)) state.codes.set(code, value)
   }
   for (const pair of split(given.get('weights'))) {
     const [name, weight] = pair.split('=')
     if (Number.isFinite(Number(weight))) state.weights.set(name, Number(weight))
   }
-  for (const name of LISTS) state[name] = split(given.get(name))
+  for (const name of LISTS) {
+    const values = given.getAll(name).filter(Boolean)
+    state[name] = COMMA_LISTS.includes(name) ? values.flatMap(split) : values
+  }
   for (const name of TEXTS) state[name] = given.get(name) ?? ''
   state.vienna_source = given.get('vienna_source') ?? DEFAULT_SOURCE
   state.k = given.get('k') ?? DEFAULT_K
@@ -51,10 +57,7 @@ export function fromAddress(address) {
 }
 
 export function toAddress(state) {
-  const parts = new URLSearchParams()
-  for (const [name, value] of fields(state)) {
-    parts.set(name, parts.has(name) ? `${parts.get(name)},${value}` : value)
-  }
+  const parts = new URLSearchParams([...fields(state)])
   if (state.vienna_source === DEFAULT_SOURCE) parts.delete('vienna_source')
   if (state.k === DEFAULT_K) parts.delete('k')
   const query = parts.toString().replaceAll('%2C', ',').replaceAll('%3D', '=')
@@ -84,11 +87,25 @@ function* fields(state) {
   yield ['k', state.k]
 }
 
-/** The filters in force, each as {label, isNot, without: the state with it taken away}. */
+/**
+ * The codes after one was chosen ('any', 'all', 'none' or 'off'). Among "any" a code takes the place
+ * of those above and below it: "03 or 03.01" would be all of 03, and a child is to narrow its parent.
+ */
+export function withCode(codes, code, chosen) {
+  const next = new Map(codes)
+  if (chosen === 'off') next.delete(code)
+  else next.set(code, chosen)
+  for (const [other, state] of codes) {
+    const isRelated = other !== code && (covers(other, code) || covers(code, other))
+    if (isRelated && chosen === 'any' && state === 'any') next.delete(other)
+  }
+  return next
+}
+
+/** The filters in force, each as {label, isNot, without: the change that takes it away}. */
 export function activeFilters(state, titleOf) {
   const active = []
-  const add = (label, change, isNot = false) =>
-    active.push({ label, isNot, without: { ...state, ...change } })
+  const add = (label, without, isNot = false) => active.push({ label, isNot, without })
   for (const { value, label } of STATES) {
     for (const [code, chosen] of state.codes) {
       if (chosen !== value) continue
@@ -116,11 +133,8 @@ export function activeFilters(state, titleOf) {
   return active
 }
 
-/** The state without any filter; query, weights and k stay. */
-export const withoutFilters = (state) => ({
-  ...blank(),
-  query: state.query,
-  crop: state.crop,
-  weights: state.weights,
-  k: state.k,
-})
+/** The change that takes every filter away; query, weights and k stay. */
+export function withoutFilters() {
+  const { query, crop, weights, k, ...filters } = blank()
+  return filters
+}

@@ -4,15 +4,19 @@
 import { getVienna } from './api.js'
 
 const LIKELY = 0.5 // from here on a predicted code is shown as one the mark has
-const nodes = new Map() // code → {code, title, marks, children, words}
+const nodes = new Map() // code → {code, title, marks, children, lower}
 let categories = []
+let newest = 0 // number of the last call of loadVienna
 
 /** Load titles and counts for a source of codes ('either', 'assigned' or 'predicted'). */
 export async function loadVienna(source = 'either') {
+  newest += 1
+  const mine = newest
   const answer = await getVienna(source)
+  if (mine !== newest) return // counts of another source have been asked for since
   categories = answer.categories
   const walk = (node) => {
-    nodes.set(node.code, { ...node, words: node.title.toLowerCase() })
+    nodes.set(node.code, { ...node, lower: node.title.toLowerCase() })
     node.children.forEach(walk)
   }
   nodes.clear()
@@ -33,7 +37,7 @@ export function normalised(text) {
   return parts.map((part) => part.padStart(2, '0')).join('.')
 }
 
-/** Codes that a typed text may mean: by code, else by every word of it; the most used first. */
+/** Codes that a typed text may mean: by code, else by every word of it, whole words first. */
 export function find(text, most = 12) {
   const code = normalised(text)
   if (code) {
@@ -42,14 +46,31 @@ export function find(text, most = 12) {
   }
   const words = text.toLowerCase().split(/\s+/).filter(Boolean)
   if (!words.length) return []
-  const starts = (node) => words.every((word) => new RegExp(`(^|[^a-z])${escaped(word)}`).test(node.words))
   return [...nodes.values()]
-    .filter((node) => words.every((word) => node.words.includes(word)))
-    .sort((a, b) => starts(b) - starts(a) || b.marks - a.marks || a.code.localeCompare(b.code))
+    .map((node) => ({ node, rank: rankOf(node.lower, words) }))
+    .filter(({ rank }) => rank !== null)
+    .sort((a, b) => a.rank - b.rank || b.node.marks - a.node.marks || (a.node.code < b.node.code ? -1 : 1))
     .slice(0, most)
+    .map(({ node }) => node)
 }
 
-const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+/**
+ * How well words name a title: 0 one of the things it lists is just these words ("lion" in "Lions"),
+ * 1 whole words ("Sea lions"), 2 beginnings of words, 3 parts of words, null not at all.
+ */
+function rankOf(title, words) {
+  const things = title.split(/[,;()]/).map(stemsOf)
+  const typed = words.flatMap(stemsOf)
+  if (typed.length && things.some((thing) => String(thing) === String(typed))) return 0
+  const stems = things.flat()
+  if (typed.length && typed.every((stem) => stems.includes(stem))) return 1
+  if (!words.every((word) => title.includes(word))) return null
+  return words.every((word) => stems.some((stem) => stem.startsWith(stemsOf(word)[0] ?? word))) ? 2 : 3
+}
+
+/** The words of a text, those that differ only by a plural's ending made equal ("fox", "foxes"). */
+const stemsOf = (text) => (text.match(/[\p{L}\p{N}]+/gu) ?? [])
+  .map((word) => word.replace(/(..)ies$/, '$1y').replace(/(..[^s])s$/, '$1').replace(/(..)e$/, '$1'))
 
 /** A code's category, division and section, as far as it goes. */
 export const upTo = (code) => code.split('.').map((_, at, parts) => parts.slice(0, at + 1).join('.'))

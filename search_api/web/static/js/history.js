@@ -1,0 +1,62 @@
+// Steps of the back button: each keeps the address, the key of the query picture, and where the
+// page was scrolled to, so that going back leads to where one was.
+
+import { byId, debounced } from './dom.js'
+import { focusCard } from './results.js'
+
+const SCROLLED_MS = 120
+
+/** `onarrive(picture)` is called after back and forward with the key of the step's picture. */
+export function startHistory(onarrive) {
+  const panel = document.querySelector('.panel-scroll')
+  let arriving = null // the step whose place on the page is still to be found
+
+  const remember = () => {
+    if (arriving) return
+    const hit = document.activeElement.closest('.hit')?.dataset.id ?? null
+    const place = { top: scrollY, panel: panel.scrollTop, hit }
+    history.replaceState({ ...history.state, place }, '')
+  }
+  const soon = debounced(remember, SCROLLED_MS)
+
+  history.scrollRestoration = 'manual'
+  arriving = history.state
+  addEventListener('scroll', soon)
+  panel.addEventListener('scroll', soon)
+  addEventListener('pagehide', remember)
+  addEventListener('popstate', () => {
+    arriving = history.state
+    onarrive(arriving?.picture ?? null)
+  })
+
+  return {
+    picture: () => history.state?.picture ?? null,
+
+    /** Add a step, or change the present one where it only goes on with an edit of `control`. */
+    add(address, picture, control) {
+      soon.flush()
+      arriving = null
+      const before = history.state ?? {}
+      const isSame = address === location.pathname + location.search && picture === (before.picture ?? null)
+      const goesOn = control !== null && control === before.control
+      const step = { picture, control }
+      if (isSame) return
+      if (goesOn) history.replaceState({ ...before, ...step }, '', address)
+      else {
+        remember()
+        history.pushState(step, '', address)
+      }
+    },
+
+    /** Scroll and focus as the step was left, once its results are shown. */
+    place() {
+      if (!arriving) return
+      const place = arriving.place ?? { top: 0, panel: 0, hit: null }
+      arriving = null
+      const card = place.hit && byId('hits').querySelector(`[data-id="${CSS.escape(place.hit)}"]`)
+      if (card) focusCard(card)
+      panel.scrollTop = place.panel
+      scrollTo({ top: place.top, behavior: 'instant' })
+    },
+  }
+}
