@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from indexer.errors import BadFilter, BadQuery
-from indexer.marks import NICE_CLASSES, CodeSource, Mark, is_storable
+from indexer.marks import MARK_FIELDS, NICE_CLASSES, CodeSource, FieldKind, Mark, is_storable
 from models.vienna import ViennaCode
 
 if TYPE_CHECKING:  # the command line lists its options without loading NumPy
@@ -19,7 +19,16 @@ LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the w
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
 PlanKind = Literal["none", "gather", "exact", "ivf", "sql"]
 FilterKind = Literal[
-    "codes", "classes", "words", "choice", "share", "first_day", "last_day", "text"
+    "any_code",
+    "all_codes",
+    "no_code",
+    "classes",
+    "words",
+    "choice",
+    "share",
+    "first_day",
+    "last_day",
+    "text",
 ]
 
 
@@ -28,14 +37,14 @@ class FilterField:
     """One field of a `Filter`, described once for every form, option, column and page.
 
     Attributes:
-        kind: what its value is: Vienna ``codes``, Nice ``classes``, any of some ``words``, one
-            ``choice`` of several, a ``share`` of 1, a ``first_day`` or ``last_day``, or ``text``.
+        kind: what it asks: ``any_code``, ``all_codes`` or ``no_code`` of some Vienna codes, any of
+            some Nice ``classes`` or ``words``, a ``first_day`` or ``last_day``, ``text`` to be
+            found; or how codes count: a ``choice`` of their source, a ``share`` of certainty.
         of: the mark's field that it asks about.
         description: what it asks, in one sentence.
         example: a value as people write it; a tuple where it takes several.
         option: of the command line, where it is not `name` with dashes.
         choices: what a ``choice`` may be.
-        lower_case: whether its ``words`` are compared in lower case.
         name: its name in Python, in forms and in the page's address.
     """
 
@@ -45,7 +54,6 @@ class FilterField:
     example: str | float | tuple[str | int, ...]
     option: str = ""
     choices: tuple[str, ...] = ()
-    lower_case: bool = False
     name: str = ""
 
     @property
@@ -54,9 +62,14 @@ class FilterField:
         return self.option or "--" + self.name.replace("_", "-")
 
     @property
+    def has_codes(self) -> bool:
+        """Whether its values are Vienna codes."""
+        return self.kind in ("any_code", "all_codes", "no_code")
+
+    @property
     def is_list(self) -> bool:
         """Whether it takes several values."""
-        return self.kind in ("codes", "classes", "words")
+        return self.has_codes or self.kind in ("classes", "words")
 
     @property
     def restricts(self) -> bool:
@@ -80,17 +93,18 @@ class Filter:
     """
 
     vienna_any: Annotated[
-        _Codes, FilterField("codes", "vienna", "Any of these Vienna codes.", ("03.01",), "--vienna")
+        _Codes,
+        FilterField("any_code", "vienna", "Any of these Vienna codes.", ("03.01",), "--vienna"),
     ] = ()
     vienna_all: Annotated[
         _Codes,
         FilterField(
-            "codes", "vienna", "All of these Vienna codes.", ("03", "27.05"), "--all-vienna"
+            "all_codes", "vienna", "All of these Vienna codes.", ("03", "27.05"), "--all-vienna"
         ),
     ] = ()
     vienna_none: Annotated[
         _Codes,
-        FilterField("codes", "vienna", "None of these Vienna codes.", ("26",), "--not-vienna"),
+        FilterField("no_code", "vienna", "None of these Vienna codes.", ("26",), "--not-vienna"),
     ] = ()
     vienna_source: Annotated[
         CodeSource,
@@ -118,7 +132,7 @@ class Filter:
     ] = frozenset()
     status: Annotated[
         frozenset[str],
-        FilterField("words", "status", "Any of these statuses.", ("registered",), lower_case=True),
+        FilterField("words", "status", "Any of these statuses.", ("registered",)),
     ] = frozenset()
     office: Annotated[
         frozenset[str], FilterField("words", "office", "Any of these offices.", ("EM",))
@@ -139,7 +153,7 @@ class Filter:
             value = getattr(self, one.name)
             if value is not None:
                 _check(one, value)
-            if one.lower_case:
+            if one.of in _LOWER_CASE:
                 object.__setattr__(self, one.name, frozenset(word.lower() for word in value))
         for first, last in _SPANS:
             begin, end = getattr(self, first.name), getattr(self, last.name)
@@ -149,7 +163,7 @@ class Filter:
     @property
     def codes(self) -> tuple[ViennaCode, ...]:
         """All Vienna codes that it names."""
-        named = (getattr(self, one.name) for one in FILTER_FIELDS if one.kind == "codes")
+        named = (getattr(self, one.name) for one in FILTER_FIELDS if one.has_codes)
         return tuple(code for codes in named for code in codes)
 
     @property
@@ -162,6 +176,7 @@ FILTER_FIELDS = tuple(
     replace(typing.get_args(hint)[1], name=name)
     for name, hint in typing.get_type_hints(Filter, include_extras=True).items()
 )
+_LOWER_CASE = frozenset(one.name for one in MARK_FIELDS if one.kind is FieldKind.WORD)
 _SPANS = tuple(
     (first, last)
     for first in FILTER_FIELDS

@@ -183,14 +183,18 @@ Day = Annotated[date, BeforeValidator(_day)]
 
 REPEATED = "May be repeated."
 LISTED = "Repeated, or separated by commas or semicolons."
-PREFIXES = "Written CC, CC.DD or CC.DD.SS; a prefix means everything below it."
+_CODES = f" Written CC, CC.DD or CC.DD.SS; a prefix means everything below it. {LISTED}"
 _HOW: Mapping[FilterKind, str] = {
-    "codes": f" {PREFIXES} {LISTED}",
+    "any_code": _CODES,
+    "all_codes": _CODES,
+    "no_code": _CODES,
     "classes": f" {LISTED}",
     "words": f" {REPEATED}",
 }
 _TYPES: Mapping[FilterKind, Any] = {
-    "codes": Codes,
+    "any_code": Codes,
+    "all_codes": Codes,
+    "no_code": Codes,
     "classes": NiceClasses,
     "words": Words,
     "share": Annotated[float, Field(ge=0, le=1)] | None,
@@ -309,6 +313,6 @@ class SearchFields(FilterFields):
 
 
 def _value(asked: FilterField, given: Any) -> Any:
-    if asked.kind == "codes":
+    if asked.has_codes:
         return parse_codes(asked.name, given)
     return frozenset(given) if asked.is_list else given

@@ -1,44 +1,45 @@
 """What HTTP answers, and what the command line prints with ``--json``: the same objects."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from indexer.marks import Mark
+from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.query import Hit
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 from search_api.answers import Answer
 
 API = "/api/v1"
 
+_TYPES: Mapping[FieldKind, Any] = {
+    FieldKind.ID: str,
+    FieldKind.TEXT: str | None,
+    FieldKind.WORD: str | None,
+    FieldKind.DAY: date | None,
+    FieldKind.NICE: list[int],
+    FieldKind.VIENNA: list[str],
+    FieldKind.US_DESIGN: list[str],
+}
+
 _PREDICTED: dict[str, Any] = {
     "code": "03.01",
     "title": "Quadrupeds (Series I)",
     "probability": 0.93,
 }
+_SHOWN = tuple(one for one in MARK_FIELDS if one.name != "image_name")
 _MARK: dict[str, Any] = {
+    **{one.name: one.example for one in _SHOWN},
     "image": f"{API}/marks/EM-018000001/image",
     "image_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "text": "LION CAFE",
-    "owner": "Lion Cafe GmbH",
-    "office": "EM",
-    "status": "registered",
-    "filed": "2019-01-07",
-    "registered": "2019-06-21",
-    "nice": [30, 43],
-    "vienna": ["03.01.01", "27.05.01"],
-    "us_design": [],
     "predicted": [_PREDICTED],
 }
-
-
 _HIT: dict[str, Any] = {
-    "id": "EM-018000001",
+    **_MARK,
     "score": 0.87,
     "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72},
-    **_MARK,
 }
 _PLAN: dict[str, Any] = {
     "kind": "exact",
@@ -66,24 +67,23 @@ class PredictedResponse(BaseModel):
         return cls(code=str(seen.code), title=_title(seen.code), probability=seen.probability)
 
 
-class _MarkFields(BaseModel):
+if TYPE_CHECKING:
+    _RecordFields = BaseModel
+else:
+    _RecordFields = create_model(
+        "_RecordFields",
+        **{one.name: (_TYPES[one.kind], Field(description=one.description)) for one in _SHOWN},
+    )
+
+
+class _MarkFields(_RecordFields):
     """What the register says of a mark."""
 
-    id: str = Field(description="The mark's id.")
     image: str | None = Field(description="Path of its picture; null where it has none.")
     image_digest: str | None = Field(
         description="SHA-256 (hex) of its picture; as ?digest=… it makes the picture cacheable "
         "for ever."
     )
-    text: str | None = Field(description="The words in the mark.")
-    owner: str | None = Field(description="Who owns it.")
-    office: str | None = Field(description="The office it is registered with.")
-    status: str | None = Field(description="Its legal status, in lower case.")
-    filed: date | None = Field(description="Filing date.")
-    registered: date | None = Field(description="Registration date.")
-    nice: list[int] = Field(description="Nice classes.")
-    vienna: list[str] = Field(description="Vienna codes that the office assigned.")
-    us_design: list[str] = Field(description="USPTO design search codes, a scheme of their own.")
     predicted: list[PredictedResponse] = Field(
         description="Vienna codes that the network sees, from a probability of 0.05."
     )
@@ -92,18 +92,9 @@ class _MarkFields(BaseModel):
 def _mark_fields(mark: Mark) -> dict[str, Any]:
     record = mark.record
     return {
-        "id": record.id,
+        **{one.name: one.as_json(record) for one in _SHOWN},
         "image": None if mark.image_digest is None else image_path(record.id),
         "image_digest": mark.image_digest,
-        "text": record.text,
-        "owner": record.owner,
-        "office": record.office,
-        "status": record.status,
-        "filed": record.filed,
-        "registered": record.registered,
-        "nice": list(record.nice),
-        "vienna": [str(code) for code in record.vienna],
-        "us_design": list(record.us_design),
         "predicted": [PredictedResponse.of(seen) for seen in mark.predicted],
     }
 
@@ -135,7 +126,6 @@ class MarkResponse(_MarkFields):
         json_schema_extra={
             "examples": [
                 {
-                    "id": "EM-018000001",
                     **_MARK,
                     "media_type": "image/png",
                     "width": 256,

@@ -4,11 +4,13 @@ A search by picture resolves its filter in memory (`indexer.index.filters`); the
 likeness here, so the database answers, and knows also the marks that have no embedding.
 """
 
+from datetime import date
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.marks import Facets
-from indexer.query import Filter
+from indexer.query import FILTER_FIELDS, Filter, FilterField
 from indexer.register import rows, schema
 from models.vienna import ViennaCode
 
@@ -20,7 +22,8 @@ def passing(
 ) -> tuple[list[str], int]:
     """Ids, in order, of the live marks that pass a filter, and how many there are in all."""
     marks = schema.marks
-    condition = sa.and_(_LIVE, *_conditions(wanted))
+    asked = [one for one in FILTER_FIELDS if one.restricts and getattr(wanted, one.name)]
+    condition = sa.and_(_LIVE, *(_condition(one, wanted) for one in asked))
     found = sa.select(marks.c.id).where(condition).order_by(marks.c.id)
     ids = found.limit(limit).offset(offset)
     total = sa.select(sa.func.count()).select_from(marks).where(condition)
@@ -63,28 +66,33 @@ def facets(connection: Connection) -> Facets:
     return Facets(status, office, {row[0]: row[1] for row in nice}, filed)
 
 
-def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+def _condition(asked: FilterField, wanted: Filter) -> sa.ColumnElement[bool]:
+    """What one field of a filter asks of a mark."""
+    if asked.has_codes:
+        return _code_condition(asked, wanted)
     marks, classes = schema.marks, schema.mark_classes
-    conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.text:
-        folded = rows.fold(wanted.text)
-        conditions.append(marks.c.text_folded.contains(folded, autoescape=True))
-    if wanted.status:
-        conditions.append(marks.c.status.in_(sorted(wanted.status)))
-    if wanted.office:
-        conditions.append(marks.c.office.in_(sorted(wanted.office)))
-    if wanted.filed_from:
-        conditions.append(marks.c.filed >= wanted.filed_from)
-    if wanted.filed_to:
-        conditions.append(marks.c.filed <= wanted.filed_to)
-    if wanted.nice:
-        borne = sa.and_(classes.c.mark_id == marks.c.id, classes.c.nice_class.in_(wanted.nice))
-        conditions.append(sa.exists().where(borne))
-    if wanted.vienna_any:
-        conditions.append(sa.or_(*(_bears(code, wanted) for code in wanted.vienna_any)))
-    conditions += [_bears(code, wanted) for code in wanted.vienna_all]
-    conditions += [sa.not_(_bears(code, wanted)) for code in wanted.vienna_none]
-    return conditions
+    value = getattr(wanted, asked.name)
+    match asked.kind:
+        case "classes":
+            borne = sa.and_(classes.c.mark_id == marks.c.id, classes.c.nice_class.in_(value))
+            return sa.exists().where(borne)
+        case "words":
+            return marks.c[asked.of].in_(sorted(value))
+        case "first_day" | "last_day":
+            return marks.c[asked.of].between(
+                *((value, date.max) if asked.kind == "first_day" else (date.min, value))
+            )
+        case "text":
+            folded = marks.c[f"{asked.of}_folded"]
+            return folded.contains(rows.fold(value), autoescape=True)
+    raise ValueError(f"{asked.name} restricts nothing by itself")
+
+
+def _code_condition(asked: FilterField, wanted: Filter) -> sa.ColumnElement[bool]:
+    borne = [_bears(code, wanted) for code in getattr(wanted, asked.name)]
+    if asked.kind == "all_codes":
+        return sa.and_(*borne)
+    return sa.or_(*borne) if asked.kind == "any_code" else sa.not_(sa.or_(*borne))
 
 
 def _bears(code: ViennaCode, wanted: Filter) -> sa.ColumnElement[bool]:

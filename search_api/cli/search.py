@@ -8,18 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import FILTER_FIELDS, MAX_K, FilterKind
 from search_api.cli.console import Context, complain, print_plain, print_table
 
 if TYPE_CHECKING:
+    from indexer.marks import Mark
     from search_api.answers import Answer
     from search_api.request import SearchRequest
-    from search_api.schemas import PredictedResponse, SearchResponse
+    from search_api.schemas import PredictedResponse
 
 _BAD_INPUT = 2
 _SHOWN_CODES = 4  # codes of a hit that fit its line
 _METAVARS: Mapping[FilterKind, str] = {
-    "codes": "CODE",
+    "any_code": "CODE",
+    "all_codes": "CODE",
+    "no_code": "CODE",
     "classes": "CLASS",
     "share": "NUMBER",
     "first_day": "DATE",
@@ -174,57 +178,59 @@ def _request(image: Path | None, texts: Mapping[str, Any]) -> "SearchRequest":
 
 
 def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
-    from search_api.schemas import SearchResponse
+    from search_api.schemas import ClassifyResponse, SearchResponse
 
-    response = SearchResponse.of(answer)
     if as_json:
-        print_plain(response.model_dump_json(indent=2))
-    else:
-        _print_hits(response)
+        print_plain(SearchResponse.of(answer).model_dump_json(indent=2))
+        return
+    if answer.vienna:
+        seen = ClassifyResponse.of(answer.vienna).vienna
+        print_table("seen in the query", ("probability", "code", "title"), _codes(seen))
+        print_plain("")
+    plan = answer.plan
+    if not plan.total:
+        complain("the register is empty: read marks into it with `marklens index`")
+    if answer.hits:
+        rows = [
+            (
+                rank,
+                shown_score(hit.score or 0.0, 3),
+                *(shown_score(cosine, 2) for cosine in hit.scores.values()),
+                hit.id,
+                hit.mark.record.text or "",
+                _codes_of(hit.mark),
+            )
+            for rank, hit in enumerate(answer.hits, start=1)
+        ]
+        columns = ("rank", "score", *answer.hits[0].scores, "id", "text", "codes")
+        print_table("marks most like it", columns, rows)
+    done = "compared by their nearest lists" if plan.kind == "ivf" else "compared"
+    spent = sum(plan.milliseconds.values())
+    print_plain(f"{plan.matched:,} of {plan.total:,} marks {done} ({plan.kind}), {spent:.0f} ms")
 
 
 def _show_listing(answer: "Answer", *, as_json: bool) -> None:
     from search_api.schemas import MarkResponse
 
-    shown = [MarkResponse.of(hit.mark) for hit in answer.hits]
     total = answer.plan.matched
     if as_json:
-        marks = [mark.model_dump(mode="json") for mark in shown]
+        marks = [MarkResponse.of(hit.mark).model_dump(mode="json") for hit in answer.hits]
         print_plain(json.dumps({"total": total, "marks": marks}, indent=2))
         return
-    rows = [(mark.id, mark.text or "", _few(mark.vienna)) for mark in shown]
+    said = [one for one in MARK_FIELDS if one.kind in (FieldKind.WORD, FieldKind.DAY)]
+    rows = [
+        (
+            hit.id,
+            hit.mark.record.text or "",
+            _codes_of(hit.mark),
+            *(str(one.as_json(hit.mark.record) or "") for one in said),
+        )
+        for hit in answer.hits
+    ]
     if rows:
-        print_table("marks by id", ("id", "text", "codes"), rows)
+        columns = ("id", "text", "codes", *(one.name for one in said))
+        print_table("marks by id", columns, rows)
     print_plain(f"{len(rows):,} of {total:,} marks that pass")
-
-
-def _print_hits(response: "SearchResponse") -> None:
-    seen = response.query.vienna
-    if seen:
-        print_table("seen in the query", ("probability", "code", "title"), _codes(seen))
-        print_plain("")
-    plan = response.plan
-    if not plan.total:
-        complain("the register is empty: read marks into it with `marklens index`")
-    if response.hits:
-        blocks = list(response.hits[0].scores)
-        rows = [
-            (
-                rank,
-                shown_score(hit.score, 3),
-                *(shown_score(hit.scores[block], 2) for block in blocks),
-                hit.id,
-                hit.text or "",
-                _few(hit.vienna or [one.code for one in hit.predicted]),
-            )
-            for rank, hit in enumerate(response.hits, start=1)
-        ]
-        columns = ("rank", "score", *blocks, "id", "text", "codes")
-        print_table("marks most like it", columns, rows)
-    took = plan.milliseconds
-    total = took.decode + took.encode + took.filter + took.search
-    done = "compared by their nearest lists" if plan.kind == "ivf" else "compared"
-    print_plain(f"{plan.matched:,} of {plan.total:,} marks {done} ({plan.kind}), {total:.0f} ms")
 
 
 def _codes(seen: "Iterable[PredictedResponse]") -> list[tuple[str, str, str]]:
@@ -236,7 +242,9 @@ def shown_score(value: float, digits: int) -> str:
     return f"{max(0.0, value):.{digits}f}"
 
 
-def _few(codes: list[str]) -> str:
+def _codes_of(mark: "Mark") -> str:
+    """The first of a mark's codes: the office's, or else the network's."""
+    codes = [str(code) for code in mark.record.vienna or [seen.code for seen in mark.predicted]]
     more = " …" if len(codes) > _SHOWN_CODES else ""
     return " ".join(codes[:_SHOWN_CODES]) + more
 

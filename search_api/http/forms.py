@@ -1,13 +1,13 @@
 """The forms of HTTP: the fields of a search, or of a mark, with a picture."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from fastapi import UploadFile
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from indexer.marks import MarkRecord
+from indexer.marks import MARK_FIELDS, MAX_ID, FieldKind, MarkField, MarkRecord
 from models.images.formats import ACCEPTED
-from models.vienna import ViennaCode
 from search_api.errors import BadField
 from search_api.fields import (
     LISTED,
@@ -68,49 +68,39 @@ class SearchForm(SearchFields):
         return self.request(None if self.image is None else self.image.file.read())
 
 
-class MarkForm(Fields):
+_TYPES: Mapping[FieldKind, Any] = {
+    FieldKind.ID: Annotated[Text, Field(min_length=1, max_length=MAX_ID)],
+    FieldKind.TEXT: Text | None,
+    FieldKind.WORD: Text | None,
+    FieldKind.DAY: Day | None,
+    FieldKind.NICE: NiceClasses,
+    FieldKind.VIENNA: Codes,
+    FieldKind.US_DESIGN: Codes,
+}
+_SENT = tuple(one for one in MARK_FIELDS if one.name != "image_name")  # that is the upload's own
+
+
+def _definition(one: MarkField) -> Any:
+    """A field of a mark as pydantic wants it: type and default."""
+    how = f" {LISTED}" if one.kind.is_list else ""
+    replaces = " The mark that has it already is replaced." if one.kind is FieldKind.ID else ""
+    default: Any = ... if one.kind is FieldKind.ID else [] if one.kind.is_list else None
+    text = one.description + how + replaces
+    return (_TYPES[one.kind], Field(default, description=text, examples=[one.example]))
+
+
+if TYPE_CHECKING:
+    RecordFields = Fields
+else:
+    RecordFields = create_model(
+        "RecordFields", __base__=Fields, **{one.name: _definition(one) for one in _SENT}
+    )
+
+
+class MarkForm(RecordFields):
     """A mark to register."""
 
-    image: Annotated[
-        UploadFile,
-        Field(description=f"Its picture: {ACCEPTED}."),
-    ]
-    id: Annotated[
-        Text,
-        Field(
-            min_length=1,
-            max_length=128,
-            description="Its id: up to 128 printable characters, without spaces and slashes. "
-            "The mark that has it already is replaced.",
-            examples=["EM-018000001"],
-        ),
-    ]
-    text: Annotated[
-        Text | None, Field(description="The words in the mark.", examples=["LION CAFE"])
-    ] = None
-    owner: Annotated[
-        Text | None, Field(description="Who owns it.", examples=["Lion Cafe GmbH"])
-    ] = None
-    office: Annotated[Text | None, Field(description="Its office.", examples=["EM"])] = None
-    status: Annotated[
-        Text | None, Field(description="Its legal status.", examples=["registered"])
-    ] = None
-    filed: Annotated[Day | None, Field(description="Filing date.", examples=["2019-01-07"])] = None
-    registered: Annotated[
-        Day | None, Field(description="Registration date.", examples=["2019-06-21"])
-    ] = None
-    nice: Annotated[
-        NiceClasses,
-        Field(default_factory=list, description="Nice classes. " + LISTED, examples=[[30, 43]]),
-    ]
-    vienna: Annotated[
-        Codes,
-        Field(
-            default_factory=list,
-            description="Vienna codes that the office assigned. " + LISTED,
-            examples=[["03.01.01", "27.05.01"]],
-        ),
-    ]
+    image: Annotated[UploadFile, Field(description=f"Its picture: {ACCEPTED}.")]
 
     def record(self) -> MarkRecord:
         """The mark without its picture.
@@ -119,22 +109,15 @@ class MarkForm(Fields):
             BadField: a text is no Vienna code, or one of no category.
             BadRecord: it breaks another rule of the register.
         """
-        return MarkRecord(
-            id=self.id,
-            text=self.text,
-            owner=self.owner,
-            office=self.office,
-            status=None if self.status is None else self.status.lower(),
-            filed=self.filed,
-            registered=self.registered,
-            nice=tuple(sorted(set(self.nice))),
-            vienna=self._codes(),
-            image_name=_shown_name(self.image.filename),
-        )
+        values = {one.name: self._value(one) for one in _SENT}
+        return MarkRecord(**values, image_name=_shown_name(self.image.filename))
 
-    def _codes(self) -> tuple[ViennaCode, ...]:
-        codes = sorted(set(parse_codes("vienna", self.vienna)), key=str)
+    def _value(self, one: MarkField) -> Any:
+        value = getattr(self, one.name)
+        if one.kind is not FieldKind.VIENNA:
+            return value
+        codes = parse_codes(one.name, value)
         for code in codes:
             if not 1 <= code.category <= _CATEGORIES:
-                raise BadField("vienna", f"{code} is in none of the Vienna Classification's 29.")
-        return tuple(codes)
+                raise BadField(one.name, f"{code} is in none of the Vienna Classification's 29.")
+        return codes

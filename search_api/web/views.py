@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from indexer.marks import Mark
+from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from models.network.checkpoint import Block
 from models.vienna import ViennaCode, ViennaTree
 from search_api.schemas import image_path
@@ -135,18 +135,14 @@ class MarkView:
 
 
 def _lines(mark: Mark) -> Iterable[Line]:
-    record = mark.record
-    yield Line("Number", record.id, is_code=True)
-    for name, value in (
-        ("Words", record.text),
-        ("Owner", record.owner),
-        ("Office", record.office),
-        ("Status", record.status and record.status.capitalize()),
-        ("Filed", record.filed and record.filed.isoformat()),
-        ("Registered", record.registered and record.registered.isoformat()),
-    ):
-        if value:
-            yield Line(name, value)
+    """What the register says of a mark, but what the page shows in parts of its own."""
+    for one in MARK_FIELDS:
+        value = one.as_json(mark.record)
+        if not value or one.kind in (FieldKind.NICE, FieldKind.VIENNA) or one.column == "image":
+            continue
+        text = ", ".join(str(part) for part in value) if isinstance(value, list) else value
+        shown = text.capitalize() if one.kind is FieldKind.WORD else text
+        yield Line(one.title, shown, is_code=one.kind in (FieldKind.ID, FieldKind.US_DESIGN))
     if mark.media_type:
         yield Line("Picture", f"{mark.media_type}, {mark.width} × {mark.height} px")
     yield Line("Last change", f"{mark.updated:%Y-%m-%d %H:%M} UTC, no. {mark.sequence}")
