@@ -7,6 +7,7 @@ COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY models models
 COPY indexer indexer
 COPY search_api search_api
+COPY marklens marklens
 RUN uv pip install --python /opt/marklens/bin/python --no-cache ".[${EXTRA}]"
 
 FROM python:3.12-slim
