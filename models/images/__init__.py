@@ -1,9 +1,12 @@
 """Bytes somebody sent → an upright RGB picture that is safe to look at, or one clear refusal.
 
+Whatever decodes a picture lives here, and nothing that knows of networks or registers. Any room may
+import what stands in ``__all__``.
+
 ::
 
     formats      which format the bytes are, by content
-    svg          drawings, drawn by svg_worker in a process of its own
+    svg          drawings, drawn by processes that svg_pool keeps and svg_worker is
     rasters      everything else, opened with Pillow under guard
     pixels       any mode, depth, profile and transparency → RGB
     decoding     the above in order

@@ -1,27 +1,23 @@
-"""SVG drawings, drawn by a process of their own that can neither hang nor crash the server.
+"""SVG drawings become PNGs in a process of their own that can neither hang nor crash the server.
 
 An SVG is a program: shapes that refer to each other can ask for billions of others, filters for
 hours, and references for files of this machine. So `svg_worker` checks and draws it, held to a
 time, a memory and a file limit, and what comes back is an ordinary PNG.
 """
 
-import importlib.util
-import subprocess
-import sys
 import zlib
-from pathlib import Path
 
 from models.errors import UnreadableImage
+from models.images.svg_pool import DRAWN, REFUSED, SvgPool
 
 MOST_BYTES = 5 * 1024 * 1024
 TIMEOUT_S = 10.0
 
-_WORKER = Path(__file__).with_name("svg_worker.py")
-_REFUSED = 3  # the worker's exit code for a drawing at fault; the reason is on its stderr
+_pool = SvgPool()
 
 
 def draw_svg(content: bytes, name: str) -> bytes:
-    """Draw an SVG.
+    """Draw an SVG; safe to call from several threads.
 
     Args:
         content: the document, plain or gzipped.
@@ -32,27 +28,19 @@ def draw_svg(content: bytes, name: str) -> bytes:
 
     Raises:
         UnreadableImage: not a drawing, one that needs other files, or too much work to draw.
+        MissingPackage: no drawing can be drawn on this machine.
     """
-    document = _unpacked(content, name)
-    try:
-        done = subprocess.run(  # noqa: S603 - our own interpreter and file, nothing of the user's
-            _command(), input=document, capture_output=True, timeout=TIMEOUT_S, env={}, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise _too_much(name) from error
-    if done.returncode == 0:
-        return done.stdout
-    if done.returncode == _REFUSED:
-        reason = " ".join(done.stderr.decode("utf-8", "replace").split())[:200]
+    status, answer = _pool.draw(_unpacked(content, name), TIMEOUT_S)
+    if status == DRAWN:
+        return answer
+    if status == REFUSED:
+        reason = " ".join(answer.decode("utf-8", "replace").split())[:200]
         raise UnreadableImage(f"{name}: {reason}")
-    raise _too_much(name)
-
-
-def _command() -> list[str]:
-    """Run the worker as a bare file: no package import, no site, no environment, a fast start."""
-    spec = importlib.util.find_spec("resvg_py")
-    folder = Path(spec.origin).parent.parent if spec is not None and spec.origin else Path()
-    return [sys.executable, "-I", "-S", str(_WORKER), str(folder)]
+    # It ran into a limit, or made the renderer fall over.
+    raise UnreadableImage(
+        f"{name}: an SVG that takes too much time or memory to draw; simplify it or export it as "
+        "PNG"
+    )
 
 
 def _unpacked(content: bytes, name: str) -> bytes:
@@ -78,11 +66,3 @@ def _unpacked(content: bytes, name: str) -> bytes:
             f"{name}: an SVG of more than {MOST_BYTES // 2**20} MiB; export it as PNG"
         )
     return content
-
-
-def _too_much(name: str) -> UnreadableImage:
-    """Say that the drawing ran into a limit, or made the renderer fall over."""
-    return UnreadableImage(
-        f"{name}: an SVG that takes too much time or memory to draw; simplify it or export it as "
-        "PNG"
-    )

@@ -1,20 +1,28 @@
-"""Draw one SVG: the document on stdin, a PNG on stdout. A program, run by ``models.images.svg``.
+"""Draw SVGs, one after another, each in a child of its own. A program, run by `svg_pool`.
 
-Exit code 3 and one sentence on stderr mean that the drawing is at fault. Any other failure (killed
-at a limit, out of memory, a crash of the renderer) needs no words: the caller has them.
+A request on stdin is a time limit in seconds (float64), a length (uint32) and a document of so many
+bytes; an answer on stdout is a status (uint8), a length (uint32) and a PNG or one sentence. The end
+of stdin ends the program.
 
 It is run as a file, without site or package imports, so that it starts in some 30 ms.
 """
 
+import os
 import re
 import resource
+import signal
+import struct
 import sys
+from typing import Any
 from xml.parsers import expat
 
 LONGEST_SIDE = 1024  # pixels
 MOST_MEMORY = 1024 * 1024 * 1024  # bytes of address space
 MOST_CPU_S = 8
-REFUSED = 3
+DRAWN, REFUSED, FAILED, READY = range(4)
+
+_HEADER = struct.Struct("!BI")
+_REQUEST = struct.Struct("!dI")
 
 # They lead somewhere when clicked or run; a renderer never follows them.
 _NEVER_LOADED = frozenset(("a", "script", "style", "link"))
@@ -93,40 +101,68 @@ class Inspector:
             )
 
 
-def main() -> int:
-    """Check and draw what stands on stdin.
-
-    Returns:
-        The exit code.
-    """
+def main() -> None:
+    """Answer requests until stdin ends."""
     sys.path.append(sys.argv[1])
     import resvg_py
 
-    _limit(resource.RLIMIT_CPU, MOST_CPU_S)
     _limit(resource.RLIMIT_AS, MOST_MEMORY)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
+    _answer(READY, b"")
+    while request := sys.stdin.buffer.read(_REQUEST.size):
+        timeout_s, length = _REQUEST.unpack(request)
+        _answer(*draw_apart(resvg_py, sys.stdin.buffer.read(length), timeout_s))
+
+
+def draw_apart(resvg_py: Any, document: bytes, timeout_s: float) -> tuple[int, bytes]:
+    """Draw in a child process, which the kernel ends at its limits.
+
+    Returns:
+        DRAWN and a PNG, REFUSED and a sentence, or FAILED and nothing.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, timeout_s)  # nothing handles it: it kills
+            _limit(resource.RLIMIT_CPU, MOST_CPU_S)
+            with os.fdopen(writing, "wb") as pipe:
+                status, answer = draw(resvg_py, document)
+                pipe.write(bytes([status]) + answer)
+            os._exit(0)
+        finally:
+            os._exit(1)  # never back into the loop
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        found = pipe.read()
+    _, ended = os.waitpid(child, 0)
+    return (found[0], found[1:]) if found and ended == 0 else (FAILED, b"")
+
+
+def draw(resvg_py: Any, document: bytes) -> tuple[int, bytes]:
+    """Check and draw a document; the process must be one that may be lost.
+
+    Returns:
+        DRAWN and a PNG, or REFUSED and a sentence.
+    """
     try:
-        text = decode(sys.stdin.buffer.read())
+        text = decode(document)
         inspector = Inspector()
         inspector.inspect(text.encode())
         if not inspector.has_text:
             # Only fonts are files that a drawing may need.
             _limit(resource.RLIMIT_NOFILE, 0)
-        png = resvg_py.svg_to_bytes(
+        return DRAWN, resvg_py.svg_to_bytes(
             svg_string=text,
             width=LONGEST_SIDE,
             height=LONGEST_SIDE,  # with both, resvg keeps the proportions and fits inside
             skip_system_fonts=not inspector.has_text,
         )
     except Refused as refusal:
-        sys.stderr.write(str(refusal))
-        return REFUSED
+        return REFUSED, str(refusal).encode()
     except ValueError as error:
-        sys.stderr.write(f"an SVG that cannot be drawn ({error}); export it as PNG")
-        return REFUSED
-    sys.stdout.buffer.write(png)
-    return 0
+        return REFUSED, f"an SVG that cannot be drawn ({error}); export it as PNG".encode()
 
 
 def decode(document: bytes) -> str:
@@ -148,9 +184,14 @@ def decode(document: bytes) -> str:
         raise Refused(f"an SVG that is not in {declared} as it says; save it as UTF-8") from error
 
 
+def _answer(status: int, content: bytes) -> None:
+    sys.stdout.buffer.write(_HEADER.pack(status, len(content)) + content)
+    sys.stdout.buffer.flush()
+
+
 def _limit(what: int, most: int) -> None:
     resource.setrlimit(what, (most, most))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
