@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from models.network.preprocess import border_colour
+from models.network.sign import border_colour
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from models.errors import UnreadableImage
-from models.network.preprocess import Preprocess, border_colour, trim
+from models.network.preprocess import Preprocess
+from models.network.sign import find_sign
 from models.synthesis.composer import printed
 from models.synthesis.degrade import degrade
 from models.synthesis.elements import (
@@ -95,8 +96,8 @@ class Letterer:
         inks = draw_inks(rng, chromatic=bool(rng.random() < 0.7))
         if not inks.keep_colours:
             logo = logo.convert("L").convert("RGB")
-        paper = border_colour(logo)
-        sign = trim(logo, paper, Preprocess().tolerance)
+        box, paper = find_sign(logo, Preprocess().tolerance)
+        sign = logo.crop(box)
         inks = inks.on_colour(paper)
         for _ in range(_ATTEMPTS):
             whole = self._arrange(rng, Picture(sign.convert("RGBA")))

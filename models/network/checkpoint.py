@@ -165,21 +165,25 @@ class Checkpoint:
             raise BadCheckpoint(f"{path}: damaged, not JSON; copy the folder again") from error
         if config.get("format") != FORMAT:
             raise BadCheckpoint(f"{folder}: format {config.get('format')!r}, not {FORMAT}")
-        try:
-            checkpoint = cls._from_config(folder, config)
-        except (KeyError, TypeError, ValueError) as error:
-            raise BadCheckpoint(f"{path}: incomplete or damaged ({error!r})") from error
         if not (folder / WEIGHTS).is_file():
             raise BadCheckpoint(f"{folder}: {WEIGHTS} is missing; copy the whole folder again")
-        return checkpoint
+        try:
+            return cls._from_config(folder, config)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadCheckpoint(f"{path}: incomplete or damaged ({error!r})") from error
 
     @classmethod
     def _from_config(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
         calibration = config["calibration"]
+        preprocess = Preprocess(**config["preprocess"])
+        named = config["fingerprint"]
+        if "sign_rule" not in config["preprocess"]:
+            # Saved by MarkLens 0.1, which prepared pictures otherwise: vectors must not meet.
+            named = fingerprint(folder / WEIGHTS, config["network"], preprocess)
         return cls(
             folder=folder,
             network=config["network"],
-            preprocess=Preprocess(**config["preprocess"]),
+            preprocess=preprocess,
             parts=Parts(**config["parts"]) if config.get("parts") else None,
             labels=tuple(ViennaCode.parse(text) for text in config["labels"]),
             blocks=tuple(Block(**block) for block in config["blocks"]),
@@ -190,7 +194,7 @@ class Checkpoint:
                 )
             ),
             metrics=config["metrics"],
-            fingerprint=config["fingerprint"],
+            fingerprint=named,
             openvino_sha256=config.get("openvino_sha256"),
         )
 

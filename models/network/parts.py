@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from models.network.preprocess import border_colour
+from models.network.sign import border_colour
 from models.vienna import ViennaCode
 
 Mask = NDArray[np.bool_]

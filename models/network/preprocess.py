@@ -1,4 +1,4 @@
-"""Picture → the pixels a network sees: trim the empty border, pad to a square, resize.
+"""Picture → the pixels a network sees: cut out the sign, pad to a square, resize.
 
 The result is RGB in 0..255 as unsigned bytes. Scaling, channel order and mean subtraction are
 *inside* the network (``marknet.Normalise``), where they belong to the weights: nobody can
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-WHITE = 255
+from models.network.sign import find_sign
+
+SIGN_RULE = 2  # of `models.network.sign`; 1 was the box of every pixel that differs from the paper
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,32 @@ class Preprocess:
         margin: empty border kept around the trimmed sign, as a share of its longer side.
         tolerance: largest difference (0..255, any channel) from the border's colour that still
             counts as empty.
+        sign_rule: version of the rule that tells the sign from the page. There is one rule; its
+            number keeps embeddings that were made under another apart.
     """
 
     size: int = 192  # the middle of the sizes trained on; 224 found fewer things, and costs more
     margin: float = 0.05
     tolerance: int = 24
+    sign_rule: int = SIGN_RULE
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that this version does not have.
+
+        Raises:
+            ValueError: the rule is another one.
+        """
+        if self.sign_rule != SIGN_RULE:
+            raise ValueError(
+                f"the sign is found by rule {self.sign_rule}; this MarkLens has rule {SIGN_RULE}"
+            )
 
     def to_dict(self) -> dict[str, float]:
         """Plain values for the checkpoint's ``config.json``."""
         return asdict(self)
 
     def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Trim, pad with the background colour and resize one picture.
+        """Cut out the sign, pad with the background colour and resize one picture.
 
         Args:
             image: mode RGB, any size.
@@ -44,8 +60,8 @@ class Preprocess:
         Returns:
             (size, size, 3) uint8, RGB, 0..255.
         """
-        background = border_colour(image)
-        sign = trim(image, background, self.tolerance)
+        box, background = find_sign(image, self.tolerance)
+        sign = image.crop(box)
         side = max(sign.size)
         pad = max(1, round(side * self.margin))
         canvas = Image.new("RGB", (side + 2 * pad, side + 2 * pad), background)
@@ -64,29 +80,3 @@ class Preprocess:
         if not images:
             return np.zeros((0, self.size, self.size, 3), np.uint8)
         return np.stack([self(image) for image in images])
-
-
-def border_colour(image: Image.Image) -> tuple[int, int, int]:
-    """Return the background: the median colour of the outermost pixels, per channel.
-
-    A border that varies (a photograph, a picture cut tight) counts as white, the paper marks are
-    printed on.
-    """
-    pixels = np.asarray(image, dtype=np.uint8)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    median = np.median(border, axis=0)
-    near = (np.abs(border.astype(np.int16) - median) <= WHITE // 8).all(axis=1)
-    if near.mean() < 0.6:
-        return (WHITE, WHITE, WHITE)
-    red, green, blue = (int(value) for value in median)
-    return (red, green, blue)
-
-
-def trim(image: Image.Image, background: tuple[int, int, int], tolerance: int) -> Image.Image:
-    """Cut away the border that has the background's colour; a blank picture stays whole."""
-    difference = np.abs(np.asarray(image, dtype=np.int16) - np.asarray(background, dtype=np.int16))
-    ink = difference.max(axis=2) > tolerance
-    rows, columns = np.flatnonzero(ink.max(axis=1)), np.flatnonzero(ink.max(axis=0))
-    if not len(rows):
-        return image
-    return image.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))

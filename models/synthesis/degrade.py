@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, ImageFilter
 
-from models.network.preprocess import border_colour
+from models.network.sign import border_colour
 
 
 def degrade(image: Image.Image, rng: np.random.Generator) -> Image.Image:
