@@ -12,11 +12,9 @@ from indexer.index.merging import LiveView, Merger
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft
 from indexer.index.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
-from indexer.index.vectors.faiss_cpu import FaissCpuIndex
+from indexer.index.vectors.faiss_exact import FaissExactIndex
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
-from indexer.index.vectors.fast_scan import ProductCodes
-from indexer.index.vectors.lists import Lists, Shapes, lists_for
-from indexer.index.vectors.short import ShortForms
+from indexer.index.vectors.inverted_lists import lists_for
 from indexer.marks import Change
 from indexer.search.ranking import AllowedRows, Scorer, rank
 from models.encoder import Block
@@ -71,7 +69,7 @@ def mean_recall(allowed: list[np.ndarray], weights: dict[str, float] | None = No
 
 
 EVERYTHING = np.ones(ROWS, bool)
-NAMED = st.sampled_from([0.0, 1.0])
+EXACT_SHARES = st.sampled_from([0.0, 1.0])
 WEIGHTS = [None, {"concept": 0, "colour": 0}, {"visual": 0, "colour": 0}, {"visual": 0.2}]
 
 
@@ -81,19 +79,19 @@ def test_without_a_filter_hardly_a_mark_is_missed_whatever_the_weights(weights) 
 
 
 @pytest.fixture(params=[0.0, 1.0], ids=["by lists", "all"])
-def named(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that a filter leaves are chosen among by their lists, or all compared."""
-    monkeypatch.setattr("indexer.index.vectors.faiss_ivf._NAMED", request.param)
+def filtered_both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that a filter leaves are sought in their lists, or all compared."""
+    monkeypatch.setattr(FaissIvfIndex, "exact_share", request.param)
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("filtered_both_ways")
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.06, 0.01, 0.001])
 def test_filters_that_have_nothing_to_do_with_the_query_cost_no_recall(share: float) -> None:
     rng = np.random.default_rng(6)
     assert mean_recall([rng.random(ROWS) < share for _ in range(60)]) >= 0.99
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("filtered_both_ways")
 @pytest.mark.parametrize("share", [0.5, 0.1])
 def test_filters_that_go_with_clusters_cost_no_recall(share: float) -> None:
     rng, clusters = np.random.default_rng(7), corpus()[1]
@@ -101,7 +99,7 @@ def test_filters_that_go_with_clusters_cost_no_recall(share: float) -> None:
     assert mean_recall(allowed) >= 0.99
 
 
-@pytest.mark.usefixtures("named")
+@pytest.mark.usefixtures("filtered_both_ways")
 def test_a_filter_that_leaves_only_the_farthest_marks_costs_no_recall() -> None:
     vectors, masks = corpus()[0].astype(np.float32), []
     for query in queries(40):
@@ -111,9 +109,15 @@ def test_a_filter_that_leaves_only_the_farthest_marks_costs_no_recall() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.floats(0, 1), st.integers(0, 2**32 - 1), st.integers(1, 300), st.floats(0.01, 5), NAMED)
+@given(
+    st.floats(0, 1),
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 300),
+    st.floats(0.01, 5),
+    EXACT_SHARES,
+)
 def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
-    share: float, seed: int, k: int, weight: float, most_named: float
+    share: float, seed: int, k: int, weight: float, exact_share: float
 ) -> None:
     vectors, _, index = corpus()
     rng = np.random.default_rng(seed)
@@ -123,7 +127,7 @@ def test_what_is_found_is_allowed_as_much_as_asked_for_and_exactly_scored(
     if k == 0:
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("indexer.index.vectors.faiss_ivf._NAMED", most_named)
+        patch.setattr(FaissIvfIndex, "exact_share", exact_share)
         nearest = index.scan(query, k, RowSet.of_mask(allowed))
     assert len(np.unique(nearest.rows)) == k
     assert allowed[nearest.rows].all()
@@ -150,18 +154,10 @@ def test_lists_give_back_every_vector_in_the_order_of_rows() -> None:
         index.vectors()[0, 0] = 1
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 17, 300])
-def test_corpora_of_any_size_have_lists_and_are_searched_whole(rows: int) -> None:
-    vectors = corpus()[0][:rows]
-    index = FaissIvfIndex.of(vectors)
-    nearest = index.scan(weighted(vectors[0]), rows, None)
-    assert sorted(nearest.rows.tolist()) == list(range(rows))
-    assert nearest.rows[0] == 0
-    assert index.scan(weighted(vectors[0]), 1, None).rows.tolist() == [0]
-
-
-def narrow_and_wide_lists() -> tuple[np.ndarray, FaissIvfIndex]:
-    """A query; lists whose rows score alike, 0.80 to 0.95, and lists with scores from 0 to 1."""
+def test_a_list_of_lower_mean_is_read_while_its_spread_may_reach_the_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lists whose rows score alike, 0.80 to 0.95, and lists with scores from 0 to 1."""
     rng = np.random.default_rng(10)
     narrow, wide, rows = 60, 140, 20
     scores = np.concatenate(
@@ -171,20 +167,17 @@ def narrow_and_wide_lists() -> tuple[np.ndarray, FaissIvfIndex]:
     vectors[:, 0] = 0
     vectors *= np.sqrt(1 - scores**2)[:, None] / np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[:, 0] = scores
-    stored = vectors.astype(np.float16)
-    starts = np.arange(0, len(scores) + 1, rows)
-    means = vectors.reshape(-1, rows, DIMENSION).mean(axis=1).astype(np.float32)
-    lists = Lists(np.arange(len(scores), dtype=np.int32), starts, means, len(scores))
-    short = ShortForms.of(stored)
-    shapes = Shapes.of(short.codes, starts)
-    product = ProductCodes.of(short, shapes, starts)
-    return stored, FaissIvfIndex(stored, lists, shapes, short, product)
 
+    def means_of_lists(points: np.ndarray, count: int, proceed: object) -> np.ndarray:
+        shuffled = np.random.default_rng(1).permutation(len(scores))  # as training draws them
+        in_order = np.empty_like(points)
+        in_order[shuffled] = points
+        return in_order.reshape(narrow + wide, rows, -1).mean(axis=1)
 
-def test_a_list_of_lower_mean_is_read_while_its_spread_may_reach_the_best() -> None:
-    vectors, index = narrow_and_wide_lists()
+    monkeypatch.setattr("indexer.index.vectors.inverted_lists.k_means", means_of_lists)
+    index = FaissIvfIndex.of(vectors.astype(np.float16))
     query = np.eye(DIMENSION, dtype=np.float32)[0]
-    wanted = np.argsort(-vectors[:, 0].astype(np.float64), kind="stable")[:K]
+    wanted = np.argsort(-vectors.astype(np.float16)[:, 0].astype(np.float64), kind="stable")[:K]
     assert np.isin(wanted, index.scan(query, K, None).rows).mean() >= 0.98
 
 
@@ -219,13 +212,6 @@ def test_short_forms_of_another_shape_are_refused() -> None:
         WITH_LISTS.restore(arrays)
 
 
-@pytest.mark.parametrize(
-    ("rows", "lists"), [(1, 1), (3, 3), (100, 32), (10**5, 1024), (10**6, 4096)]
-)
-def test_lists_grow_with_the_square_root_of_rows(rows: int, lists: int) -> None:
-    assert lists_for(rows) == lists
-
-
 def test_searches_side_by_side_do_not_disturb_each_other() -> None:
     index = corpus()[2]
     masks = [None, RowSet.of_mask(np.random.default_rng(9).random(ROWS) < 0.4)]
@@ -251,24 +237,34 @@ def test_searches_side_by_side_do_not_disturb_each_other() -> None:
 def test_every_kind_of_index_takes_up_what_another_saved(saved, build) -> None:
     vectors = corpus()[0][:1_000]
     again = build.restore(saved(vectors).arrays())
-    # Lists that were not saved are not sought while somebody waits: a merge does it later.
+    # Lists that were not saved are not trained while somebody waits: a merge does it later.
+    if saved is WITH_LISTS and build == CpuBuilder():
+        build = CpuBuilder(most_plain=500)  # short forms that were saved are kept
     assert again.name == (build if saved is WITH_LISTS else build.quick)(vectors).name
     assert build.is_settled(again) == (again.name == build(vectors).name)
     np.testing.assert_array_equal(again.vectors(), vectors)
 
 
 @pytest.mark.parametrize(
-    ("order", "starts", "complaint"),
-    [
-        ([0, 1, 1], [0, 2, 3], "each row once"),
-        ([0, 1, 2], [0, 2, 4], "starts"),
-        ([0, 1, 2], [0, 5, 3], "starts"),
-        ([0, 1, 2], [0, 3], "starts"),
-    ],
+    "name",
+    ["lists_index", "lists_mean", "lists_components", "lists_covariance", "lists_spread"],
 )
-def test_damaged_lists_are_refused(order: list[int], starts: list[int], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        Lists(np.array(order, np.int32), np.array(starts), np.zeros((2, 4), np.float32), 3)
+def test_damaged_lists_are_refused(name: str) -> None:
+    arrays = dict(WITH_LISTS(corpus()[0][:1_000]).arrays())
+    whole = arrays.pop(name)
+    if name != "lists_index":  # without which there are no lists
+        with pytest.raises(KeyError, match=name):
+            WITH_LISTS.restore(arrays)
+    for wrong in (whole[:-1], whole[:0]):
+        with pytest.raises(ValueError, match="lists"):
+            WITH_LISTS.restore({**arrays, name: wrong})
+
+
+def test_lists_of_other_rows_are_refused() -> None:
+    arrays = dict(WITH_LISTS(corpus()[0][:1_000]).arrays())
+    others = WITH_LISTS(corpus()[0][:900]).arrays()
+    with pytest.raises(ValueError, match="lists are of other vectors"):
+        WITH_LISTS.restore({**arrays, "lists_index": others["lists_index"]})
 
 
 @pytest.mark.parametrize(
@@ -358,7 +354,7 @@ def test_a_segment_with_lists_comes_back_from_its_arrays_and_answers_the_same() 
 
 
 def test_an_exact_index_and_one_with_lists_agree_on_scores() -> None:
-    exact, index = FaissCpuIndex(corpus()[0]), corpus()[2]
+    exact, index = FaissExactIndex(corpus()[0]), corpus()[2]
     for query in queries(10):
         both = [one.scan(weighted(query), 5, None) for one in (exact, index)]
         assert both[0].rows.tolist() == both[1].rows.tolist()
@@ -369,9 +365,10 @@ def test_a_small_tail_is_merged_into_the_lists_there_are_and_found_in_them() -> 
     vectors = corpus()[0]
     old = FaissIvfIndex.of(vectors[:8_000])
     kept = np.flatnonzero(np.random.default_rng(2).random(8_000) < 0.9)
-    parts = [(old, kept), (FaissCpuIndex(vectors[8_000:10_000]), np.arange(2_000))]
+    parts = [(old, kept), (FaissExactIndex(vectors[8_000:10_000]), np.arange(2_000))]
     merged = WITH_LISTS.merged(parts, lambda: None)
-    np.testing.assert_array_equal(merged.arrays()["list_centroids"], old.arrays()["list_centroids"])
+    for name in ("lists_components", "lists_spread", "lists_trained"):
+        np.testing.assert_array_equal(merged.arrays()[name], old.arrays()[name])
     expected = np.concatenate([vectors[kept], vectors[8_000:10_000]])
     np.testing.assert_array_equal(merged.vectors(), expected)
     found = 0.0
@@ -385,10 +382,10 @@ def test_a_small_tail_is_merged_into_the_lists_there_are_and_found_in_them() -> 
 def test_a_register_that_has_outgrown_its_lists_gets_new_ones() -> None:
     vectors = corpus()[0][:5_000]
     old = FaissIvfIndex.of(vectors[:3_000])
-    parts = [(old, np.arange(3_000)), (FaissCpuIndex(vectors[3_000:]), np.arange(2_000))]
+    parts = [(old, np.arange(3_000)), (FaissExactIndex(vectors[3_000:]), np.arange(2_000))]
     merged = WITH_LISTS.merged(parts, lambda: None)
-    assert len(merged.arrays()["list_centroids"]) == lists_for(5_000)
-    assert merged.arrays()["list_trained"].tolist() == [5_000]
+    assert len(merged.arrays()["lists_spread"]) == lists_for(5_000)
+    assert merged.arrays()["lists_trained"].tolist() == [5_000]
     np.testing.assert_array_equal(merged.vectors(), vectors)
 
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from indexer.index.row_sets import RowSet
 from indexer.index.vectors import CpuBuilder
-from indexer.index.vectors.faiss_cpu import FaissCpuIndex
+from indexer.index.vectors.faiss_exact import FaissExactIndex, FaissShortIndex
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
-from indexer.index.vectors.faiss_short import FaissShortIndex
 from indexer.index.vectors.index import Nearest
 from indexer.index.vectors.short import ShortForms
 
@@ -145,7 +144,7 @@ def test_answers_are_those_of_a_scan_of_all_vectors(
 ) -> None:
     rng = np.random.default_rng(seed)
     vectors = data(rng, n).astype(np.float16)
-    index, plain = FaissShortIndex.of(vectors), FaissCpuIndex(vectors)
+    index, plain = FaissShortIndex.of(vectors), FaissExactIndex(vectors)
     query = query_of(kind, rng, vectors, ShortForms.restored(index.arrays()))
     allowed = np.ones(n, bool) if share is None else rng.random(n) < share
     k = min(wanted, int(allowed.sum()))
@@ -162,14 +161,14 @@ def test_answers_are_those_of_a_scan_of_all_vectors(
 
 
 @pytest.mark.parametrize("most", [100, 2_048, 5_000])
-def test_rows_that_are_copied_out_in_blocks_are_told_apart(
+def test_rows_that_are_copied_out_in_blocks_are_coded_apart(
     monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr("indexer.index.vectors.faiss_short._AT_ONCE", most)
-    monkeypatch.setattr("indexer.index.vectors.faiss_short._SIFTED", 50)
+    monkeypatch.setattr("indexer.index.vectors.faiss_exact._AT_ONCE", most)
+    monkeypatch.setattr("indexer.index.vectors.faiss_exact._SIFTED", 50)
     rng = np.random.default_rng(9)
     vectors = clustered(rng, 12_000).astype(np.float16)
-    index, plain = FaissShortIndex.of(vectors), FaissCpuIndex(vectors)
+    index, plain = FaissShortIndex.of(vectors), FaissExactIndex(vectors)
     for count in (60, 2_047, 2_049, 11_999):
         rows = np.sort(rng.choice(12_000, count, replace=False))
         query = vectors[rng.integers(12_000)].astype(np.float32)
@@ -183,22 +182,22 @@ def test_rows_that_are_copied_out_in_blocks_are_told_apart(
     n=st.integers(1, 3_000),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_no_score_is_farther_from_its_short_form_than_the_doubt(
+def test_no_score_is_farther_from_its_short_form_than_the_error_bound(
     data: Data, kind: str, n: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
     vectors = data(rng, n).astype(np.float16)
     short = ShortForms.of(vectors)
     query = query_of(kind, rng, vectors, short)
-    asked = short.ask(query)
+    encoded = short.encode_query(query)
     steps = short.codes.astype(np.float64) - 128
-    bounds = short.bounds(asked)
-    told = bounds.offset + asked.unit * (steps @ asked.numbers.astype(np.float64))
+    bounds = short.bounds(encoded)
+    coded = bounds.offset + encoded.unit * (steps @ encoded.numbers.astype(np.float64))
     scores = vectors.astype(np.float64) @ query.astype(np.float64)
-    assert np.abs(scores - told).max() <= bounds.doubt
+    assert np.abs(scores - coded).max() <= bounds.error
 
 
-def test_the_doubt_holds_for_queries_made_to_be_rounded_worst() -> None:
+def test_the_error_bound_holds_for_queries_made_to_be_rounded_worst() -> None:
     """Products with the directions in which one row's steps are rounded most, all of one sign."""
     rng = np.random.default_rng(1)
     vectors = clustered(rng, 2_000).astype(np.float16)
@@ -208,11 +207,11 @@ def test_the_doubt_holds_for_queries_made_to_be_rounded_worst() -> None:
     for row in range(100):
         off = exact[row] - np.rint(exact[row])
         query = (short.directions / squares) @ np.where(np.abs(off) > 0.4, np.sign(off), 0)
-        asked = short.ask(query.astype(np.float32))
-        bounds = short.bounds(asked)
-        told = asked.numbers @ (short.codes[row].astype(np.float64) - 128)
-        error = vectors[row].astype(np.float64) @ query - bounds.offset - asked.unit * told
-        assert 0.4 * np.abs(np.sign(off[np.abs(off) > 0.4])).sum() <= error <= bounds.doubt
+        encoded = short.encode_query(query.astype(np.float32))
+        bounds = short.bounds(encoded)
+        coded = encoded.numbers @ (short.codes[row].astype(np.float64) - 128)
+        error = vectors[row].astype(np.float64) @ query - bounds.offset - encoded.unit * coded
+        assert 0.4 * np.abs(np.sign(off[np.abs(off) > 0.4])).sum() <= error <= bounds.error
 
 
 def test_the_best_row_is_found_though_its_form_falls_short_and_the_next_bests_does_not() -> None:
@@ -228,10 +227,10 @@ def test_the_best_row_is_found_though_its_form_falls_short_and_the_next_bests_do
     query[[0, -1]] = 1, 0.5
     index = FaissShortIndex.of(vectors)
     short = ShortForms.restored(index.arrays())
-    asked = short.ask(query)
-    told = short.codes[[5_000, 10]].astype(np.float64) @ asked.numbers
-    doubt = short.bounds(asked).doubt / asked.unit
-    assert doubt < told[1] - told[0] < 2 * doubt, "one doubt alone would rule out the best"
+    encoded = short.encode_query(query)
+    coded = short.codes[[5_000, 10]].astype(np.float64) @ encoded.numbers
+    bound = short.bounds(encoded).error / encoded.unit
+    assert bound < coded[1] - coded[0] < 2 * bound, "one bound alone would rule out the best"
     assert index.scan(query, 1, None).rows.tolist() == [5_000]
 
 
@@ -249,14 +248,16 @@ def test_extremes_of_every_part_of_a_large_corpus_are_known() -> None:
     assert FaissShortIndex(vectors, short).scan(query, 1, None).rows.tolist() == [5]
 
 
-def test_queries_like_the_vectors_leave_little_doubt() -> None:
+def test_queries_like_the_vectors_have_a_small_error_bound() -> None:
     """Else nothing would be ruled out, and searches be exact but slow."""
     rng = np.random.default_rng(4)
     vectors = clustered(rng, 5_000).astype(np.float16)
     short = ShortForms.of(vectors)
     scores = vectors.astype(np.float32) @ vectors[:50].T.astype(np.float32)
-    doubts = [short.bounds(short.ask(row.astype(np.float32))).doubt for row in vectors[:50]]
-    assert np.median(doubts) < 0.5 * scores.std(axis=0).mean()
+    errors = [
+        short.bounds(short.encode_query(row.astype(np.float32))).error for row in vectors[:50]
+    ]
+    assert np.median(errors) < 0.5 * scores.std(axis=0).mean()
     assert short.codes.shape == (5_000, 32)
 
 
@@ -296,7 +297,7 @@ def test_damaged_short_forms_are_refused() -> None:
 def test_an_index_with_lists_is_exact_on_named_rows_and_under_narrow_filters() -> None:
     rng = np.random.default_rng(8)
     vectors = clustered(rng, 12_000).astype(np.float16)
-    index, plain = FaissIvfIndex.of(vectors), FaissCpuIndex(vectors)
+    index, plain = FaissIvfIndex.of(vectors), FaissExactIndex(vectors)
     for share in (0.6, 0.04, 0.01):
         query = vectors[rng.integers(12_000)].astype(np.float32)
         allowed = np.arange(12_000) % 100 < 100 * share

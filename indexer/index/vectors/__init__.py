@@ -1,4 +1,9 @@
-"""Vectors compared on CPU or CUDA, and their snapshots on disk; the only FAISS."""
+"""Vectors are compared here, on a CPU with FAISS or on a CUDA device with torch.
+
+An index is immutable and answers with row numbers and scores: exactly, or from inverted lists; its
+arrays go into snapshots on disk. It knows neither marks nor filters, only rows, and nothing outside
+`indexer.index` and `search_api`'s choice of a device may import it.
+"""
 
 from indexer.index.vectors.devices import (
     CpuBuilder,

@@ -1,4 +1,4 @@
-"""The one place that decides where vectors live and how they are compared."""
+"""The one place that decides where vectors live and which index is built of them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,9 +84,9 @@ class CpuBuilder:
 
     def quick(self, vectors: NDArray[np.float16]) -> VectorIndex:
         """See `IndexBuilder`; without short forms, which take seconds for a million rows."""
-        from indexer.index.vectors.faiss_cpu import FaissCpuIndex
+        from indexer.index.vectors.faiss_exact import FaissExactIndex
 
-        return FaissCpuIndex(vectors)
+        return FaissExactIndex(vectors)
 
     def merged(self, parts: Sequence[Kept], proceed: Callable[[], None]) -> VectorIndex:
         """See `IndexBuilder`; lists are kept while they hold most of the rows."""
@@ -101,7 +101,7 @@ class CpuBuilder:
 
     def is_settled(self, index: VectorIndex) -> bool:
         """See `IndexBuilder`."""
-        from indexer.index.vectors.faiss_short import FaissShortIndex
+        from indexer.index.vectors.faiss_exact import FaissShortIndex
 
         if not index.is_exact:
             return True
@@ -112,17 +112,17 @@ class CpuBuilder:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
         """See `IndexBuilder`; lists and short forms that were found before are not sought again."""
+        from indexer.index.vectors.faiss_exact import FaissShortIndex
         from indexer.index.vectors.faiss_ivf import FaissIvfIndex
-        from indexer.index.vectors.faiss_short import FaissShortIndex
 
-        if "list_order" in arrays and self._wants_lists(len(arrays["list_order"])):
+        if "lists_index" in arrays and self._wants_lists(len(arrays["vectors"])):
             return FaissIvfIndex.restored(arrays)
-        if "short_codes" in arrays and "list_order" not in arrays:
+        if "short_codes" in arrays:
             return FaissShortIndex.restored(arrays)
-        return self.quick(vectors_of(arrays))
+        return self.quick(arrays["vectors"])
 
     def _exact(self, vectors: NDArray[np.float16], proceed: Callable[[], None]) -> VectorIndex:
-        from indexer.index.vectors.faiss_short import FaissShortIndex
+        from indexer.index.vectors.faiss_exact import FaissShortIndex
 
         if len(vectors) > self.most_plain:
             return FaissShortIndex.of(vectors, proceed)
@@ -156,21 +156,7 @@ class TorchBuilder:
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
         """See `IndexBuilder`."""
-        return self(vectors_of(arrays))
-
-
-def vectors_of(arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.float16]:
-    """The vectors of a saved index of any kind, in the order of their rows.
-
-    Raises:
-        KeyError: there are none.
-    """
-    if "list_order" not in arrays:
-        return arrays["vectors"]
-    listed = arrays["listed_vectors"]
-    vectors = np.empty_like(listed)
-    vectors[arrays["list_order"]] = listed
-    return vectors
+        return self(arrays["vectors"])
 
 
 def _cuda_builder() -> IndexBuilder:

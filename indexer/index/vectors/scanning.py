@@ -1,7 +1,9 @@
-"""FAISS' scan of rows that lie in arrays of our own: no copy, nothing rounded.
+"""The only place that calls FAISS below its Python interface: scans of rows in arrays of our own.
 
 FAISS keeps its indexes' numbers in memory of its own. Its scanner of inverted lists reads them
-wherever they lie, also in the array that came out of a snapshot.
+wherever they lie, also in the array that came out of a snapshot: no copy, nothing rounded. And
+`search_lists` reads the inverted lists that the caller chose, which FAISS' Python interface does
+not offer together with a selector.
 """
 
 from collections.abc import Iterator
@@ -35,7 +37,7 @@ class Scanners:
         Args:
             dimension: numbers of a vector.
             kind: of number.
-            by_place: for a `Sieve`: rows are not read their names when they are found.
+            by_place: for a `Sieve`: a row that is found is told by its place, not by its name.
         """
         self._by_place = by_place
         self._index = faiss.IndexIVFScalarQuantizer(
@@ -70,17 +72,11 @@ class Sieve:
 
     A scanner that skips every other row waits for memory that it could not foresee, so that half
     of the rows took twice as long as all of them. This one skips none: of each part it keeps the
-    rows that score above what counts so far, and only then asks what they are called, which cost
-    0.15 µs each while FAISS looked it up, and which are allowed.
+    rows that score above the least that counts so far, and only then asks which are allowed.
     """
 
     def __init__(
-        self,
-        k: int,
-        allowed: RowSet | None,
-        margin: float = 0.0,
-        most: int | None = None,
-        names: NDArray[np.int64] | None = None,
+        self, k: int, allowed: RowSet | None, margin: float = 0.0, most: int | None = None
     ) -> None:
         """Begin.
 
@@ -89,9 +85,7 @@ class Sieve:
             allowed: by row; None allows all.
             margin: rows that score so much below the k-th best are kept, too.
             most: how many rows to keep, the best; None for k.
-            names: (n,) int64, the row at each place; None where they are the same.
         """
-        self._names = names
         self._k = k
         self._most = k if most is None else most
         self._allowed = allowed
@@ -108,7 +102,7 @@ class Sieve:
         Args:
             scanner: with its query and no selector, by place.
             vectors: (m, d), contiguous, as the scanner reads them.
-            first: place of the first of them.
+            first: row of the first of them.
         """
         codes = faiss.cast_integer_to_uint8_ptr(vectors.ctypes.data)  # type: ignore[attr-defined]
         found = faiss.RangeSearchResult(1)
@@ -117,8 +111,8 @@ class Sieve:
         scanner.scan_codes_range(len(vectors), codes, None, float(self._least), above)
         part.finalize()
         if above.nres:
-            places = first + faiss.rev_swig_ptr(found.labels, above.nres)
-            self._take(places, faiss.rev_swig_ptr(found.distances, above.nres))
+            rows = first + faiss.rev_swig_ptr(found.labels, above.nres)
+            self._take(rows, faiss.rev_swig_ptr(found.distances, above.nres))
 
     def raise_to(self, least: float) -> None:
         """Keep from now on only rows that score at least so much, whatever the k-th best does."""
@@ -126,8 +120,7 @@ class Sieve:
         self._least = max(self._least, self._floor)
         self._keep(np.flatnonzero(self.scores >= self._least))
 
-    def _take(self, places: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
-        rows = places if self._names is None else self._names[places]
+    def _take(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         if self._allowed is not None:
             chosen = self._allowed.contains(rows)
             rows, scores = rows[chosen], scores[chosen]
@@ -154,6 +147,43 @@ class Sieve:
 def selector_of(allowed: RowSet) -> faiss.IDSelectorBitmap:
     """What FAISS asks whether a row is allowed; it keeps the bits alive."""
     return faiss.IDSelectorBitmap(allowed.bits)  # type: ignore[call-arg, arg-type]
+
+
+def search_lists(
+    index: "faiss.IndexIVFPQFastScan",
+    query: NDArray[np.float32],
+    k: int,
+    lists: tuple[NDArray[np.int64], NDArray[np.float32]],
+    selector: "faiss.IDSelectorBitmap | None",
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The best rows of some inverted lists, by the scores of their product codes.
+
+    Args:
+        index: of m numbers a row.
+        query: (m,) float32.
+        k: how many rows at most, at least 2: for one, FAISS leaves the centroids' scores out.
+        lists: (l,) int64, which lists to read, and (l,) float32, the scores of their centroids.
+        selector: which rows are allowed; None allows all.
+
+    Returns:
+        rows (m,) and scores (m,), in no order.
+    """
+    scores, rows = np.empty(k, np.float32), np.empty(k, np.int64)
+    numbers, (chosen, centroid_scores) = np.ascontiguousarray(query), lists
+    parameters = faiss.SearchParametersIVF(nprobe=len(chosen), sel=selector)  # type: ignore[call-arg]
+    index.search_preassigned_c(  # type: ignore[attr-defined]
+        1,
+        faiss.swig_ptr(numbers),
+        k,
+        faiss.swig_ptr(chosen),
+        faiss.swig_ptr(centroid_scores),
+        faiss.swig_ptr(scores),
+        faiss.swig_ptr(rows),
+        False,  # rows by their names, not places
+        parameters,
+    )
+    found = rows >= 0
+    return rows[found], scores[found]
 
 
 def copied(numbers: NDArray[Any], rows: NDArray[np.int64], room: NDArray[Any]) -> NDArray[Any]:

@@ -1,9 +1,9 @@
-"""Short forms of vectors: a few 8-bit numbers each, which tell what is worth comparing.
+"""Short forms of vectors: a few 8-bit numbers each, which say what is worth comparing.
 
 Embeddings have many numbers and spread over few directions, so the projection on their principal
-directions (PCA, on a sample) says nearly all. A search reads the short forms, which are far less
+directions (PCA, on a sample) holds nearly all. A search reads the short forms, which are far less
 memory, and compares only what they cannot rule out. They are linear: whatever weights a query
-gives to its blocks, its product with a short form stands for its product with the vector.
+gives to its blocks, its product with a short form approximates its product with the vector.
 
 A query is rounded to whole numbers, too. Then FAISS multiplies and adds whole numbers below 2^24,
 which is exact in any order; and where their number is a multiple of `_STEP` it does so in integers:
@@ -11,8 +11,8 @@ which is exact in any order; and where their number is a multiple of `_STEP` it 
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -20,12 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.index.vectors.index import COPIED
-from indexer.index.vectors.stored import Stored
 
 _HELD = 0.99  # share of the variance that the directions hold
 _STEP = 32  # their number is a multiple of so many, for which FAISS multiplies integers
 _SAMPLE = 1 << 14  # vectors that directions are sought in
-_COMPARED = 1 << 12  # vectors whose errors are measured
 _ZERO, _MOST = 128, 127  # FAISS' signed byte of 0; steps from it, up or down
 _MOST_DIRECTIONS = 1024  # whose products of bytes stay below 2^24 in sum: exact in float32
 _NOTHING = 1e-12  # of a score's greatest value
@@ -33,22 +31,20 @@ _LEAST = 1e-6  # length that a direction is taken to reach, at least
 
 
 @dataclass(frozen=True, eq=False)
-class ShortForms(Stored):
-    """Short forms of n vectors of d numbers: vector = mean + directions · steps + what they lack.
+class ShortForms:
+    """Short forms of n vectors of d numbers: vector = mean + directions · steps + residual.
 
     Attributes:
         mean: (d,) float32, of the vectors.
-        directions: (d, m) float32, orthogonal; each as long as a step of its byte is worth.
+        directions: (d, m) float32, orthogonal; each as long as one step of its byte.
         codes: (n, m) uint8, steps from the mean along each direction, above 128.
         rounding: (m,) float32, steps along each direction by which a vector differs at most.
-        lengths: (3,) float32, the greatest: of what a vector has beside the directions, of a
-            vector, and of a vector's steps.
+        lengths: (3,) float32, the greatest lengths: of a vector's residual beside the directions,
+            of a vector, and of a vector's steps.
 
     Raises:
         ValueError: they do not fit together.
     """
-
-    prefix = "short_"
 
     mean: NDArray[np.float32]
     directions: NDArray[np.float32]
@@ -84,6 +80,19 @@ class ShortForms(Stored):
             proceed()
         return _shortened(vectors, mean, principal * _steps(reach), proceed)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays, for a snapshot."""
+        return {f"short_{field.name}": getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, NDArray[Any]]) -> "ShortForms":
+        """Take up what `arrays` gave.
+
+        Raises:
+            KeyError, ValueError: arrays are missing or do not fit together.
+        """
+        return cls(**{field.name: arrays[f"short_{field.name}"] for field in fields(cls)})
+
     # What each query is multiplied with, in float64: to widen it anew took longer than the rest.
     @cached_property
     def _exact(self) -> NDArray[np.float64]:
@@ -97,61 +106,39 @@ class ShortForms(Stored):
         return inverse
 
     @cached_property
-    def worth(self) -> NDArray[np.float32]:
-        """How long a vector a step along each direction is: (m,)."""
-        return np.asarray(np.linalg.norm(self._exact, axis=0), np.float32)
-
-    @cached_property
     def _length_of_mean(self) -> float:
         return float(np.linalg.norm(self.mean))
 
-    def points(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Where some rows' short forms lie, as far apart as their vectors: (r, m)."""
-        return np.asarray(steps_of(self.codes[rows]) * self.worth, np.float32)
-
-    def points_at(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Where (r, d) vectors lie among them: (r, m)."""
-        return np.asarray(self.along(vectors - self.mean) / self.worth, np.float32)
-
-    def vectors_at(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The vectors that lie where (r, m) points do: (r, d)."""
-        return np.asarray(self.mean + (points / self.worth) @ self.directions.T, np.float32)
-
-    def along(self, query: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Products of (d,) or (r, d) queries with the directions: what a step adds to a score."""
-        products: NDArray[np.float64] = query.astype(np.float64) @ self._exact
-        return products
-
-    def ask(self, query: NDArray[np.float32]) -> "ShortQuery":
+    def encode_query(self, query: NDArray[np.float32]) -> "ShortQuery":
         """A (d,) float32 query as it is compared with short forms."""
         exact = query.astype(np.float64)
-        along = self.along(exact)
-        # Where a query has next to nothing along them, a step must not vanish beside the doubt.
+        along = exact @ self._exact
+        # Where a query has next to nothing along them, a step must not vanish beside the error.
         least = _NOTHING * _length(exact) * float(self.lengths[1])
         unit = float(max(np.abs(along).max() / _MOST, least)) or 1.0
         numbers = np.rint(along / unit)
         return ShortQuery(exact, numbers.astype(np.float32), unit, along - unit * numbers)
 
-    def bounds(self, asked: "ShortQuery") -> "ShortBounds":
+    def bounds(self, query: "ShortQuery") -> "ShortBounds":
         """What scores of short forms say for certain.
 
-        What a vector lacks is split into a part in the span of the directions and one beside it,
+        A vector's residual is split into a part in the span of the directions and one beside it,
         and the query is likewise; the parts' products are bounded each for itself, the first by
         its numbers and the second by its lengths (Cauchy-Schwarz). To that comes what the query
         lost by being rounded.
         """
-        along = asked.unit * asked.numbers.astype(np.float64) + asked.unsaid
+        along = query.unit * query.numbers.astype(np.float64) + query.rounding
         beside, longest, most_steps = self.lengths.tolist()
-        query_beside = _length(asked.query - self._inverse @ along)
+        query_beside = _length(query.vector - self._inverse @ along)
         bound = np.abs(along) @ self.rounding + query_beside * beside
-        bound += _length(asked.unsaid) * most_steps
+        bound += _length(query.rounding) * most_steps
         # A sum of d products in float32, in any order, errs by d · 2^-24 of the factors' lengths
         # at most (Higham, Accuracy and Stability, 3.1). Such are the score of FAISS and the m
         # products that `rounding` was found with; 4 more for lengths and near-orthogonality.
-        sums = (math.sqrt(len(along)) + 5) * (len(asked.query) + 16) * 2.0**-24
+        sums = (math.sqrt(len(along)) + 5) * (len(query.vector) + 16) * 2.0**-24
         length = longest + self._length_of_mean
-        doubt = float(bound + sums * _length(asked.query) * length)
-        return ShortBounds(float(asked.query @ self.mean), asked.unit, doubt)
+        error = float(bound + sums * _length(query.vector) * length)
+        return ShortBounds(float(query.vector @ self.mean), query.unit, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,63 +146,40 @@ class ShortQuery:
     """A query beside short forms, whose score is numbers · steps.
 
     Attributes:
-        query: (d,) float64.
+        vector: (d,) float64, the query itself.
         numbers: (m,) float32, whole, -127 to 127: its products with the directions.
-        unit: what a score of one is worth, above 0.
-        unsaid: (m,) float64, what the products lost by being rounded.
+        unit: what one stands for in `numbers`, above 0.
+        rounding: (m,) float64, what the products lost by being rounded.
     """
 
-    query: NDArray[np.float64]
+    vector: NDArray[np.float64]
     numbers: NDArray[np.float32]
     unit: float
-    unsaid: NDArray[np.float64]
+    rounding: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class ShortBounds:
-    """A vector's score is offset + unit · (its short form's), give or take `doubt`.
+    """A vector's score is offset + unit · (its short form's), give or take `error`.
 
     Attributes:
         offset: score of the mean.
         unit: see `ShortQuery`.
-        doubt: how much FAISS' score of the float16 numbers may differ, at most.
+        error: bound of how much FAISS' score of the float16 numbers differs.
     """
 
     offset: float
     unit: float
-    doubt: float
+    error: float
 
     @property
     def margin(self) -> float:
         """How much higher a short form may score than that of a vector that scores as high."""
-        return 2 * self.doubt / self.unit + 1  # one for rounding to float32, here and below
+        return 2 * self.error / self.unit + 1  # one for rounding to float32, here and below
 
     def least(self, score: float) -> float:
         """What the short form of a vector scores at least if the vector has this score."""
-        return (score - self.offset - self.doubt) / self.unit - 1
-
-
-class ShortErrors:
-    """How far scores of short forms usually are from those of their vectors, for any query."""
-
-    def __init__(self, short: ShortForms, vectors: NDArray[np.float16]) -> None:
-        """Measure on a sample of the (n, d) vectors that were shortened."""
-        some = slice(None, None, max(1, len(vectors) // _COMPARED))
-        steps = steps_of(short.codes[some])
-        lacking = vectors[some].astype(np.float32) - short.mean - steps @ short.directions.T
-        self._lacking = np.asarray(lacking.T @ lacking / len(lacking), np.float32)
-        self._steps = np.asarray(steps.T @ steps / len(steps), np.float32)
-
-    def deviation(self, asked: ShortQuery) -> float:
-        """Standard deviation of the errors for a query."""
-        query, unsaid = asked.query.astype(np.float32), asked.unsaid.astype(np.float32)
-        squared = query @ self._lacking @ query + unsaid @ self._steps @ unsaid
-        return math.sqrt(max(float(squared), 0.0))
-
-
-def steps_of(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Codes as steps up or down: float32 of the same shape."""
-    return np.asarray(codes.astype(np.float32) - _ZERO, np.float32)
+        return (score - self.offset - self.error) / self.unit - 1
 
 
 def _principal(centred: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -229,11 +193,11 @@ def _principal(centred: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _steps(reach: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a step along each direction is worth: (m,), given how far vectors reach along it.
+    """Length of a step along each direction: (m,), given how far vectors reach along it.
 
     Between steps that are all alike, which round the many short directions coarsely, and steps
     that use all of a byte everywhere, of which a rounded query's errors add up: their geometric
-    mean had the least `ShortQuery.doubt` of five exponents, on synthetic marks.
+    mean had the least `ShortBounds.error` of five exponents, on synthetic marks.
     """
     reach = np.maximum(reach, _LEAST)
     return np.asarray(np.sqrt(reach * reach.max()) / _MOST, np.float32)
@@ -245,7 +209,7 @@ def _shortened(
     directions: NDArray[np.float32],
     proceed: Callable[[], None],
 ) -> ShortForms:
-    """Short forms along the directions, and how much of the vectors they lack at most."""
+    """Short forms along the directions, and how long residuals are at most."""
     inverse = directions / np.einsum("ij,ij->j", directions, directions)
     codes = np.empty((len(vectors), directions.shape[1]), np.uint8)
     rounding, lengths = np.zeros(directions.shape[1], np.float32), np.zeros(3, np.float32)

@@ -1,16 +1,13 @@
-"""Exact search that reads short forms and compares few rows whole.
+"""Exact search with FAISS on the CPU: float16 storage, float32 arithmetic.
 
-Short forms (see `short`) are a seventh of the vectors' memory, and a scan is bound
-by memory. `ShortBounds.doubt` says by how much the score that one stands for may miss that of the
-vector: a row is left out only where it cannot be among the k best even so. So the answer is that of
-a scan of all vectors, to the bit, whatever the vectors and the query, if only they are finite and
-not so small (1e-40) that float32 keeps few of their digits. Where the bound says little, since the
-query is unlike all vectors or scores hardly differ, too many rows are left and all vectors are
-scanned.
-
-A filter that leaves up to `_GATHERED` of the rows has their short forms copied out, block by block.
-``python -m benchmarks.search`` prints what each filter takes. With all weight on colour, most
-queries fall back to the scan of all vectors.
+`FaissExactIndex` compares the query with every allowed row. `FaissShortIndex` first reads short
+forms (see `short`), a seventh of the memory, and compares only the rows that they cannot rule out:
+a scan is bound by memory. `ShortBounds.error` bounds how far the score of a short form may be from
+that of its vector, so a row is left out only where it cannot be among the k best. The answer is
+that of a scan of all vectors, to the bit, for all finite numbers that are not so small (1e-40)
+that float32 keeps few of their digits. Where the bound is wide, since the query is unlike all
+vectors or scores hardly differ, too many rows are left and all vectors are scanned: with all
+weight on colour, most queries are.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,21 +17,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.index.row_sets import RowSet
-from indexer.index.vectors.faiss_cpu import FaissCpuIndex
 from indexer.index.vectors.index import Nearest
 from indexer.index.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
 from indexer.index.vectors.short import ShortBounds, ShortForms
 
+_SKIPPED = 0.2  # share of allowed rows up to which skipping the others costs less than a whole scan
 _GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
 _SIFTED = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
 _AT_ONCE = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
-_LOOKED = 1 << 14  # rows after which some are compared, to see what their short forms rule out
-_GROWTH = 8  # rows when this is done again, to those when it was done last
+_FIRST_CHECK = 1 << 14  # rows after which some are compared, to see what short forms rule out
+_GROWTH = 8  # rows at the next check, to those at the one before
 
 
-class FaissShortIndex(FaissCpuIndex):
-    """Float16 vectors with short forms, whose scans and scores are those of `FaissCpuIndex`."""
+class FaissExactIndex:
+    """FAISS' scanner over float16, which embeddings are already: nothing is lost.
+
+    Half the memory traffic of float32, and a scan is bound by memory.
+    """
+
+    name = "faiss IndexScalarQuantizer fp16, cpu"
+    is_exact, exact_share = True, 1.0
+
+    def __init__(self, vectors: NDArray[np.float16]) -> None:
+        """Keep `vectors`, (n, d) float16; they must not change any more."""
+        self._vectors = np.ascontiguousarray(vectors).view()
+        self._vectors.flags.writeable = False
+        self._rows = np.arange(len(vectors))
+        self._scanners = Scanners(vectors.shape[1])
+        self._sieve_scanners = Scanners(vectors.shape[1], by_place=True)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._vectors)
+
+    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
+        """Compare the query with every allowed row; see `VectorIndex.scan`."""
+        if allowed is not None and len(allowed) > _SKIPPED * len(self):
+            return self._scan_all(query, k, allowed)
+        with Scan(self._scanners, query, k, allowed) as scan:
+            scan.over(self._vectors, self._rows)
+            return scan.nearest()
+
+    def _scan_all(self, query: NDArray[np.float32], k: int, allowed: RowSet) -> Nearest:
+        """Compare the query with allowed and forbidden rows: see `Sieve`."""
+        best = Sieve(k, allowed)
+        with Scan(self._sieve_scanners, query, k) as scan:
+            for start, stop in blocks(len(self), allowed):
+                best.over(scan.scanner, self._vectors[start:stop], start)
+        return best.nearest()
+
+    def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+        """Compare the query with the named rows; see `VectorIndex.gather`."""
+        return self.compare(query, k, rows)
+
+    def compare(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+        """Compare the query with the whole vectors of the named rows; see `VectorIndex.gather`."""
+        with Scan(self._scanners, query, k) as scan:
+            scan.over_some(self._vectors, rows)
+            return scan.nearest()
+
+    def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
+        """The stored vectors; see `VectorIndex.vectors`."""
+        return self._vectors if rows is None else self._vectors[rows]
+
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The vectors alone; see `VectorIndex.arrays`."""
+        return {"vectors": self._vectors}
+
+
+class FaissShortIndex(FaissExactIndex):
+    """Float16 vectors with short forms, whose scans and scores are those of `FaissExactIndex`."""
 
     name = "faiss IndexScalarQuantizer fp16 with short forms, cpu"
 
@@ -52,13 +105,13 @@ class FaissShortIndex(FaissCpuIndex):
             raise ValueError("the short forms are of other vectors")
         super().__init__(vectors)
         self._short = short
-        self.short_scanners = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
+        self._short_scanners = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
 
     @classmethod
     def of(
         cls, vectors: NDArray[np.float16], proceed: Callable[[], None] = lambda: None
     ) -> "FaissShortIndex":
-        """Shorten (n, d) float16 vectors; see `ShortForms.of`."""
+        """Make an index of (n, d) float16 vectors, n > 0; see `ShortForms.of`."""
         return cls(vectors, ShortForms.of(vectors, proceed))
 
     @classmethod
@@ -74,21 +127,21 @@ class FaissShortIndex(FaissCpuIndex):
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) <= _GATHERED * len(self):
             return self.gather(query, k, allowed.rows())
-        few = self._sifted(query, k, None, allowed)
+        few = self._possible(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows that may be near; see `VectorIndex.gather`."""
         if len(rows) < _SIFTED:
             return self.compare(query, k, rows)
-        few = self._sifted(query, k, rows, None)
+        few = self._possible(query, k, rows, None)
         return self.compare(query, k, rows if few is None else few)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """The vectors and their short forms; see `VectorIndex.arrays`."""
         return {**super().arrays(), **self._short.arrays()}
 
-    def _sifted(
+    def _possible(
         self,
         query: NDArray[np.float32],
         k: int,
@@ -103,17 +156,17 @@ class FaissShortIndex(FaissCpuIndex):
             rows: (m,) int64; None takes all.
             allowed: with all rows; None allows all.
         """
-        asked = self._short.ask(query)
-        bounds = self._short.bounds(asked)
+        short_query = self._short.encode_query(query)
+        bounds = self._short.bounds(short_query)
         count = len(self) if rows is None else len(rows)
         sieve = Sieve(k, allowed, bounds.margin, count)
         names = self._rows if rows is None else rows
-        look = _LOOKED
-        with Scan(self.short_scanners, asked.numbers, 1) as scan:
+        check = _FIRST_CHECK
+        with Scan(self._short_scanners, short_query.numbers, 1) as scan:
             for stop in self._over(scan.scanner, sieve, rows, allowed):
-                if stop >= look:
+                if stop >= check:
                     self._narrow(query, k, bounds, sieve, names)
-                    look = stop * _GROWTH
+                    check = stop * _GROWTH
                     if len(sieve.rows) > k + _COMPARED * stop:
                         return None
         self._narrow(query, k, bounds, sieve, names)
