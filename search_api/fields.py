@@ -19,6 +19,7 @@ from pydantic import (
     create_model,
     model_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from indexer.marks import NICE_CLASSES
 from indexer.query import FILTER_FIELDS, MAX_K, MAX_WEIGHT, Filter, FilterField, FilterKind
@@ -171,11 +172,12 @@ def _day(value: Any) -> Any:
     return value
 
 
+Absent = SkipJsonSchema[None]  # left out; a form cannot send null, so its schema must not allow it
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 Codes = Annotated[list[Text], BeforeValidator(_split), Field(max_length=200)]
 Words = Annotated[list[Text], BeforeValidator(_repeated), Field(max_length=200)]
 NiceClasses = Annotated[
-    list[Annotated[int, BeforeValidator(_nice_class), Field(ge=1, le=45)]],
+    list[Annotated[int, Field(ge=1, le=45), BeforeValidator(_nice_class)]],
     BeforeValidator(_split),
     Field(max_length=200),
 ]
@@ -197,10 +199,10 @@ _TYPES: Mapping[FilterKind, Any] = {
     "no_code": Codes,
     "classes": NiceClasses,
     "words": Words,
-    "share": Annotated[float, Field(ge=0, le=1)] | None,
-    "first_day": Day | None,
-    "last_day": Day | None,
-    "text": Text | None,
+    "share": Annotated[float, Field(ge=0, le=1)] | Absent,
+    "first_day": Day | Absent,
+    "last_day": Day | Absent,
+    "text": Text | Absent,
 }
 
 
@@ -249,7 +251,7 @@ class SearchFields(FilterFields):
     """What to compare with beside a picture, how, and which marks may be found."""
 
     mark_id: Annotated[
-        Text | None,
+        Text | Absent,
         Field(
             description="Instead of a picture: a mark of the register; it is left out of the "
             "hits itself.",
@@ -257,7 +259,7 @@ class SearchFields(FilterFields):
         ),
     ] = None
     crop: Annotated[
-        Text | None,
+        Text | Absent,
         Field(
             description="x,y,width,height of the part to compare, in pixels of the upright "
             "original.",
@@ -277,7 +279,7 @@ class SearchFields(FilterFields):
         ),
     ] = 0
     weights: Annotated[
-        Text | None,
+        Text | Absent,
         Field(
             description=f"Weight of each block, 0 to {MAX_WEIGHT:g}, as visual=1,concept=.5 or as "
             "a JSON object; a block left out keeps its default.",

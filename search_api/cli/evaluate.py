@@ -23,7 +23,7 @@ Checkpoint = Annotated[
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
-    typer.Option(metavar="DEVICE", help="auto takes a GPU if there is one."),
+    typer.Option("--device", metavar="DEVICE", help="auto takes a GPU if there is one."),
 ]
 Out = Annotated[
     Path | None,

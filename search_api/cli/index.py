@@ -48,6 +48,7 @@ Images = Annotated[
 Format = Annotated[
     str,
     typer.Option(
+        "--format",
         metavar="FORMAT",
         help=f"What SOURCE is: {_formats()}; auto looks at the content.",
     ),

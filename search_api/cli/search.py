@@ -41,7 +41,9 @@ Offset = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(metavar="WEIGHTS", help="Weight of each block, such as visual=1,concept=.5."),
+    typer.Option(
+        "--weights", metavar="WEIGHTS", help="Weight of each block, such as visual=1,concept=.5."
+    ),
 ]
 Crop = Annotated[
     str | None,

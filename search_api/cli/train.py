@@ -43,17 +43,18 @@ Batch = Annotated[int, typer.Option(min=2, metavar="NUMBER", help="Pictures a st
 Depth = Annotated[
     Literal["heads", "conv5", "all"] | None,
     typer.Option(
+        "--depth",
         metavar="DEPTH",
         help="What learns: heads, conv5 (and the heads) or all; by default all on a GPU, conv5 on "
         "a CPU, where the layers below look at each picture once and are cached.",
     ),
 ]
 Loss = Annotated[
-    Literal["asymmetric", "bce"], typer.Option(metavar="LOSS", help="asymmetric or bce.")
+    Literal["asymmetric", "bce"], typer.Option("--loss", metavar="LOSS", help="asymmetric or bce.")
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda"],
-    typer.Option(metavar="DEVICE", help="auto takes a GPU if there is one."),
+    typer.Option("--device", metavar="DEVICE", help="auto takes a GPU if there is one."),
 ]
 
 

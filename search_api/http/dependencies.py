@@ -1,15 +1,17 @@
 """What routes ask for, as annotated types: the open register, the metrics, the right to write."""
 
 import secrets
+from collections import Counter
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from search_api.errors import BadToken, NotAllowed
+from search_api.errors import BadField, BadToken, NotAllowed
+from search_api.fields import Fields
 from search_api.http.metrics import Metrics
 from search_api.marklens import MarkLens
 
@@ -35,15 +37,28 @@ MarkLensDep = Annotated[MarkLens, Depends(get_marklens)]
 MetricsDep = Annotated[Metrics, Depends(get_metrics)]
 
 
-def require_form(request: Request) -> None:
-    """Refuse a body that is no form, rather than reading it as a form without fields."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    length = request.headers.get("content-length", "")
-    has_body = length not in ("", "0") or "transfer-encoding" in request.headers
-    if has_body and kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        raise HTTPException(
-            415, f"Send the fields as multipart/form-data, not as {kind or 'untyped content'}."
-        )
+def form_of(model: type[Fields]) -> Any:
+    """A dependency that refuses a body that is no form of `model`, whatever its fields hold.
+
+    That is a body of another type, rather than reading it as a form without fields, and a field
+    that is sent twice though it takes one value, rather than using one of them silently.
+    """
+    lists = {name for name, field in model.model_fields.items() if field.get_default() == []}
+
+    async def require_form(request: Request) -> None:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        length = request.headers.get("content-length", "")
+        has_body = length not in ("", "0") or "transfer-encoding" in request.headers
+        if has_body and kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+            raise HTTPException(
+                415, f"Send the fields as multipart/form-data, not as {kind or 'untyped content'}."
+            )
+        sent = Counter(name for name, _ in (await request.form()).multi_items())
+        for name, times in sent.items():
+            if times > 1 and name not in lists:
+                raise BadField(name, f"{name} was sent {times} times; send it once.")
+
+    return Depends(require_form)
 
 
 def require_writer(
@@ -102,4 +117,3 @@ def _is_local(name: str) -> bool:
 
 
 Writer = Depends(require_writer)
-FormOnly = Depends(require_form)

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from fastapi import UploadFile
 from pydantic import Field, create_model, model_validator
+from pydantic.config import JsonDict
 
 from indexer.marks import MARK_FIELDS, MAX_ID, FieldKind, MarkField, MarkRecord
 from models.images.formats import ACCEPTED
 from search_api.errors import BadField
 from search_api.fields import (
     LISTED,
+    Absent,
     Codes,
     Day,
     Fields,
@@ -23,6 +25,8 @@ from search_api.fields import (
 from search_api.request import Box, SearchRequest
 
 _CATEGORIES = 29
+# By contentMediaType alone, as OpenAPI 3.1 has it, generated clients take a picture for a text.
+_FILE: JsonDict = {"format": "binary"}
 
 
 def _shown_name(filename: str | None) -> str | None:
@@ -33,9 +37,11 @@ def _shown_name(filename: str | None) -> str | None:
 class PictureForm(Fields):
     """A picture, or a part of one."""
 
-    image: Annotated[UploadFile, Field(description=f"The picture: {ACCEPTED}.")]
+    image: Annotated[
+        UploadFile, Field(description=f"The picture: {ACCEPTED}.", json_schema_extra=_FILE)
+    ]
     crop: Annotated[
-        Text | None,
+        Text | Absent,
         Field(
             description="x,y,width,height of the part to look at, in pixels of the upright "
             "original.",
@@ -55,7 +61,10 @@ class PictureForm(Fields):
 class SearchForm(SearchFields):
     """A picture or a mark to compare with, and which marks may be found."""
 
-    image: Annotated[UploadFile | None, Field(description=f"The query picture: {ACCEPTED}.")] = None
+    image: Annotated[
+        UploadFile | Absent,
+        Field(description=f"The query picture: {ACCEPTED}.", json_schema_extra=_FILE),
+    ] = None
 
     @model_validator(mode="after")
     def _one_query(self) -> Self:
@@ -70,9 +79,9 @@ class SearchForm(SearchFields):
 
 _TYPES: Mapping[FieldKind, Any] = {
     FieldKind.ID: Annotated[Text, Field(min_length=1, max_length=MAX_ID)],
-    FieldKind.TEXT: Text | None,
-    FieldKind.WORD: Text | None,
-    FieldKind.DAY: Day | None,
+    FieldKind.TEXT: Text | Absent,
+    FieldKind.WORD: Text | Absent,
+    FieldKind.DAY: Day | Absent,
     FieldKind.NICE: NiceClasses,
     FieldKind.VIENNA: Codes,
     FieldKind.US_DESIGN: Codes,
@@ -100,7 +109,9 @@ else:
 class MarkForm(RecordFields):
     """A mark to register."""
 
-    image: Annotated[UploadFile, Field(description=f"Its picture: {ACCEPTED}.")]
+    image: Annotated[
+        UploadFile, Field(description=f"Its picture: {ACCEPTED}.", json_schema_extra=_FILE)
+    ]
 
     def record(self) -> MarkRecord:
         """The mark without its picture.

@@ -22,7 +22,7 @@ from indexer.register import Register
 from models.images import full_size
 from models.images.formats import ACCEPTED
 from models.version import marklens_version
-from search_api.http.dependencies import FormOnly, MarkLensDep
+from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
 from search_api.schemas import API, image_path
 from search_api.web.views import MarkView, Sample, SliderView
@@ -94,7 +94,7 @@ def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     return _page(request, "patterns.html", context)
 
 
-@router.post(f"{API}/preview", dependencies=[FormOnly])
+@router.post(f"{API}/preview", dependencies=[form_of(PictureForm)])
 def preview(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> Response:

@@ -36,6 +36,8 @@ def test_every_command_explains_itself_and_each_option(command: str) -> None:
             assert parameter.help, parameter.name
             shown = parameter.opts[0] if parameter.param_type_name == "option" else "`"
             assert shown in section
+            # Typer up to 0.27 spells an option like its metavar, where they differ in case alone.
+            assert parameter.param_type_name != "option" or shown == shown.lower()
     shown = CliRunner().invoke(app, [*command.split(), "--help"])
     assert shown.exit_code == 0
     assert parameters.help.split("\n")[0] in " ".join(shown.stdout.split())

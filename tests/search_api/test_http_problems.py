@@ -102,6 +102,31 @@ def test_a_search_for_nothing_is_refused(client: httpx.Client) -> None:
     assert client.post(SEARCH, files={"k": (None, "3")}).status_code == 422
 
 
+@pytest.mark.parametrize("path", [SEARCH, "/api/v1/classify", "/api/v1/classify/explain"])
+def test_two_pictures_are_refused_rather_than_one_used(
+    client: httpx.Client,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+    path: str,
+) -> None:
+    pictures = [("image", as_png(draw_mark(seed))) for seed in (1, 2)]
+    answer = client.post(path, files=pictures)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "image", "detail": "image was sent 2 times; send it once."}
+    ]
+
+
+def test_any_field_of_one_value_is_refused_when_it_comes_twice(client: httpx.Client) -> None:
+    asked = {"mark_id": "M-1", "office": ["EM", "US"]}
+    assert client.post(SEARCH, data=asked).status_code == 200
+    for field, values in (("k", ["1", "2"]), ("mark_id", ["M-1", "M-2"]), ("text", ["a", "b"])):
+        answer = client.post(SEARCH, data={**asked, field: values})
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, field)
+    added = client.post("/api/v1/marks", data={"id": ["A", "B"]})
+    assert (added.status_code, added.json()["errors"][0]["field"]) == (422, "id")
+
+
 def test_an_unknown_mark_is_not_found(client: httpx.Client) -> None:
     assert client.post(SEARCH, files={"mark_id": (None, "NOBODY")}).status_code == 404
     assert client.get("/api/v1/marks/NOBODY/image").status_code == 404

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response, status
 
 from indexer.marks import Mark
 from models.errors import UnreadableImage
-from search_api.http.dependencies import FormOnly, MarkLensDep, Writer
+from search_api.http.dependencies import MarkLensDep, Writer, form_of
 from search_api.http.forms import MarkForm
 from search_api.http.problem_details import documented
 from search_api.schemas import API, MarkResponse, image_path
@@ -46,7 +46,7 @@ _LARGEST = 1024
     summary="Register a mark, or replace the one of the same id",
     response_description="The mark, new to the register; searches find it from now on.",
     status_code=status.HTTP_201_CREATED,
-    dependencies=[FormOnly, Writer],
+    dependencies=[form_of(MarkForm), Writer],
     responses={
         200: {"model": MarkResponse, "description": "The mark, which replaced an older one."},
         201: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Its path."}}},

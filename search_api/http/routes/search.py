@@ -5,18 +5,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Response
 
-from search_api.http.dependencies import FormOnly, MarkLensDep, MetricsDep
+from search_api.http.dependencies import MarkLensDep, MetricsDep, form_of
 from search_api.http.forms import PictureForm, SearchForm
 from search_api.http.problem_details import documented
 from search_api.schemas import API, ClassifyResponse, SearchResponse
 
-router = APIRouter(prefix=API, tags=["search"], dependencies=[FormOnly])
+router = APIRouter(prefix=API, tags=["search"])
 
 
 @router.post(
     "/search",
     summary="Find the marks that look most like a picture",
     response_description="The marks, nearest first, the codes seen in the query, and the plan.",
+    dependencies=[form_of(SearchForm)],
     responses=documented(400, 404, 413, 415, 422, 503),
 )
 def search(
@@ -39,6 +40,7 @@ def search(
     "/classify",
     summary="Name the Vienna codes seen in a picture",
     response_description="The codes that reach their threshold, most probable first.",
+    dependencies=[form_of(PictureForm)],
     responses=documented(400, 413, 415, 422, 503),
 )
 def classify(
@@ -51,9 +53,13 @@ def classify(
 @router.post(
     "/classify/explain",
     summary="Show where in a picture each Vienna code was seen",
+    dependencies=[form_of(PictureForm)],
     response_class=Response,
     response_description="A PNG: the picture, and one copy a code with the places in red.",
-    responses={200: {"content": {"image/png": {}}}, **documented(400, 413, 415, 422, 503)},
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(400, 413, 415, 422, 503),
+    },
 )
 def explain(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
