@@ -34,6 +34,12 @@ LONGEST_SIDE = 2048  # pixels; larger pictures are reduced to it, to bound memor
 _MOST_SCANS = 64
 _ORIENTATION = 0x0112
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
+_BITS, _PLANES, _X_RESOLUTION, _Y_RESOLUTION = 258, 284, 282, 283
+_MOST_OBLONG = 5.0  # width to height of a pixel, or the reverse; more is a nonsensical tag
+# What a JPEG that lacks only its last marker is closed with: rows that are missing, too, come out
+# of each of these fillings in another way.
+_END_OF_JPEG = b"\xff\xd9"
+_FILLINGS = (b"", b"\x00" * 64, b"\x55" * 64, b"\xaa" * 64)
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -112,15 +118,24 @@ def load_raster(content: bytes, kind: Format, name: str) -> tuple[Image.Image, t
             f"{name}: a JPEG of more than {_MOST_SCANS} scans would take minutes to decode; "
             "export it again"
         )
-    with refusing_damage(name):
+    if kind == "JPEG":
+        content = _closed(content)
+    with refusing_damage(name), _naming_unread_tiffs(kind, name):
         image = _READERS[kind](BytesIO(content))
         whole = image.size
     _check_size(whole, name)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         _check_tiles(image, name)
+        _check_planes(image, name)
     with refusing_damage(name):
         image.draft(None, shrunk(whole))
         image.load()
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            squared = _squared(image)
+            return squared, squared.size
+        if kind == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema()[1] == 0:
+            # Windows programs leave the fourth byte empty: it is no transparency.
+            return image.convert("RGB"), whole
     return image, whole
 
 
@@ -183,6 +198,73 @@ def _check_tiles(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
         raise UnreadableImage(
             f"{name}: a TIFF with tiles of {width:,}×{length:,} pixels; export it again"
         )
+
+
+def _check_planes(image: TiffImagePlugin.TiffImageFile, name: str) -> None:
+    """Refuse deep colours in planes, which Pillow reads as garbage.
+
+    Raises:
+        UnreadableImage: more than 8 bits a channel, each channel by itself.
+    """
+    with refusing_damage(name):
+        bits = image.tag_v2.get(_BITS, (1,))
+        is_planar = image.tag_v2.get(_PLANES, 1) == 2
+    if is_planar and len(bits) > 1 and max(bits) > 8:
+        raise UnreadableImage(_unread(name, f"{max(bits)} bits a channel, in planes"))
+
+
+@contextmanager
+def _naming_unread_tiffs(kind: Format, name: str) -> Iterator[None]:
+    """Tell a TIFF of a kind that Pillow does not read from a damaged one."""
+    try:
+        yield
+    except SyntaxError as error:
+        if kind == "TIFF" and "unknown pixel mode" in str(error):
+            raise UnreadableImage(_unread(name, "floating-point colours, or deep ones")) from error
+        raise
+
+
+def _unread(name: str, kind: str) -> str:
+    return f"{name}: a kind of TIFF that is not read ({kind}); save it with 8 bits a channel"
+
+
+def _squared(image: TiffImagePlugin.TiffImageFile) -> Image.Image:
+    """Resample a TIFF whose pixels are not square, such as a fax of 204 by 98 dots an inch."""
+    across = float(image.tag_v2.get(_X_RESOLUTION) or 0)
+    down = float(image.tag_v2.get(_Y_RESOLUTION) or 0)
+    if not (across > 0 and down > 0) or 0.98 < across / down < 1.02:
+        return image
+    if max(across / down, down / across) > _MOST_OBLONG:
+        return image
+    width = round(image.width * max(1.0, down / across))
+    height = round(image.height * max(1.0, across / down))
+    if width * height > MOST_PIXELS:
+        return image
+    grey = image.convert("L") if image.mode == "1" else image
+    squared = grey.resize((width, height), Image.Resampling.BICUBIC)
+    squared.info = image.info
+    return squared
+
+
+def _closed(content: bytes) -> bytes:
+    """Add the end marker to a JPEG that lacks it and nothing else.
+
+    A progressive JPEG stays as it is: whether later scans are missing cannot be told.
+    """
+    if _END_OF_JPEG in content[-64:]:
+        return content
+    decoded = []
+    for filling in _FILLINGS:
+        try:
+            image = JpegImagePlugin.JpegImageFile(BytesIO(content + filling + _END_OF_JPEG))
+            if image.info.get("progressive") or image.width * image.height > MOST_PIXELS:
+                return content
+            image.draft(None, shrunk(image.size))
+            decoded.append(image.tobytes())
+        except DAMAGE:
+            return content
+    is_complete = all(pixels == decoded[0] for pixels in decoded)
+    return content + _END_OF_JPEG if is_complete else content
 
 
 def _without_extras(content: bytes, name: str) -> bytes:

@@ -1,0 +1,128 @@
+"""Odd but real picture files give the right pixels, or a refusal that names the cause."""
+
+import struct
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from models.errors import UnreadableImage
+from models.images import decode_image
+
+
+def apple(mode: str = "RGB") -> Image.Image:
+    picture = Image.new("RGB", (64, 48), "white")
+    ImageDraw.Draw(picture).ellipse((12, 6, 50, 42), fill=(180, 20, 30))
+    return picture.convert(mode)
+
+
+def printed(size: tuple[int, int]) -> Image.Image:
+    """The apple in pure black and white."""
+    return apple("L").resize(size).point(lambda level: 255 * (level > 128)).convert("1")
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    file = BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def tiff(samples: np.ndarray, planar: bool, sample_format: int) -> bytes:
+    """A TIFF by hand, (h, w, channels): kinds that Pillow does not write."""
+    high, wide, channels = samples.shape
+    bits = samples.dtype.itemsize * 8
+    strips = [samples[:, :, at] for at in range(channels)] if planar else [samples]
+    data = [np.ascontiguousarray(strip).tobytes() for strip in strips]
+    entries = {
+        256: (3, [wide]),
+        257: (3, [high]),
+        258: (3, [bits] * channels),
+        259: (3, [1]),
+        262: (3, [2 if channels == 3 else 1]),
+        273: (4, [8 + sum(map(len, data[:at])) for at in range(len(data))]),
+        277: (3, [channels]),
+        278: (3, [high]),
+        279: (4, [len(strip) for strip in data]),
+        284: (3, [2 if planar else 1]),
+        339: (3, [sample_format] * channels),
+    }
+    start = 8 + sum(map(len, data))
+    table, extra = b"", b""
+    for tag, (kind, values) in sorted(entries.items()):
+        packed = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(packed) > 4:
+            where = start + 2 + 12 * len(entries) + 4 + len(extra)
+            extra += packed
+            packed = struct.pack("<I", where)
+        table += struct.pack("<HHI", tag, kind, len(values)) + packed.ljust(4, b"\0")
+    head = struct.pack("<2sHI", b"II", 42, start)
+    return head + b"".join(data) + struct.pack("<H", len(entries)) + table + b"\0\0\0\0" + extra
+
+
+def bmp_with_empty_alpha(picture: Image.Image) -> bytes:
+    """A BMP with a V4 header and a fourth byte of 0 a pixel, as Windows programs write."""
+    pixels = np.zeros((picture.height, picture.width, 4), np.uint8)
+    pixels[:, :, :3] = np.asarray(picture)[::-1, :, ::-1]
+    masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+    size = pixels.nbytes
+    header = struct.pack("<IiiHHIIiiII", 108, *picture.size, 1, 32, 3, size, 0, 0, 0, 0)
+    header += masks + b"BGRs" + bytes(48)
+    return struct.pack("<2sIHHI", b"BM", 122 + size, 0, 0, 122) + header + pixels.tobytes()
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    return float(np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).mean())
+
+
+def test_a_fax_of_oblong_pixels_is_drawn_as_high_as_it_is() -> None:
+    fax = encoded(printed((64, 24)), "TIFF", compression="group4", dpi=(204, 98))
+    drawn = decode_image(fax, "fax.tif")
+    assert drawn.size == (64, 50)
+    assert difference(drawn, printed(drawn.size).convert("RGB")) < 10
+
+
+@pytest.mark.parametrize("dpi", [(300, 300), (0, 98), (72, 7200)])
+def test_square_pixels_and_nonsensical_resolutions_change_nothing(dpi: tuple[int, int]) -> None:
+    assert decode_image(encoded(apple(), "TIFF", dpi=dpi), "a.tif").size == (64, 48)
+
+
+def test_deep_colours_are_read_and_in_planes_refused() -> None:
+    deep = np.asarray(apple(), np.uint16) * 257
+    assert difference(decode_image(tiff(deep, False, 1), "deep.tif"), apple()) < 2
+    with pytest.raises(UnreadableImage, match=r"kind of TIFF that is not read .*in planes"):
+        decode_image(tiff(deep, True, 1), "planes.tif")
+
+
+@pytest.mark.parametrize(
+    ("samples", "sample_format"),
+    [
+        (np.asarray(apple(), np.float32) / 255, 3),
+        (np.dstack([np.asarray(apple("L"), np.uint16)] * 2), 1),
+    ],
+)
+def test_a_tiff_that_is_not_read_is_not_called_damaged(
+    samples: np.ndarray, sample_format: int
+) -> None:
+    with pytest.raises(UnreadableImage, match="kind of TIFF that is not read"):
+        decode_image(tiff(samples, False, sample_format), "odd.tif")
+
+
+def test_a_bmp_whose_alpha_is_empty_is_opaque() -> None:
+    drawn = decode_image(bmp_with_empty_alpha(apple()), "apple.bmp")
+    assert difference(drawn, apple()) == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_rows": 1}])
+def test_a_jpeg_that_lacks_its_end_marker_alone_is_read(options: dict[str, int]) -> None:
+    whole = encoded(apple(), "JPEG", **options)
+    assert difference(decode_image(whole[:-2], "a.jpg"), decode_image(whole, "a.jpg")) == 0
+
+
+@pytest.mark.parametrize("lacking", [12, 40, 200, 400])
+@pytest.mark.parametrize("options", [{}, {"restart_marker_rows": 1}, {"progressive": True}])
+def test_a_jpeg_that_lacks_rows_is_refused(lacking: int, options: dict[str, int]) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))
+    whole = encoded(noise, "JPEG", **options)
+    with pytest.raises(UnreadableImage, match="cut short"):
+        decode_image(whole[:-lacking], "a.jpg")
