@@ -1,1 +1,6 @@
-"""The web pages: templates, one style sheet and a little plain JavaScript, no build step."""
+"""The web pages: `pages` routes them, `views` prepares what the templates show.
+
+Style sheets and plain JavaScript modules are served as they are, without a build step; they reach
+the register through the HTTP API only. The room imports `http`, `schemas` and what lies below
+them, and only `search_api.app` imports it.
+"""

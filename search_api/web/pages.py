@@ -25,7 +25,7 @@ from models.version import marklens_version
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
 from search_api.schemas import API, image_path
-from search_api.web.views import MarkView, Sample, SliderView
+from search_api.web.views import ControlView, MarkView, Sample, SliderView, fields_of_scripts
 
 _HERE = Path(__file__).parent
 _SAMPLES = 10
@@ -41,6 +41,7 @@ templates = Jinja2Templates(
     )
 )
 templates.env.globals["api"] = API
+templates.env.globals["fields"] = fields_of_scripts()
 
 
 class _Revalidated(StaticFiles):
@@ -64,7 +65,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     register = marklens.register
     context = {
         "sliders": SliderView.of(marklens.encoder.blocks),
-        "facets": marklens.follower.facets(),
+        "controls": ControlView.of(marklens.follower.facets()),
         "samples": _samples(register),
         "marks": register.count(),
         "max_upload_bytes": marklens.settings.max_upload_bytes,
@@ -88,7 +89,7 @@ def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     """Every element of the interface in each of its states."""
     context = {
         "sliders": SliderView.of(marklens.encoder.blocks),
-        "facets": marklens.follower.facets(),
+        "controls": ControlView.of(marklens.follower.facets()),
         "samples": _samples(marklens.register),
     }
     return _page(request, "patterns.html", context)

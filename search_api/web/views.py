@@ -1,10 +1,13 @@
 """What templates show, as frozen values: nothing is looked up or computed in a template."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from typing import Literal
 
-from indexer.marks import MARK_FIELDS, FieldKind, Mark
+from indexer.marks import MARK_FIELDS, Facets, FieldKind, Mark
+from indexer.query import FILTER_FIELDS, FilterField
 from models.network.checkpoint import Block
 from models.vienna import ViennaCode, ViennaTree
 from search_api.schemas import image_path
@@ -54,6 +57,75 @@ class SliderView:
             cls(block.name, *_block_label(block.name), round(block.weight, 3), maximum)
             for block in blocks
         ]
+
+
+# Filters that are not about Vienna codes, in the order in which the panel shows them: kind of the
+# field → kind of the control.
+_CONTROLS: dict[str, Literal["text", "words", "days", "classes"]] = {
+    "text": "text",
+    "words": "words",
+    "first_day": "days",
+    "classes": "classes",
+}
+_TITLES = {one.name: one.title for one in MARK_FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class ControlView:
+    """A control of the filter panel: one field of a filter, or the two of a span of days.
+
+    Attributes:
+        kind: what it looks like.
+        name: of the field.
+        label: what people read.
+        last_name: of the field of the last day.
+        counts: values to choose from, with how many marks have each.
+        days: the first and the last that a mark has.
+    """
+
+    kind: Literal["text", "words", "days", "classes"]
+    name: str
+    label: str
+    last_name: str = ""
+    counts: Mapping[str | int, int] | None = None
+    days: tuple[date, date] | None = None
+
+    @classmethod
+    def of(cls, facets: Facets) -> "list[ControlView]":
+        """Make the controls; none where no mark has anything to choose from."""
+        made = [
+            cls._of_field(one, facets)
+            for kind in _CONTROLS
+            for one in FILTER_FIELDS
+            if one.kind == kind
+        ]
+        return [one for one in made if one.kind == "text" or one.counts or one.days]
+
+    @classmethod
+    def _of_field(cls, one: FilterField, facets: Facets) -> "ControlView":
+        kind, label = _CONTROLS[one.kind], _TITLES[one.of]
+        if kind == "text":
+            return cls(kind, one.name, f"{label} in the mark")
+        if kind == "days":
+            last = next(x for x in FILTER_FIELDS if x.kind == "last_day" and x.of == one.of)
+            return cls(kind, one.name, label, last.name, days=getattr(facets, one.of))
+        return cls(kind, one.name, label, counts=getattr(facets, one.of))
+
+
+def fields_of_scripts() -> dict[str, list[dict[str, str]]]:
+    """Name, kind and title of each field of a mark, and of each filter but those of codes."""
+    shown = {*_CONTROLS, "last_day"}
+    return {
+        "mark": [
+            {"name": one.name, "kind": one.kind.name.lower(), "title": one.title}
+            for one in MARK_FIELDS
+        ],
+        "filter": [
+            {"name": one.name, "kind": one.kind, "title": _TITLES[one.of]}
+            for one in FILTER_FIELDS
+            if one.kind in shown
+        ],
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,9 +148,12 @@ class Page:
 
     def button(self, text: str) -> WebElement:
         """The first button or link on show that says `text`."""
-        found = [x for x in self.all("button, a") if x.is_displayed() and x.text.strip() == text]
+        says = "x => x.checkVisibility() && x.innerText.trim() === arguments[0]"
+        found: WebElement | None = self.js(
+            f"return [...document.querySelectorAll('button, a')].find({says})", text
+        )
         assert found, f"no button says {text!r}"
-        return found[0]
+        return found
 
     def until(self, condition: Callable[[], Any], failure: str) -> Any:
         """Wait for a condition to be true and return what it gave."""

@@ -146,7 +146,7 @@ def test_lists_that_older_addresses_join_by_commas_are_still_read(page):
     page.open("/?mark_id=EM-001&vienna_any=24.09,05&nice=9,42")
     page.hits()
     chips = [chip.text.split()[:2] for chip in page.all("#active-filters .filter-chip")]
-    assert chips[:3] == [["any", "24.09"], ["any", "05"], ["Nice", "9,"]]
+    assert chips[:3] == [["any", "24.09"], ["any", "05"], ["Nice", "classes"]]
 
 
 def test_values_in_an_address_that_no_control_offers_are_shown_and_kept(page):
@@ -157,6 +157,7 @@ def test_values_in_an_address_that_no_control_offers_are_shown_and_kept(page):
     page.one('[name="status"][value="registered"]').click()
     page.until(lambda: "status=registered&status=withdrawn" in page.path, "a value is lost")
     assert "min_probability=0.3" in page.path
+    page.settle()
     page.button("withdrawn").click()
     assert len(page.until_hits(lambda ids: 0 < len(ids) <= 7)) <= 7
 

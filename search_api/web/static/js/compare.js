@@ -2,7 +2,7 @@
 
 import { imagePath } from './api.js'
 import { bar, byId, h } from './dom.js'
-import { blockLabel, codeTag, focusCard, pageOf, score, statusAndDates, titleOfMark } from './results.js'
+import { blockLabel, codeTag, factsOf, focusCard, pageOf, score, titleOfMark } from './results.js'
 import { codesOf, deepest, sharedCodes } from './vienna.js'
 
 /** Make the dialog; returns open(place, compared), `compared` = {hits, query, queryCodes, asked}. */
@@ -58,8 +58,6 @@ export function duel(hit, { query, queryCodes, asked }) {
   const src = imagePath(hit.id, { digest: hit.image_digest })
   const picture = h('img', { src, alt: titleOfMark(hit) })
   const shared = sharedCodes(queryCodes, theirs)
-  const nice = hit.nice.length > 0 && `Nice ${hit.nice.join(', ')}`
-  const facts = [hit.id, hit.owner, hit.office, ...statusAndDates(hit), nice]
   return h(
     'div',
     { class: 'duel' },
@@ -73,7 +71,7 @@ export function duel(hit, { query, queryCodes, asked }) {
         codeLine('Both', shared, 'is-shared'),
         codeLine('Query only', mine.filter((code) => !shared.includes(code))),
         codeLine('Hit only', theirs.filter((code) => !shared.includes(code))),
-        h('p', { class: 'hit-meta' }, facts.filter(Boolean).join(' · '))),
+        h('p', { class: 'hit-meta' }, factsOf(hit).join(' · '))),
       h('div', { class: 'button-row' },
         h('a', { class: 'button', href: pageOf(hit.id) }, 'Open mark'))),
   )

@@ -51,8 +51,9 @@ export function startFilterForm(onchange) {
       }
       reset.hidden = state.weights.size === 0
       showShares(sliders)
-      const nice = byId('nice-value')
-      if (nice) nice.textContent = state.nice.join(', ')
+      for (const value of form.querySelectorAll('[data-value-of]')) {
+        value.textContent = state[value.dataset.valueOf].join(', ')
+      }
       const minimum = byId('minimum-field')
       minimum.hidden = state.vienna_source === 'assigned'
     },

@@ -3,10 +3,10 @@
 
 import { imagePath } from './api.js'
 import { bar, byId, h, icon, plural, thousands } from './dom.js'
+import { MARK_FIELDS } from './fields.js'
 import { codesOf, isCovered, sharedCodes, titleOf } from './vienna.js'
 
 const BLOCKS = { visual: 'Form', concept: 'Concept', colour: 'Colour' }
-const DATES = { filed: 'filed', registered: 'registered' } // field of a mark → name of the date
 const SCANS = {
   none: 'nothing to scan',
   gather: 'exact scan of the matches',
@@ -34,12 +34,25 @@ export function planLine(plan) {
 
 const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
 
-/** A mark's status and its dates, each date by its name. */
+const ofKind = (mark, kind) => MARK_FIELDS.filter((field) => field.kind === kind && mark[field.name])
+
+/** A mark's status and its dates, each date by its name; "registered" stands beside its own. */
 export function statusAndDates(mark) {
-  const dates = Object.entries(DATES).filter(([field]) => mark[field])
-  const own = dates.find(([, name]) => name === mark.status)
-  const others = dates.filter((date) => date !== own).map(([field, name]) => `${name} ${mark[field]}`)
-  return [own ? `${mark.status} ${mark[own[0]]}` : mark.status, ...others].filter(Boolean)
+  const dates = ofKind(mark, 'day').map(({ name, title }) => [title.toLowerCase(), mark[name]])
+  const statuses = ofKind(mark, 'word').map(({ name }) => mark[name])
+  const own = dates.filter(([title]) => statuses.includes(title))
+  const others = dates.filter((date) => !own.includes(date))
+  const bare = statuses.filter((status) => !own.some(([title]) => title === status))
+  return [...bare, ...[...own, ...others].map((date) => date.join(' '))]
+}
+
+/** All that a hit says of its mark but its words and Vienna codes, as short texts. */
+export function factsOf(mark) {
+  const texts = MARK_FIELDS
+    .filter(({ name, kind }) => name !== 'text' && ['id', 'text', 'nice', 'us_design'].includes(kind))
+    .filter(({ name }) => mark[name]?.length)
+    .map(({ name, title }) => (Array.isArray(mark[name]) ? `${title} ${mark[name].join(', ')}` : mark[name]))
+  return [...texts, ...statusAndDates(mark)]
 }
 
 /** Codes of a hit, a handful: first those the filter asks for, which must not be folded away. */

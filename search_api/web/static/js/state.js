@@ -1,6 +1,7 @@
 // What is being searched for, as one plain object, and its two other forms: the page's address
 // (shareable) and the fields of a search request.
 
+import { FILTER_FIELDS, isList } from './fields.js'
 import { covers } from './vienna.js'
 
 export const STATES = [
@@ -8,9 +9,6 @@ export const STATES = [
   { value: 'all', label: 'must', name: 'Must have', hint: 'each of these', field: 'vienna_all' },
   { value: 'none', label: 'not', name: 'Exclude', hint: 'none of these', field: 'vienna_none' },
 ]
-const LISTS = ['nice', 'status', 'office']
-const COMMA_LISTS = ['nice'] // whose values hold no comma: addresses may join them by it
-const TEXTS = ['text', 'filed_from', 'filed_to', 'min_probability']
 const DEFAULT_K = '20'
 const DEFAULT_SOURCE = 'either'
 
@@ -22,12 +20,7 @@ export const blank = () => ({
   weights: new Map(), // block → weight, only where it is not the default
   vienna_source: DEFAULT_SOURCE,
   min_probability: '',
-  nice: [],
-  status: [],
-  office: [],
-  filed_from: '',
-  filed_to: '',
-  text: '',
+  ...Object.fromEntries(FILTER_FIELDS.map((field) => [field.name, isList(field) ? [] : ''])),
   k: DEFAULT_K,
 })
 
@@ -46,11 +39,12 @@ export function fromAddress(address) {
     const [name, weight] = pair.split('=')
     if (Number.isFinite(Number(weight))) state.weights.set(name, Number(weight))
   }
-  for (const name of LISTS) {
-    const values = given.getAll(name).filter(Boolean)
-    state[name] = COMMA_LISTS.includes(name) ? values.flatMap(split) : values
+  for (const field of FILTER_FIELDS) {
+    const values = given.getAll(field.name).filter(Boolean)
+    if (!isList(field)) state[field.name] = values[0] ?? ''
+    else state[field.name] = field.kind === 'classes' ? values.flatMap(split) : values
   }
-  for (const name of TEXTS) state[name] = given.get(name) ?? ''
+  state.min_probability = given.get('min_probability') ?? ''
   state.vienna_source = given.get('vienna_source') ?? DEFAULT_SOURCE
   state.k = given.get('k') ?? DEFAULT_K
   return state
@@ -79,8 +73,10 @@ function* fields(state) {
     for (const [code, chosen] of state.codes) if (chosen === value) yield [field, code]
   }
   yield ['vienna_source', state.vienna_source]
-  for (const name of LISTS) for (const value of state[name]) yield [name, value]
-  for (const name of TEXTS) if (state[name]) yield [name, state[name]]
+  if (state.min_probability) yield ['min_probability', state.min_probability]
+  for (const { name } of FILTER_FIELDS) {
+    for (const value of [state[name]].flat()) if (value) yield [name, value]
+  }
   if (state.weights.size) {
     yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
   }
@@ -121,16 +117,22 @@ export function activeFilters(state, titleOf) {
   if (matters && state.min_probability) {
     add(`predicted from ${Math.round(100 * state.min_probability)} %`, { min_probability: '' })
   }
-  if (state.nice.length) add(`Nice ${state.nice.join(', ')}`, { nice: [] })
-  for (const name of ['status', 'office']) {
-    for (const value of state[name]) {
-      add(value, { [name]: state[name].filter((other) => other !== value) })
+  for (const field of FILTER_FIELDS) {
+    const value = state[field.name]
+    if (field.kind === 'words') {
+      for (const one of value) add(one, { [field.name]: value.filter((other) => other !== one) })
+    } else if (value.length) {
+      add(FILTER_LABELS[field.kind](field.title, value), { [field.name]: isList(field) ? [] : '' })
     }
   }
-  if (state.filed_from) add(`filed from ${state.filed_from}`, { filed_from: '' })
-  if (state.filed_to) add(`filed to ${state.filed_to}`, { filed_to: '' })
-  if (state.text) add(`words “${state.text}”`, { text: '' })
   return active
+}
+
+const FILTER_LABELS = {
+  classes: (title, values) => `${title} ${values.join(', ')}`,
+  first_day: (title, day) => `${title.toLowerCase()} from ${day}`,
+  last_day: (title, day) => `${title.toLowerCase()} to ${day}`,
+  text: (title, text) => `${title.toLowerCase()} “${text}”`,
 }
 
 /** The change that takes every filter away; query, weights and k stay. */

@@ -1,0 +1,28 @@
+"""What the pages show follows the tables of a mark's fields and of a filter's."""
+
+from datetime import date
+
+from indexer.marks import MARK_FIELDS, Facets
+from indexer.query import FILTER_FIELDS
+from search_api.web.views import ControlView, fields_of_scripts
+
+
+def test_every_filter_but_those_of_codes_has_a_control():
+    facets = Facets({"registered": 3}, {"EM": 3}, {9: 2}, (date(2001, 1, 2), date(2024, 3, 4)))
+    controls = ControlView.of(facets)
+    names = {name for one in controls for name in (one.name, one.last_name) if name}
+    assert names == {one.name for one in FILTER_FIELDS if one.restricts and not one.has_codes}
+    days = next(one for one in controls if one.kind == "days")
+    assert (days.name, days.last_name) == ("filed_from", "filed_to")
+    assert days.days == (date(2001, 1, 2), date(2024, 3, 4))
+
+
+def test_a_control_without_anything_to_choose_from_is_left_out():
+    assert [one.name for one in ControlView.of(Facets())] == ["text"]
+
+
+def test_scripts_are_given_every_field_of_a_mark_and_of_its_filter():
+    fields = fields_of_scripts()
+    assert {one["name"] for one in fields["mark"]} == {one.name for one in MARK_FIELDS}
+    assert {"name": "filed", "kind": "day", "title": "Filed"} in fields["mark"]
+    assert {"name": "filed_to", "kind": "last_day", "title": "Filed"} in fields["filter"]
