@@ -1,6 +1,9 @@
 """Whatever happens to the snapshot, searches after reopening are those of the register."""
 
+import hashlib
+import json
 import os
+import resource
 import shutil
 import sqlite3
 import threading
@@ -146,6 +149,26 @@ def test_a_damaged_file_is_noticed_and_the_register_read_instead(
         shutil.copytree(whole, folder)
 
 
+def test_a_snapshot_of_an_earlier_format_is_noticed_and_replaced(register, folder, caplog) -> None:
+    """Format 2 had the same manifest; its arrays were in .npz files."""
+    body = json.loads((folder / "manifest.json").read_bytes())["body"]
+    for part in body["parts"]:
+        for kind, name in part.items():
+            (folder / name).unlink()
+            part[kind] = f"{Path(name).stem}.npz"
+            np.savez(folder / part[kind], vectors=np.zeros((MARKS, DIMENSION), np.float16))
+            os.utime(folder / part[kind], (time.time() - 3600, time.time() - 3600))
+    body["format"] = 2
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({"sha256": digest, "body": body}))
+    follower = reopened(register, folder)
+    assert answers(register, follower) == truth(register)
+    assert "has format 2; this version reads 3" in caplog.text
+    follower.save_snapshot()
+    assert not list(folder.glob("*.npz"))
+    assert reopened(register, folder).status.saved == register.sequence()
+
+
 def test_a_missing_file_is_noticed_and_the_register_read_instead(register, folder, caplog) -> None:
     expected = truth(register)
     for path in files(folder):
@@ -157,7 +180,7 @@ def test_a_missing_file_is_noticed_and_the_register_read_instead(register, folde
 
 
 def test_a_damaged_snapshot_is_replaced_by_the_next(register, folder, caplog) -> None:
-    for path in folder.glob("*.npz"):
+    for path in folder.glob("*.safetensors"):
         flip(path, 0.5)
     reopened(register, folder).stop()
     caplog.clear()
@@ -222,6 +245,19 @@ def test_a_disk_that_refuses_costs_no_search(register, tmp_path, caplog) -> None
     assert answers(register, follower) == truth(register)
     follower.stop()
     assert "index snapshot not saved" in caplog.text
+
+
+def test_a_full_disk_leaves_the_snapshot_before_and_nothing_half_written(register, folder) -> None:
+    kept = {path: path.read_bytes() for path in files(folder)}
+    follower = reopened(register, folder)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="cannot be written"):
+            follower.save_snapshot()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path: path.read_bytes() for path in files(folder)} == kept
 
 
 def test_stopping_saves_once_and_not_again_without_changes(register, tmp_path) -> None:

@@ -2,40 +2,37 @@
 
 ::
 
-    <folder>/manifest.json     what the snapshot is, and the SHA-256 of each file
-    <folder>/<sha256>.npz      arrays of one segment; written once, never changed
+    <folder>/manifest.json             what the snapshot is, and the SHA-256 of each file
+    <folder>/<sha256>.safetensors      arrays of one segment; written once, never changed
 
 A file is complete and on the disk before the manifest names it, and the manifest is replaced in
 one step, so a reader finds the old snapshot or the new one. Processes that save at the same time
 write different files, or the same file with the same content; the last manifest stays. FAISS' own
-files load with flipped bits without a word; here everything is checked before it is believed.
+files load with flipped bits without a word; here everything is checked before it is read.
 """
 
 import hashlib
 import json
-import math
 import os
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from indexer.errors import SnapshotDamaged
 from indexer.register.durable import sync_folder
 
-FORMAT = 2  # 2 holds marks without picture, too
+FORMAT = 3  # 3 is in safetensors files; 2 was in .npz files
 MANIFEST = "manifest.json"
-_PIECE = 1 << 22  # bytes written or read at once
-_READERS = 2  # threads that read arrays, beside the one that checks them
-_ZIP_HEADER = 30  # bytes of a member's own header, before its name
+_SUFFIX = ".safetensors"
 _RUBBISH_AGE_S = 900.0  # another process may be about to name a younger file in its manifest
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -143,7 +140,7 @@ class SnapshotStore:
         sync_folder(self._folder)
         whole = {"sha256": _digest_of(body), "body": body}
         content = json.dumps(whole, indent=1).encode()
-        self._place(lambda file: file.write(content), lambda _: MANIFEST)
+        self._place(lambda path: path.write_bytes(content), lambda _: MANIFEST)
         sync_folder(self._folder)
         self._clean({name for part in names for name in part.values()})
 
@@ -160,18 +157,18 @@ class SnapshotStore:
 
     def _write(self, arrays: Arrays) -> str:
         return self._place(
-            lambda file: _write_arrays(file, arrays),
-            lambda path: f"{_digest_file(path)}.npz",
+            lambda path: _save(arrays, path),
+            lambda path: f"{_digest_file(path)}{_SUFFIX}",
         )
 
-    def _place(self, write: Callable[[BinaryIO], object], name: Callable[[Path], str]) -> str:
+    def _place(self, write: Callable[[Path], object], name: Callable[[Path], str]) -> str:
         """Write under a name of our own, force it to the disk, then give it its name."""
         handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
+        os.close(handle)
         path = Path(temporary)
         try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-                file.flush()
+            write(path)
+            with path.open("rb") as file:
                 os.fsync(file.fileno())
             final = name(path)
             path.replace(self._folder / final)
@@ -184,7 +181,7 @@ class SnapshotStore:
         """Delete files of snapshots before this one, and what killed processes left."""
         oldest = time.time() - _RUBBISH_AGE_S
         for path in self._folder.iterdir():
-            if path.suffix not in {".npz", ".tmp"} or path.name in named:
+            if path.suffix not in {_SUFFIX, ".npz", ".tmp"} or path.name in named:
                 continue
             try:
                 if path.stat().st_mtime < oldest:
@@ -212,84 +209,22 @@ class SnapshotStore:
 
     def _read(self, name: str) -> dict[str, NDArray[Any]]:
         path = self._folder / name
-        # Checked and read side by side: each takes a second for a gigabyte.
-        with ThreadPoolExecutor(1) as beside:
-            reading = beside.submit(_arrays_of, path)
-            try:
-                if f"{_digest_file(path)}.npz" != name:
-                    raise SnapshotDamaged(f"{path} does not match its checksum")
-                return reading.result()
-            except (OSError, ValueError, zipfile.BadZipFile) as error:
-                raise SnapshotDamaged(f"{path} cannot be read: {error}") from error
+        try:
+            if f"{_digest_file(path)}{_SUFFIX}" != name:
+                raise SnapshotDamaged(f"{path} does not match its checksum")
+            # Not mapped: searches would wait for pages, and reading all takes twice the memory.
+            arrays: dict[str, NDArray[Any]] = load_file(path, backend="pread")
+        except (OSError, SafetensorError) as error:
+            raise SnapshotDamaged(f"{path} cannot be read: {error}") from error
+        return arrays
 
 
-def _write_arrays(file: BinaryIO, arrays: Arrays) -> None:
-    """Write an .npz file, as `np.savez` does.
-
-    That would copy 16 MB at a time, twice and with Python's lock held, while searches wait.
-    """
-    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
-        for name, array in arrays.items():
-            numbers = np.ascontiguousarray(array)
-            header = np.lib.format.header_data_from_array_1_0(numbers)
-            content = numbers.reshape(-1).view(np.uint8)
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array_header_1_0(member, header)
-                for start in range(0, len(content), _PIECE):
-                    member.write(content[start : start + _PIECE].data)
-
-
-def _arrays_of(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an .npz file that holds them as they are, without looking at its checksums.
-
-    The file's SHA-256 is checked anyway; `np.load` would take three times as long to add CRC-32 up.
-    """
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        return {
-            member.filename.removesuffix(".npy"): _array_in(file, member)
-            for member in archive.infolist()
-        }
-
-
-def _array_in(file: BinaryIO, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array; raises ValueError where the bytes are not such as `np.savez` writes."""
-    file.seek(member.header_offset)
-    header = file.read(_ZIP_HEADER)
-    names = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-    if member.compress_type != zipfile.ZIP_STORED or len(header) != _ZIP_HEADER:
-        raise ValueError(f"{member.filename} is not stored as it is")
-    start = member.header_offset + _ZIP_HEADER + names
-    file.seek(start)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(np.lib.format.read_magic(file))
-    if read_header is None:
-        raise ValueError(f"{member.filename} has a header of an unknown version")
-    shape, in_columns, dtype = read_header(file)
-    count = math.prod(shape)
-    if dtype.hasobject or file.tell() + count * dtype.itemsize != start + member.file_size:
-        raise ValueError(f"{member.filename} is not as long as its header says")
-    numbers = np.empty(count, dtype)
-    _fill(numbers.view(np.uint8), file.fileno(), file.tell())
-    return numbers.reshape(shape, order="F" if in_columns else "C")
-
-
-def _fill(content: NDArray[np.uint8], handle: int, start: int) -> None:
-    """Read a file's bytes from `start` on, in several threads.
-
-    Memory that nobody has touched yet is slow to come by: up to four seconds for a gigabyte in a
-    virtual machine whose host must find it first, half of that in two threads.
-    """
-
-    def read(at: int) -> None:
-        piece = content[at : at + _PIECE]
-        if os.preadv(handle, [piece.data], start + at) != len(piece):
-            raise ValueError("the file ends in the middle of an array")
-
-    with ThreadPoolExecutor(_READERS) as readers:
-        for _ in readers.map(read, range(0, len(content), _PIECE)):
-            pass
+def _save(arrays: Arrays, path: Path) -> None:
+    """Write arrays to a file; `np.savez` would copy them, and searches wait for Python's lock."""
+    try:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
 
 
 def _facts(manifest: Mapping[str, Any]) -> SnapshotFacts:
