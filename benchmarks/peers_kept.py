@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks.peer_networks import Backbone, Peer, backbones, imagenet_vgg19, pixel_peers
 from models.encoder import Encoder
 from models.network.preprocess import Preprocess
-from models.training.activations import mixed_precision
+from models.training.feature_sources import mixed_precision
 
 OURS = "MarkNet, default weights"
 _CHUNK = 128  # pictures in one file

@@ -28,8 +28,8 @@ from models.evaluation.classification_metrics import constant_prior, mean_averag
 from models.network.checkpoint import SHIPPED
 from models.network.label_set import CATEGORIES
 from models.synthesis.compose import SAMPLE
-from models.training.activations import mixed_precision
 from models.training.calibrate import calibrate
+from models.training.feature_sources import mixed_precision
 from models.training.losses import asymmetric_loss, binary_cross_entropy
 
 CLAIMS = ("register", "pixels", "depth", "loss")

@@ -38,10 +38,12 @@ from models.network.parts import Parts, is_thing
 from models.network.preprocess import Preprocess
 from models.synthesis.drawings import Split
 from models.synthesis.fonts import FontBook
-from models.training.activations import CachedSource, KeptSource, Source
-from models.training.finetune import Lessons, Progress, Recipe, Tuner
+from models.training.batches import TrainingData
+from models.training.feature_sources import Conv5Source, FeatureSource, LowerMapSource
 from models.training.lower_maps import LowerMaps, OpenVinoLowerLayers, cache_lower_maps
-from models.training.transfer import adopt, blend
+from models.training.recipe import Recipe
+from models.training.trainer import Trainer, TrainingProgress
+from models.training.transfer import average_weights, transfer_weights
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +154,7 @@ def _cache_part(sources: Sources, out: Path, part: int, parts: int) -> None:
     cache_lower_maps(jobs, lower, out / "maps", writer=part)
 
 
-def lessons_from(pack: SharedPack, table: Table) -> Lessons:
+def training_data(pack: SharedPack, table: Table) -> TrainingData:
     """The training side: pictograms, composed marks, real logos, and what is cut out of them."""
     drawn = [(kind, table.labelled(kind, "train"), share, rare) for kind, share, rare in _SHARES]
     shares = [
@@ -160,7 +162,7 @@ def lessons_from(pack: SharedPack, table: Table) -> Lessons:
         for _, rows, share, rare in drawn
         if len(rows)
     ]
-    return Lessons(
+    return TrainingData(
         targets=table.targets,
         labelled=np.concatenate([rows for rows, _ in shares]),
         chances=np.concatenate([chances for _, chances in shares]),
@@ -178,15 +180,15 @@ def _rarity(table: Table, rows: Rows) -> NDArray[np.float64]:
     return np.asarray(rarity / rarity.sum(), np.float64)
 
 
-def fit(tuner: Tuner, state: Path, table: Table) -> None:
+def fit(trainer: Trainer, state: Path, table: Table) -> None:
     """Run to the end, keeping the state on the way.
 
     Now and then the validation side's real logos are measured: what would more steps bring?
     """
     if state.exists():
-        tuner.load(state)
+        trainer.load(state)
 
-    def report(progress: Progress) -> None:
+    def report(progress: TrainingProgress) -> None:
         if progress.step % 10 == 0:
             log.info(
                 "step %d: vienna %.3f, visual %.3f, concept %.3f, %.1f pictures/s, %.0f min left",
@@ -194,23 +196,25 @@ def fit(tuner: Tuner, state: Path, table: Table) -> None:
                 *(progress.pictures_per_second, progress.seconds_left / 60),
             )
 
-    while tuner.step < tuner.recipe.steps:
-        tuner.run(tuner.step + _SAVE_EVERY, report)
-        tuner.save(state)
-        if tuner.step % _MEASURE_EVERY == 0 and len(table.labelled("brand", "validation")):
-            found = {"step": tuner.step} | validate(tuner, table)
+    while trainer.step < trainer.recipe.steps:
+        trainer.run(trainer.step + _SAVE_EVERY, report)
+        trainer.save(state)
+        if trainer.step % _MEASURE_EVERY == 0 and len(table.labelled("brand", "validation")):
+            found = {"step": trainer.step} | validate(trainer, table)
             log.info("validation: %s", found)
             with state.with_suffix(".curve.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found) + "\n")
 
 
-def conclude(tuner: Tuner, pack: SharedPack, table: Table, maps: LowerMaps, folder: Path) -> None:
+def conclude(
+    trainer: Trainer, pack: SharedPack, table: Table, maps: LowerMaps, folder: Path
+) -> None:
     """Calibrate, measure, and write the network as a checkpoint."""
-    scored = score(tuner, pack, table, maps.colour.astype(np.float32))
-    made = {"recipe": asdict(tuner.recipe), "pictures": len(maps)}
+    scored = score(trainer, pack, table, maps.colour.astype(np.float32))
+    made = {"recipe": asdict(trainer.recipe), "pictures": len(maps)}
     save_checkpoint(
         folder,
-        tuner.network,
+        trainer.network,
         preprocess=Preprocess(),
         parts=Parts(),
         labels=table.labels.codes,
@@ -236,54 +240,54 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = MarkNet(NetworkConfig(labels=len(table.labels.codes)))
     network = network.to(memory_format=torch.channels_last)
     made = _learn_further if options.start else _learn_afresh
-    tuner = made(network, pack, table, maps, options)
-    blend(network, table.labels.codes, [Checkpoint.open(one) for one in options.average])
-    conclude(tuner, pack, table, maps, options.out / "checkpoint")
+    trainer = made(network, pack, table, maps, options)
+    average_weights(network, table.labels.codes, [Checkpoint.open(one) for one in options.average])
+    conclude(trainer, pack, table, maps, options.out / "checkpoint")
 
 
 def _learn_afresh(
     network: MarkNet, pack: SharedPack, table: Table, maps: LowerMaps, options: argparse.Namespace
-) -> Tuner:
+) -> Trainer:
     """ImageNet's features, the heads on them, then conv5 and the heads."""
     load_backbone(network, options.shared / VGG16)
-    lessons = lessons_from(pack, table)
+    data = training_data(pack, table)
     signs = np.concatenate(brand_groups(pack, table, "train"))
     whiten(network, pool_some(network, maps, signs))
     recipe = replace(HEADS, steps=options.heads_steps or HEADS.steps)
-    heads = Tuner(network, KeptSource(maps, options.out), lessons, recipe)
+    heads = Trainer(network, Conv5Source(maps, options.out), data, recipe)
     fit(heads, options.out / "heads.pt", table)
     recipe = replace(CONV5, steps=options.steps or CONV5.steps)
-    tuner = Tuner(network, CachedSource(maps), lessons, recipe, heads.proxies)
-    fit(tuner, options.out / "conv5.pt", table)
-    return tuner
+    trainer = Trainer(network, LowerMapSource(maps), data, recipe, heads.proxies)
+    fit(trainer, options.out / "conv5.pt", table)
+    return trainer
 
 
 def _learn_further(
     network: MarkNet, pack: SharedPack, table: Table, maps: LowerMaps, options: argparse.Namespace
-) -> Tuner:
+) -> Trainer:
     """Conv5 and the heads, from where a checkpoint is; no step leaves it as it is."""
     start = Checkpoint.open(options.start)
-    adopt(network, table.labels.codes, start)
-    lessons = lessons_from(pack, table)
+    transfer_weights(network, table.labels.codes, start)
+    data = training_data(pack, table)
     conv5 = replace(FURTHER, steps=options.steps or FURTHER.steps, seed=options.seed)
     heads_steps = options.heads_steps
     if heads_steps is None:
         heads_steps = 0 if options.steps == 0 else FURTHER_HEADS.steps
-    stages: list[tuple[Source, Recipe]] = []
+    stages: list[tuple[FeatureSource, Recipe]] = []
     if heads_steps:
         recipe = replace(FURTHER_HEADS, steps=heads_steps, seed=options.seed)
-        stages.append((KeptSource(maps, options.out), recipe))
+        stages.append((Conv5Source(maps, options.out), recipe))
     if options.steps != 0:
-        stages.append((CachedSource(maps), conv5))
-    tuner = Tuner(network, CachedSource(maps), lessons, conv5)
+        stages.append((LowerMapSource(maps), conv5))
+    trainer = Trainer(network, LowerMapSource(maps), data, conv5)
     for source, recipe in stages:
-        proxies = tuner.proxies if tuner.step else None
-        tuner = Tuner(network, source, lessons, recipe, proxies)
+        proxies = trainer.proxies if trainer.step else None
+        trainer = Trainer(network, source, data, recipe, proxies)
         state = options.out / f"{recipe.depth}-{start.fingerprint}.pt"
         if proxies is None and not state.exists():
-            tuner.centre_proxies()
-        fit(tuner, state, table)
-    return tuner
+            trainer.initialise_proxies()
+        fit(trainer, state, table)
+    return trainer
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

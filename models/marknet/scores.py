@@ -29,7 +29,7 @@ from models.marknet.training_pictures import SharedPack
 from models.network.checkpoint import Calibration
 from models.network.parts import best_seen, is_thing
 from models.training.calibrate import calibrate
-from models.training.finetune import Tuner
+from models.training.trainer import Trainer
 from models.vienna import Level
 
 _CONCEPT_WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
@@ -71,17 +71,17 @@ class _Gallery:
         return retrieval_metrics(embeddings, self.groups, self.rows)
 
 
-def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float32]) -> Scored:
+def score(trainer: Trainer, pack: SharedPack, table: Table, colour: NDArray[np.float32]) -> Scored:
     """Calibrate and choose weights on half of the held-out side; measure on the rest.
 
     Args:
-        tuner: of the trained network.
+        trainer: of the trained network.
         pack: the shared data.
         table: all pictures.
         colour: (n, 48) their colour blocks.
     """
     held_out = np.flatnonzero(table.on("validation", "test"))
-    seen = tuner.examine(held_out)
+    seen = trainer.predict(held_out)
     place = np.full(len(table.keys), -1)
     place[held_out] = np.arange(len(held_out))
     parts = np.concatenate([table.parts(kind, "validation", "test") for kind in WITH_PARTS])
@@ -109,7 +109,7 @@ def score(tuner: Tuner, pack: SharedPack, table: Table, colour: NDArray[np.float
     return Scored(calibration, weights, metrics)
 
 
-def validate(tuner: Tuner, table: Table) -> dict[str, float]:
+def validate(trainer: Trainer, table: Table) -> dict[str, float]:
     """Mean average precision of categories of things on the validation side's real logos.
 
     Returns:
@@ -122,7 +122,7 @@ def validate(tuner: Tuner, table: Table) -> dict[str, float]:
         place = np.full(len(table.keys), -1)
         place[wholes] = np.arange(len(wholes))
         parts = parts[place[table.whole(parts)] >= 0]
-        logits = tuner.examine(np.concatenate([wholes, parts])).logits
+        logits = trainer.predict(np.concatenate([wholes, parts])).logits
         whole, cut = np.split(logits, [len(wholes)])
         logits = best_seen(whole, cut, place[table.whole(parts)], table.labels.codes)
         found[kind] = mean_average_precision(table.targets[wholes][:, at], logits[:, at])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.network.backbone import vgg19_state_from_vgg16
 from models.network.marknet import MarkNet, pool
 from models.network.pooling import average, mac
-from models.training.activations import Rows, mixed_precision
+from models.training.feature_sources import Rows, mixed_precision
 from models.training.lower_maps import LowerMaps
 
 _LOOKED_AT = 6000  # pictures on which features are measured

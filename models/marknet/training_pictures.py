@@ -33,7 +33,7 @@ from models.synthesis.drawings import (
 )
 from models.synthesis.fonts import FontBook
 from models.synthesis.render import render_svg
-from models.training.lower_maps import Job, whole_key
+from models.training.lower_maps import PictureJob, whole_key
 from models.vienna import ViennaCode
 
 _PER_DIVISION = {"train": 330, "test": 25}  # pictograms, beyond those of the concept groups
@@ -148,7 +148,7 @@ def on_paper(svg: str, name: str) -> Image.Image:
     return flatten(render_svg(svg, 256, name), name)
 
 
-def all_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook], notes: Path) -> list[Job]:
+def all_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook], notes: Path) -> list[PictureJob]:
     """Everything: real logos with readings, then the rest.
 
     Each in random order, so that a cache which is stopped early is a smaller training set, not a
@@ -174,11 +174,11 @@ def all_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook], notes: Path) -> 
     return [*_shuffled(read), *_shuffled([*test, *train])]
 
 
-def _shuffled(jobs: Sequence[Job]) -> list[Job]:
+def _shuffled(jobs: Sequence[PictureJob]) -> list[PictureJob]:
     return [jobs[at] for at in np.random.default_rng(0).permutation(len(jobs))]
 
 
-def read_logo_jobs(pack: SharedPack) -> list[Job]:
+def read_logo_jobs(pack: SharedPack) -> list[PictureJob]:
     """Logos with readings, as they are."""
     return [
         _logo_job(pack.logos[key], pack.side_of_logo(key))
@@ -187,7 +187,7 @@ def read_logo_jobs(pack: SharedPack) -> list[Job]:
     ]
 
 
-def lettered_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook]) -> list[Job]:
+def lettered_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook]) -> list[PictureJob]:
     """The same beside lettering: all held-out ones, of the training side those that show things."""
     letterers = {side: Letterer(book) for side, book in fonts.items()}
     jobs = []
@@ -199,7 +199,7 @@ def lettered_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook]) -> list[Job
             continue
         logo, key = pack.logos[set_, name], f"{set_}/{name}"
         draw = partial(_lettered, letterers[side], logo, zlib.crc32(f"{key}#0".encode()))
-        jobs.append(Job(f"lettered:{key}#0", draw, _size("lettered", key, side), Parts()))
+        jobs.append(PictureJob(f"lettered:{key}#0", draw, _size("lettered", key, side), Parts()))
     return jobs
 
 
@@ -207,13 +207,13 @@ def _lettered(letterer: Letterer, logo: BrandLogo, seed: int) -> Image.Image:
     return letterer.compose(np.random.default_rng(seed), on_paper(logo.svg, logo.name))
 
 
-def logo_jobs(pack: SharedPack) -> dict[Split, list[Job]]:
+def logo_jobs(pack: SharedPack) -> dict[Split, list[PictureJob]]:
     """Drawings of brands that have several, and further logos: changed views or distractors.
 
     Logos with readings are left to `read_logo_jobs`.
     """
     grouped = [key for rows in pack.brands.values() for key in rows if key in pack.logos]
-    jobs: dict[Split, list[Job]] = {"train": [], "test": []}
+    jobs: dict[Split, list[PictureJob]] = {"train": [], "test": []}
     for key in dict.fromkeys([*grouped, *pack.further_logos["train"], *pack.further_logos["test"]]):
         if key not in pack.readings:
             side = split_of_brand(pack.logos[key].brand)
@@ -223,7 +223,7 @@ def logo_jobs(pack: SharedPack) -> dict[Split, list[Job]]:
     return jobs
 
 
-def pictogram_jobs(pack: SharedPack, side: Split) -> list[Job]:
+def pictogram_jobs(pack: SharedPack, side: Split) -> list[PictureJob]:
     """Pictograms: up to a few a concept, then others until each division has enough."""
     rng = np.random.default_rng(0)
     there = {key: p for key, p in pack.pictograms.items() if split_of(p.set) == side and p.codes}
@@ -242,7 +242,7 @@ def pictogram_jobs(pack: SharedPack, side: Split) -> list[Job]:
             chosen.add(keys[at])
             _count(count, codes)
     return [
-        Job(
+        PictureJob(
             f"icon:{set_}/{name}",
             _drawer(there[set_, name].svg, name),
             _size("icon", f"{set_}/{name}", side),
@@ -252,7 +252,7 @@ def pictogram_jobs(pack: SharedPack, side: Split) -> list[Job]:
     ]
 
 
-def composed_jobs(pack: SharedPack, fonts: FontBook, side: Split, notes: Path) -> list[Job]:
+def composed_jobs(pack: SharedPack, fonts: FontBook, side: Split, notes: Path) -> list[PictureJob]:
     """Composed marks of one side; what each consists of is noted when it is drawn."""
     drawings = [p for p in pack.pictograms.values() if split_of(p.set) == side]
     composer = Composer(drawings, pack.statistics, fonts, balance=_BALANCE[side])
@@ -272,7 +272,7 @@ def composed_jobs(pack: SharedPack, fonts: FontBook, side: Split, notes: Path) -
         return mark.image
 
     return [
-        Job(key, partial(draw, key, number), _size("composed", key, side), Parts())
+        PictureJob(key, partial(draw, key, number), _size("composed", key, side), Parts())
         for number in range(_COMPOSED[side])
         for key in [f"composed:{side}#{number}"]
     ]
@@ -326,15 +326,17 @@ def _size(kind: str, key: str, side: Split) -> int:
     return _FULL if side != "train" else sizes[zlib.crc32(key.encode()) % len(sizes)]
 
 
-def _logo_job(logo: BrandLogo, side: Split) -> Job:
+def _logo_job(logo: BrandLogo, side: Split) -> PictureJob:
     key = f"{logo.set}/{logo.name}"
-    return Job(f"brand:{key}", _drawer(logo.svg, logo.name), _size("logo", key, side), Parts())
+    return PictureJob(
+        f"brand:{key}", _drawer(logo.svg, logo.name), _size("logo", key, side), Parts()
+    )
 
 
-def _view_job(logo: BrandLogo, view: int) -> Job:
+def _view_job(logo: BrandLogo, view: int) -> PictureJob:
     key = f"{logo.set}/{logo.name}#{view}"
     seed = zlib.crc32(key.encode())
-    return Job(
+    return PictureJob(
         f"view:{key}",
         lambda: vary(on_paper(logo.svg, logo.name), np.random.default_rng(seed)),
         _size("logo", key, "train"),

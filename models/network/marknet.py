@@ -164,7 +164,7 @@ class MarkNet(nn.Module):
         self.colour = ColourBlock()
         self.heads = Heads(config, self.backbone.channels)
 
-    def look_low(self, pixels: Tensor) -> Lower:
+    def forward_lower(self, pixels: Tensor) -> Lower:
         """conv1 to conv4.
 
         Args:
@@ -175,12 +175,12 @@ class MarkNet(nn.Module):
         pooled = pool(mac(conv4), average(conv4))
         return Lower(self.backbone.pool4(conv4), pooled, self.colour(planes))
 
-    def look_high(self, lower: Lower) -> Upper:
-        """conv5 and the heads, on what :meth:`look_low` saw."""
-        return self.judge(self.backbone.high(lower.maps), lower)
+    def forward_upper(self, lower: Lower) -> Upper:
+        """conv5 and the heads, on :meth:`forward_lower`'s output."""
+        return self.forward_heads(self.backbone.high(lower.maps), lower)
 
-    def judge(self, maps: Tensor, lower: Lower) -> Upper:
-        """The heads, on conv5's maps (n, channels, h/16, w/16) and what :meth:`look_low` saw."""
+    def forward_heads(self, maps: Tensor, lower: Lower) -> Upper:
+        """The heads, on conv5's maps (n, channels, h/16, w/16) and what lies below."""
         conv5 = maps.float()
         pooled = torch.cat([lower.pooled, pool(mac(conv5), average(conv5))], dim=1)
         # float32 whatever autocast made of the maps: bfloat16 is too coarse for embeddings.
@@ -197,7 +197,7 @@ class MarkNet(nn.Module):
         Returns:
             Embedding and logits, float32.
         """
-        lower = self.look_low(pixels)
-        seen = self.look_high(lower)
+        lower = self.forward_lower(pixels)
+        seen = self.forward_upper(lower)
         embedding = torch.cat([seen.visual, seen.concept, lower.colour], dim=1)
         return MarkOutput(embedding, seen.logits)

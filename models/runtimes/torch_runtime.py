@@ -30,9 +30,9 @@ class TorchRuntime:
     def activations(self, pixels: NDArray[np.uint8]) -> Activations:
         """See :class:`models.runtimes.Runtime`."""
         with self._computing():
-            lower = self._network.look_low(self._batch(pixels))
+            lower = self._network.forward_lower(self._batch(pixels))
             conv5 = self._network.backbone.high(lower.maps)
-            upper = self._network.judge(conv5, lower)
+            upper = self._network.forward_heads(conv5, lower)
         return Activations(_array(conv5), _array(upper.hidden), _array(upper.logits))
 
     def _batch(self, pixels: NDArray[np.uint8]) -> Tensor:

@@ -44,8 +44,8 @@ def calibrate(
         scaled = slope * x + common + own
         fit = functional.binary_cross_entropy_with_logits(scaled, y, known, reduction="sum")
         # Logits that separate all examples would drive the slope to infinity.
-        doubt = own.square().sum() + (slope / size - 1.0).square().sum()
-        loss = (fit + 0.5 * _PRIOR_STRENGTH * doubt) / len(x)
+        penalty = own.square().sum() + (slope / size - 1.0).square().sum()
+        loss = (fit + 0.5 * _PRIOR_STRENGTH * penalty) / len(x)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

@@ -41,7 +41,7 @@ def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     ) / len(logits)
 
 
-def best_heard(wholes: Tensor, parts: Tensor, owner: Tensor, shown: Tensor) -> Tensor:
+def max_over_parts(wholes: Tensor, parts: Tensor, owner: Tensor, shown: Tensor) -> Tensor:
     """Logits of pictures some of which have parts, as `models.network.parts.best_seen` has them.
 
     A code is learnt where it is seen best, which nobody had to mark (multiple-instance learning

@@ -39,7 +39,7 @@ _LEVELS = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PictureJob:
     """One picture to look at.
 
     Attributes:
@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Seen:
+class LowerFeatures:
     """What the lower layers make of n pictures of one size.
 
     Attributes:
@@ -75,7 +75,7 @@ class Seen:
 class LowerLayers(Protocol):
     """Whatever computes the lower layers."""
 
-    def look(self, pixels: NDArray[np.uint8]) -> Seen:
+    def compute(self, pixels: NDArray[np.uint8]) -> LowerFeatures:
         """(n, s, s, 3) uint8 RGB of any size s → what the lower layers see."""
 
 
@@ -87,12 +87,12 @@ class TorchLowerLayers:
         self._device = device
 
     @torch.inference_mode()
-    def look(self, pixels: NDArray[np.uint8]) -> Seen:
+    def compute(self, pixels: NDArray[np.uint8]) -> LowerFeatures:
         """See :class:`LowerLayers`."""
-        lower = self._network.look_low(torch.from_numpy(pixels).to(self._device))
+        lower = self._network.forward_lower(torch.from_numpy(pixels).to(self._device))
         maps = lower.maps.float().cpu().numpy()
         scale = max(float(maps.max()), 1e-6) / _LEVELS
-        return Seen(
+        return LowerFeatures(
             np.rint(maps / scale).astype(np.uint8),
             lower.pooled.cpu().numpy().astype(np.float16),
             lower.colour.cpu().numpy().astype(np.float16),
@@ -116,7 +116,7 @@ class OpenVinoLowerLayers:
         self._compiled: dict[int, openvino.CompiledModel] = {}
         self._scale = 0.0
 
-    def look(self, pixels: NDArray[np.uint8]) -> Seen:
+    def compute(self, pixels: NDArray[np.uint8]) -> LowerFeatures:
         """See :class:`LowerLayers`; safe to call from one thread at a time."""
         size = pixels.shape[1]
         if size not in self._compiled:
@@ -142,7 +142,7 @@ class OpenVinoLowerLayers:
             queue.start_async({0: pixels[start : start + _BATCH]}, at)
         queue.wait_all()
         maps, pooled, colour = (np.concatenate(part) for part in zip(*found, strict=True))
-        return Seen(maps, pooled, colour, self._scale)
+        return LowerFeatures(maps, pooled, colour, self._scale)
 
     def _compile(self, size: int) -> openvino.CompiledModel:
         model = self._core.read_model(self._path)
@@ -164,7 +164,7 @@ class OpenVinoLowerLayers:
 
 
 def cache_lower_maps(
-    jobs: Sequence[Job],
+    jobs: Sequence[PictureJob],
     lower: LowerLayers,
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
@@ -201,7 +201,7 @@ def cache_lower_maps(
             for keys, pictures in (_cut(looked_at, pixels, done), whole):
                 if keys:
                     name = f"shard-{writer}-{len(_shards(folder, writer)):05d}"
-                    _save(folder, name, keys, lower.look(pictures))
+                    _save(folder, name, keys, lower.compute(pictures))
             seen += len(part)
             rate = seen / (time.monotonic() - started)
             log.info(
@@ -213,7 +213,7 @@ def cache_lower_maps(
     return left_out
 
 
-def _parts(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+def _parts(jobs: Sequence[PictureJob]) -> Iterator[Sequence[PictureJob]]:
     """Shards' worth of jobs of one size each."""
     for start in range(0, len(jobs), 4 * SHARD):
         near = sorted(jobs[start : start + 4 * SHARD], key=lambda job: job.size)
@@ -223,7 +223,9 @@ def _parts(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
                 yield together[at : at + SHARD]
 
 
-def _draw(jobs: Sequence[Job], left_out: list[str]) -> tuple[list[Job], NDArray[np.uint8]]:
+def _draw(
+    jobs: Sequence[PictureJob], left_out: list[str]
+) -> tuple[list[PictureJob], NDArray[np.uint8]]:
     preprocess = Preprocess(size=jobs[0].size)
     drawn, pictures = [], []
     for job in jobs:
@@ -248,7 +250,7 @@ def whole_key(key: str) -> str:
 
 
 def _cut(
-    jobs: Sequence[Job], pixels: NDArray[np.uint8], done: AbstractSet[str]
+    jobs: Sequence[PictureJob], pixels: NDArray[np.uint8], done: AbstractSet[str]
 ) -> tuple[list[str], NDArray[np.uint8]]:
     """The parts of pictures whose jobs ask for them, with their names, but for cached ones."""
     cut = [
@@ -266,7 +268,7 @@ def _shards(folder: Path, writer: int | None = None) -> list[Path]:
     return sorted(folder.glob("shard-*.npz" if writer is None else f"shard-{writer}-*.npz"))
 
 
-def _save(folder: Path, name: str, keys: list[str], seen: Seen) -> None:
+def _save(folder: Path, name: str, keys: list[str], seen: LowerFeatures) -> None:
     """The maps first: a shard exists when its ``.npz`` does."""
     np.save(folder / f"{name}.npy", seen.maps)
     unfinished = folder / f"{name}.tmp"

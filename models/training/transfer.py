@@ -12,7 +12,7 @@ from models.vienna import ViennaCode
 _OF_LABELS = ("heads.vienna.weight", "heads.vienna.bias", "heads.places.weight")
 
 
-def adopt(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> None:
+def transfer_weights(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> None:
     """Take over a checkpoint's weights.
 
     What it knows of a code is kept. A code that it does not know begins as the nearest one above
@@ -45,7 +45,9 @@ def adopt(network: MarkNet, labels: Sequence[ViennaCode], start: Checkpoint) -> 
 
 
 @torch.no_grad()
-def blend(network: MarkNet, labels: Sequence[ViennaCode], others: Sequence[Checkpoint]) -> None:
+def average_weights(
+    network: MarkNet, labels: Sequence[ViennaCode], others: Sequence[Checkpoint]
+) -> None:
     """Give a network the mean of its weights and those of the checkpoints that it came from.
 
     Weights along one line of learning lie in one valley, and their mean errs less than any of them
@@ -54,12 +56,12 @@ def blend(network: MarkNet, labels: Sequence[ViennaCode], others: Sequence[Check
     Args:
         network: what was learnt.
         labels: the codes it predicts.
-        others: checkpoints before it; codes that one does not know as in `adopt`.
+        others: checkpoints before it; codes that one does not know as in `transfer_weights`.
     """
     mean = {name: value.double() for name, value in network.state_dict().items()}
     for other in others:
         twin = MarkNet(network.config)
-        adopt(twin, labels, other)
+        transfer_weights(twin, labels, other)
         for name, value in twin.state_dict().items():
             mean[name] += value
     network.load_state_dict({name: value / (1 + len(others)) for name, value in mean.items()})

@@ -81,14 +81,16 @@ def train(  # noqa: PLR0913 - its parameters are the command's options
 
     MissingPackage.check("torch", "train", "`marklens train`")
     from models.network.checkpoint import SHIPPED
-    from models.training.run import Order
-    from models.training.run import train as run
     from models.training.training_report import write_report
+    from models.training.training_run import TrainingRequest
+    from models.training.training_run import train as run
 
     where = _device(device)
-    order = Order(labels, images, out, start or SHIPPED, epochs, patience, batch, depth, loss)
-    with watching(epochs, batch, where, quiet=as_json) as watcher:
-        metrics = run(replace(order, device=where), watcher)
+    request = TrainingRequest(
+        labels, images, out, start or SHIPPED, epochs, patience, batch, depth, loss
+    )
+    with watching(epochs, batch, where, quiet=as_json) as callbacks:
+        metrics = run(replace(request, device=where), callbacks)
     _print(metrics, write_report(out), out, as_json)
 
 

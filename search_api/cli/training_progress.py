@@ -8,9 +8,10 @@ from search_api.cli.console import complain
 from search_api.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
-    from models.training.finetune import Depth, Progress
-    from models.training.pictures import OwnPictures
-    from models.training.run import Epoch, Watcher
+    from models.training.labelled_pictures import LabelledPictures
+    from models.training.recipe import Depth
+    from models.training.trainer import TrainingProgress
+    from models.training.training_run import EpochResult, TrainingCallbacks
 
 _DEPTHS = {
     "heads": "the heads learn; the convolutions look at each picture once and are cached",
@@ -21,7 +22,9 @@ _SHOWN = {"mAP": "mAP", "LRAP": "LRAP", "micro_F1": "micro F1"}
 
 
 @contextmanager
-def watching(epochs: int, batch: int, device: str, *, quiet: bool = False) -> "Iterator[Watcher]":
+def watching(
+    epochs: int, batch: int, device: str, *, quiet: bool = False
+) -> "Iterator[TrainingCallbacks]":
     """Show how a run goes while the block runs.
 
     Args:
@@ -30,11 +33,11 @@ def watching(epochs: int, batch: int, device: str, *, quiet: bool = False) -> "I
         device: on which it runs.
         quiet: say nothing: stderr is a machine's.
     """
-    from models.training.run import Watcher
+    from models.training.training_run import TrainingCallbacks
 
     with ExitStack() as stack:
         shown = _Shown(epochs, batch, device, stack, quiet)
-        yield Watcher(shown.gathered, shown.cached, shown.stepped, shown.finished)
+        yield TrainingCallbacks(shown.gathered, shown.cached, shown.stepped, shown.finished)
 
 
 class _Shown:
@@ -47,8 +50,8 @@ class _Shown:
         self._title = ""
         self._advance: Advance | None = None
 
-    def gathered(self, pictures: "OwnPictures", depth: "Depth") -> None:
-        from models.training.run import SIDES
+    def gathered(self, pictures: "LabelledPictures", depth: "Depth") -> None:
+        from models.training.training_run import SIDES
 
         counts = ", ".join(f"{len(pictures.rows(side)):,} for {side}" for side in SIDES)
         labels = len(pictures.labels.codes)
@@ -61,12 +64,12 @@ class _Shown:
     def cached(self, done: int, wanted: int) -> None:
         self._bar("looking once")(done, wanted, done)
 
-    def stepped(self, progress: "Progress", steps: int) -> None:
+    def stepped(self, progress: "TrainingProgress", steps: int) -> None:
         epoch = min(self._epochs, (progress.step - 1) * self._epochs // steps + 1)
         note = f"epoch {epoch} of at most {self._epochs}, loss {progress.vienna:.3f}"
         self._bar("learning")(progress.step, steps, progress.step * self._batch, note)
 
-    def finished(self, epoch: "Epoch") -> None:
+    def finished(self, epoch: "EpochResult") -> None:
         said, prior = epoch.validation, epoch.prior
         metrics = ", ".join(
             f"{words} {said[name]:.3f} (constant prior {prior[name]:.3f})"

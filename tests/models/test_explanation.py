@@ -25,10 +25,10 @@ def added_by_autograd(
 ) -> NDArray[np.float32]:
     """(rows, h, w): slope of each logit by conv5's maps times the maps, 0 where negative."""
     with torch.no_grad():
-        lower = network.look_low(torch.from_numpy(pixels.copy())[None])
+        lower = network.forward_lower(torch.from_numpy(pixels.copy())[None])
         maps = network.backbone.high(lower.maps)
     maps.requires_grad_()
-    logits = network.judge(maps, lower).logits[0]
+    logits = network.forward_heads(maps, lower).logits[0]
     found = []
     for row in rows:
         (slope,) = torch.autograd.grad(logits[row], maps, retain_graph=True)

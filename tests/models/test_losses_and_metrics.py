@@ -18,7 +18,7 @@ from models.training.calibrate import calibrate
 from models.training.losses import (
     Memory,
     asymmetric_loss,
-    best_heard,
+    max_over_parts,
     proxy_loss,
     supervised_contrast,
 )
@@ -174,7 +174,7 @@ def test_the_best_of_parts_is_learnt_from_as_the_product_hears_it() -> None:
     for logits in told:
         logits.requires_grad_()
     shown = torch.tensor([True, True, False])
-    heard = best_heard(*told, torch.from_numpy(owner), shown)
+    heard = max_over_parts(*told, torch.from_numpy(owner), shown)
     expected = best_seen(*(part.astype(np.float32) for part in (wholes, parts)), owner, codes)
     assert heard.detach().numpy() == pytest.approx(expected)
     heard.sum().backward()
@@ -182,4 +182,4 @@ def test_the_best_of_parts_is_learnt_from_as_the_product_hears_it() -> None:
     assert (part[:, 2] == 0).all()  # writing is the whole picture's
     assert whole[1].tolist() == [1, 1, 1]
     assert float(whole.sum() + part.sum()) == pytest.approx(9)  # each code learnt in one place
-    assert best_heard(told[0], told[1][:0], torch.zeros(0, dtype=torch.long), shown) is told[0]
+    assert max_over_parts(told[0], told[1][:0], torch.zeros(0, dtype=torch.long), shown) is told[0]

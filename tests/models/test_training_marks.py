@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from models.encoder import Encoder
 from models.marknet import training_pictures
-from models.marknet.learn import conclude, fit, lessons_from
+from models.marknet.learn import conclude, fit, training_data
 from models.marknet.real_logos import Reading
 from models.marknet.table import UNKNOWN, Table, tabulate, things_taught
 from models.marknet.training_pictures import SharedPack
@@ -28,16 +28,17 @@ from models.synthesis.drawings import (
     place_of_brand,
     split_of_brand,
 )
-from models.training.activations import CachedSource, KeptSource, Source
-from models.training.finetune import Recipe, Tuner
+from models.training.feature_sources import Conv5Source, FeatureSource, LowerMapSource
 from models.training.lower_maps import (
-    Job,
     LowerMaps,
+    PictureJob,
     TorchLowerLayers,
     cache_lower_maps,
     whole_key,
 )
-from models.training.transfer import adopt, blend
+from models.training.recipe import Recipe
+from models.training.trainer import Trainer
+from models.training.transfer import average_weights, transfer_weights
 from models.vienna import ViennaCode
 
 CAT, CUP, LETTERS = (ViennaCode.parse(text) for text in ("03.01", "11.03", "27.05"))
@@ -71,14 +72,14 @@ class Small:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     folder = tmp_path_factory.mktemp("marks")
-    listed: list[Job] = []
+    listed: list[PictureJob] = []
     pictograms: dict[tuple[str, str], Pictogram] = {}
     logos: dict[tuple[str, str], BrandLogo] = {}
     concepts: dict[str, list[tuple[str, str]]] = {"cat": [], "cup": []}
     notes = []
 
     def add(key: str, draw: Callable[[], Image.Image]) -> None:
-        listed.append(Job(key, draw, SIZE, Parts(size=64)))
+        listed.append(PictureJob(key, draw, SIZE, Parts(size=64)))
 
     for side, sets in SETS.items():
         for number in range(20 if side == "train" else 6):
@@ -147,23 +148,23 @@ def network(labels: int, seed: int = 0) -> MarkNet:
 
 
 def test_a_thing_need_only_be_seen_in_a_part(small: Small) -> None:
-    lessons = lessons_from(small.pack, small.table)
-    assert any(small.table.keys[row].startswith("brand:") for row in lessons.parts)
-    beside = [row for row in lessons.parts if small.table.keys[row].startswith("composed:")]
+    data = training_data(small.pack, small.table)
+    assert any(small.table.keys[row].startswith("brand:") for row in data.parts)
+    beside = [row for row in data.parts if small.table.keys[row].startswith("composed:")]
     assert len(beside) >= 20
     test_side = set(np.flatnonzero(small.table.split == "test").tolist())
-    for row, parts in lessons.parts.items():
+    for row, parts in data.parts.items():
         assert not test_side & {row, *parts.tolist()}
         assert {whole_key(small.table.keys[part]) for part in parts} == {small.table.keys[row]}
     labels = small.table.labels.codes
-    shown = {str(code) for code, on in zip(labels, lessons.shown, strict=True) if on}
+    shown = {str(code) for code, on in zip(labels, data.shown, strict=True) if on}
     assert {"03", "03.01", "24"} <= shown
     assert not {"27", "27.05", "29"} & shown
 
 
 def test_pictures_are_drawn_by_kind(small: Small) -> None:
-    lessons = lessons_from(small.pack, small.table)
-    share = dict(zip(lessons.labelled.tolist(), lessons.chances.tolist(), strict=True))
+    data = training_data(small.pack, small.table)
+    share = dict(zip(data.labelled.tolist(), data.chances.tolist(), strict=True))
     of = {
         kind: sum(share.get(row, 0.0) for row in small.table.rows(kind, "train"))
         for kind in ("icon", "composed", "brand", "lettered")
@@ -246,11 +247,13 @@ def test_what_was_learnt_is_averaged_with_what_it_came_from(tmp_path: Path) -> N
         )
         weights.append(before.heads.vienna.weight.detach().clone())
     weights.append(learnt.heads.vienna.weight.detach().clone())
-    blend(learnt, labels, [Checkpoint.open(tmp_path / name) for name in ("first", "second")])
+    average_weights(
+        learnt, labels, [Checkpoint.open(tmp_path / name) for name in ("first", "second")]
+    )
     expected = torch.stack(weights).mean(dim=0)
     torch.testing.assert_close(learnt.heads.vienna.weight.detach(), expected, atol=1e-3, rtol=0)
     same = {name: value.clone() for name, value in learnt.state_dict().items()}
-    blend(learnt, labels, [])
+    average_weights(learnt, labels, [])
     for name, value in learnt.state_dict().items():
         torch.testing.assert_close(value, same[name])
 
@@ -266,7 +269,7 @@ def test_a_network_that_learns_further_begins_with_what_it_knows(tmp_path: Path)
         calibration=Calibration.none(len(old)),
         metrics={},
     )
-    adopt(learns, new, Checkpoint.open(tmp_path))
+    transfer_weights(learns, new, Checkpoint.open(tmp_path))
     pixels = torch.from_numpy(np.stack([np.asarray(drawn(code, 1)) for code in (CAT, CUP)]))
     was, now = (each.eval()(pixels).logits.detach() for each in (knows, learns))
     assert now[:, :2] == pytest.approx(was[:, :2], abs=0.01)  # a checkpoint is float16
@@ -279,10 +282,10 @@ def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
     net = network(len(table.labels.codes))
     net.backbone.load_state_dict(network(1).backbone.state_dict())
     recipe = Recipe(steps=12, labelled=24, signs=4, concepts=2, remembered=2, proxy_weight=1.0)
-    lessons = lessons_from(small.pack, table)
-    tuner = Tuner(net, CachedSource(small.maps), lessons, recipe)
-    fit(tuner, small.folder / "state.pt", table)
-    conclude(tuner, small.pack, table, small.maps, small.folder / "checkpoint")
+    data = training_data(small.pack, table)
+    trainer = Trainer(net, LowerMapSource(small.maps), data, recipe)
+    fit(trainer, small.folder / "state.pt", table)
+    conclude(trainer, small.pack, table, small.maps, small.folder / "checkpoint")
 
     checkpoint = Checkpoint.open(small.folder / "checkpoint")
     assert checkpoint.parts == Parts()
@@ -310,15 +313,15 @@ def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
 
 def test_what_conv5_makes_is_kept_while_only_the_heads_learn(small: Small, tmp_path: Path) -> None:
     net = network(len(small.table.labels.codes)).eval()
-    kept, rows = KeptSource(small.maps, tmp_path), np.array([5, 3, 400, 5, 90])
+    kept, rows = Conv5Source(small.maps, tmp_path), np.array([5, 3, 400, 5, 90])
 
-    def said(source: Source) -> torch.Tensor:
+    def said(source: FeatureSource) -> torch.Tensor:
         logits = torch.zeros(len(rows), net.config.labels)
-        for places, seen in source.look(net, rows):
+        for places, seen in source.forward(net, rows):
             logits[places] = seen.logits.detach()
         return logits
 
-    expected = said(CachedSource(small.maps))
+    expected = said(LowerMapSource(small.maps))
     torch.testing.assert_close(said(kept), expected, atol=1e-2, rtol=1e-2)
     with torch.no_grad():  # conv5 is not asked again, the heads are
         for parameter in net.backbone.parameters():

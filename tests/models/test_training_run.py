@@ -17,32 +17,38 @@ from models.explanation import Explainer
 from models.network.checkpoint import Checkpoint
 from models.network.marknet import Lower, MarkNet
 from models.network.parts import Parts
-from models.training.finetune import Progress
 from models.training.lower_maps import (
-    Job,
     LowerMaps,
+    PictureJob,
     TorchLowerLayers,
     cache_lower_maps,
     part_key,
     whole_key,
 )
-from models.training.run import Epoch, Order, Watcher, read_history, train
+from models.training.trainer import TrainingProgress
 from models.training.training_report import write_report
+from models.training.training_run import (
+    EpochResult,
+    TrainingCallbacks,
+    TrainingRequest,
+    read_history,
+    train,
+)
 from models.vienna import PredictedCode
 
 
-def quiet(stop_after: int | None = None) -> Watcher:
+def quiet(stop_after: int | None = None) -> TrainingCallbacks:
     """A watcher that tells nobody, and breaks off after some steps."""
 
-    def stepped(progress: Progress, steps: int) -> None:
+    def stepped(progress: TrainingProgress, steps: int) -> None:
         assert progress.step <= steps
         if progress.step == stop_after:
             raise KeyboardInterrupt
 
-    def finished(epoch: Epoch) -> None:
+    def finished(epoch: EpochResult) -> None:
         assert epoch.validation.keys() == epoch.prior.keys()
 
-    return Watcher(lambda _, __: None, lambda _, __: None, stepped, finished)
+    return TrainingCallbacks(lambda _, __: None, lambda _, __: None, stepped, finished)
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +77,8 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def order(shapes: Path, tiny_checkpoint: Path, tmp_path: Path) -> Order:
-    return Order(
+def run_request(shapes: Path, tiny_checkpoint: Path, tmp_path: Path) -> TrainingRequest:
+    return TrainingRequest(
         shapes / "labels.csv",
         shapes / "images",
         tmp_path / "run",
@@ -84,27 +90,29 @@ def order(shapes: Path, tiny_checkpoint: Path, tmp_path: Path) -> Order:
     )
 
 
-def test_a_run_learns_and_leaves_a_network_that_serves(order: Order) -> None:
-    metrics = train(replace(order, epochs=6), quiet())
+def test_a_run_learns_and_leaves_a_network_that_serves(run_request: TrainingRequest) -> None:
+    metrics = train(replace(run_request, epochs=6), quiet())
     assert metrics["test"]["mAP"] > metrics["constant prior"]["mAP"] + 0.1
     assert sum(metrics["pictures"].values()) == 300
-    encoder = Encoder.load(order.out / "checkpoint", device="cpu", runtime="torch")
+    encoder = Encoder.load(run_request.out / "checkpoint", device="cpu", runtime="torch")
     assert [str(code) for code in encoder.labels] == ["01", "03", "29"]  # the file's, no others
-    assert len(read_history(order.out)) <= 6
-    page = write_report(order.out).read_text()
+    assert len(read_history(run_request.out)) <= 6
+    page = write_report(run_request.out).read_text()
     assert "constant prior" in page
     assert page.count("data:image/png;base64,") == 4
-    assert all((order.out / name).exists() for name in ("loss.png", "labels.png", "left_out.txt"))
-    table = (order.out / "labels.csv").read_text().splitlines()
+    assert all(
+        (run_request.out / name).exists() for name in ("loss.png", "labels.png", "left_out.txt")
+    )
+    table = (run_request.out / "labels.csv").read_text().splitlines()
     assert table[0] == "code,title,support,AP,precision,recall,F1,threshold"
     assert [line[:2] for line in table[1:]] == ["01", "03", "29"]
 
 
 @pytest.mark.parametrize("depth", ["heads", "conv5", "all"])
-def test_only_what_the_depth_names_learns(order: Order, depth: str) -> None:
-    train(replace(order, epochs=1, depth=depth), quiet())  # type: ignore[arg-type]
-    before = Checkpoint.open(order.start).load_network().state_dict()
-    after = Checkpoint.open(order.out / "checkpoint").load_network().state_dict()
+def test_only_what_the_depth_names_learns(run_request: TrainingRequest, depth: str) -> None:
+    train(replace(run_request, epochs=1, depth=depth), quiet())  # type: ignore[arg-type]
+    before = Checkpoint.open(run_request.start).load_network().state_dict()
+    after = Checkpoint.open(run_request.out / "checkpoint").load_network().state_dict()
     moved = {
         part: any(
             not torch.equal(after[name], before[name])
@@ -117,62 +125,68 @@ def test_only_what_the_depth_names_learns(order: Order, depth: str) -> None:
     assert not torch.equal(after["heads.trunk.weight"], before["heads.trunk.weight"])
 
 
-def test_a_run_that_is_killed_goes_on_to_the_same_end(order: Order, tmp_path: Path) -> None:
-    whole = train(order, quiet())
-    broken = replace(order, out=tmp_path / "broken")
+def test_a_run_that_is_killed_goes_on_to_the_same_end(
+    run_request: TrainingRequest, tmp_path: Path
+) -> None:
+    whole = train(run_request, quiet())
+    broken = replace(run_request, out=tmp_path / "broken")
     with pytest.raises(KeyboardInterrupt):
         train(broken, quiet(stop_after=13))
     assert len(read_history(broken.out)) == 1
     resumed = train(broken, quiet())
     assert resumed["test"] == pytest.approx(whole["test"], abs=1e-5)
     assert [line["step"] for line in read_history(broken.out)] == [
-        line["step"] for line in read_history(order.out)
+        line["step"] for line in read_history(run_request.out)
     ]
 
 
-def test_a_run_stops_when_validation_no_longer_rises(order: Order) -> None:
-    train(replace(order, epochs=30, patience=1, heads_rate=0.0, features_rate=0.0), quiet())
-    assert len(read_history(order.out)) == 2  # nothing moves, so the second is no better
+def test_a_run_stops_when_validation_no_longer_rises(run_request: TrainingRequest) -> None:
+    train(replace(run_request, epochs=30, patience=1, heads_rate=0.0, features_rate=0.0), quiet())
+    assert len(read_history(run_request.out)) == 2  # nothing moves, so the second is no better
 
 
-def test_another_run_in_the_folder_is_refused(order: Order) -> None:
-    train(replace(order, epochs=1), quiet())
+def test_another_run_in_the_folder_is_refused(run_request: TrainingRequest) -> None:
+    train(replace(run_request, epochs=1), quiet())
     with pytest.raises(BadLabels, match=r"\(epochs, seed\)"):
-        train(replace(order, epochs=2, seed=5), quiet())
+        train(replace(run_request, epochs=2, seed=5), quiet())
 
 
-def test_what_resuming_reads_is_replaced_and_never_rewritten_in_place(order: Order) -> None:
+def test_what_resuming_reads_is_replaced_and_never_rewritten_in_place(
+    run_request: TrainingRequest,
+) -> None:
     """So no kill, at whatever moment, leaves half of it; what an older file held stays in it."""
     names = ("run.json", "history.jsonl", "left_out.txt")
     with pytest.raises(KeyboardInterrupt):
-        train(order, quiet(stop_after=13))
+        train(run_request, quiet(stop_after=13))
     for name in names:
-        (order.out / f"old {name}").hardlink_to(order.out / name)
-    before = {name: (order.out / name).read_bytes() for name in names}
-    train(order, quiet())
-    assert len(read_history(order.out)) == 3
-    assert {name: (order.out / f"old {name}").read_bytes() for name in names} == before
+        (run_request.out / f"old {name}").hardlink_to(run_request.out / name)
+    before = {name: (run_request.out / name).read_bytes() for name in names}
+    train(run_request, quiet())
+    assert len(read_history(run_request.out)) == 3
+    assert {name: (run_request.out / f"old {name}").read_bytes() for name in names} == before
 
 
-def test_a_history_that_an_older_version_left_torn_is_named(order: Order) -> None:
+def test_a_history_that_an_older_version_left_torn_is_named(
+    run_request: TrainingRequest,
+) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(order, quiet(stop_after=13))
-    history = order.out / "history.jsonl"
+        train(run_request, quiet(stop_after=13))
+    history = run_request.out / "history.jsonl"
     history.write_bytes(history.read_bytes()[:40])
     with pytest.raises(BadCheckpoint, match=r"history\.jsonl: damaged"):
-        train(order, quiet())
+        train(run_request, quiet())
 
 
-def test_a_damaged_state_is_named(order: Order) -> None:
+def test_a_damaged_state_is_named(run_request: TrainingRequest) -> None:
     with pytest.raises(KeyboardInterrupt):
-        train(order, quiet(stop_after=13))
-    (order.out / "state.pt").write_bytes(b"damaged")
+        train(run_request, quiet(stop_after=13))
+    (run_request.out / "state.pt").write_bytes(b"damaged")
     with pytest.raises(BadCheckpoint, match=r"state\.pt: cannot go on"):
-        train(order, quiet())
+        train(run_request, quiet())
 
 
 def test_missing_and_unreadable_pictures_are_left_out_and_named(
-    order: Order, shapes: Path, tmp_path: Path
+    run_request: TrainingRequest, shapes: Path, tmp_path: Path
 ) -> None:
     images = tmp_path / "images"
     shutil.copytree(shapes / "images", images)
@@ -181,7 +195,7 @@ def test_missing_and_unreadable_pictures_are_left_out_and_named(
     for depth in ("conv5", "all"):
         out = tmp_path / depth
         metrics = train(
-            replace(order, images=images, out=out, epochs=1, depth=depth),  # type: ignore[arg-type]
+            replace(run_request, images=images, out=out, epochs=1, depth=depth),  # type: ignore[arg-type]
             quiet(),
         )
         assert sum(metrics["pictures"].values()) == 298
@@ -189,18 +203,20 @@ def test_missing_and_unreadable_pictures_are_left_out_and_named(
         assert [line.split(":")[0] for line in lines] == ["0.png", "1.png"]
 
 
-def test_labels_without_pictures_are_refused(order: Order, tmp_path: Path) -> None:
+def test_labels_without_pictures_are_refused(run_request: TrainingRequest, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadLabels, match="0 of 300 labelled pictures are there"):
-        train(replace(order, images=tmp_path / "empty"), quiet())
+        train(replace(run_request, images=tmp_path / "empty"), quiet())
     with pytest.raises(BadLabels, match="not a folder"):
-        train(replace(order, images=tmp_path / "none"), quiet())
+        train(replace(run_request, images=tmp_path / "none"), quiet())
 
 
-def test_what_the_start_knows_of_a_code_is_kept(order: Order, tiny_checkpoint: Path) -> None:
-    train(replace(order, epochs=1, depth="heads", heads_rate=0.0), quiet())
+def test_what_the_start_knows_of_a_code_is_kept(
+    run_request: TrainingRequest, tiny_checkpoint: Path
+) -> None:
+    train(replace(run_request, epochs=1, depth="heads", heads_rate=0.0), quiet())
     start = Checkpoint.open(tiny_checkpoint)
-    end = Checkpoint.open(order.out / "checkpoint")
+    end = Checkpoint.open(run_request.out / "checkpoint")
     old, new = (one.load_network().heads.vienna.weight for one in (start, end))
     for code in ("01", "03", "29"):
         at, to = ([str(c) for c in one.labels].index(code) for one in (start, end))
@@ -211,7 +227,9 @@ def test_cached_maps_are_what_the_network_sees_and_a_cache_goes_on(
     encoder: Encoder, tmp_path: Path, draw_mark: Callable[[int, int], Image.Image]
 ) -> None:
     network = encoder.checkpoint.load_network()
-    jobs = [Job(f"{n}", lambda n=n: draw_mark(n, 96), 64 if n % 3 else 96) for n in range(12)]  # type: ignore[misc]
+    jobs = [
+        PictureJob(f"{n}", lambda n=n: draw_mark(n, 96), 64 if n % 3 else 96) for n in range(12)
+    ]  # type: ignore[misc]
     lower = TorchLowerLayers(network)
     cache_lower_maps(jobs[:5], lower, tmp_path)
     seen: list[tuple[int, int]] = []
@@ -229,7 +247,7 @@ def test_cached_maps_are_what_the_network_sees_and_a_cache_goes_on(
             preprocess = replace(encoder.checkpoint.preprocess, size=job.size)
             pixels = torch.from_numpy(preprocess(job.draw())[None].copy())
             with torch.inference_mode():
-                direct = network.look_low(pixels)
+                direct = network.forward_lower(pixels)
             step = float(direct.maps.max()) / 100
             assert torch.allclose(lower_seen.maps[at], direct.maps[0], atol=step)
             assert torch.allclose(lower_seen.pooled[at], direct.pooled[0], atol=1e-2)
@@ -243,7 +261,10 @@ def test_a_cache_keeps_the_parts_of_pictures_once(encoder: Encoder, tmp_path: Pa
         return image
 
     parts = Parts(size=64)
-    jobs = [Job("composed:train#1", discs, 192, parts), Job("composed:train#2", discs, 96, parts)]
+    jobs = [
+        PictureJob("composed:train#1", discs, 192, parts),
+        PictureJob("composed:train#2", discs, 96, parts),
+    ]
     lower = TorchLowerLayers(encoder.checkpoint.load_network())
     cache_lower_maps(jobs[:1], lower, tmp_path)
     first = LowerMaps(tmp_path).keys
@@ -287,5 +308,5 @@ def test_the_hottest_place_is_the_one_whose_vote_is_highest(
     found = Explainer(Encoder.load(tmp_path, device="cpu", runtime="torch")).explain(image, codes)
     pixels = torch.from_numpy(start.preprocess(image).copy())[None]
     with torch.no_grad():
-        votes = network.look_high(network.look_low(pixels)).places[0, 0]
+        votes = network.forward_upper(network.forward_lower(pixels)).places[0, 0]
     assert int(found.heat[0].argmax()) == int(votes.argmax())

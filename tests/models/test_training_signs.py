@@ -14,7 +14,9 @@ from models.marknet.export import BesideIdentity
 from models.marknet.start import Pooled, whiten
 from models.network.marknet import Lower, MarkNet, NetworkConfig, Upper, pool
 from models.network.pooling import average, mac
-from models.training.finetune import Lessons, Recipe, Tuner
+from models.training.batches import TrainingData
+from models.training.recipe import Recipe
+from models.training.trainer import Trainer
 
 GROUPS = 12
 RECIPE = Recipe(
@@ -36,10 +38,10 @@ class Seeds:
         at = torch.from_numpy(rows)
         return Lower(self.maps[at], self.pooled[at], self.colour[at])
 
-    def look(
+    def forward(
         self, network: MarkNet, rows: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.int64], Upper]]:
-        yield np.arange(len(rows)), network.look_high(self.lower(rows))
+        yield np.arange(len(rows)), network.forward_upper(self.lower(rows))
 
     @torch.no_grad()
     def all_pooled(self, network: MarkNet) -> Pooled:
@@ -48,25 +50,25 @@ class Seeds:
         return Pooled(features.numpy(), float(conv5.mean()))
 
 
-def lessons() -> Lessons:
+def data() -> TrainingData:
     rows = np.arange(2 * GROUPS)
     targets = np.random.default_rng(0).integers(0, 2, (len(rows), 5)).astype(np.float32)
     pairs = list(rows.reshape(GROUPS, 2))
-    return Lessons(targets, rows, np.ones(len(rows)), pairs, pairs)
+    return TrainingData(targets, rows, np.ones(len(rows)), pairs, pairs)
 
 
-def tuner() -> Tuner:
+def trainer() -> Trainer:
     torch.manual_seed(1)
     network = MarkNet(NetworkConfig(labels=5, visual=8, concept=8, trunk=16, narrow=16))
     whiten(network, Seeds().all_pooled(network))
-    return Tuner(network, Seeds(), lessons(), RECIPE)
+    return Trainer(network, Seeds(), data(), RECIPE)
 
 
 def test_whitening_gives_the_visual_block_equal_variance_without_correlation() -> None:
-    network, seen = tuner().network, []
+    network, seen = trainer().network, []
     with torch.no_grad():
         hook = network.heads.visual.register_forward_hook(lambda *a: seen.append(a[2]))
-        network.eval().look_high(Seeds().lower(np.arange(2 * GROUPS)))
+        network.eval().forward_upper(Seeds().lower(np.arange(2 * GROUPS)))
         hook.remove()
     outputs = seen[0].numpy()
     covariance = outputs.T @ outputs / len(outputs)
@@ -74,16 +76,42 @@ def test_whitening_gives_the_visual_block_equal_variance_without_correlation() -
 
 
 def test_signs_and_things_are_drawn_together() -> None:
-    run = tuner()
-    before = run.examine(np.arange(2 * GROUPS))
+    run = trainer()
+    before = run.predict(np.arange(2 * GROUPS))
     run.run(RECIPE.steps)
-    after = run.examine(np.arange(2 * GROUPS))
+    after = run.predict(np.arange(2 * GROUPS))
     for block in ("visual", "concept"):
         assert _margin(getattr(after, block)) > _margin(getattr(before, block)) + 0.1
 
 
+class Recording(Seeds):
+    """Notes which rows are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def forward(
+        self, network: MarkNet, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Upper]]:
+        self.seen += rows.tolist()
+        return super().forward(network, rows)
+
+
+def test_an_epoch_shows_the_network_every_picture_once() -> None:
+    network = MarkNet(NetworkConfig(labels=5, visual=8, concept=8, trunk=16, narrow=16))
+    rows, source = np.arange(2 * GROUPS), Recording()
+    targets = np.zeros((len(rows), 5), np.float32)
+    run = Trainer(network, source, TrainingData(targets, rows), Recipe(steps=6, labelled=8))
+    run.run(3)
+    assert sorted(source.seen) == rows.tolist()
+    run.run(6)
+    assert sorted(source.seen[len(rows) :]) == rows.tolist()
+    assert source.seen[: len(rows)] != source.seen[len(rows) :]
+
+
 def test_a_stopped_run_goes_on_with_what_it_remembered(tmp_path: Path) -> None:
-    whole, first, second = tuner(), tuner(), tuner()
+    whole, first, second = trainer(), trainer(), trainer()
     whole.run(RECIPE.steps)
     first.run(10)
     first.save(tmp_path / "state.pt")
@@ -94,31 +122,31 @@ def test_a_stopped_run_goes_on_with_what_it_remembered(tmp_path: Path) -> None:
 
 
 def test_heads_learn_alone_while_the_convolutions_stay() -> None:
-    run = tuner()
+    run = trainer()
     network = run.network
-    run = Tuner(network, Seeds(), lessons(), replace(RECIPE, depth="heads"))
-    before = _margin(run.examine(np.arange(2 * GROUPS)).concept)
+    run = Trainer(network, Seeds(), data(), replace(RECIPE, depth="heads"))
+    before = _margin(run.predict(np.arange(2 * GROUPS)).concept)
     frozen = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items()}
     run.run(RECIPE.steps)
-    assert _margin(run.examine(np.arange(2 * GROUPS)).concept) > before + 0.1
+    assert _margin(run.predict(np.arange(2 * GROUPS)).concept) > before + 0.1
     assert all(
         torch.equal(frozen[name], now) for name, now in network.backbone.state_dict().items()
     )
 
 
 def test_proxies_are_carried_into_the_next_stage_and_learn_there() -> None:
-    first = tuner()
+    first = trainer()
     first.run(10)
-    second = Tuner(first.network, Seeds(), lessons(), RECIPE, first.proxies)
+    second = Trainer(first.network, Seeds(), data(), RECIPE, first.proxies)
     assert torch.equal(second.proxies, first.proxies)
     second.run(5)
     assert not torch.equal(second.proxies, first.proxies)
 
 
 def test_proxies_begin_amid_what_shows_their_thing() -> None:
-    run = tuner()
-    run.centre_proxies()
-    concept = run.examine(np.arange(2 * GROUPS)).concept.reshape(GROUPS, 2, -1)
+    run = trainer()
+    run.initialise_proxies()
+    concept = run.predict(np.arange(2 * GROUPS)).concept.reshape(GROUPS, 2, -1)
     centres = nn.functional.normalize(torch.from_numpy(concept.mean(axis=1)), dim=1)
     nearest = (nn.functional.normalize(run.proxies, dim=1) @ centres.T).argmax(dim=0)
     assert nearest.tolist() == list(range(GROUPS))

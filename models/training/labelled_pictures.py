@@ -15,14 +15,14 @@ from models.evaluation.labels_csv import LabelTable
 from models.images import decode_image
 from models.images.picture_folder import PictureFolder
 from models.network.label_set import LabelSet, with_ancestors
-from models.training.lower_maps import Job
+from models.training.lower_maps import PictureJob
 
 _SHARE = {"validation": 0.1, "test": 0.1}
 _LEAST = 20  # pictures, below which nothing can be learnt and measured
 
 
 @dataclass(frozen=True)
-class OwnPictures:
+class LabelledPictures:
     """Labelled pictures that are there.
 
     Attributes:
@@ -34,14 +34,14 @@ class OwnPictures:
         missing: names in the labels file for which there is no picture.
     """
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[PictureJob, ...]
     split: NDArray[np.str_]
     labels: LabelSet
     targets: NDArray[np.float32]
     missing: tuple[str, ...]
 
     @classmethod
-    def gather(cls, table: LabelTable, images: Path, size: int) -> "OwnPictures":
+    def gather(cls, table: LabelTable, images: Path, size: int) -> "LabelledPictures":
         """Find the pictures of a labels file.
 
         Args:
@@ -72,18 +72,18 @@ class OwnPictures:
         if not ((targets > 0).any(axis=0) & (targets == 0).any(axis=0)).any():
             raise BadLabels("every label says the same of all pictures; nothing can be learnt")
         return cls(
-            tuple(Job(name, _Drawer(path), size) for name, path in found),
+            tuple(PictureJob(name, _Drawer(path), size) for name, path in found),
             np.array([_side(path) for _, path in found]),
             labels,
             targets,
             tuple(missing),
         )
 
-    def kept(self, keys: Sequence[str]) -> "OwnPictures":
+    def kept(self, keys: Sequence[str]) -> "LabelledPictures":
         """Only the pictures of these names, in their order."""
         row_of = {job.key: row for row, job in enumerate(self.jobs)}
         rows = [row_of[key] for key in keys if key in row_of]
-        return OwnPictures(
+        return LabelledPictures(
             tuple(self.jobs[row] for row in rows),
             self.split[rows],
             self.labels,
@@ -91,17 +91,19 @@ class OwnPictures:
             self.missing,
         )
 
-    def readable(self, told: Callable[[int, int], None]) -> tuple["OwnPictures", list[str]]:
+    def readable(
+        self, on_progress: Callable[[int, int], None]
+    ) -> tuple["LabelledPictures", list[str]]:
         """Decode every picture once; return those that can be, and why the others cannot.
 
         Args:
-            told: how many are done, of how many.
+            on_progress: how many are done, of how many.
         """
         faults = []
         with ThreadPoolExecutor(8) as pool:
             for done, fault in enumerate(pool.map(_fault, self.jobs), 1):
                 faults.append(fault)
-                told(done, len(self.jobs))
+                on_progress(done, len(self.jobs))
         kept = [job.key for job, fault in zip(self.jobs, faults, strict=True) if not fault]
         return self.kept(kept), [fault for fault in faults if fault]
 
@@ -122,7 +124,7 @@ class _Drawer:
         return decode_image(content, self.path.name)
 
 
-def _fault(job: Job) -> str:
+def _fault(job: PictureJob) -> str:
     try:
         job.draw()
     except UnreadableImage as error:

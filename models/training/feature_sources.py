@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from models.network.marknet import Lower, MarkNet, Upper
 from models.network.preprocess import Preprocess
-from models.training.lower_maps import Job, LowerMaps
+from models.training.lower_maps import LowerMaps, PictureJob
 
 Rows = NDArray[np.int64]
 
 _AT_ONCE = 64  # pictures
 
 
-class Source(Protocol):
+class FeatureSource(Protocol):
     """Pictures, by row number."""
 
-    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
+    def forward(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
         """Have a network look at pictures.
 
         Args:
@@ -37,23 +37,23 @@ class Source(Protocol):
         """
 
 
-class CachedSource:
+class LowerMapSource:
     """Lower layers frozen, their maps read from a cache."""
 
     def __init__(self, maps: LowerMaps, device: str = "cpu") -> None:
         self._maps = maps
         self._device = device
 
-    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
-        """See :class:`Source`."""
+    def forward(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
+        """See :class:`FeatureSource`."""
         for places in self._maps.groups(rows).values():
             lower = self._maps.lower(rows[places])
             there = Lower(*(part.to(self._device, non_blocking=True) for part in lower))
             with mixed_precision(self._device):
-                yield places, network.look_high(there)
+                yield places, network.forward_upper(there)
 
 
-class KeptSource:
+class Conv5Source:
     """All convolutions frozen: conv5's maps are computed when first asked for, and kept.
 
     So only the heads compute in later steps, a twentieth of conv5's work.
@@ -70,13 +70,13 @@ class KeptSource:
         self._files: dict[int, NDArray[np.float16]] = {}
         self._used: dict[int, int] = {}
 
-    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
-        """See :class:`Source`."""
+    def forward(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
+        """See :class:`FeatureSource`."""
         for side, places in self._maps.groups(rows).items():
             there = rows[places]
             self._keep(network, np.unique(there[self._at[there] < 0]), side)
             conv5 = torch.from_numpy(self._files[side][self._at[there]].astype(np.float32))
-            yield places, network.judge(conv5, self._maps.pooled_lower(there))
+            yield places, network.forward_heads(conv5, self._maps.pooled_lower(there))
 
     @torch.no_grad()
     def _keep(self, network: MarkNet, rows: Rows, side: int) -> None:
@@ -106,7 +106,7 @@ class PictureSource:
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[PictureJob],
         preprocess: Preprocess,
         device: str = "cpu",
         threads: int = 8,
@@ -116,12 +116,12 @@ class PictureSource:
         self._device = device
         self._pool = ThreadPoolExecutor(threads)
 
-    def look(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
-        """See :class:`Source`."""
+    def forward(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
+        """See :class:`FeatureSource`."""
         drawn = self._pool.map(lambda row: self._preprocess(self._jobs[row].draw()), rows.tolist())
         pixels = torch.from_numpy(np.stack(list(drawn))).to(self._device)
         with mixed_precision(self._device):
-            yield np.arange(len(rows)), network.look_high(network.look_low(pixels))
+            yield np.arange(len(rows)), network.forward_upper(network.forward_lower(pixels))
 
 
 def mixed_precision(device: str) -> torch.autocast:

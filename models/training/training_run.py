@@ -33,9 +33,10 @@ from models.network.checkpoint import SHIPPED, Calibration, Checkpoint, save_che
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.preprocess import Preprocess
 from models.run_folder import claim_folder, write_atomically
-from models.training.activations import CachedSource, PictureSource, Source
+from models.training.batches import TrainingData, steps_an_epoch
 from models.training.calibrate import calibrate
-from models.training.finetune import Depth, Lessons, Progress, Recipe, Tuner, epochs
+from models.training.feature_sources import FeatureSource, LowerMapSource, PictureSource
+from models.training.labelled_pictures import LabelledPictures
 from models.training.lower_maps import (
     LowerLayers,
     LowerMaps,
@@ -43,8 +44,9 @@ from models.training.lower_maps import (
     TorchLowerLayers,
     cache_lower_maps,
 )
-from models.training.pictures import OwnPictures
-from models.training.transfer import adopt
+from models.training.recipe import Depth, Recipe
+from models.training.trainer import Trainer, TrainingProgress, epoch_ends
+from models.training.transfer import transfer_weights
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ SIDES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingRequest:
     """What a user asks for.
 
     Attributes:
@@ -86,7 +88,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochResult:
     """One line of ``history.jsonl``: loss and what the validation pictures say."""
 
     epoch: int
@@ -99,146 +101,160 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Watcher:
+class TrainingCallbacks:
     """Whom to tell how it goes."""
 
-    gathered: Callable[[OwnPictures, Depth], None]
+    gathered: Callable[[LabelledPictures, Depth], None]
     cached: Callable[[int, int], None]
-    stepped: Callable[[Progress, int], None]
-    finished_epoch: Callable[[Epoch], None]
+    stepped: Callable[[TrainingProgress, int], None]
+    finished_epoch: Callable[[EpochResult], None]
 
 
-def train(order: Order, watcher: Watcher) -> dict[str, Any]:
+def train(request: TrainingRequest, callbacks: TrainingCallbacks) -> dict[str, Any]:
     """Run, or go on with, a fine-tuning; return what ``metrics.json`` holds.
 
     Raises:
         BadLabels: labels or pictures cannot be used, or the folder holds another run.
         BadCheckpoint: the start, or the run's state, is damaged.
     """
-    start = Checkpoint.open(order.start)
-    depth: Depth = order.depth or ("all" if order.device == "cuda" else "conv5")
-    pictures = OwnPictures.gather(
-        read_labels(order.labels), order.images, int(start.preprocess.size)
+    start = Checkpoint.open(request.start)
+    depth: Depth = request.depth or ("all" if request.device == "cuda" else "conv5")
+    pictures = LabelledPictures.gather(
+        read_labels(request.labels), request.images, int(start.preprocess.size)
     )
-    _claim(order, depth, start, pictures)
-    watcher.gathered(pictures, depth)
+    _claim(request, depth, start, pictures)
+    callbacks.gathered(pictures, depth)
     network = MarkNet(NetworkConfig(**{**start.network, "labels": len(pictures.labels.codes)}))
-    adopt(network, pictures.labels.codes, start)
-    network = network.to(device=order.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    source, pictures = _source(order, depth, start, network, pictures, watcher)
+    transfer_weights(network, pictures.labels.codes, start)
+    network = network.to(device=request.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    source, pictures = _source(request, depth, start, network, pictures, callbacks)
     for side in SIDES:
         if not (pictures.targets[pictures.rows(side)] > 0).any():
             raise BadLabels(
                 f"too few pictures: of {len(pictures.rows(side))} for {side} none bears any label"
             )
     trained = pictures.rows("train")
-    steps = max(1, round(len(trained) / order.batch))
+    steps = steps_an_epoch(len(trained), request.batch)
     recipe = Recipe(
-        steps=steps * order.epochs,
+        steps=steps * request.epochs,
         depth=depth,
-        labelled=order.batch,
-        heads_rate=order.heads_rate,
-        features_rate=order.features_rate,
-        loss=order.loss,
-        seed=order.seed,
+        labelled=request.batch,
+        heads_rate=request.heads_rate,
+        features_rate=request.features_rate,
+        loss=request.loss,
+        seed=request.seed,
     )
-    lessons = Lessons(pictures.targets, trained, np.ones(len(trained)))
-    tuner = Tuner(network, source, lessons, recipe)
-    _learn(order, tuner, steps, pictures, watcher)
-    return _conclude(order, tuner, pictures, start.preprocess, start)
+    data = TrainingData(pictures.targets, trained)
+    trainer = Trainer(network, source, data, recipe)
+    _learn(request, trainer, steps, pictures, callbacks)
+    return _conclude(request, trainer, pictures, start.preprocess, start)
 
 
-def prior_of(pictures: OwnPictures) -> NDArray[np.float32]:
+def prior_of(pictures: LabelledPictures) -> NDArray[np.float32]:
     """Each label's frequency in training: what a network says that has learnt nothing."""
     frequencies: NDArray[np.float32] = pictures.targets[pictures.rows("train")].mean(axis=0)
     return frequencies
 
 
-def _claim(order: Order, depth: Depth, start: Checkpoint, pictures: OwnPictures) -> None:
+def _claim(
+    request: TrainingRequest, depth: Depth, start: Checkpoint, pictures: LabelledPictures
+) -> None:
     """Make the folder this run's, or check that it is."""
-    wanted = {key: str(value) for key, value in asdict(order).items()}
+    wanted = {key: str(value) for key, value in asdict(request).items()}
     for key in ("out", "patience"):  # where it lies, and when it stops, may change on the way
         del wanted[key]
     wanted |= {
-        "labels": str(order.labels.resolve()),
-        "images": str(order.images.resolve()),
+        "labels": str(request.labels.resolve()),
+        "images": str(request.images.resolve()),
         "start": start.fingerprint,
         "depth": depth,
         "pictures": str(len(pictures.jobs)),
         "codes": ";".join(map(str, pictures.labels.codes)),
         "targets": hashlib.sha256(pictures.targets.tobytes()).hexdigest()[:16],
     }
-    claim_folder(order.out / "run.json", wanted)
+    claim_folder(request.out / "run.json", wanted)
 
 
 def _source(
-    order: Order,
+    request: TrainingRequest,
     depth: Depth,
     start: Checkpoint,
     network: MarkNet,
-    pictures: OwnPictures,
-    watcher: Watcher,
-) -> tuple[Source, OwnPictures]:
+    pictures: LabelledPictures,
+    callbacks: TrainingCallbacks,
+) -> tuple[FeatureSource, LabelledPictures]:
     """The cache of the lower layers, or the pictures themselves if every layer learns."""
     if depth == "all":
-        pictures, left_out = pictures.readable(watcher.cached)
-        _note_left_out(order.out, pictures, left_out)
-        return PictureSource(pictures.jobs, start.preprocess, order.device), pictures
+        pictures, left_out = pictures.readable(callbacks.cached)
+        _note_left_out(request.out, pictures, left_out)
+        return PictureSource(pictures.jobs, start.preprocess, request.device), pictures
     lower: LowerLayers
-    if order.device == "cpu" and start.openvino_sha256:
+    if request.device == "cpu" and start.openvino_sha256:
         lower = OpenVinoLowerLayers(start.openvino_model())
     else:
-        lower = TorchLowerLayers(network, order.device)
-    left_out = cache_lower_maps(pictures.jobs, lower, order.out / "maps", watcher.cached)
-    _note_left_out(order.out, pictures, left_out)
+        lower = TorchLowerLayers(network, request.device)
+    left_out = cache_lower_maps(pictures.jobs, lower, request.out / "maps", callbacks.cached)
+    _note_left_out(request.out, pictures, left_out)
     if len(left_out) == len(pictures.jobs):
-        raise BadLabels(f"no picture can be read; {order.out / 'left_out.txt'} says why")
-    maps = LowerMaps(order.out / "maps")
-    return CachedSource(maps, order.device), pictures.kept(maps.keys)
+        raise BadLabels(f"no picture can be read; {request.out / 'left_out.txt'} says why")
+    maps = LowerMaps(request.out / "maps")
+    return LowerMapSource(maps, request.device), pictures.kept(maps.keys)
 
 
-def _note_left_out(out: Path, pictures: OwnPictures, unreadable: Sequence[str]) -> None:
+def _note_left_out(out: Path, pictures: LabelledPictures, unreadable: Sequence[str]) -> None:
     lines = [*(f"{name}: no such picture" for name in pictures.missing), *unreadable]
     write_atomically(out / "left_out.txt", "".join(f"{line}\n" for line in lines))
 
 
-def _learn(order: Order, tuner: Tuner, steps: int, pictures: OwnPictures, watcher: Watcher) -> None:
+def _learn(
+    request: TrainingRequest,
+    trainer: Trainer,
+    steps: int,
+    pictures: LabelledPictures,
+    callbacks: TrainingCallbacks,
+) -> None:
     """Train epoch by epoch until the validation mAP stops rising; end with the best epoch."""
-    state, best, history = (order.out / name for name in ("state.pt", "best.pt", "history.jsonl"))
-    done = read_history(order.out)
+    state, best, history = (request.out / name for name in ("state.pt", "best.pt", "history.jsonl"))
+    done = read_history(request.out)
     if state.exists():
-        tuner.load(state)
-    done = [epoch for epoch in done if epoch["step"] <= tuner.step]
-    for last in epochs(tuner, steps):
+        trainer.load(state)
+    done = [epoch for epoch in done if epoch["step"] <= trainer.step]
+    for last in epoch_ends(trainer, steps):
         scores = [float(epoch["validation"]["mAP"]) for epoch in done]
-        if scores and len(scores) - 1 - int(np.argmax(scores)) >= order.patience:
-            log.info("no better validation mAP for %d epochs", order.patience)
+        if scores and len(scores) - 1 - int(np.argmax(scores)) >= request.patience:
+            log.info("no better validation mAP for %d epochs", request.patience)
             break
-        losses: list[Progress] = []
-
-        def report(progress: Progress, losses: list[Progress] = losses) -> None:
-            losses.append(progress)
-            watcher.stepped(progress, tuner.recipe.steps)
-
-        tuner.run(last, report)
-        validation, prior = _validate(tuner, pictures)
-        epoch = Epoch(
+        progress = _run_epoch(trainer, last, callbacks)
+        validation, prior = _validate(trainer, pictures)
+        epoch = EpochResult(
             epoch=len(done) + 1,
-            step=tuner.step,
-            loss=float(np.mean([progress.vienna for progress in losses])),
+            step=trainer.step,
+            loss=float(np.mean([step.vienna for step in progress])),
             validation=validation,
             prior=prior,
-            pictures_per_second=losses[-1].pictures_per_second,
+            pictures_per_second=progress[-1].pictures_per_second,
             best=not scores or validation["mAP"] > max(scores),
         )
         if epoch.best:
-            tuner.save(best)
+            trainer.save(best)
         # The history before the state: a kill in between repeats the epoch, and loses no line.
         done.append(asdict(epoch))
         write_atomically(history, "".join(json.dumps(line) + "\n" for line in done))
-        tuner.save(state)
-        watcher.finished_epoch(epoch)
-    tuner.load(best)
+        trainer.save(state)
+        callbacks.finished_epoch(epoch)
+    trainer.load(best)
+
+
+def _run_epoch(trainer: Trainer, last: int, callbacks: TrainingCallbacks) -> list[TrainingProgress]:
+    """Train to the last step of an epoch; return how each step went."""
+    steps: list[TrainingProgress] = []
+
+    def report(progress: TrainingProgress) -> None:
+        steps.append(progress)
+        callbacks.stepped(progress, trainer.recipe.steps)
+
+    trainer.run(last, report)
+    return steps
 
 
 def read_history(out: Path) -> list[dict[str, Any]]:
@@ -258,12 +274,14 @@ def read_history(out: Path) -> list[dict[str, Any]]:
         ) from error
 
 
-def _validate(tuner: Tuner, pictures: OwnPictures) -> tuple[dict[str, float], dict[str, float]]:
+def _validate(
+    trainer: Trainer, pictures: LabelledPictures
+) -> tuple[dict[str, float], dict[str, float]]:
     rows = pictures.rows("validation")
     targets = pictures.targets[rows]
     codes = pictures.labels.codes
     plain = Calibration.none(len(codes))
-    probabilities = plain.probabilities(tuner.examine(rows).logits, codes)
+    probabilities = plain.probabilities(trainer.predict(rows).logits, codes)
     nothing = constant_prior(targets, prior_of(pictures))
     return (
         asdict(classify_metrics(targets, probabilities, plain.threshold)),
@@ -272,23 +290,27 @@ def _validate(tuner: Tuner, pictures: OwnPictures) -> tuple[dict[str, float], di
 
 
 def _conclude(
-    order: Order, tuner: Tuner, pictures: OwnPictures, preprocess: Preprocess, start: Checkpoint
+    request: TrainingRequest,
+    trainer: Trainer,
+    pictures: LabelledPictures,
+    preprocess: Preprocess,
+    start: Checkpoint,
 ) -> dict[str, Any]:
     """Calibrate on the validation pictures, measure on the test pictures, write it all down."""
     validation, test = pictures.rows("validation"), pictures.rows("test")
     codes = pictures.labels.codes
-    calibration = calibrate(tuner.examine(validation).logits, pictures.targets[validation], codes)
-    probabilities = calibration.probabilities(tuner.examine(test).logits, codes)
+    calibration = calibrate(trainer.predict(validation).logits, pictures.targets[validation], codes)
+    probabilities = calibration.probabilities(trainer.predict(test).logits, codes)
     targets = pictures.targets[test]
     nothing = constant_prior(targets, prior_of(pictures))
     metrics = {
         "pictures": {side: len(pictures.rows(side)) for side in SIDES},
         "test": asdict(classify_metrics(targets, probabilities, calibration.threshold)),
         "constant prior": asdict(classify_metrics(targets, nothing, calibration.threshold)),
-        "epochs": read_history(order.out),
+        "epochs": read_history(request.out),
     }
     np.savez_compressed(
-        order.out / "test_predictions.npz",
+        request.out / "test_predictions.npz",
         names=np.array([pictures.jobs[row].key for row in test]),
         codes=np.array([str(code) for code in codes]),
         targets=targets,
@@ -297,13 +319,13 @@ def _conclude(
         prior=prior_of(pictures),
     )
     save_checkpoint(
-        order.out / "checkpoint",
-        tuner.network,
+        request.out / "checkpoint",
+        trainer.network,
         preprocess=preprocess,
         labels=codes,
         weights={block.name: block.weight for block in start.blocks},
         calibration=calibration,
         metrics=metrics,
     )
-    write_atomically(order.out / "metrics.json", json.dumps(metrics, indent=1) + "\n")
+    write_atomically(request.out / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     return metrics
