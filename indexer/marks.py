@@ -339,12 +339,19 @@ class StoredPrediction:
 class Change:
     """What followers need of a row, in sequence order.
 
-    A deleted mark's change carries its id and sequence only.
+    A deleted mark's change carries its id, number and sequence only.
+
+    Attributes:
+        id: of the mark.
+        sequence: of its last writing.
+        deleted: whether it was withdrawn.
+        number: of the mark, which it keeps however often it is written.
     """
 
     id: str
     sequence: int
     deleted: bool
+    number: int = field(kw_only=True)
     embedding: "NDArray[np.float16] | None" = None
     assigned: tuple[ViennaCode, ...] = ()
     predicted: tuple[StoredPrediction, ...] = ()

@@ -150,6 +150,8 @@ class RowSet:
 
     def without(self, rows: NDArray[np.int64]) -> "RowSet":
         """The set less some rows (m,)."""
+        if not len(rows):
+            return self
         if self._rows is not None:
             return RowSet(self.size, self._rows[~np.isin(self._rows, rows)], None)
         mask = self.mask()

@@ -8,6 +8,7 @@ Segments become few again by merging (see `indexer.index.merging`).
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from indexer.index.filters import FilterColumns
 from indexer.index.row_sets import RowSet
 from indexer.index.vectors import IndexBuilder, NoVectors, VectorIndex
 from indexer.index.vectors.snapshot import Arrays
-from indexer.index.words import Ids
 from indexer.marks import Change
 from models.encoder import Block
 
@@ -35,13 +35,13 @@ class Segment:
     """Rows of the register with all that searching them takes; immutable.
 
     Attributes:
-        ids: mark of each row.
+        numbers: (n,) int64, the mark of each row, each once; see `Change.number`.
         sequences: (n,) int64, ascending.
         filters: what filters ask.
         vectors: the embeddings; of marks without picture there are none.
     """
 
-    ids: Ids
+    numbers: NDArray[np.int64]
     sequences: NDArray[np.int64]
     filters: FilterColumns
     vectors: VectorIndex
@@ -49,21 +49,27 @@ class Segment:
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""
-        lengths = {len(self.ids), len(self.sequences), len(self.filters), len(self.vectors)}
+        lengths = {len(self.numbers), len(self.sequences), len(self.filters), len(self.vectors)}
         if len(lengths) > 1:
             raise ValueError(f"a segment's columns differ in length: {sorted(lengths)}")
 
     def __len__(self) -> int:
         """Count the rows, dead ones too."""
-        return len(self.ids)
+        return len(self.sequences)
 
-    def rows_at(self, sequences: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Rows that have one of these sequence numbers."""
-        places = np.searchsorted(self.sequences, sequences)
+    def rows_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows of the marks that have one of these numbers, each given once."""
+        order = self._by_number
+        places = np.searchsorted(self.numbers, numbers, sorter=order)
         inside = places < len(self)
-        places, sequences = places[inside], sequences[inside]
-        found: NDArray[np.int64] = places[self.sequences[places] == sequences]
+        rows, numbers = order[places[inside]], numbers[inside]
+        found: NDArray[np.int64] = rows[self.numbers[rows] == numbers]
         return found
+
+    @cached_property
+    def _by_number(self) -> NDArray[np.int64]:
+        """Rows in the order of their marks' numbers."""
+        return np.argsort(self.numbers, kind="stable")  # marks written once are in order already
 
     def stretch(self, bounds: Bounds) -> float:
         """How far a block's length is from 1, in the row and block where it is farthest.
@@ -87,7 +93,7 @@ class Segment:
     def arrays(self) -> Arrays:
         """Everything as named arrays, for a snapshot."""
         fixed: dict[str, NDArray[Any]] = {
-            "ids": self.ids.lines,
+            "numbers": self.numbers,
             "sequences": self.sequences,
         }
         return {**fixed, **self.vectors.arrays(), **self.filters.arrays()}
@@ -100,7 +106,7 @@ class Segment:
             KeyError, ValueError: arrays are missing or do not fit together.
         """
         return cls(
-            ids=Ids(arrays["ids"]),
+            numbers=arrays["numbers"],
             sequences=arrays["sequences"],
             filters=FilterColumns.from_arrays(arrays),
             vectors=NoVectors.restored(arrays) or build.restore(arrays),
@@ -119,7 +125,7 @@ class Segment:
         """
         known = {bounds for segment, _ in parts for bounds in segment._stretches}
         return cls(
-            ids=Ids.merged([(segment.ids, rows) for segment, rows in parts]),
+            numbers=np.concatenate([segment.numbers[rows] for segment, rows in parts]),
             sequences=np.concatenate([segment.sequences[rows] for segment, rows in parts]),
             filters=FilterColumns.merged([(segment.filters, rows) for segment, rows in parts]),
             vectors=vectors,
@@ -148,12 +154,12 @@ class LiveSegment:
         alive = RowSet.all(len(segment)) if alive is None else alive
         return cls(segment, alive, len(alive))
 
-    def without(self, ids: Sequence[str]) -> "LiveSegment":
-        """The same segment with the rows of these marks dead."""
-        rows = self.segment.ids.rows_of(ids)
-        if not rows:
+    def without(self, numbers: NDArray[np.int64]) -> "LiveSegment":
+        """The same segment with the rows of the marks with these numbers dead."""
+        rows = self.segment.rows_of(numbers)
+        if not len(rows):
             return self
-        return LiveSegment.of(self.segment, self.alive.without(np.array(rows)))
+        return LiveSegment.of(self.segment, self.alive.without(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +186,9 @@ class ReadView:
 
     def advanced(self, draft: "SegmentDraft", sequence: int, build: IndexBuilder) -> "ReadView":
         """The view after the changes of a draft, whose marks become a segment of their own."""
-        parts = [part.without(draft.touched) for part in self.parts]
-        bare = [part.without(draft.touched) for part in self.bare]
+        touched = draft.touched
+        parts = [part.without(touched) for part in self.parts]
+        bare = [part.without(touched) for part in self.bare]
         for segments, new in ((parts, draft.segment(build)), (bare, draft.bare())):
             if new is not None:
                 segments.append(LiveSegment.of(new))
@@ -196,11 +203,19 @@ class ReadView:
 
 
 class SegmentDraft:
-    """Collects changes in sequence order; the last one of a mark counts."""
+    """Collects changes in sequence order, as arrays; the last one of a mark counts.
+
+    Changes are objects of some kilobytes each, which only the chunk that is being added takes.
+    """
 
     def __init__(self, dimension: int) -> None:
+        """Begin with no changes of marks whose embeddings have so many numbers."""
         self._dimension = dimension
-        self._changes: dict[str, tuple[Change, bool]] = {}  # and whether a picture finds it
+        self._numbers: list[NDArray[np.int64]] = []  # of all changes, chunk by chunk
+        self._sequences: list[NDArray[np.int64]] = []
+        self._found: list[_Chunk] = []
+        self._vectors: list[NDArray[np.float16]] = []  # of `_found`
+        self._bare: list[_Chunk] = []
 
     def add(self, changes: Sequence[Change]) -> None:
         """Take up changes.
@@ -214,35 +229,75 @@ class SegmentDraft:
                     f"mark {change.id!r} has an embedding of shape {change.embedding.shape}, "
                     f"the index holds {self._dimension} numbers a mark: restart to load it anew"
                 )
-        for change, can_be_found in zip(changes, _can_be_found(changes), strict=True):
-            self._changes.pop(change.id, None)  # so that dictionary order stays sequence order
-            self._changes[change.id] = (change, can_be_found)
-
-    def __len__(self) -> int:
-        """Count the marks changed."""
-        return len(self._changes)
+        if not changes:
+            return
+        everything = _Chunk.of(changes)
+        self._numbers.append(everything.numbers)
+        self._sequences.append(everything.sequences)
+        vectors, comparable = _comparable(changes, self._dimension)
+        live = np.array([not change.deleted for change in changes])
+        self._vectors.append(vectors)
+        self._found.append(everything.some(np.flatnonzero(comparable)))
+        self._bare.append(everything.some(np.flatnonzero(live & ~comparable)))
 
     @property
-    def touched(self) -> tuple[str, ...]:
-        """Marks whose older rows are out of date."""
-        return tuple(self._changes)
+    def touched(self) -> NDArray[np.int64]:
+        """Numbers of the marks whose older rows are out of date, each once."""
+        return np.unique(_joined(self._numbers))
 
     def segment(self, build: IndexBuilder) -> Segment | None:
-        """The marks that can be found, as a segment; None if there is none."""
-        found = [change for change, can_be_found in self._changes.values() if can_be_found]
-        embeddings = [change.embedding for change in found if change.embedding is not None]
-        if not embeddings:
+        """The marks that can be found, as a segment, which takes up their vectors; None if none.
+
+        To be asked once.
+        """
+        kept = self._kept(self._found)
+        count = sum(map(len, kept))
+        if not count:
             return None
-        return _segment(found, build.quick(_stacked(embeddings)))
+        vectors, filled = np.empty((count, self._dimension), np.float16), 0
+        for rows in kept:
+            some = self._vectors.pop(0)  # freed at once: there are never two copies of all
+            vectors[filled : filled + len(rows)] = some[rows]
+            filled += len(rows)
+        return _segment(self._found, kept, build.quick(vectors))
 
     def bare(self) -> Segment | None:
         """The live marks that no picture finds, as a segment; None if there is none."""
-        left = [
-            change
-            for change, can_be_found in self._changes.values()
-            if not can_be_found and not change.deleted
-        ]
-        return _segment(left, NoVectors(len(left))) if left else None
+        kept = self._kept(self._bare)
+        count = sum(map(len, kept))
+        return _segment(self._bare, kept, NoVectors(count)) if count else None
+
+    def _kept(self, chunks: "Sequence[_Chunk]") -> list[NDArray[np.int64]]:
+        """For each chunk the rows that no later change has replaced."""
+        numbers, sequences = _joined(self._numbers), _joined(self._sequences)
+        # The first of the reversed ones is a mark's last.
+        _, last = np.unique(numbers[::-1], return_index=True)
+        current = np.sort(sequences[::-1][last])
+        return [np.flatnonzero(np.isin(chunk.sequences, current)) for chunk in chunks]
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Columns of some changes, in sequence order."""
+
+    numbers: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+    filters: FilterColumns
+
+    @classmethod
+    def of(cls, changes: Sequence[Change]) -> "_Chunk":
+        return cls(
+            np.array([change.number for change in changes], np.int64),
+            np.array([change.sequence for change in changes], np.int64),
+            FilterColumns.of(changes),
+        )
+
+    def some(self, rows: NDArray[np.int64]) -> "_Chunk":
+        return _Chunk(
+            self.numbers[rows],
+            self.sequences[rows],
+            FilterColumns.merged([(self.filters, rows)]),
+        )
 
 
 def bounds_of(blocks: Sequence[Block]) -> Bounds:
@@ -270,34 +325,41 @@ def _known_stretch(arrays: Arrays) -> dict[Bounds, float]:
     return {} if bounds is None else {bounds: float(arrays["stretch"][0])}
 
 
-def _segment(changes: Sequence[Change], vectors: VectorIndex) -> Segment:
+def _segment(
+    chunks: Sequence[_Chunk], kept: Sequence[NDArray[np.int64]], vectors: VectorIndex
+) -> Segment:
+    """The kept rows of some chunks."""
+    parts = list(zip(chunks, kept, strict=True))
     return Segment(
-        ids=Ids.of(change.id for change in changes),
-        sequences=np.array([change.sequence for change in changes], np.int64),
-        filters=FilterColumns.of(changes),
+        numbers=np.concatenate([chunk.numbers[rows] for chunk, rows in parts]),
+        sequences=np.concatenate([chunk.sequences[rows] for chunk, rows in parts]),
+        filters=FilterColumns.merged([(chunk.filters, rows) for chunk, rows in parts]),
         vectors=vectors,
     )
 
 
-def _can_be_found(changes: Sequence[Change]) -> list[bool]:
-    """Which of the marks have an embedding that can be compared, with a warning for the others."""
-    can = [change.embedding is not None for change in changes]
-    vectors = [change.embedding for change in changes if change.embedding is not None]
-    if vectors:
-        finite = np.isfinite(_stacked(vectors)).all(axis=1)
-        for at in np.flatnonzero(can)[~finite]:
-            logger.warning("mark %s has an embedding that is not finite: left out", changes[at].id)
-            can[at] = False
-    return can
+def _comparable(
+    changes: Sequence[Change], dimension: int
+) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
+    """The embeddings that can be compared (m, d), and whose they are (n,).
+
+    A warning names the marks whose embeddings are not finite.
+    """
+    has = np.array([change.embedding is not None for change in changes])
+    vectors = np.empty((np.count_nonzero(has), dimension), np.float16)
+    given = [change.embedding for change in changes if change.embedding is not None]
+    for start in range(0, len(given), _STACKED):  # a few at once, so that no search waits for it
+        some = given[start : start + _STACKED]
+        np.stack(some, out=vectors[start : start + len(some)])
+    finite = np.isfinite(vectors).all(axis=1)
+    for at in np.flatnonzero(has)[~finite]:
+        logger.warning("mark %s has an embedding that is not finite: left out", changes[at].id)
+        has[at] = False
+    return vectors[finite], has
 
 
-def _stacked(embeddings: Sequence[NDArray[np.float16]]) -> NDArray[np.float16]:
-    """Embeddings (d,) as rows (n, d), n > 0; a few at once, so that no search waits for it."""
-    rows = np.empty((len(embeddings), *embeddings[0].shape), np.float16)
-    for start in range(0, len(embeddings), _STACKED):
-        part = slice(start, start + _STACKED)
-        np.stack(embeddings[part], out=rows[part])
-    return rows
+def _joined(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *arrays])
 
 
 def _stretch(vectors: NDArray[np.float16], bounds: Bounds) -> float:

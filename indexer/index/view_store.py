@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from indexer.errors import SnapshotDamaged
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView, Segment, known_bounds, stretch_arrays
@@ -74,23 +76,35 @@ class ViewStore:
         return ReadView(parts, facts.sequence, bare, bounds)
 
     def probe(self, view: ReadView, saved: int) -> None:
-        """Look up the newest marks that a snapshot brought into a view.
+        """Compare the newest marks that a snapshot brought into a view with the register.
 
         A register restored from a backup and written to since has the same identity, and perhaps
         a higher sequence, but other marks under the numbers after the backup.
 
         Raises:
-            SnapshotDamaged: the register does not hold those marks.
+            SnapshotDamaged: the register holds other marks.
         """
-        newest: dict[str, int] = {}
+        left = _PROBED
         for part in (*view.parts[::-1], *view.bare[::-1]):
             rows = part.alive.rows()
-            rows = rows[part.segment.sequences[rows] <= saved]
-            for row in rows[::-1][: _PROBED - len(newest)]:
-                newest[part.segment.ids[row]] = int(part.segment.sequences[row])
-        held = {mark_id: mark.sequence for mark_id, mark in self._register.marks([*newest]).items()}
-        if held != newest and self._register.sequence() == view.sequence:
-            raise SnapshotDamaged("the register holds other marks: it was restored from a backup")
+            rows = rows[part.segment.sequences[rows] <= saved][::-1][:left]
+            left -= len(rows)
+            if not all(self._holds(part.segment, row) for row in rows.tolist()):
+                if self._register.sequence() != view.sequence:
+                    return  # it has moved on meanwhile, and may rightly hold others
+                raise SnapshotDamaged(
+                    "the register holds other marks: it was restored from a backup"
+                )
+
+    def _holds(self, segment: Segment, row: int) -> bool:
+        """Whether the register holds a row as it is in a segment."""
+        sequence = int(segment.sequences[row])
+        for change in self._register.changes(sequence - 1, 1, sequence):
+            vector = segment.vectors.vectors(np.array([row]))[0]
+            held = vector[:0] if change.embedding is None else change.embedding
+            same = not len(vector) or np.array_equal(vector, held)
+            return same and change.number == int(segment.numbers[row])
+        return False
 
     def saved_by_another(self, view: ReadView) -> int | None:
         """Sequence of the snapshot on disk, if it is of this register and as new as a view."""

@@ -1,5 +1,6 @@
 """Opening the register's database: URL, engine, plain errors, schema at its newest step."""
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -106,7 +107,9 @@ def create_engine(url: URL, create: bool = True) -> Engine:
     """
     if url.drivername != "sqlite":
         try:
-            return sa.create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20)
+            return sa.create_engine(
+                url, pool_pre_ping=True, pool_size=5, max_overflow=20, json_serializer=_json
+            )
         except ImportError as error:
             raise DatabaseUnavailable(
                 'PostgreSQL needs a driver: pip install "psycopg[binary]".'
@@ -119,11 +122,18 @@ def create_engine(url: URL, create: bool = True) -> Engine:
     except OSError as error:
         raise DatabaseUnavailable(f"{file.parent} cannot be created: {error.strerror}.") from error
     engine = sa.create_engine(
-        url, connect_args={"timeout": _WAIT_S, "check_same_thread": False}, pool_size=5
+        url,
+        connect_args={"timeout": _WAIT_S, "check_same_thread": False},
+        pool_size=5,
+        json_serializer=_json,
     )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

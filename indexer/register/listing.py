@@ -1,4 +1,4 @@
-"""Marks found by their words, codes, classes and dates alone, in SQL: those without picture, too.
+"""Marks found and counted by words, codes, classes and dates alone, in SQL.
 
 A search by picture resolves its filter in memory (`indexer.index.filters`); there is no order by
 likeness here, so the database answers, and knows also the marks that have no embedding.
@@ -9,12 +9,10 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from indexer.marks import Facets
+from indexer.marks import CodeSource, Facets
 from indexer.query import FILTER_FIELDS, Filter, FilterField
-from indexer.register import rows, schema
+from indexer.register import rows, schema, word_search
 from models.vienna import ViennaCode
-
-_LIVE = schema.marks.c.deleted.is_(False)
 
 
 def passing(
@@ -23,7 +21,7 @@ def passing(
     """Ids, in order, of the live marks that pass a filter, and how many there are in all."""
     marks = schema.marks
     asked = [one for one in FILTER_FIELDS if one.restricts and getattr(wanted, one.name)]
-    condition = sa.and_(_LIVE, *(_condition(one, wanted) for one in asked))
+    condition = sa.and_(rows.LIVE, *(_condition(connection, one, wanted) for one in asked))
     found = sa.select(marks.c.id).where(condition).order_by(marks.c.id)
     ids = found.limit(limit).offset(offset)
     total = sa.select(sa.func.count()).select_from(marks).where(condition)
@@ -33,7 +31,7 @@ def passing(
 def ids_after(connection: Connection, last: str, limit: int) -> list[str]:
     """The next ids of live marks, in the database's order of texts."""
     marks = schema.marks
-    wanted = sa.select(marks.c.id).where(_LIVE, marks.c.id > last).order_by(marks.c.id)
+    wanted = sa.select(marks.c.id).where(rows.LIVE, marks.c.id > last).order_by(marks.c.id)
     return list(connection.scalars(wanted.limit(limit)))
 
 
@@ -45,7 +43,7 @@ def facets(connection: Connection) -> Facets:
             row[0]: row[1]
             for row in connection.execute(
                 sa.select(column, sa.func.count())
-                .where(_LIVE, column.is_not(None))
+                .where(rows.LIVE, column.is_not(None))
                 .group_by(column)
                 .order_by(column)
             )
@@ -59,14 +57,34 @@ def facets(connection: Connection) -> Facets:
         .order_by(classes.c.nice_class)
     )
     span = connection.execute(
-        sa.select(sa.func.min(marks.c.filed), sa.func.max(marks.c.filed)).where(_LIVE)
+        sa.select(sa.func.min(marks.c.filed), sa.func.max(marks.c.filed)).where(rows.LIVE)
     ).one()
     first, last = span
     filed = None if first is None else (first, last)
     return Facets(status, office, {row[0]: row[1] for row in nice}, filed)
 
 
-def _condition(asked: FilterField, wanted: Filter) -> sa.ColumnElement[bool]:
+def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, int]:
+    """Marks that bear each code or anything below it; only live marks have codes."""
+    codes = schema.mark_codes.c
+    sources = ("assigned", "predicted") if source == "either" else (source,)
+    counted = sa.and_(codes.confident.is_(True), codes.source.in_(sources))
+    counts: dict[ViennaCode, int] = {}
+    # The first 2, 5 and 8 characters of a code name its category, division and section.
+    for length in (2, 5, 8):
+        above = sa.func.substr(codes.code, 1, length).label("above")
+        found = (
+            sa.select(above, sa.func.count(codes.mark_id.distinct()))
+            .where(counted, sa.func.length(codes.code) >= length)
+            .group_by(above)
+        )
+        counts |= {ViennaCode.parse(code): n for code, n in connection.execute(found)}
+    return counts
+
+
+def _condition(
+    connection: Connection, asked: FilterField, wanted: Filter
+) -> sa.ColumnElement[bool]:
     """What one field of a filter asks of a mark."""
     if asked.has_codes:
         return _code_condition(asked, wanted)
@@ -83,8 +101,7 @@ def _condition(asked: FilterField, wanted: Filter) -> sa.ColumnElement[bool]:
                 *((value, date.max) if asked.kind == "first_day" else (date.min, value))
             )
         case "text":
-            folded = marks.c[f"{asked.of}_folded"]
-            return folded.contains(rows.fold(value), autoescape=True)
+            return word_search.contains(connection, value)
     raise ValueError(f"{asked.name} restricts nothing by itself")
 
 

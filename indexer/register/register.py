@@ -6,8 +6,9 @@ and nobody ever sees a later number before an earlier one.
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -28,14 +29,11 @@ from indexer.marks import (
     is_mark_id,
 )
 from indexer.query import Filter
-from indexer.register import listing, rows, runs, schema
+from indexer.register import counters, listing, rows, runs, schema, word_search
 from indexer.register.database import create_engine, parse_url, plain_errors, prepare, shown
-from models.vienna import PredictedCode, ViennaCode
+from models.vienna import ViennaCode
 
 __all__ = ["Register", "Run", "RunCounts", "RunPosition"]
-
-_IDS_AT_ONCE = 500  # ids a statement: SQLite takes 32,766 parameters, planners like fewer
-_LIVE = schema.marks.c.deleted.is_(False)
 
 
 class Register:
@@ -82,24 +80,21 @@ class Register:
 
     def identity(self) -> str:
         """A name that no other register has, for snapshots to know theirs."""
-        known = sa.select(schema.meta.c.value).where(schema.meta.c.key == "identity")
         with self._reading() as connection:
-            held: str | None = connection.scalar(known)
+            held = counters.fact(connection, "identity")
         if held is not None:
             return held
         with self._writing() as connection:
-            return _set_once(connection, "identity", uuid.uuid4().hex)
+            return counters.set_once(connection, "identity", uuid.uuid4().hex)
 
     def bound(self) -> tuple[str, int] | None:
         """Fingerprint and dimension of the embeddings; None before the first."""
         with self._reading() as connection:
-            known = dict(
-                tuple(row)
-                for row in connection.execute(sa.select(schema.meta.c.key, schema.meta.c.value))
-            )
-        if "fingerprint" not in known:
+            fingerprint = counters.fact(connection, "fingerprint")
+            dimension = counters.fact(connection, "dimension")
+        if fingerprint is None or dimension is None:
             return None
-        return known["fingerprint"], int(known["dimension"])
+        return fingerprint, int(dimension)
 
     def bind_fingerprint(self, fingerprint: str, dimension: int) -> None:
         """Say which network the embeddings come from; the first call decides.
@@ -108,8 +103,8 @@ class Register:
             FingerprintMismatch: the register is bound to another one.
         """
         with self._writing() as connection:
-            held = _set_once(connection, "fingerprint", fingerprint)
-            _set_once(connection, "dimension", str(dimension))
+            held = counters.set_once(connection, "fingerprint", fingerprint)
+            counters.set_once(connection, "dimension", str(dimension))
         if held != fingerprint:
             raise FingerprintMismatch(
                 f"The register's embeddings come from network {held}, not from {fingerprint}: "
@@ -119,12 +114,10 @@ class Register:
     def rebind_fingerprint(self, fingerprint: str, dimension: int) -> None:
         """Bind to another network, whatever was bound before: for re-encoding only."""
         with self._writing() as connection:
-            _take_numbers(connection, 0)  # like every writer, in turn
-            connection.execute(
-                sa.delete(schema.meta).where(schema.meta.c.key.in_(["fingerprint", "dimension"]))
-            )
-            _set_once(connection, "fingerprint", fingerprint)
-            _set_once(connection, "dimension", str(dimension))
+            counters.take_sequences(connection, 0)  # like every writer, in turn
+            counters.forget(connection, "fingerprint", "dimension")
+            counters.set_once(connection, "fingerprint", fingerprint)
+            counters.set_once(connection, "dimension", str(dimension))
 
     def add(
         self,
@@ -147,12 +140,14 @@ class Register:
         """
         latest = list({mark.record.id: mark for mark in marks}.values())
         with self._writing() as connection:
-            last = _take_numbers(connection, len(latest))
+            last = counters.take_sequences(connection, len(latest))
             _refuse_other_shapes(connection, latest)
             if latest:
+                known = _live(connection, [mark.record.id for mark in latest])
                 rows.write(connection, latest, first=last - len(latest) + 1)
+                counters.add_live_marks(connection, len(latest) - len(known))
             if withdrawn:
-                last = max(last, self._bury(connection, withdrawn)[1])
+                last = max(last, _withdraw(connection, withdrawn)[1])
             if run is not None:
                 runs.save_position(connection, run)
         return last
@@ -165,35 +160,23 @@ class Register:
         """
         with self._writing() as connection:
             # The counter first: it is what makes writers take turns.
-            _take_numbers(connection, 0)
-            return self._bury(connection, ids)[0]
+            counters.take_sequences(connection, 0)
+            return _withdraw(connection, ids)[0]
 
     def digests(self, ids: Sequence[str]) -> dict[str, str]:
         """Digest of each live mark among these ids."""
-        marks = schema.marks
+        marks = schema.marks.c
         with self._reading() as connection:
-            found = _by_ids(connection, sa.select(marks.c.id, marks.c.digest).where(_LIVE), ids)
-            return {row[0]: row[1] for row in found}
+            return dict(_by_ids(connection, sa.select(marks.id, marks.digest), ids))
 
-    def encodings(
-        self, pixels_digests: Sequence[str]
-    ) -> dict[str, tuple[NDArray[np.float16], tuple[PredictedCode, ...], frozenset[ViennaCode]]]:
-        """What the network said of pictures that live marks have.
+    def encodings(self, pixels_digests: Sequence[str]) -> dict[str, rows.Encoding]:
+        """What the network said of pictures that live marks have, by the digest of their pixels.
 
         Returns:
-            Digest of its pixels → embedding (d,) float16, predicted codes, the confident ones.
+            Embedding (d,) float16, predicted codes, the confident ones.
         """
         with self._reading() as connection:
-            carriers = rows.carriers(connection, pixels_digests)
-            seen = rows.predictions(connection, [mark_id for mark_id, _ in carriers.values()])
-        return {
-            digest: (
-                embedding,
-                tuple(PredictedCode(one.code, one.probability) for one in seen[mark_id]),
-                frozenset(one.code for one in seen[mark_id] if one.confident),
-            )
-            for digest, (mark_id, embedding) in carriers.items()
-        }
+            return rows.read_encodings(connection, pixels_digests)
 
     def mark(self, mark_id: str) -> Mark:
         """Return a live mark.
@@ -209,17 +192,45 @@ class Register:
     def marks(self, ids: Sequence[str]) -> dict[str, Mark]:
         """The live marks among these ids, in the order asked for."""
         with self._reading() as connection:
-            found = {
-                mark.record.id: mark
-                for part in _parts(_possible(ids))
-                for mark in rows.read_marks(connection, part)
-            }
+            found = _marks_of(connection, _possible(ids))
         return {mark_id: found[mark_id] for mark_id in ids if mark_id in found}
+
+    def marks_numbered(self, numbers: Sequence[int]) -> dict[int, Mark]:
+        """The live marks among those with these numbers, by number; see `Change.number`."""
+        found: dict[int, Mark] = {}
+        with self._reading() as connection:
+            for part in rows.in_parts(numbers):
+                found |= rows.read_marks(connection, schema.marks.c.number.in_(part))
+        return found
+
+    def ids_numbered(self, numbers: Sequence[int]) -> dict[int, str]:
+        """Ids of the live marks among those with these numbers, by number."""
+        marks = schema.marks.c
+        wanted = sa.select(marks.number, marks.id).where(rows.LIVE)
+        found: dict[int, str] = {}
+        with self._reading() as connection:
+            for part in rows.in_parts(numbers):
+                found |= map(tuple, connection.execute(wanted.where(marks.number.in_(part))))
+        return found
+
+    def numbers_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Numbers (n,) of the live marks among these ids, in no order."""
+        marks = schema.marks.c
+        with self._reading() as connection:
+            found = _by_ids(connection, sa.select(marks.id, marks.number), ids)
+            return np.fromiter((number for _, number in found), np.int64)
+
+    def embedding(self, mark_id: str) -> NDArray[np.float16] | None:
+        """The embedding (d,) of a live mark; None if it has none, or there is none of this id."""
+        if not is_mark_id(mark_id):
+            return None
+        with self._reading() as connection:
+            return rows.read_embedding(connection, mark_id)
 
     def sequence(self) -> int:
         """The last committed sequence number; 0 in an empty register."""
         with self._reading() as connection:
-            return int(connection.scalar(sa.select(schema.counter.c.value)) or 0)
+            return counters.sequence(connection)
 
     def changes(self, after: int, limit: int, upto: int | None = None) -> list[Change]:
         """Rows in sequence order, tombstones included.
@@ -232,26 +243,19 @@ class Register:
         with self._reading() as connection:
             return rows.read_changes(connection, after, limit, upto)
 
-    def ids_with_text(self, text: str) -> NDArray[np.int64]:
-        """Sequence numbers of live marks whose words contain a text, in any case.
+    def numbers_with_text(self, text: str) -> NDArray[np.int64]:
+        """Numbers of the live marks whose words contain a text, in any case.
 
         Returns:
             (n,) int64, ascending.
         """
-        marks = schema.marks
-        wanted = (
-            sa.select(marks.c.sequence)
-            .where(_LIVE, marks.c.text_folded.contains(rows.fold(text), autoescape=True))
-            .order_by(marks.c.sequence)
-        )
         with self._reading() as connection:
-            return np.fromiter(connection.scalars(wanted), np.int64)
+            return word_search.numbers_with(connection, text)
 
     def count(self) -> int:
-        """How many live marks there are."""
+        """How many live marks there are; kept with each write, so that asking costs nothing."""
         with self._reading() as connection:
-            counted = sa.select(sa.func.count()).select_from(schema.marks).where(_LIVE)
-            return int(connection.scalar(counted) or 0)
+            return counters.live_marks(connection)
 
     def code_counts(self, source: CodeSource) -> dict[ViennaCode, int]:
         """Live marks that bear each code or anything below it.
@@ -260,10 +264,10 @@ class Register:
             source: assigned codes, confidently predicted ones, or either.
         """
         with self._reading() as connection:
-            now = int(connection.scalar(sa.select(schema.counter.c.value)) or 0)
+            now = counters.sequence(connection)
             counted_at, counts = self._counts.get(source, (-1, {}))
             if counted_at != now:
-                counts = rows.count_codes(connection, source)
+                counts = listing.count_codes(connection, source)
                 self._counts[source] = (now, counts)
         return dict(counts)
 
@@ -279,7 +283,7 @@ class Register:
         """
         with self._reading() as connection:
             ids, total = listing.passing(connection, wanted, limit, offset)
-            found = {mark.record.id: mark for mark in rows.read_marks(connection, ids)}
+            found = _marks_of(connection, ids)
         return [found[mark_id] for mark_id in ids], total
 
     def every_mark(self, at_once: int = 500) -> Iterator[Mark]:
@@ -291,7 +295,7 @@ class Register:
         while True:
             with self._reading() as connection:
                 ids = listing.ids_after(connection, last, at_once)
-                found = {mark.record.id: mark for mark in rows.read_marks(connection, ids)}
+                found = _marks_of(connection, ids)
             yield from (found[mark_id] for mark_id in ids)
             if len(ids) < at_once:
                 return
@@ -338,63 +342,51 @@ class Register:
     def _is_postgresql(self) -> bool:
         return self._engine.dialect.name == "postgresql"
 
-    @staticmethod
-    def _bury(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
-        """Bury the live ones among these ids: how many, and the last number given."""
-        found = _by_ids(connection, sa.select(schema.marks.c.id).where(_LIVE), ids)
-        live = sorted({id_ for (id_,) in found})
-        last = _take_numbers(connection, len(live))
-        if live:
-            rows.bury(connection, live, first=last - len(live) + 1)
-        return len(live), last
-
 
 def _possible(ids: Sequence[str]) -> Sequence[str]:
     """The ids that a mark can have: the rest is unknown without asking; PostgreSQL fails on NUL."""
     return [mark_id for mark_id in ids if is_mark_id(mark_id)]
 
 
+def _marks_of(connection: Connection, ids: Sequence[str]) -> dict[str, Mark]:
+    """The live marks among some possible ids."""
+    return {
+        mark.record.id: mark
+        for part in rows.in_parts(ids)
+        for mark in rows.read_marks(connection, schema.marks.c.id.in_(part)).values()
+    }
+
+
+def _by_ids(
+    connection: Connection, wanted: sa.Select[tuple[str, Any]], ids: Sequence[str]
+) -> Iterator[tuple[str, Any]]:
+    """Rows of the live marks among some ids."""
+    for part in rows.in_parts(_possible(ids)):
+        found = connection.execute(wanted.where(rows.LIVE, schema.marks.c.id.in_(part)))
+        yield from (tuple(row) for row in found)
+
+
+def _live(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """The ids among some that live marks have, ascending, each once."""
+    marks = schema.marks.c
+    return sorted(dict(_by_ids(connection, sa.select(marks.id, marks.sequence), ids)))
+
+
+def _withdraw(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
+    """Withdraw the live ones among these ids: how many, and the last sequence number taken."""
+    live = _live(connection, ids)
+    last = counters.take_sequences(connection, len(live))
+    if live:
+        rows.leave_tombstones(connection, live, first=last - len(live) + 1)
+        counters.add_live_marks(connection, -len(live))
+    return len(live), last
+
+
 def _refuse_other_shapes(connection: Connection, marks: Sequence[EncodedMark]) -> None:
-    known = sa.select(schema.meta.c.value).where(schema.meta.c.key == "dimension")
-    dimension = int(connection.scalar(known) or 0)
+    dimension = int(counters.fact(connection, "dimension") or 0)
     for mark in marks:
         if dimension and mark.embedding is not None and mark.embedding.shape != (dimension,):
             raise FingerprintMismatch(
                 f"The embedding of {mark.record.id} has shape {mark.embedding.shape}, the "
                 f"register's have ({dimension},): it comes from another network."
             )
-
-
-def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _IDS_AT_ONCE):
-        yield ids[start : start + _IDS_AT_ONCE]
-
-
-def _by_ids(
-    connection: Connection, wanted: sa.Select[*tuple[str, ...]], ids: Sequence[str]
-) -> Iterable[tuple[str, ...]]:
-    for part in _parts(_possible(ids)):
-        found = connection.execute(wanted.where(schema.marks.c.id.in_(part)))
-        yield from (tuple(row) for row in found)
-
-
-def _take_numbers(connection: Connection, n: int) -> int:
-    """Advance the counter; its row stays locked until the transaction ends."""
-    value = schema.counter.c.value
-    taken = sa.update(schema.counter).values(value=value + n).returning(value)
-    return int(connection.execute(taken).scalar_one())
-
-
-def _set_once(connection: Connection, key: str, value: str) -> str:
-    """Store a value under a key unless there is one; return what is stored."""
-    known = sa.select(schema.meta.c.value).where(schema.meta.c.key == key)
-    held: str | None = connection.scalar(known)
-    if held is not None:
-        return held
-    # Two processes may come here at once on PostgreSQL: the counter's lock orders them.
-    _take_numbers(connection, 0)
-    held = connection.scalar(known)
-    if held is None:
-        connection.execute(sa.insert(schema.meta).values(key=key, value=value))
-        held = value
-    return held

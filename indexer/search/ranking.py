@@ -2,7 +2,7 @@
 
 The score of a mark is Σ weight · cosine / Σ weight over the blocks. Products of float16 numbers
 and sums of a few hundred of them are exact in float64, so a score depends on nothing but the two
-embeddings: duplicates tie exactly, the same picture scores 1, and ties go by id.
+embeddings: duplicates tie exactly, and the same picture scores 1.
 
 FAISS computes with float32 and takes blocks as unit-length. Both errors have a bound, and the
 candidates are widened until no mark that FAISS left out can reach the last place. So the result
@@ -28,19 +28,20 @@ from models.encoder import Block
 _MARGIN = 16  # candidates beyond k asked for at first
 _WIDEN = 4  # times as many candidates if those did not settle the last place
 _CHUNK = 1 << 13  # candidates scored at once
+_PLANS: tuple[PlanKind, ...] = ("none", "gather", "exact", "ivf")
 
 
 class Ranked(NamedTuple):
     """A mark in its place; a tuple, since fifty dataclasses take longer than some filters' search.
 
     Attributes:
-        id: of the mark.
+        number: of the mark; see `Change.number`.
         sequence: of the row that was compared.
         score: Σ weight · cosine / Σ weight.
         cosines: one for each block.
     """
 
-    id: str
+    number: int
     sequence: int
     score: float
     cosines: tuple[float, ...]
@@ -145,8 +146,20 @@ class Scorer:
         return scores / total, cosines
 
 
-def rank(allowed: Sequence[AllowedRows], scorer: Scorer, k: int) -> list[Ranked]:
-    """The k best of the allowed rows, best first, ties by id; fewer if fewer are allowed."""
+class Ranking(NamedTuple):
+    """The best of the allowed rows.
+
+    Attributes:
+        best: the k best, best first, and all others that score as much as the k-th.
+        plan: how they were searched, by the most thorough search of a segment.
+    """
+
+    best: list[Ranked]
+    plan: PlanKind
+
+
+def rank(allowed: Sequence[AllowedRows], scorer: Scorer, k: int) -> Ranking:
+    """Rank the allowed rows down to the k-th place; to fewer if fewer are allowed."""
     scans = [_Scan(one, scorer) for one in allowed if one.count]
     unsettled, wanted = scans, k + k // 8 + _MARGIN
     while unsettled:
@@ -155,7 +168,8 @@ def rank(allowed: Sequence[AllowedRows], scorer: Scorer, k: int) -> list[Ranked]
         last = _last_score(scans, k)
         unsettled = [scan for scan in scans if not scan.is_complete and scan.ceiling >= last]
         wanted *= _WIDEN
-    return _head(scans, k)
+    plans = {one.plan for one in allowed if one.count}
+    return Ranking(_head(scans, k), max(plans, key=_PLANS.index, default="none"))
 
 
 class _Scan:
@@ -198,7 +212,7 @@ class _Scan:
         at = np.flatnonzero(self.scores >= least)
         rows = self._rows[at]
         columns = (
-            segment.ids.named(rows),
+            segment.numbers[rows].tolist(),
             segment.sequences[rows].tolist(),
             self.scores[at].tolist(),
             map(tuple, self._cosines[at].tolist()),
@@ -209,7 +223,7 @@ class _Scan:
 def _head(scans: Sequence[_Scan], k: int) -> list[Ranked]:
     last = _last_score(scans, k)
     head = [ranked for scan in scans for ranked in scan.above(last)]
-    return sorted(head, key=lambda ranked: (-ranked.score, ranked.id))[:k]
+    return sorted(head, key=lambda ranked: (-ranked.score, ranked.number))
 
 
 def _last_score(scans: Sequence[_Scan], k: int) -> float:

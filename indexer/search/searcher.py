@@ -1,7 +1,6 @@
 """Answers a search: filter → allowed rows → exact ranking → what the register holds of the hits."""
 
 import logging
-from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -14,7 +13,6 @@ from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import Mark
 from indexer.query import Hit, PlanKind, PlanReport, SearchQuery, SearchResult
 from indexer.register import Register
-from indexer.search.plan import choose
 from indexer.search.ranking import AllowedRows, Ranked, Scorer, rank
 from models.encoder import Block
 
@@ -77,17 +75,13 @@ class Searcher:
         self, view: ReadView, query: SearchQuery, scorer: Scorer
     ) -> SearchResult | None:
         """Search one view; None if the register turned out to have moved past it."""
-        search = _Search(view, query, scorer)
-        text = query.filter.text
-        if text:
-            search.only(self._register.ids_with_text(text))
-            if self._register.sequence() != view.sequence:
-                return None  # the numbers may be newer or older than the view's
-        ranked = search.ranked()
-        marks = self._register.marks([one.id for one in ranked])
-        if any(one.id not in marks or marks[one.id].sequence != one.sequence for one in ranked):
+        search = self._begin(view, query, scorer)
+        if query.filter.text and self._register.sequence() != view.sequence:
+            return None  # the words may be newer or older than the view
+        found = self._described(search.ranked(), query.k)
+        if any(mark is None or mark.sequence != one.sequence for one, mark in found):
             return None
-        return self._result(search, ranked, marks)
+        return self._result(search, found)
 
     def _search_changing(self, view: ReadView, query: SearchQuery, scorer: Scorer) -> SearchResult:
         """Search while the register changes faster than one search takes.
@@ -96,29 +90,45 @@ class Searcher:
         since give way to the next.
         """
         logger.info("the register changes during searches: answering as of %d", view.sequence)
-        search = _Search(view, query, scorer)
-        if query.filter.text:
-            search.only(self._register.ids_with_text(query.filter.text))
+        search = self._begin(view, query, scorer)
         while True:
-            ranked = search.ranked()
-            marks = self._register.marks([one.id for one in ranked])
-            gone = frozenset(one.id for one in ranked if one.id not in marks)
+            found = self._described(search.ranked(), query.k)
+            gone = [one.number for one, mark in found if mark is None]
             if not gone:
-                return self._result(search, ranked, marks)
-            search.leave_out(gone)
+                return self._result(search, found)
+            search.leave_out(np.array(gone))
 
-    def _result(
-        self, search: "_Search", ranked: list[Ranked], marks: Mapping[str, Mark]
-    ) -> SearchResult:
+    def _begin(self, view: ReadView, query: SearchQuery, scorer: Scorer) -> "_Search":
+        """Find out what may be found; the register says what has an id, or a text in its words."""
+        search = _Search(view, query, scorer)
+        if query.exclude:
+            search.leave_out(self._register.numbers_of(sorted(query.exclude)))
+        if query.filter.text:
+            search.only(self._register.numbers_with_text(query.filter.text))
+        return search
+
+    def _described(self, ranked: list[Ranked], k: int) -> "list[tuple[Ranked, Mark | None]]":
+        """The k best with what the register holds of them; None of one that is withdrawn."""
+        if len(ranked) > k:  # the last places are tied, and go by id
+            ids = self._register.ids_numbered([one.number for one in ranked])
+            ranked = sorted(ranked, key=lambda one: (-one.score, ids.get(one.number, "")))[:k]
+        marks = self._register.marks_numbered([one.number for one in ranked])
+        return [(one, marks.get(one.number)) for one in ranked]
+
+    def _result(self, search: "_Search", found: "list[tuple[Ranked, Mark | None]]") -> SearchResult:
         names = [block.name for block in self._blocks]
+        in_order = sorted(
+            ((one, mark) for one, mark in found if mark is not None),
+            key=lambda pair: (-pair[0].score, pair[1].record.id),
+        )
         hits = tuple(
             Hit(
-                id=one.id,
+                id=mark.record.id,
                 score=one.score,
                 scores=dict(zip(names, one.cosines, strict=True)),
-                mark=marks[one.id],
+                mark=mark,
             )
-            for one in ranked
+            for one, mark in in_order
         )
         return SearchResult(hits, search.report(self._follower.index_name))
 
@@ -132,51 +142,45 @@ class _Search:
         self._query = query
         self._scorer = scorer
         self._allowed = [_allowed(part, query) for part in view.parts]
-        self.leave_out(query.exclude)
+        self._plan: PlanKind = "none"
         self._filter_s = perf_counter() - started
         self._search_s = 0.0
 
-    def leave_out(self, ids: frozenset[str]) -> None:
-        """Forbid some marks."""
-        if not ids:
-            return
-        self._allowed = [_without(one, one.segment.ids.rows_of(ids)) for one in self._allowed]
-
-    def only(self, sequences: NDArray[np.int64]) -> None:
-        """Allow only rows that have one of these sequence numbers."""
+    def leave_out(self, numbers: NDArray[np.int64]) -> None:
+        """Forbid the marks with some numbers."""
         started = perf_counter()
-        narrowed = []
-        for one in self._allowed:
-            rows = RowSet.of_rows(len(one.segment), one.segment.rows_at(sequences))
-            narrowed.append(_narrowed(one, rows))
-        self._allowed = narrowed
+        self._allowed = [
+            _replaced(one, one.rows.without(one.segment.rows_of(numbers))) for one in self._allowed
+        ]
+        self._filter_s += perf_counter() - started
+
+    def only(self, numbers: NDArray[np.int64]) -> None:
+        """Allow only the marks with some numbers."""
+        started = perf_counter()
+        self._allowed = [
+            _narrowed(one, RowSet.of_rows(len(one.segment), one.segment.rows_of(numbers)))
+            for one in self._allowed
+        ]
         self._filter_s += perf_counter() - started
 
     def ranked(self) -> list[Ranked]:
-        """The nearest allowed marks."""
+        """The nearest allowed marks, and all that score as much as the last of them."""
         started = perf_counter()
-        ranked = rank(self._allowed, self._scorer, self._query.k)
+        ranking = rank(self._allowed, self._scorer, self._query.k)
         self._search_s += perf_counter() - started
-        return ranked
+        self._plan = ranking.plan
+        return ranking.best
 
     def report(self, index: str) -> PlanReport:
         """What was done."""
-        matched = sum(one.count for one in self._allowed)
         return PlanReport(
-            kind=_kind(self._allowed, matched, self._view.total),
+            kind=self._plan,
             index=index,
-            matched=matched,
+            matched=sum(one.count for one in self._allowed),
             total=self._view.total,
             sequence=self._view.sequence,
             milliseconds={"filter": 1e3 * self._filter_s, "search": 1e3 * self._search_s},
         )
-
-
-def _kind(allowed: Sequence[AllowedRows], matched: int, total: int) -> PlanKind:
-    """How a view was searched: by lists, if one of its segments was."""
-    if any(one.plan == "ivf" for one in allowed):
-        return "ivf"
-    return choose(matched, total)
 
 
 def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:
@@ -187,12 +191,9 @@ def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:
 
 
 def _narrowed(one: AllowedRows, rows: RowSet) -> AllowedRows:
-    both = rows & one.rows if one.count < len(one.segment) else rows
-    return AllowedRows(one.segment, both, len(both))
+    """The allowed rows that are also in a set."""
+    return _replaced(one, rows & one.rows if one.count < len(one.segment) else rows)
 
 
-def _without(one: AllowedRows, forbidden: list[int]) -> AllowedRows:
-    if not forbidden:
-        return one
-    rows = one.rows.without(np.array(forbidden))
+def _replaced(one: AllowedRows, rows: RowSet) -> AllowedRows:
     return AllowedRows(one.segment, rows, len(rows))

@@ -135,11 +135,22 @@ def test_opening_a_register_does_not_wait_for_its_writer(register_url: str) -> N
 # The schema.
 
 
+def differences(connection: sa.Connection, **options: bool) -> list[object]:
+    """What a register has otherwise than the schema says, but for its index of words."""
+
+    def is_in_schema(_: object, name: str | None, kind: str, *__: object) -> bool:
+        return not (name or "").startswith(("mark_words", "marks_by_words"))
+
+    context = MigrationContext.configure(
+        connection, opts={"include_object": is_in_schema, **options}
+    )
+    return list(compare_metadata(context, metadata))
+
+
 def test_the_steps_lead_to_the_very_tables_the_code_uses(engine: sa.Engine) -> None:
     migrate(engine)
     with engine.begin() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-        assert compare_metadata(context, metadata) == []
+        assert differences(connection, compare_server_default=True) == []
 
 
 def test_the_steps_lead_back_and_forth(engine: sa.Engine, register_url: str) -> None:
@@ -188,8 +199,7 @@ def test_a_register_of_the_first_release_is_brought_up_when_opened(
     assert register.mark("a").image_digest == "f"
     register.close()
     with engine.begin() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, metadata) == []
+        assert differences(connection) == []
 
 
 def _held(engine: sa.Engine) -> str:

@@ -25,6 +25,7 @@ def predicted(text: str, probability: float, confident: bool) -> StoredPredictio
 MARKS = [
     Change(
         id="eagle",
+        number=1,
         sequence=1,
         deleted=False,
         assigned=(code("03.07.01"), code("24.01")),
@@ -36,6 +37,7 @@ MARKS = [
     ),
     Change(
         id="star",
+        number=2,
         sequence=2,
         deleted=False,
         assigned=(code("01.01.02"),),
@@ -45,9 +47,9 @@ MARKS = [
         office="US",
         filed=date(2021, 1, 1),
     ),
-    Change(id="bare", sequence=3, deleted=False),
-    Change(id="three", sequence=4, deleted=False, assigned=(code("03"),), office="EM"),
-    Change(id="four", sequence=5, deleted=False, assigned=(code("04.01"),), nice=(35,)),
+    Change(id="bare", number=3, sequence=3, deleted=False),
+    Change(id="three", number=4, sequence=4, deleted=False, assigned=(code("03"),), office="EM"),
+    Change(id="four", number=5, sequence=5, deleted=False, assigned=(code("04.01"),), nice=(35,)),
 ]
 COLUMNS = FilterColumns.of(MARKS)
 ALL = {mark.id for mark in MARKS}

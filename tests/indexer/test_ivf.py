@@ -300,25 +300,25 @@ def view_of(changes: list[Change], steps: int) -> ReadView:
     return live.now
 
 
-def changes_of(rng: np.random.Generator, n: int) -> tuple[list[Change], dict[str, np.ndarray]]:
+def changes_of(rng: np.random.Generator, n: int) -> tuple[list[Change], dict[int, np.ndarray]]:
     """n marks, then updates and withdrawals among them; and what is alive in the end."""
     vectors, alive, changes = corpus()[0], {}, []
     for sequence in range(1, n + n // 4 + 1):
         is_new = sequence <= n
-        mark_id = f"m{sequence if is_new else rng.integers(1, n)}"
+        number = sequence if is_new else int(rng.integers(1, n))
         if not is_new and rng.random() < 0.5:
-            changes.append(Change(mark_id, sequence, deleted=True))
-            alive.pop(mark_id, None)
+            changes.append(Change(f"m{number}", sequence, deleted=True, number=number))
+            alive.pop(number, None)
         else:
-            alive[mark_id] = vectors[rng.integers(ROWS)]
-            changes.append(Change(mark_id, sequence, False, alive[mark_id]))
+            alive[number] = vectors[rng.integers(ROWS)]
+            changes.append(Change(f"m{number}", sequence, False, alive[number], number=number))
     return changes, alive
 
 
-def best_ids(alive: dict[str, np.ndarray], scorer: Scorer, k: int) -> list[str]:
+def best_numbers(alive: dict[int, np.ndarray], scorer: Scorer, k: int) -> list[int]:
     scores, _ = scorer.score(np.stack(list(alive.values())))
     ranked = sorted(zip(-scores, alive, strict=True))
-    return [mark_id for _, mark_id in ranked[:k]]
+    return [number for _, number in ranked[:k]]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -333,9 +333,9 @@ def test_tombstones_and_deltas_are_searched_together_with_lists(seed: int) -> No
     for query in queries(20):
         scorer = Scorer(BLOCKS, query, {"colour": 1.0})
         allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
-        ids = [one.id for one in rank(allowed, scorer, K)]
-        assert set(ids) <= alive.keys()
-        found += len(set(ids) & set(best_ids(alive, scorer, K))) / K
+        numbers = {one.number for one in rank(allowed, scorer, K).best}
+        assert numbers <= alive.keys()
+        found += len(numbers & set(best_numbers(alive, scorer, K))) / K
     assert found / 20 >= 0.99
 
 

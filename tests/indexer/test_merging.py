@@ -37,14 +37,17 @@ def draft_of(changes: Sequence[Change]) -> SegmentDraft:
 
 def added(first: int, n: int, seed: int = 0) -> list[Change]:
     """New marks numbered like their changes."""
-    return [Change(f"m{at}", at, False, embedding(seed + at)) for at in range(first, first + n)]
+    return [
+        Change(f"m{at}", at, False, embedding(seed + at), number=at)
+        for at in range(first, first + n)
+    ]
 
 
 def shown(parts: Sequence[LiveSegment]) -> dict[str, list[float]]:
     marks: dict[str, list[float]] = {}
     for part in parts:
         for row in part.alive.rows():
-            mark_id = part.segment.ids[row]
+            mark_id = f"m{part.segment.numbers[row]}"
             assert mark_id not in marks, "a mark is shown twice"
             marks[mark_id] = part.segment.vectors.vectors(np.array([row]))[0].tolist()
     return marks
@@ -52,7 +55,7 @@ def shown(parts: Sequence[LiveSegment]) -> dict[str, list[float]]:
 
 def ranking(view: ReadView, seed: int) -> list[Ranked]:
     allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
-    return rank(allowed, Scorer(BLOCKS, embedding(seed), None), 20)
+    return rank(allowed, Scorer(BLOCKS, embedding(seed), None), 20).best
 
 
 def until(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -71,7 +74,13 @@ steps = st.one_of(writes, st.sampled_from(["begin", "end", "anew"]))
 
 def changes_of(written: list[tuple[int, int]], sequence: int) -> list[Change]:
     return [
-        Change(f"m{number}", sequence + at, seed == -2, embedding(seed) if seed >= 0 else None)
+        Change(
+            f"m{number}",
+            sequence + at,
+            deleted=seed == -2,
+            embedding=embedding(seed) if seed >= 0 else None,
+            number=number,
+        )
         for at, (number, seed) in enumerate(written, 1)
     ]
 
@@ -112,7 +121,12 @@ def test_a_mark_withdrawn_during_a_merge_is_dead_in_the_merged_segment() -> None
     merge = live.plan()
     assert merge is not None
     merged = merge.segment(LISTS, lambda: None)
-    live.advance(draft_of([Change("m3", 21, True), Change("m4", 22, False, embedding(99))]), 22)
+    live.advance(
+        draft_of(
+            [Change("m3", 21, True, number=3), Change("m4", 22, False, embedding(99), number=4)]
+        ),
+        22,
+    )
     assert live.put(merge, merged)
     assert not live.now.parts[0].segment.vectors.is_exact, "the merged segment is in place"
     assert shown(live.now.parts).keys() == {f"m{at}" for at in range(1, 21)} - {"m3"}
@@ -141,7 +155,7 @@ def test_new_marks_are_shown_and_old_ones_withdrawn_while_a_merge_takes_its_time
     merger.start()
     try:
         assert slow.begun.wait(10)
-        live.advance(draft_of([*added(31, 2), Change("m7", 33, True)]), 33)
+        live.advance(draft_of([*added(31, 2), Change("m7", 33, True, number=7)]), 33)
         expected = {f"m{at}" for at in range(1, 33)} - {"m7"}
         assert shown(live.now.parts).keys() == expected
         assert all(part.segment.vectors.is_exact for part in live.now.parts)

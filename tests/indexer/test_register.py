@@ -34,7 +34,7 @@ def test_a_mark_with_nothing_but_an_id_comes_back(register: Register) -> None:
     assert held.record == MarkRecord("bare")
     assert (held.image_digest, held.width, held.predicted) == (None, None, ())
     (change,) = register.changes(0, 10)
-    assert change == Change("bare", 1, deleted=False)
+    assert change == Change("bare", 1, deleted=False, number=1)
 
 
 @pytest.mark.parametrize("mark_id", ["a'b", 'a"b', "a%b", "a_b", "a\\b", "日本語", "🦊", "x" * 128])

@@ -18,14 +18,15 @@ Mark = Callable[..., EncodedMark]  # the fixture `mark`
 TREE_1 = ViennaCode.parse("05.01.01")
 
 
-def as_change(written: EncodedMark, sequence: int) -> Change:
-    """What followers must be told of a mark that was written."""
+def as_change(written: EncodedMark, sequence: int, number: int) -> Change:
+    """What followers must be told of a mark that was written, first under a number."""
     record = written.record
     predicted = sorted(written.predicted, key=lambda one: (-one.probability, one.code))
     return Change(
         record.id,
         sequence,
         deleted=False,
+        number=number,
         embedding=written.embedding,
         assigned=record.vienna,
         predicted=tuple(
@@ -62,8 +63,8 @@ def test_a_rewritten_mark_replaces_all_it_had_and_moves_to_the_end(
     assert register.add([bare]) == 3
     assert register.mark("a").record == bare.record
     assert [plain(c) for c in register.changes(0, 9)] == [
-        plain(as_change(mark("b", 1), 2)),
-        plain(as_change(bare, 3)),
+        plain(as_change(mark("b", 1), 2, 2)),
+        plain(as_change(bare, 3, 1)),
     ]
     assert register.count() == 2
 
@@ -91,16 +92,38 @@ def test_writing_nothing_takes_no_number(register: Register, mark: Mark) -> None
     assert register.sequence() == 1
 
 
+def test_a_mark_keeps_its_number_whatever_happens_to_it(register: Register, mark: Mark) -> None:
+    def numbers() -> dict[str, int]:
+        return {change.id: change.number for change in register.changes(0, 9)}
+
+    register.add([mark("a", 1), mark("b", 2)])
+    expected = numbers()
+    assert len({*expected.values()}) == 2
+    register.add([mark("b", 3)])
+    register.delete(["a"])
+    assert numbers() == expected
+    register.add([mark("a", 4), mark("c", 5)])
+    found = numbers()
+    assert {name: found[name] for name in "ab"} == expected
+    assert len({*found.values()}) == 3
+    assert register.ids_numbered([found["c"], found["a"], 99]) == {
+        found["a"]: "a",
+        found["c"]: "c",
+    }
+    assert sorted(register.numbers_of(["a", "x", "b"])) == sorted(expected.values())
+    assert register.marks_numbered([found["c"]])[found["c"]].record == mark("c", 5).record
+
+
 def test_a_withdrawn_mark_leaves_only_its_id_and_a_new_number(
     register: Register, mark: Mark
 ) -> None:
     register.add([mark("a", 1), mark("b", 2)])
     assert register.delete(["a", "gone", "a"]) == 1
-    assert register.changes(2, 9) == [Change("a", 3, deleted=True)]
+    assert register.changes(2, 9) == [Change("a", 3, deleted=True, number=1)]
     assert register.marks(["a"]) == {}
     assert register.digests(["a", "b"]) == {"b": mark("b", 2).digest}
     assert register.count() == 1
-    assert register.ids_with_text("word 1").tolist() == []
+    assert register.numbers_with_text("word 1").tolist() == []
     assert register.encodings([mark("a", 1).pixels_digest or ""]) == {}
     assert register.code_counts("assigned").get(TREE_1, 0) == 1  # only b bears it now
 
@@ -116,7 +139,7 @@ def test_a_withdrawn_mark_can_be_written_again(register: Register, mark: Mark) -
     register.add([mark("a", 1)])
     register.delete(["a"])
     register.add([mark("a", 2)])
-    assert [plain(c) for c in register.changes(0, 9)] == [plain(as_change(mark("a", 2), 3))]
+    assert [plain(c) for c in register.changes(0, 9)] == [plain(as_change(mark("a", 2), 3, 1))]
 
 
 def test_a_write_that_fails_leaves_no_trace(register: Register, mark: Mark) -> None:
@@ -198,7 +221,8 @@ def assert_same(
     register: Register, model: dict[str, EncodedMark], replica: dict[str, Change]
 ) -> None:
     expected = {
-        mark_id: plain(as_change(one, replica[mark_id].sequence)) for mark_id, one in model.items()
+        mark_id: plain(as_change(one, replica[mark_id].sequence, replica[mark_id].number))
+        for mark_id, one in model.items()
     }
     assert {mark_id: plain(change) for mark_id, change in replica.items()} == expected
     held = register.marks(list("abcde"))
@@ -209,7 +233,7 @@ def assert_same(
 
 def test_a_mark_and_its_codes_are_always_of_one_version(register: Register, mark: Mark) -> None:
     versions = [mark("a", seed) for seed in (1, 2)]
-    expected = [plain(as_change(one, 0)) for one in versions]
+    expected = [plain(as_change(one, 0, 1)) for one in versions]
     register.add(versions[:1])
 
     def rewrite() -> None:

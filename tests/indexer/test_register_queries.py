@@ -17,9 +17,9 @@ FACE, STAR = ViennaCode.parse("02.01"), ViennaCode.parse("01.01.02")
 
 
 def found(register: Register, text: str) -> set[str]:
-    sequences: Sequence[int] = register.ids_with_text(text).tolist()
-    assert sequences == sorted(sequences)
-    return {c.id for s in sequences for c in register.changes(s - 1, 1)}
+    numbers: Sequence[int] = register.numbers_with_text(text).tolist()
+    assert numbers == sorted(numbers)
+    return set(register.ids_numbered(numbers).values())
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,9 @@ queries = st.builds(
     weights=st.one_of(
         st.none(),
         st.fixed_dictionaries({"visual": st.sampled_from([0.1, 1.0])}),
-        st.fixed_dictionaries({"visual": st.just(0.0), "colour": st.floats(0.0, 3.0)}),
+        st.fixed_dictionaries(
+            {"visual": st.just(0.0), "colour": st.just(1e-3) | st.floats(0.1, 3.0)}
+        ),
     ),
     exclude=st.frozensets(ids, max_size=2),
 )
@@ -305,11 +307,11 @@ class Restless(Register):
 
     withdrawals = 0
 
-    def marks(self, ids: Sequence[str]) -> dict[str, Mark]:
-        if ids and self.withdrawals:
+    def marks_numbered(self, numbers: Sequence[int]) -> dict[int, Mark]:
+        if numbers and self.withdrawals:
             self.withdrawals -= 1
-            self.delete(ids[:1])
-        return super().marks(ids)
+            self.delete([*self.ids_numbered(numbers[:1]).values()])
+        return super().marks_numbered(numbers)
 
 
 @pytest.mark.parametrize("withdrawals", [1, 3, 6])

@@ -1,0 +1,70 @@
+"""Counters and facts of the register as a whole: two small tables of named values."""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.register import schema
+
+_SEQUENCE, _MARKS = "sequence", "marks"
+
+
+def take_sequences(connection: Connection, n: int) -> int:
+    """Advance the sequence number by `n`; return the last one taken.
+
+    The counter's row stays locked until the transaction ends: so writers take turns.
+    """
+    return _add(connection, _SEQUENCE, n)
+
+
+def sequence(connection: Connection) -> int:
+    """The last committed sequence number; 0 in an empty register."""
+    return _value(connection, _SEQUENCE)
+
+
+def add_live_marks(connection: Connection, n: int) -> None:
+    """Count `n` more live marks, fewer if negative."""
+    if n:
+        _add(connection, _MARKS, n)
+
+
+def live_marks(connection: Connection) -> int:
+    """How many live marks there are."""
+    return _value(connection, _MARKS)
+
+
+def fact(connection: Connection, key: str) -> str | None:
+    """A fact of the register; None if it is not known."""
+    held: str | None = connection.scalar(
+        sa.select(schema.meta.c.value).where(schema.meta.c.key == key)
+    )
+    return held
+
+
+def set_once(connection: Connection, key: str, value: str) -> str:
+    """Store a fact unless there is one under its key; return what is stored."""
+    held = fact(connection, key)
+    if held is not None:
+        return held
+    # Two processes may come here at once on PostgreSQL: the counter's lock orders them.
+    take_sequences(connection, 0)
+    held = fact(connection, key)
+    if held is None:
+        connection.execute(sa.insert(schema.meta).values(key=key, value=value))
+        held = value
+    return held
+
+
+def forget(connection: Connection, *keys: str) -> None:
+    """Delete facts."""
+    connection.execute(sa.delete(schema.meta).where(schema.meta.c.key.in_(keys)))
+
+
+def _add(connection: Connection, name: str, n: int) -> int:
+    counter = schema.counter.c
+    added = sa.update(schema.counter).where(counter.name == name).values(value=counter.value + n)
+    return int(connection.execute(added.returning(counter.value)).scalar_one())
+
+
+def _value(connection: Connection, name: str) -> int:
+    counter = schema.counter.c
+    return int(connection.scalar(sa.select(counter.value).where(counter.name == name)) or 0)
