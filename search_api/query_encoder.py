@@ -107,8 +107,8 @@ def stored_query(
     Raises:
         BadQuery: the mark has no embedding.
     """
-    changes = register.changes(mark.sequence - 1, 1, mark.sequence)
-    embedding = changes[0].embedding if changes else None
+    # By its id: under the sequence number that `mark` has nothing is left if it was written since.
+    embedding = register.embedding(mark.record.id)
     if embedding is None:
         raise BadQuery(f"The mark {mark.record.id!r} has no picture to compare.")
     seen = (code for code in mark.predicted if code.probability >= thresholds.get(code.code, 2.0))

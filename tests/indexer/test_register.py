@@ -95,3 +95,12 @@ def test_a_register_holds_embeddings_of_one_network(register: Register) -> None:
         register.bind_fingerprint("two", 16)
     register.rebind_fingerprint("two", 32)
     assert register.bound() == ("two", 32)
+
+
+def test_the_embedding_of_a_mark_is_its_latest(register: Register, mark: Mark) -> None:
+    register.add([mark("a", 1), EncodedMark(MarkRecord("bare"), "d")])
+    register.add([mark("a", 2)])
+    found = register.embedding("a")
+    assert found is not None
+    assert found.tobytes() == np.asarray(mark("a", 2).embedding).tobytes()
+    assert [register.embedding(mark_id) for mark_id in ("bare", "unknown", "a\0")] == [None] * 3
