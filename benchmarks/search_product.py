@@ -124,9 +124,8 @@ def search(data: Path, index: IndexName) -> dict[str, Any]:
     dataset = Dataset(data)
     _timed(searcher, [SearchQuery(one, k=K) for one in dataset.queries(CASES[0])])
     memory = memory_mb()  # before recall is computed from the vectors' file, which is mapped
-    known = _KnownMarks()
-    unread = open_searcher(data, cast(Register, known), follower)
-    cases = {case.name: _searched(searcher, unread, known, dataset, case) for case in CASES}
+    unread = open_searcher(data, cast(Register, _KnownMarks(register)), follower)
+    cases = {case.name: _searched(searcher, unread, dataset, case) for case in CASES}
     found = {
         "engine": follower.index_name,
         "snapshot_mb": disk_mb(data / f"index-{index}"),
@@ -141,16 +140,24 @@ def search(data: Path, index: IndexName) -> dict[str, Any]:
     return found
 
 
-class _KnownMarks(dict[str, Mark]):
-    """Marks that were read before, in place of a register."""
+class _KnownMarks:
+    """In place of a register: what it said of marks when they were asked for first."""
 
-    def marks(self, ids: Sequence[str]) -> dict[str, Mark]:
-        return {mark_id: self[mark_id] for mark_id in ids}
+    def __init__(self, register: Register) -> None:
+        self._register = register
+        self._marks: dict[int, Mark] = {}
+
+    def marks_numbered(self, numbers: Sequence[int]) -> dict[int, Mark]:
+        unknown = [number for number in numbers if number not in self._marks]
+        if unknown:
+            self._marks |= self._register.marks_numbered(unknown)
+        return {number: self._marks[number] for number in numbers}
+
+    def ids_numbered(self, numbers: Sequence[int]) -> dict[int, str]:
+        return {n: mark.record.id for n, mark in self.marks_numbered(numbers).items()}
 
 
-def _searched(
-    searcher: Searcher, unread: Searcher, known: _KnownMarks, dataset: Dataset, case: Case
-) -> dict[str, Any]:
+def _searched(searcher: Searcher, unread: Searcher, dataset: Dataset, case: Case) -> dict[str, Any]:
     """Ask a case's queries one after the other: with the marks read from SQL, then with known."""
     asked = [
         SearchQuery(embedding, k=K, filter=filter_of(case.code(query)))
@@ -159,7 +166,7 @@ def _searched(
     for query in asked[:_WARM]:
         searcher.search(query)
     results, answers = _timed(searcher, asked)
-    known.update({hit.id: hit.mark for result in results for hit in result.hits})
+    _timed(unread, asked)  # from now on it knows the marks
     alone, _ = _timed(unread, asked)
     stages, between = ([one.plan.milliseconds for one in turn] for turn in (alone, results))
     rows = [np.array([row_of(hit.id) for hit in one.hits], np.int64) for one in results]

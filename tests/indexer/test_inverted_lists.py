@@ -254,7 +254,9 @@ def test_stopping_while_lists_are_trained_ends_the_training() -> None:
     live = LiveView(watched)
     merger = Merger(live, watched, lambda rows: None)
     draft = SegmentDraft(DIMENSION)
-    draft.add([Change(f"m{at}", at + 1, False, one) for at, one in enumerate(clustered())])
+    draft.add(
+        [Change(f"m{at}", at + 1, False, one, number=at) for at, one in enumerate(clustered())]
+    )
     live.advance(draft, ROWS)
     merger.start()
     assert watched.begun.wait(60)
