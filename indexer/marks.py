@@ -337,21 +337,12 @@ class StoredPrediction:
 
 @dataclass(frozen=True)
 class Change:
-    """What followers need of a row, in sequence order.
-
-    A deleted mark's change carries its id, number and sequence only.
-
-    Attributes:
-        id: of the mark.
-        sequence: of its last writing.
-        deleted: whether it was withdrawn.
-        number: of the mark, which it keeps however often it is written.
-    """
+    """What followers need of a row; of a deleted mark id, sequence and number only."""
 
     id: str
     sequence: int
     deleted: bool
-    number: int = field(kw_only=True)
+    number: int = field(kw_only=True)  # the mark keeps it, however often it is written
     embedding: "NDArray[np.float16] | None" = None
     assigned: tuple[ViennaCode, ...] = ()
     predicted: tuple[StoredPrediction, ...] = ()
