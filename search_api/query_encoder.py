@@ -16,7 +16,7 @@ from indexer.marks import Mark
 from indexer.register import Register
 from models.encoder import Encoder
 from models.errors import UnreadableImage
-from models.images import crop_image, decode_image
+from models.images import crop_image, decode_image, refuse_blank
 from models.vienna import PredictedCode, ViennaCode
 from search_api.errors import TooBusy
 from search_api.request import Box, Picture
@@ -120,16 +120,17 @@ def decoded(picture: Picture, crop: Box | None) -> Image.Image:
     """Decode a picture and cut out `crop`.
 
     Raises:
-        UnreadableImage: it cannot be decoded, or `crop` lies outside of it.
+        UnreadableImage: it cannot be decoded, `crop` lies outside of it, or all is white.
     """
-    match picture:
-        case Image.Image():
-            image = picture
-        case bytes():
-            image = decode_image(picture)
-        case Path():
-            image = decode_image(_read(picture), picture.name)
-    return image if crop is None else crop_image(image, crop)
+    name = picture.name if isinstance(picture, Path) else "image"
+    if isinstance(picture, Image.Image):
+        image = picture
+    else:
+        image = decode_image(_read(picture) if isinstance(picture, Path) else picture, name)
+    if crop is not None:
+        image, name = crop_image(image, crop), f"{name}, cropped"
+    refuse_blank(image, name)
+    return image
 
 
 def _read(file: Path) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
 from models.encoder import Encoder
-from models.images import decode_image, full_size, media_type
+from models.images import decode_image, full_size, media_type, refuse_blank
 from models.vienna import PredictedCode, ViennaCode
 
 _PIXELS_DIGEST_BYTES = 16  # chance meetings among a hundred million pictures: 1 in 10^22
@@ -62,7 +62,9 @@ class Looked:
 
 def look(encoder: Encoder, record: MarkRecord, content: bytes) -> Looked:
     """Decode and preprocess one picture: the part of encoding that needs no network."""
-    image = decode_image(content, record.image_name or record.id)
+    name = record.image_name or record.id
+    image = decode_image(content, name)
+    refuse_blank(image, name)
     width, height = full_size(image)
     image_digest = hashlib.sha256(content).hexdigest()
     pixels = encoder.preprocess([image])

@@ -14,5 +14,6 @@ import what stands in ``__all__``.
 
 from models.images.decoding import crop_image, decode_image, full_size
 from models.images.formats import media_type
+from models.images.pixels import refuse_blank
 
-__all__ = ["crop_image", "decode_image", "full_size", "media_type"]
+__all__ = ["crop_image", "decode_image", "full_size", "media_type", "refuse_blank"]

@@ -18,6 +18,7 @@ _ONE_CHANNEL = frozenset(("1", "L"))
 _TOPS = (1, 255, 65_535, 2**32 - 1)
 _LARGEST_PROFILE = 4 * 1024 * 1024  # bytes; printers' profiles reach two million
 _NEAR_WHITE = 224  # all channels at least this: nothing to see on white paper
+_BLANK = 231  # all channels of all pixels at least this: the network's input would be bare paper
 _PROBE = 256  # pixels a side on which the background is chosen
 
 
@@ -81,6 +82,22 @@ def flatten(image: Image.Image, name: str) -> Image.Image:
     ground = Image.new("RGB", image.size, BLACK if _made_for_dark(image) else WHITE)
     ground.paste(image, mask=image.getchannel("A"))
     return ground
+
+
+def refuse_blank(image: Image.Image, name: str) -> None:
+    """Refuse an empty sheet, which would look like every pale mark.
+
+    Args:
+        image: mode RGB.
+        name: what to call the picture in errors.
+
+    Raises:
+        UnreadableImage: every pixel is white, or nearly.
+    """
+    if int(np.asarray(image).min()) >= _BLANK:
+        raise UnreadableImage(
+            f"{name}: every pixel is white, there is nothing to see; choose one that shows a sign"
+        )
 
 
 def _shallow(image: Image.Image) -> Image.Image:

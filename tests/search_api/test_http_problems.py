@@ -102,6 +102,26 @@ def test_a_search_for_nothing_is_refused(client: httpx.Client) -> None:
     assert client.post(SEARCH, files={"k": (None, "3")}).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "sheet", [Image.new("RGB", (60, 40), "white"), Image.new("L", (60, 40), 250)]
+)
+def test_a_blank_sheet_is_refused_as_a_transparent_one_is(
+    client: httpx.Client, sheet: Image.Image
+) -> None:
+    for path in (SEARCH, "/api/v1/classify"):
+        answer = client.post(path, files={"image": saved(sheet, "PNG")})
+        assert answer.status_code == 422
+        assert "every pixel is white" in answer.json()["detail"]
+
+
+def test_a_blank_part_of_a_picture_is_refused_and_a_colour_is_a_mark(client: httpx.Client) -> None:
+    asked = {"files": {"image": saved(drawn(), "PNG")}, "data": {"crop": "0,0,15,40"}}
+    answer = client.post(SEARCH, **asked)
+    assert (answer.status_code, answer.json()["type"][-16:]) == (422, "unreadable-image")
+    lilac = saved(Image.new("RGB", (60, 40), "#8a6fb3"), "PNG")
+    assert client.post(SEARCH, files={"image": lilac}).status_code == 200
+
+
 @pytest.mark.parametrize("path", [SEARCH, "/api/v1/classify", "/api/v1/classify/explain"])
 def test_two_pictures_are_refused_rather_than_one_used(
     client: httpx.Client,
