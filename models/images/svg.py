@@ -5,13 +5,23 @@ hours, and references for files of this machine. So `svg_worker` checks and draw
 time, a memory and a file limit, and what comes back is an ordinary PNG.
 """
 
+import binascii
+import re
 import zlib
+from base64 import b64encode
+from io import BytesIO
 
 from models.errors import UnreadableImage
+from models.images.formats import picture_format
+from models.images.pixels import plain, to_srgb
+from models.images.rasters import load_raster
 from models.images.svg_pool import DRAWN, REFUSED, SvgPool
 
 MOST_BYTES = 5 * 1024 * 1024
 TIMEOUT_S = 10.0
+
+_EMBEDDED = re.compile(rb"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=\s]+)")
+_DRAWN_EMBEDDED = frozenset(("PNG", "GIF", "WEBP", "SVG", "SVGZ"))  # by the renderer itself
 
 _pool = SvgPool()
 
@@ -30,7 +40,8 @@ def draw_svg(content: bytes, name: str) -> bytes:
         UnreadableImage: not a drawing, one that needs other files, or too much work to draw.
         MissingPackage: no drawing can be drawn on this machine.
     """
-    status, answer = _pool.draw(_unpacked(content, name), TIMEOUT_S)
+    document = _EMBEDDED.sub(lambda found: _readable(found, name), _unpacked(content, name))
+    status, answer = _pool.draw(document, TIMEOUT_S)
     if status == DRAWN:
         return answer
     if status == REFUSED:
@@ -41,6 +52,30 @@ def draw_svg(content: bytes, name: str) -> bytes:
         f"{name}: an SVG that takes too much time or memory to draw; simplify it or export it as "
         "PNG"
     )
+
+
+def _readable(found: re.Match[bytes], name: str) -> bytes:
+    """A picture within the drawing, as a PNG where the renderer would leave it out or distort it.
+
+    Raises:
+        UnreadableImage: it is of a kind that is not read, or damaged.
+    """
+    within = f"{name}, a picture in it"
+    try:
+        content = binascii.a2b_base64(found.group(1))
+    except binascii.Error as error:
+        raise UnreadableImage(f"{within}: damaged ({error}); export the drawing as PNG") from error
+    kind = picture_format(content)
+    if kind is None:
+        raise UnreadableImage(f"{within}: of a kind that is not read; export the drawing as PNG")
+    if kind in _DRAWN_EMBEDDED:
+        return found.group()
+    image, _ = load_raster(content, kind, within)
+    if kind == "JPEG" and image.mode != "CMYK":
+        return found.group()
+    file = BytesIO()
+    to_srgb(plain(image), image.info.get("icc_profile")).save(file, "PNG", compress_level=1)
+    return b"data:image/png;base64," + b64encode(file.getvalue())
 
 
 def _unpacked(content: bytes, name: str) -> bytes:

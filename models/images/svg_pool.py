@@ -23,6 +23,7 @@ from models.errors import MissingPackage
 # What a worker answers, beside a PNG, a reason, or nothing; the same numbers stand in svg_worker.
 DRAWN, REFUSED, FAILED, READY = range(4)
 
+_PACKAGES = ("resvg_py", "tinycss2", "webencodings", "coloraide")  # that a worker imports
 _WORKER = Path(__file__).with_name("svg_worker.py")
 _MOST_WORKERS = 8
 _START_S = 30.0  # on a machine that is very busy
@@ -195,6 +196,6 @@ def _command() -> list[str]:
         raise MissingPackage(
             "SVG drawings are drawn on Linux and macOS only: export the drawing as PNG"
         )
-    spec = importlib.util.find_spec("resvg_py")
-    folder = Path(spec.origin).parent.parent if spec is not None and spec.origin else Path()
-    return [sys.executable, "-I", "-S", str(_WORKER), str(folder)]
+    specs = [importlib.util.find_spec(package) for package in _PACKAGES]
+    folders = {str(Path(spec.origin).parent.parent) for spec in specs if spec and spec.origin}
+    return [sys.executable, "-I", "-S", str(_WORKER), *sorted(folders)]

@@ -4,15 +4,18 @@ A request on stdin is a time limit in seconds (float64), a length (uint32) and a
 bytes; an answer on stdout is a status (uint8), a length (uint32) and a PNG or one sentence. The end
 of stdin ends the program.
 
-It is run as a file, without site or package imports, so that it starts in some 30 ms.
+It is run as a file, without site, so that it starts in some 30 ms; `svg_styles` is loaded while it
+waits for the first drawing.
 """
 
+import importlib
 import os
 import re
 import resource
 import signal
 import struct
 import sys
+from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
@@ -25,7 +28,12 @@ _HEADER = struct.Struct("!BI")
 _REQUEST = struct.Struct("!dI")
 
 # They lead somewhere when clicked or run; a renderer never follows them.
-_NEVER_LOADED = frozenset(("a", "script", "style", "link"))
+# Nor does it read colour profiles and fonts.
+_NEVER_LOADED = frozenset(("a", "script", "style", "link", "color-profile", "font-face-uri"))
+# Comes along, so that words are drawn on every machine, and on each alike.
+_FONTS = [str(Path(__file__).parent / "fonts" / f"DejaVuSans{one}.ttf") for one in ("", "-Bold")]
+_FAMILY = "DejaVu Sans"
+_DOTS_AN_INCH = 96.0  # CSS: what millimetres and points are worth
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -103,19 +111,21 @@ class Inspector:
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    sys.path.append(sys.argv[1])
+    sys.path += sys.argv[1:]
     import resvg_py
 
     _limit(resource.RLIMIT_AS, MOST_MEMORY)
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
     _answer(READY, b"")
+    sys.path.append(str(Path(__file__).parent))
+    draw = Drawing(resvg_py, importlib.import_module("svg_styles"))
     while request := sys.stdin.buffer.read(_REQUEST.size):
         timeout_s, length = _REQUEST.unpack(request)
-        _answer(*draw_apart(resvg_py, sys.stdin.buffer.read(length), timeout_s))
+        _answer(*draw_apart(draw, sys.stdin.buffer.read(length), timeout_s))
 
 
-def draw_apart(resvg_py: Any, document: bytes, timeout_s: float) -> tuple[int, bytes]:
+def draw_apart(draw: "Drawing", document: bytes, timeout_s: float) -> tuple[int, bytes]:
     """Draw in a child process, which the kernel ends at its limits.
 
     Returns:
@@ -128,7 +138,7 @@ def draw_apart(resvg_py: Any, document: bytes, timeout_s: float) -> tuple[int, b
             signal.setitimer(signal.ITIMER_REAL, timeout_s)  # nothing handles it: it kills
             _limit(resource.RLIMIT_CPU, MOST_CPU_S)
             with os.fdopen(writing, "wb") as pipe:
-                status, answer = draw(resvg_py, document)
+                status, answer = draw(document)
                 pipe.write(bytes([status]) + answer)
             os._exit(0)
         finally:
@@ -140,29 +150,51 @@ def draw_apart(resvg_py: Any, document: bytes, timeout_s: float) -> tuple[int, b
     return (found[0], found[1:]) if found and ended == 0 else (FAILED, b"")
 
 
-def draw(resvg_py: Any, document: bytes) -> tuple[int, bytes]:
-    """Check and draw a document; the process must be one that may be lost.
+class Drawing:
+    """Draws documents; what it imports is given to it, since the worker is no part of a package.
 
-    Returns:
-        DRAWN and a PNG, or REFUSED and a sentence.
+    Args:
+        renderer: the module ``resvg_py``.
+        styles: the module `svg_styles`.
     """
-    try:
-        text = decode(document)
-        inspector = Inspector()
-        inspector.inspect(text.encode())
-        if not inspector.has_text:
+
+    def __init__(self, renderer: Any, styles: Any) -> None:
+        self._renderer = renderer
+        self._styles = styles
+
+    def __call__(self, document: bytes) -> tuple[int, bytes]:
+        """Check and draw a document; the process must be one that may be lost.
+
+        Returns:
+            DRAWN and a PNG, or REFUSED and a sentence.
+        """
+        try:
+            text = decode(document)
+            inspector = Inspector()
+            inspector.inspect(text.encode())
+            text = self._styles.plain_styles(text)
+            return DRAWN, self._render(text, inspector.has_text)
+        except Refused as refusal:
+            return REFUSED, str(refusal).encode()
+        except ValueError as error:
+            return REFUSED, f"an SVG that cannot be drawn ({error}); export it as PNG".encode()
+
+    def _render(self, text: str, has_text: bool) -> bytes:
+        if not has_text:
             # Only fonts are files that a drawing may need.
             _limit(resource.RLIMIT_NOFILE, 0)
-        return DRAWN, resvg_py.svg_to_bytes(
+        png: bytes = self._renderer.svg_to_bytes(
             svg_string=text,
             width=LONGEST_SIDE,
             height=LONGEST_SIDE,  # with both, resvg keeps the proportions and fits inside
-            skip_system_fonts=not inspector.has_text,
+            dpi=_DOTS_AN_INCH,
+            skip_system_fonts=not has_text,
+            font_files=_FONTS if has_text else None,
+            font_family=_FAMILY,
+            serif_family=_FAMILY,
+            sans_serif_family=_FAMILY,
         )
-    except Refused as refusal:
-        return REFUSED, str(refusal).encode()
-    except ValueError as error:
-        return REFUSED, f"an SVG that cannot be drawn ({error}); export it as PNG".encode()
+        return png
 
 
 def decode(document: bytes) -> str:

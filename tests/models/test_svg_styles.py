@@ -1,0 +1,139 @@
+"""An SVG is drawn in the colours that a browser shows, or refused; never silently in others."""
+
+from base64 import b64encode
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.errors import UnreadableImage
+from models.images import decode_image
+
+GREEN = (0, 104, 48)
+HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+BOX = 'viewBox="0 0 40 40"'
+TRIANGLE = '<polygon points="6,34 20,6 34,34" {}/>'
+
+
+def drawn(inside: str, attributes: str = BOX) -> Image.Image:
+    return decode_image(f"{HEAD}{attributes}>{inside}</svg>".encode(), "mark.svg")
+
+
+def colour(picture: Image.Image) -> tuple[int, ...]:
+    """In the middle of the triangle."""
+    return picture.getpixel((picture.width // 2, picture.height * 6 // 10))
+
+
+def near(one: tuple[int, ...], other: tuple[int, ...], most: int = 1) -> bool:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True)) <= most
+
+
+@pytest.mark.parametrize(
+    ("inside", "most"),
+    [
+        (TRIANGLE.format('fill="#006830"'), 0),
+        # Figma writes both: the last that can be read counts.
+        (TRIANGLE.format('style="fill:#ff0000;fill:color(display-p3 0 0.4078 0.1882)"'), 9),
+        (TRIANGLE.format('fill="oklch(0.46 0.13 155)"'), 6),
+        (TRIANGLE.format('fill="rgb(0 104 48 / 100%)"'), 1),
+        (TRIANGLE.format('fill="hsl(147.7deg 100% 20.4%)"'), 1),
+        (TRIANGLE.format('fill="#006830 icc-color(sRGB, 0, .4, .2)"'), 0),
+        ("<style>@media all{.a{fill:#006830}}</style>" + TRIANGLE.format('class="a"'), 0),
+        (
+            "<style>:root{fill:#006830}@media (prefers-color-scheme:dark){:root{fill:#fff}}"
+            "@media print{:root{fill:#f00}}</style>" + TRIANGLE.format(""),
+            0,
+        ),
+        (
+            "<style><![CDATA[svg{--brand:#006830;--used:var(--brand)} .a>.b{fill:red}]]></style>"
+            + TRIANGLE.format('fill="var(--used)"'),
+            0,
+        ),
+        (TRIANGLE.format('fill="var(--absent, #006830)"'), 0),
+        (TRIANGLE.format('style="fill:#006830;fill:color(unheard-of 1 2 3)"'), 0),
+    ],
+)
+def test_colours_are_those_of_a_browser(inside: str, most: int) -> None:
+    assert near(colour(drawn(inside)), GREEN, most)
+
+
+def test_translucent_colours_stay_translucent() -> None:
+    half = drawn(TRIANGLE.format('fill="rgb(0 104 48 / 50%)"'))
+    assert near(colour(half), (127, 179, 151), 2)
+
+
+@pytest.mark.parametrize(
+    ("inside", "why"),
+    [
+        (TRIANGLE.format('fill="var(--absent)"'), "--absent"),
+        (TRIANGLE.format('fill="color(unheard-of 1 2 3)"'), "unheard-of"),
+        ("<style>@import url('brand.css');</style>" + TRIANGLE.format('class="a"'), "brand.css"),
+        ("<style>@media (min-width:9px){.a{fill:red}}</style>" + TRIANGLE.format(""), "min-width"),
+        (
+            "<style>svg{--a:var(--b);--b:var(--a)}</style>" + TRIANGLE.format('fill="var(--a)"'),
+            "each",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_name(inside: str, why: str) -> None:
+    with pytest.raises(UnreadableImage, match=why):
+        drawn(inside)
+
+
+def test_a_style_sheet_in_another_file_is_refused() -> None:
+    document = '<?xml version="1.0"?><?xml-stylesheet type="text/css" href="brand.css"?>'
+    with pytest.raises(UnreadableImage, match=r"another file \(brand\.css\)"):
+        decode_image(f"{document}{HEAD}{BOX}>{TRIANGLE.format('')}</svg>".encode(), "mark.svg")
+
+
+@pytest.mark.parametrize("unit", ["mm", "cm", "in", "pt", "px"])
+def test_sizes_in_any_unit_are_drawn(unit: str) -> None:
+    sized = drawn(
+        TRIANGLE.format('fill="#006830"'), f'width="10.5{unit}" height="10.5{unit}" {BOX}'
+    )
+    assert near(colour(sized), GREEN)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        '<color-profile name="sRGB" xlink:href="/usr/share/color/icc/sRGB.icc"/>',
+        '<font-face font-family="Brand"><font-face-src>'
+        '<font-face-uri xlink:href="brand.svg#Brand"/></font-face-src></font-face>',
+    ],
+)
+def test_references_that_drawing_does_not_need_do_no_harm(reference: str) -> None:
+    assert near(
+        colour(drawn(f"<defs>{reference}</defs>" + TRIANGLE.format('fill="#006830"'))), GREEN
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("PNG", "RGB"),
+        ("JPEG", "RGB"),
+        ("JPEG", "CMYK"),
+        ("BMP", "RGB"),
+        ("AVIF", "RGB"),
+        ("TIFF", "RGB"),
+    ],
+)
+def test_embedded_pictures_have_their_colours(kind: str, mode: str) -> None:
+    file = BytesIO()
+    Image.new("RGB", (40, 40), GREEN).convert(mode).save(file, kind)
+    data = f"data:image/{kind.lower()};base64,{b64encode(file.getvalue()).decode()}"
+    shown = drawn(f'<image width="40" height="40" xlink:href="{data}"/>')
+    assert near(colour(shown), GREEN, 4)
+
+
+def test_an_embedded_picture_that_is_not_read_is_refused() -> None:
+    data = b64encode(b"\x00\x00\x00\x0cjP  \r\n" + bytes(40)).decode()
+    with pytest.raises(UnreadableImage, match="picture in it"):
+        drawn(f'<image width="40" height="40" xlink:href="data:image/jp2;base64,{data}"/>')
+
+
+def test_words_are_drawn_in_the_font_that_comes_along() -> None:
+    word = '<text x="2" y="26" font-size="12" font-family="No Such Family">TORVO</text>'
+    assert (np.asarray(drawn(word).convert("L")) < 128).mean() > 0.05
