@@ -89,6 +89,9 @@ def test_back_brings_a_removed_picture_back_and_closes_a_dialog(page, logo):
     first = page.hits()
     page.click('[data-action="clear-query"]')
     assert page.one("#welcome").is_displayed()
+    late = "document.getElementById('query-image').dispatchEvent(new Event(arguments[0]))"
+    for event in ("load", "error"):
+        page.js(late, event)
     page.back()
     page.until_hits(lambda ids: ids == first)
     page.one(".hit-picture").click()

@@ -86,7 +86,7 @@ def test_a_picture_that_browsers_do_not_draw_is_drawn_by_the_server(page, scan):
     page.until(lambda: page.js(_DRAWN_WIDTH, "#query-image") == 1024, "no preview")
     assert not page.one("#stage-note").is_displayed()
     page.one(".hit-picture").click()
-    drawn = ".duel-side:first-child img"
+    drawn = ".comparison-side:first-child img"
     page.until(lambda: page.js(_DRAWN_WIDTH, drawn) == 1024, "a broken picture to compare")
     page.click("#compare-dialog [data-action=close-dialog]")
     page.one("#crop-numbers summary").click()
@@ -281,7 +281,7 @@ def test_hits_are_compared_side_by_side_with_arrow_keys(page):
     page.one(".hit-picture").click()
     assert page.one("#compare-dialog").is_displayed()
     assert page.text("#compare-title").startswith("1 of 20")
-    assert len(page.all("#compare-body .duel-plate img")) == 2
+    assert len(page.all("#compare-body .comparison-plate img")) == 2
     ActionChains(page.driver).send_keys("\ue014").perform()  # arrow right
     assert page.text("#compare-title").startswith("2 of 20")
     assert hits[1] in page.text("#compare-body")

@@ -14,7 +14,7 @@ export function startCompare() {
   const show = () => {
     const hit = compared.hits[place]
     byId('compare-title').textContent = `${place + 1} of ${compared.hits.length} · ${titleOfMark(hit)}`
-    byId('compare-body').replaceChildren(duel(hit, compared))
+    byId('compare-body').replaceChildren(comparison(hit, compared))
     dialog.querySelector('[data-action="previous"]').disabled = place === 0
     dialog.querySelector('[data-action="next"]').disabled = place === compared.hits.length - 1
   }
@@ -52,7 +52,7 @@ export function startDialogs() {
   }
 }
 
-export function duel(hit, { query, queryCodes, asked }) {
+export function comparison(hit, { query, queryCodes, asked }) {
   const mine = deepest(queryCodes)
   const theirs = codesOf(hit, asked)
   const src = imagePath(hit.id, { digest: hit.image_digest })
@@ -60,14 +60,14 @@ export function duel(hit, { query, queryCodes, asked }) {
   const shared = sharedCodes(queryCodes, theirs)
   return h(
     'div',
-    { class: 'duel' },
+    { class: 'comparison' },
     side('Query', query.label, plate(query)),
     side('Hit', titleOfMark(hit), picture),
-    h('div', { class: 'duel-facts' },
-      h('div', { class: 'duel-scores' },
+    h('div', { class: 'comparison-facts' },
+      h('div', { class: 'comparison-scores' },
         measure('Score', hit.score),
         Object.entries(hit.scores).map(([name, cosine]) => measure(blockLabel(name), cosine))),
-      h('div', { class: 'duel-codes' },
+      h('div', { class: 'comparison-codes' },
         codeLine('Both', shared, 'is-shared'),
         codeLine('Query only', mine.filter((code) => !shared.includes(code))),
         codeLine('Hit only', theirs.filter((code) => !shared.includes(code))),
@@ -78,9 +78,9 @@ export function duel(hit, { query, queryCodes, asked }) {
 }
 
 const side = (role, label, picture) =>
-  h('figure', { class: 'duel-side' },
+  h('figure', { class: 'comparison-side' },
     h('figcaption', { class: 'hint' }, label ? `${role}: ${label}` : role),
-    h('div', { class: 'duel-plate' }, picture))
+    h('div', { class: 'comparison-plate' }, picture))
 
 /** The query picture, or the part of it that was searched with. */
 function plate({ src, crop, label, size }) {

@@ -4,7 +4,7 @@ import { byId } from './dom.js'
 
 const LEAST = 6 // screen pixels; less is a click
 
-/** Make the stage; `oncrop(box)` is told of a new box [x, y, w, h] in picture pixels, or null. */
+/** Make the stage; `oncrop(box)` is called with a new box [x, y, w, h] in picture pixels, or null. */
 export function startCrop(oncrop) {
   const stage = byId('stage')
   const frame = stage.querySelector('.stage-frame')
@@ -66,7 +66,7 @@ export function startCrop(oncrop) {
   new ResizeObserver(show).observe(image)
 
   return {
-    /** Show a box without telling anyone; `measured` is null where boxes make no sense. */
+    /** Show a box without calling `oncrop`; `measured` is null where boxes make no sense. */
     set(chosen, measured) {
       box = chosen
       size = measured

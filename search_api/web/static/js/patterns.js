@@ -1,7 +1,7 @@
 // /patterns: the elements that scripts make, from made-up values and the register's pictures.
 
 import { chip } from './chips.js'
-import { duel } from './compare.js'
+import { comparison } from './compare.js'
 import { byId, h, icon } from './dom.js'
 import { showShares } from './filterform.js'
 import { codeTag, hitCard, nothingBox, problemBox } from './results.js'
@@ -54,7 +54,7 @@ function show() {
   if (hits.length) {
     const { src } = document.querySelector('.sample img')
     const query = { src, label: samples[0].text, crop: null }
-    byId('pattern-duel').replaceChildren(duel(hits[hits.length - 1], { query, ...context }))
+    byId('pattern-comparison').replaceChildren(comparison(hits[hits.length - 1], { query, ...context }))
   }
   byId('pattern-filters').replaceChildren(
     h('button', { class: 'filter-chip' }, h('span', {}, 'any 03.01 Quadrupeds'), icon('close')),

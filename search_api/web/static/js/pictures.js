@@ -5,7 +5,7 @@ const KEPT = 8
 const memory = new Map()
 
 /** Keep a picture and return the key to find it by. */
-export async function keep(picture) {
+export async function savePicture(picture) {
   const key = `${Date.now()}-${Math.random().toString(36).slice(2, 8)}`
   memory.set(key, picture)
   try {
@@ -20,7 +20,7 @@ export async function keep(picture) {
 }
 
 /** The picture of a key, or null where it is no longer kept. */
-export async function recall(key) {
+export async function loadPicture(key) {
   if (memory.has(key)) return memory.get(key)
   try {
     return (await done((await pictures('readonly')).get(key))) ?? null

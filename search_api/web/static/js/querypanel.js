@@ -3,7 +3,7 @@
 import { Problem, getMark, imagePath, preview } from './api.js'
 import { startCrop } from './crop.js'
 import { byId, h } from './dom.js'
-import { recall } from './pictures.js'
+import { loadPicture } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
 
 const DRAWN_SIDE = 1024 // as models/images draws an SVG
@@ -17,6 +17,7 @@ export function startQueryPanel(oncrop) {
   let box = null
 
   const measure = () => {
+    if (!shown) return // the picture came after it had been removed
     const { mark, picture } = shown
     const natural = [image.naturalWidth, image.naturalHeight]
     if (shown.size) size = shown.size
@@ -30,6 +31,7 @@ export function startQueryPanel(oncrop) {
     image.hidden = true
     measure()
     const failed = shown
+    if (!failed) return
     const isFile = failed.picture && !failed.size
     if (isFile) await drawByServer(failed)
     if (shown !== failed) return
@@ -104,7 +106,7 @@ async function ofMark(query, signal) {
 }
 
 async function ofPicture(query) {
-  const picture = await recall(query.key)
+  const picture = await loadPicture(query.key)
   if (!picture) {
     const advice = 'This browser no longer keeps it: choose, drop or paste it again.'
     throw new Problem('The picture is gone', advice)

@@ -11,7 +11,7 @@ import { startFilterForm } from './filterform.js'
 import { byId, h, icon, plural } from './dom.js'
 import { startHistory } from './history.js'
 import { startIntake } from './intake.js'
-import { keep } from './pictures.js'
+import { savePicture } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
 import {
   planLine, problemBox, showHits, showNothing, showProblem, showSkeletons, startGridKeys,
@@ -166,7 +166,7 @@ async function searchPicture(file, count = 1) {
     const detail = `${file.name} has ${has} MB; at most ${most} MB are taken: choose a smaller one.`
     return notify(new Problem('The picture is too large', detail))
   }
-  const key = await keep(file)
+  const key = await savePicture(file)
   go({ query: { kind: 'picture', key }, crop: null })
   scrollTo({ top: 0 })
   if (count > 1) {
