@@ -1,9 +1,12 @@
-"""What `MarkLens` answers with: frozen values that every face shows in its own way."""
+"""What `MarkLens` answers with: values that every face shows in its own way."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.marks import Mark
+from indexer.ingest import Progress
+from indexer.marks import Mark, RunCounts
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
 from models.vienna import PredictedCode
@@ -82,3 +85,31 @@ class RebuildReport:
     sequence: int
     encoded: int = 0
     skipped: tuple[tuple[str, str], ...] = ()
+
+
+class IndexingState:
+    """How far this process has come with indexing a source.
+
+    Attributes:
+        progress: None while it indexes nothing.
+    """
+
+    def __init__(self) -> None:
+        self.progress: Progress | None = None
+
+    @contextmanager
+    def followed(
+        self, on_progress: Callable[[Progress], None] | None
+    ) -> Iterator[Callable[[Progress], None]]:
+        """Note the progress while the block runs, and pass it on."""
+
+        def note(progress: Progress) -> None:
+            self.progress = progress
+            if on_progress is not None:
+                on_progress(progress)
+
+        self.progress = Progress(0, 0, RunCounts())
+        try:
+            yield note
+        finally:
+            self.progress = None

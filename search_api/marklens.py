@@ -36,7 +36,7 @@ from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
 from models.vienna import PredictedCode, ViennaTree
-from search_api.answers import Added, Answer, RebuildReport, Status
+from search_api.answers import Added, Answer, IndexingState, RebuildReport, Status
 from search_api.query_encoder import (
     EncodedQuery,
     EncodingSemaphore,
@@ -64,6 +64,7 @@ class MarkLens:
         self._explainer: Explainer | None = None
         self._follower: Follower | None = None
         self._searcher: Searcher | None = None
+        self.indexing = IndexingState()
 
     @classmethod
     def open(cls, settings: Settings | None = None, create: bool = True) -> "MarkLens":
@@ -282,8 +283,9 @@ class MarkLens:
         rows = open_source(source, images, format)
         looking_only = options is not None and options.dry_run and self.register.bound() is None
         encoder = self.encoder if looking_only else self._bind()
-        report = ingest(rows, self.register, self.images, encoder, options, on_progress)
-        self._catch_up()
+        with self.indexing.followed(on_progress) as note:
+            report = ingest(rows, self.register, self.images, encoder, options, note)
+            self._catch_up()
         return report
 
     def status(self) -> Status:

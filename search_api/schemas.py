@@ -255,12 +255,21 @@ class ViennaResponse(BaseModel):
     categories: list[ViennaNode]
 
 
+class IndexingProgress(BaseModel):
+    """How far this server has come with the source that it is indexing."""
+
+    done: int = Field(description="Steps done, such as lines of a table.")
+    total: int = Field(description="Steps in all; 0 until it is known.")
+
+
 class ReadyResponse(BaseModel):
     """That searches are answered, and from how fresh an index."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"status": "ready", "marks": 1742, "sequence": 1742, "lag": 0}]
+            "examples": [
+                {"status": "ready", "marks": 1742, "sequence": 1742, "lag": 0, "indexing": None}
+            ]
         }
     )
 
@@ -268,6 +277,9 @@ class ReadyResponse(BaseModel):
     marks: int = Field(description="Live marks in the register.")
     sequence: int = Field(description="The register's last change.")
     lag: int = Field(description="Changes that the index has not seen yet.")
+    indexing: IndexingProgress | None = Field(
+        description="What `marklens demo` still indexes while it serves; null when nothing."
+    )
 
 
 class HealthResponse(BaseModel):

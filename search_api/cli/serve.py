@@ -1,15 +1,22 @@
 """`marklens serve` and `marklens demo`: the server, with the user's register or the shipped one."""
 
+import asyncio
 import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search_api.cli.console import INTERRUPTED, Context, complain, print_plain
-from search_api.cli.index import ending_at_a_signal, ingest_showing
+from search_api.cli.index import ingest_showing
 from search_api.cli.register import rebuild_showing
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from search_api.marklens import MarkLens
     from search_api.settings import Settings
 
@@ -29,7 +36,7 @@ def demo(context: typer.Context, port: Port = None) -> None:
     """Index and serve the shipped register.
 
     It holds real marks and lives in the folder demo of the data folder, apart from your own
-    marks. The first start indexes it; from then on it starts at once.
+    marks. The first start indexes it while it serves: marks are found as they come.
     """
     given: Context = context.obj
     settings = _demo_settings(given.settings(port=port))
@@ -37,8 +44,7 @@ def demo(context: typer.Context, port: Port = None) -> None:
         from search_api.marklens import MarkLens
 
         with MarkLens.open(settings) as marklens:
-            _fill(marklens)
-            _serve(marklens, listener, "warning")
+            _serve(marklens, listener, "warning", _demo_indexing(marklens))
 
 
 def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
@@ -60,26 +66,65 @@ def _demo_settings(settings: "Settings") -> "Settings":
     )
 
 
-def _fill(marklens: "MarkLens") -> None:
-    """Index the shipped register unless that is done."""
+def _demo_indexing(marklens: "MarkLens") -> "_Indexing | None":
+    """What of the shipped register remains to be indexed."""
     from indexer.errors import FingerprintMismatch
-    from indexer.ingest import IngestOptions, is_indexed
+    from indexer.ingest import is_indexed
     from indexer.sources import open_source
     from search_api.demo import demo_register
 
-    folder = demo_register()
     try:
-        if not is_indexed(open_source(folder), marklens.register):
-            with ending_at_a_signal() as stop:
-                options = IngestOptions(stop=stop.is_set)
-                report = ingest_showing(marklens, folder, None, "auto", options, quiet=False)
-            if report.interrupted:
-                complain("stopped; `marklens demo` goes on")
-                raise typer.Exit(INTERRUPTED)
         _ = marklens.searcher
     except FingerprintMismatch:
         # A newer MarkLens with another network: the demo's register belongs to nobody else.
         rebuild_showing(marklens, encode=True, quiet=False)
+    folder = demo_register()
+    return (
+        None if is_indexed(open_source(folder), marklens.register) else _Indexing(marklens, folder)
+    )
+
+
+class _Indexing:
+    """A source is indexed by a thread while the server answers."""
+
+    def __init__(self, marklens: "MarkLens", source: Path) -> None:
+        self._marklens, self._source = marklens, source
+        self._stop = Event()
+        self._thread: Thread | None = None
+        self.interrupted = False
+        self.error: Exception | None = None
+
+    def start(self, on_end: Callable[[bool], None]) -> None:
+        """Begin; `on_end` is called from the thread, with whether all went well."""
+        self._thread = Thread(target=self._run, args=(on_end,), name="indexing")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the batch in hand, and wait for that."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raise what went wrong; leave with the exit code of an interruption where it was one."""
+        if self.error is not None:
+            raise self.error
+        if self.interrupted:
+            complain("stopped; `marklens demo` goes on")
+            raise typer.Exit(INTERRUPTED)
+
+    def _run(self, on_end: Callable[[bool], None]) -> None:
+        from indexer.ingest import IngestOptions
+
+        options = IngestOptions(stop=self._stop.is_set)
+        try:
+            report = ingest_showing(
+                self._marklens, self._source, None, "auto", options, quiet=False
+            )
+            self.interrupted = report.interrupted
+        except Exception as error:  # noqa: BLE001 - raised again where the server has ended
+            self.error = error
+        on_end(self.error is None)
 
 
 def _listening(settings: "Settings") -> socket.socket:
@@ -101,32 +146,58 @@ def _listening(settings: "Settings") -> socket.socket:
     return listener
 
 
-def _serve(marklens: "MarkLens", listener: socket.socket, log_level: str) -> None:
-    """Serve until a signal; the address is printed once it answers."""
+def _serve(
+    marklens: "MarkLens",
+    listener: socket.socket,
+    log_level: str,
+    indexing: _Indexing | None = None,
+) -> None:
+    """Serve until a signal; the address is printed once it answers, then indexing starts."""
+    _ = marklens.searcher  # network and index, so that what is wrong with them is told plainly
+    server = _server(marklens, log_level, indexing)
+    # Uvicorn has closed in order and then passes the signal on; ending it is what was asked.
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+    if indexing is not None:
+        indexing.check()
+    if not server.started:
+        raise typer.Exit(1)
+
+
+def _server(marklens: "MarkLens", log_level: str, indexing: _Indexing | None) -> "uvicorn.Server":
     import uvicorn
 
     from search_api.app import create_app
 
-    _ = marklens.searcher  # network and index, so that what is wrong with them is told plainly
-    host, port = marklens.settings.host, marklens.settings.port
-    shown = f"[{host}]" if ":" in host else host
-
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            if self.started:
-                print_plain(f"MarkLens is serving {marklens.register.count():,} marks at")
-                print_plain(f"  http://{shown}:{port}/")
-                print_plain("Ctrl-C ends it.")
+            if not self.started:
+                return
+            _say_where(marklens)
+            print_plain("Ctrl-C ends it.")
+            if indexing is not None:
+                indexing.start(self.note_indexed)
 
-    server = Server(uvicorn.Config(create_app(marklens=marklens), log_level=log_level))
-    try:
-        server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        # Uvicorn has closed in order and then passes the signal on; ending it is what was asked.
-        return
-    if not server.started:
-        raise typer.Exit(1)
+        def note_indexed(self, is_sound: bool) -> None:
+            if not is_sound:
+                self.should_exit = True
+            elif not self.should_exit:
+                _say_where(marklens)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if indexing is not None:
+                await asyncio.to_thread(indexing.stop)
+            await super().shutdown(sockets)
+
+    return Server(uvicorn.Config(create_app(marklens=marklens), log_level=log_level))
+
+
+def _say_where(marklens: "MarkLens") -> None:
+    host, port = marklens.settings.host, marklens.settings.port
+    shown = f"[{host}]" if ":" in host else host
+    print_plain(f"MarkLens is serving {marklens.register.count():,} marks at")
+    print_plain(f"  http://{shown}:{port}/")
 
 
 COMMANDS = (demo, serve)

@@ -68,6 +68,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
         "controls": ControlView.of(marklens.follower.facets()),
         "samples": _samples(register),
         "marks": register.count(),
+        "indexing": marklens.indexing.progress,
         "max_upload_bytes": marklens.settings.max_upload_bytes,
         "accepted": ACCEPTED.replace(" and ", " or "),
     }

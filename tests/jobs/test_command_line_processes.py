@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -66,6 +65,12 @@ def _answers(port: int) -> bool:
         return False
 
 
+def _ready(port: int) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as response:
+        state: dict[str, Any] = json.load(response)
+    return state
+
+
 def test_ctrl_c_keeps_whole_batches_says_how_to_go_on_and_resume_does(
     environment: dict[str, str], tmp_path: Path, draw_mark: Draw, run: Run, parsed: Parsed
 ) -> None:
@@ -109,18 +114,28 @@ def test_serve_says_where_when_it_answers_and_ends_cleanly(
 
 
 @pytest.mark.slow
-def test_the_demo_indexes_once_serves_and_leaves_other_registers_alone(
+def test_the_demo_serves_while_it_indexes_once_and_leaves_other_registers_alone(
     environment: dict[str, str], tmp_path: Path, port: int
 ) -> None:
     other = tmp_path / "other.db"
     environment["MARKLENS_DATABASE_URL"] = f"sqlite:///{other}"
+    with _process(environment, "demo", "--port", port) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "MarkLens is serving 0 marks at\n"
+        assert process.stdout.readline() == f"  http://127.0.0.1:{port}/\n"
+        _wait_until(lambda: _ready(port)["marks"] > 0, process)
+        state = _ready(port)
+        assert 0 < state["indexing"]["done"] < state["indexing"]["total"]
+        process.send_signal(signal.SIGINT)  # in the middle: the next start goes on
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, "stopped; `marklens demo` goes on" in err) == (130, True), err
     for start in range(2):
         with _process(environment, "demo", "--port", port) as process:
-            _wait_until(lambda: _answers(port), process)
+            _wait_until(lambda: _answers(port) and _ready(port)["indexing"] is None, process)
+            assert _ready(port)["marks"] == 1_900
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=60)
-        assert f"http://127.0.0.1:{port}/" in out
-        assert re.search(r"serving 1,\d\d\d marks", out)
+        assert f"MarkLens is serving 1,900 marks at\n  http://127.0.0.1:{port}/" in out
         if start:
             assert err == ""
     assert (tmp_path / "data" / "demo" / "register.db").is_file()

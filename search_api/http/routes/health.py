@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 
 from search_api.http.dependencies import MarkLensDep, MetricsDep
 from search_api.http.problem_details import documented
-from search_api.schemas import HealthResponse, ReadyResponse
+from search_api.schemas import HealthResponse, IndexingProgress, ReadyResponse
 
 router = APIRouter(tags=["health"])
 
@@ -32,8 +32,16 @@ def get_ready(marklens: MarkLensDep) -> ReadyResponse:
         raise HTTPException(503, f"The index no longer follows the register: {fault}")
     sequence = marklens.register.sequence()
     lag = max(0, sequence - marklens.follower.view().sequence)
+    far = marklens.indexing.progress
+    indexing = None
+    if far is not None:
+        indexing = IndexingProgress(done=far.position, total=far.last_position)
     return ReadyResponse(
-        status="ready", marks=marklens.register.count(), sequence=sequence, lag=lag
+        status="ready",
+        marks=marklens.register.count(),
+        sequence=sequence,
+        lag=lag,
+        indexing=indexing,
     )
 
 

@@ -10,6 +10,7 @@ import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
 import { byId, h, icon, plural } from './dom.js'
 import { startHistory } from './history.js'
+import { followIndexing } from './indexing.js'
 import { startIntake } from './intake.js'
 import { savePicture } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
@@ -194,6 +195,7 @@ const dismiss = () => byId('notice').replaceChildren()
 
 function startPage() {
   startDialogs()
+  followIndexing(() => !state.query && !document.querySelector('dialog[open]'))
   startGridKeys()
   startExplain(panel.asked, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'))
