@@ -26,6 +26,7 @@ from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
 from indexer.ingest.encoding import encode_marks
+from indexer.ingest.reencode import encode_again
 from indexer.marks import Mark, MarkRecord
 from indexer.query import Filter, Hit, PlanReport, SearchQuery
 from indexer.register import Register
@@ -44,7 +45,6 @@ from search_api.query_encoder import (
     encode_picture,
     stored_query,
 )
-from search_api.reencode import encode_again
 from search_api.request import Box, Picture, SearchRequest
 from search_api.settings import Settings
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from models.version import marklens_version
 from search_api.cli import export, index, register, search, serve, train
 from search_api.cli.console import Commands, Context, print_plain
 from search_api.cli.evaluate import evaluate
@@ -50,6 +49,8 @@ def _start(
     ] = False,
 ) -> None:
     if show_version:
+        from models.version import marklens_version
+
         print_plain(f"marklens {marklens_version()}")
     elif context.invoked_subcommand is None:
         print_plain(context.get_help())

@@ -1,4 +1,8 @@
-"""The demo register that ships with MarkLens: real brand logos, invented bibliography."""
+"""The demo register that ships with MarkLens: real brand logos, invented bibliography.
+
+It is a table and a folder of pictures, indexed like any other. `cli.serve` imports this room, which
+imports nothing.
+"""
 
 from pathlib import Path
 

@@ -216,7 +216,7 @@ def test_an_interrupted_change_of_network_mixes_nothing_and_goes_on(
     draw_mark: Draw,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("search_api.reencode._BATCH", 2)
+    monkeypatch.setattr("indexer.ingest.reencode._BATCH", 2)
 
     def stop(done: int, total: int) -> None:
         assert (done, total) == (2, 5)
