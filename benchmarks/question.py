@@ -27,7 +27,7 @@ from benchmarks.question_tables import print_register, print_scores, table
 from models.evaluation.classification_metrics import constant_prior, mean_average_precision
 from models.network.checkpoint import SHIPPED
 from models.network.label_set import CATEGORIES
-from models.synthesis.compose import SAMPLE
+from models.synthesis.composed_folder import SAMPLE
 from models.training.calibrate import calibrate
 from models.training.feature_sources import mixed_precision
 from models.training.losses import asymmetric_loss, binary_cross_entropy
@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=128, help="side of the pictures, pixels")
     parser.add_argument("--epochs", type=int, default=6, help="of runs in which conv5 learns")
     parser.add_argument("--pack", type=Path, default=SAMPLE / "pictograms.jsonl.gz")
-    parser.add_argument("--records", type=Path, default=SAMPLE / "recipes.json")
+    parser.add_argument("--records", type=Path, default=SAMPLE / "code_combinations.json")
     parser.add_argument(
         "--weights", type=Path, default=SHIPPED, help="checkpoint, or folder of VGG16 weights"
     )

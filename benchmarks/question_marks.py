@@ -16,7 +16,7 @@ from models.network.checkpoint import CONFIG, WEIGHTS
 from models.network.label_set import CATEGORIES
 from models.network.preprocess import Preprocess
 from models.synthesis.code_statistics import CodeStatistics
-from models.synthesis.compose import SAMPLE, SYSTEM_FONTS
+from models.synthesis.composed_folder import SAMPLE, SYSTEM_FONTS
 from models.synthesis.composer import Composer
 from models.synthesis.drawings import Pictogram, read_pictograms
 from models.synthesis.fonts import FontBook
@@ -121,7 +121,10 @@ def _side(at: int) -> str:
 
 def _composers(pack: Path) -> dict[str, Composer]:
     """One for the training side and one for the others, of different drawings."""
-    statistics, fonts = CodeStatistics.load(SAMPLE / "recipes.json"), FontBook(list(SYSTEM_FONTS))
+    statistics, fonts = (
+        CodeStatistics.load(SAMPLE / "code_combinations.json"),
+        FontBook(list(SYSTEM_FONTS)),
+    )
     drawings: dict[bool, list[Pictogram]] = {True: [], False: []}
     for one in read_pictograms(pack):
         drawings[zlib.crc32(f"{one.set}/{one.name}".encode()) % 10 < _TRAINING_DRAWINGS].append(one)

@@ -74,8 +74,8 @@ def register_targets(records: Path) -> NDArray[np.float32]:
     """The categories of real marks.
 
     Args:
-        records: counted recipes (a JSON list of ``divisions`` and ``n``), or the marks themselves
-            (a JSON object: mark → ``{"Codes": ["260402", ...]}``).
+        records: counted combinations of codes (JSON list of ``divisions`` and ``n``), or the marks
+            themselves (a JSON object: mark → ``{"Codes": ["260402", ...]}``).
 
     Returns:
         (n, 29) float32 of 0 and 1; marks without any category are left out.

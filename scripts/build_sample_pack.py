@@ -21,7 +21,7 @@ LARGEST = 2500  # characters of SVG
 
 
 def main(shared: Path) -> None:
-    """Write the pack, its recipes and its notice."""
+    """Write the pack, its combinations and its notice."""
     out = Path("models/synthesis/sample")
     out.mkdir(exist_ok=True)
     drawings = [
@@ -50,7 +50,9 @@ def main(shared: Path) -> None:
     text = "".join(json.dumps(row) + "\n" for row in rows)
     # No name and no time in the archive's head: equal drawings, equal bytes.
     (out / "pictograms.jsonl.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
-    CodeStatistics.read(shared / "vienna" / "euipo_marks_codes.json").save(out / "recipes.json")
+    CodeStatistics.read(shared / "vienna" / "euipo_marks_codes.json").save(
+        out / "code_combinations.json"
+    )
     print(f"{len(rows)} pictograms of {len(count)} divisions")  # noqa: T201 - a script's result
 
 

@@ -1,5 +1,7 @@
-"""What `marklens evaluate` measures: multi-label classification, retrieval and calibration.
+"""Measures a network as `marklens evaluate` does: predicted codes against labels, and retrieval.
 
-Metrics are named as scikit-learn names them and stand beside a baseline that learnt nothing. The
-command line, `models.training` and `models.marknet` import this room; serving never does.
+The protocols decide queries, gallery and what is relevant; the metrics are arrays in, numbers out,
+named as scikit-learn names them; the reports set them beside a baseline that has learnt nothing.
+The command line, `models.synthesis`, `models.training` and `models.marknet` may import this room;
+serving and indexing never do.
 """

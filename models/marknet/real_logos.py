@@ -15,9 +15,9 @@ from models.synthesis.composer import printed
 from models.synthesis.degrade import degrade
 from models.synthesis.elements import (
     Codes,
+    Element,
     IllegibleError,
     Members,
-    Part,
     Picture,
     fit,
     inset,
@@ -107,7 +107,7 @@ class Letterer:
                 continue
         raise UnreadableImage("no legible mark came out of a logo beside lettering; leave it out")
 
-    def _arrange(self, rng: np.random.Generator, device: Part) -> Part:
+    def _arrange(self, rng: np.random.Generator, device: Element) -> Element:
         share = float(rng.uniform(_NARROWEST, _WIDEST))
         share = min(share, max(_NARROWEST, _TALLEST * device.aspect))
         kind = float(rng.random())
@@ -126,13 +126,13 @@ class Letterer:
         text = f"{invent_word(rng)} {invent_word(rng)}".upper()
         return _Ringed(device, self._scribe.strip(rng, text), share)
 
-    def _in_row(self, rng: np.random.Generator, device: Part, share: float) -> Part:
+    def _in_row(self, rng: np.random.Generator, device: Element, share: float) -> Element:
         """One or two words to the right, seldom to the left, or one on either side."""
         gap = float(rng.uniform(0.03, 0.08))
         kind = float(rng.random())
         words = [self._word(rng)] if kind < 0.6 else [self._word(rng), self._word(rng)]
         if kind >= 0.85:
-            parts: list[Part] = [words[0], device, words[1]]
+            parts: list[Element] = [words[0], device, words[1]]
             widths = [(1 - share) / 2 - gap, share, (1 - share) / 2 - gap]
         else:
             block = words[0]
@@ -144,7 +144,7 @@ class Letterer:
         heights = [width / part.aspect for width, part in zip(widths, parts, strict=True)]
         return side_by_side(parts, [h / max(heights) for h in heights], gap / max(heights))
 
-    def _word(self, rng: np.random.Generator) -> Part:
+    def _word(self, rng: np.random.Generator) -> Element:
         return self._scribe.word(rng).part
 
 
@@ -158,7 +158,7 @@ class _Ringed:
         share: of the ring's width that the device takes.
     """
 
-    content: Part
+    content: Element
     writing: Image.Image
     share: float
     aspect: float = 1.0

@@ -1,5 +1,6 @@
-"""Composed marks: pictograms, lettering, frames and grounds drawn as registers hold them.
+"""Composes artificial marks with exact Vienna codes from pictograms, lettering, frames and grounds.
 
-`marklens compose` writes them as a labelled folder, and the training of the shipped network learns
-from them. Training and `models.marknet` import this room; serving never does.
+`marklens compose` writes them as a labelled folder, and the shipped network is trained on them too.
+`models.training`, `models.marknet`, the command line and the benchmarks may import this room;
+serving and indexing never do.
 """

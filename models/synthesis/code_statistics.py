@@ -16,8 +16,8 @@ _OWN_CATEGORIES = 90  # 98 and 99 are the EUIPO's, without pictures' content
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """What one mark is made of.
+class CodeCombination:
+    """Which divisions one mark bears together, and whether it carries words.
 
     Attributes:
         divisions: its divisions (27.99 says that it is letters).
@@ -29,18 +29,18 @@ class Recipe:
 
 
 class CodeStatistics:
-    """Recipes and how often each occurs; only counts are kept, no record of any mark."""
+    """Counts how often each combination of codes occurs; no record of any mark is kept."""
 
-    def __init__(self, counts: Mapping[Recipe, int]) -> None:
-        """Take recipes with their counts; the order does not matter."""
-        self._recipes = sorted(counts, key=lambda r: (sorted(map(str, r.divisions)), r.words))
-        self._counts = [counts[recipe] for recipe in self._recipes]
+    def __init__(self, counts: Mapping[CodeCombination, int]) -> None:
+        """Take combinations with their counts; the order does not matter."""
+        self._combinations = sorted(counts, key=lambda r: (sorted(map(str, r.divisions)), r.words))
+        self._counts = [counts[combination] for combination in self._combinations]
         weights = np.array(self._counts, np.float64)
         self._bounds = np.cumsum(weights) / weights.sum()
 
     @classmethod
     def read(cls, path: Path) -> "CodeStatistics":
-        """Count the recipes of a register.
+        """Count the combinations of a register.
 
         Args:
             path: JSON object: mark → ``{"Codes": ["260402", …], "Text": …}``; the text itself is
@@ -51,10 +51,10 @@ class CodeStatistics:
 
     @classmethod
     def count(cls, marks: Iterable[tuple[Iterable[str], bool]]) -> "CodeStatistics":
-        """Count recipes of marks given as (codes, carries words)."""
-        counts: Counter[Recipe] = Counter()
+        """Count combinations of marks given as (codes, carries words)."""
+        counts: Counter[CodeCombination] = Counter()
         for codes, words in marks:
-            counts[Recipe(frozenset(_divisions(codes)), words)] += 1
+            counts[CodeCombination(frozenset(_divisions(codes)), words)] += 1
         return cls(counts)
 
     @classmethod
@@ -62,24 +62,30 @@ class CodeStatistics:
         """Read what :meth:`save` wrote."""
         return cls(
             {
-                Recipe(frozenset(map(ViennaCode.parse, row["divisions"])), row["words"]): row["n"]
+                CodeCombination(
+                    frozenset(map(ViennaCode.parse, row["divisions"])), row["words"]
+                ): row["n"]
                 for row in json.loads(path.read_text("utf-8"))
             }
         )
 
     def save(self, path: Path, least: int = 2) -> None:
-        """Write the recipes that at least ``least`` marks share, so that no line is one mark's."""
+        """Write the combinations that ``least`` marks share at least: no line is one mark's."""
         rows = [
-            {"divisions": sorted(map(str, recipe.divisions)), "words": recipe.words, "n": count}
-            for recipe, count in zip(self._recipes, self._counts, strict=True)
+            {
+                "divisions": sorted(map(str, combination.divisions)),
+                "words": combination.words,
+                "n": count,
+            }
+            for combination, count in zip(self._combinations, self._counts, strict=True)
             if count >= least
         ]
         path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", "utf-8")
 
-    def draw(self, rng: np.random.Generator) -> Recipe:
-        """Draw a recipe as often as it occurs."""
+    def draw(self, rng: np.random.Generator) -> CodeCombination:
+        """Draw a combination as often as it occurs."""
         place = int(np.searchsorted(self._bounds, rng.random(), side="right"))
-        return self._recipes[min(place, len(self._recipes) - 1)]
+        return self._combinations[min(place, len(self._combinations) - 1)]
 
 
 def _divisions(codes: Iterable[str]) -> Iterable[ViennaCode]:

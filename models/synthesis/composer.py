@@ -1,8 +1,8 @@
 """Pictograms → figurative trademarks, composed the way registers hold them, with exact codes.
 
-A recipe (which divisions occur together) is drawn from the statistics of a real register and
-cooked: pictograms for what is shown, writing, frames, grounds and colours. The labels are those of
-what was really put into the picture, never those of the recipe; colour is decided by the pixels.
+Which divisions a mark bears together is drawn from the statistics of a real register; then it is
+composed of pictograms for what is shown, lettering, frames, grounds and colours. The labels are
+those of what was really put into the picture, never those drawn; colour is decided by the pixels.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from models.errors import UnreadableImage
-from models.synthesis.code_statistics import ALPHABET, CodeStatistics, Recipe
+from models.synthesis.code_statistics import ALPHABET, CodeCombination, CodeStatistics
 from models.synthesis.colour_codes import COLOURS, colour_codes
 from models.synthesis.degrade import degrade
 from models.synthesis.drawings import Pictogram
-from models.synthesis.elements import Codes, IllegibleError, Members, Part, Picture, Stencil, fit
+from models.synthesis.elements import Codes, Element, IllegibleError, Members, Picture, Stencil, fit
+from models.synthesis.figures import FIGURES, invent_figure
 from models.synthesis.fonts import FontBook
-from models.synthesis.geometry import FIGURES, invent_figure
 from models.synthesis.layout import FRAMES, GROUNDS, LINES, Arranger, Plan
 from models.synthesis.lettering import FIGURES as WORD_FIGURES
 from models.synthesis.lettering import LETTERS, NUMERALS, REPRESENTING, SCRIPT_OF, Scribe
@@ -30,7 +30,7 @@ from models.vienna import ViennaCode
 _DRAWING: Final = 200  # longest side of a pictogram as rendered, pixels
 _LONGEST: Final = (256, 320)
 _SHORTEST: Final = 48
-_CHROMATIC: Final = 0.35  # marks in colour although the recipe claims none
+_CHROMATIC: Final = 0.35  # marks in colour although the combination claims none
 _CHROMATIC_DRAWING: Final = 0.75  # the same where a drawing comes in colours
 _MOST_DEVICES: Final = 3
 _LIFT: Final = 0.25
@@ -75,14 +75,14 @@ class Composer:
 
         Args:
             pictograms: what can be shown; keep the sides of the split apart.
-            frequencies: recipes of a real register.
+            frequencies: combinations of a real register.
             fonts: for writing.
             balance: 0 keeps to the register's frequencies. Above, this share of the devices is
                 drawn almost evenly from all divisions, and a quarter of this share of the marks
                 gets a frame, ground, script or kind of writing that the register seldom has.
         """
         self._pictograms = pictograms
-        self._recipes = frequencies
+        self._combinations = frequencies
         self._balance = balance
         self._scribe = Scribe(fonts)
         self._arranger = Arranger(self._scribe)
@@ -102,17 +102,17 @@ class Composer:
 
         Args:
             rng: source of randomness.
-            device: what it shall show; by default what the recipe says.
+            device: what it shall show; by default what the combination says.
 
         Raises:
             UnreadableImage: the device cannot be drawn, or nothing legible came out.
         """
         given = drawn(device) if device is not None else None
         for _ in range(_ATTEMPTS):
-            recipe = self._lifted(rng, self._recipes.draw(rng))
+            combination = self._with_rare_code(rng, self._combinations.draw(rng))
             try:
-                plan = self._plan(rng, recipe, given)
-                return self._finished(rng, plan, COLOURS in recipe.divisions)
+                plan = self._plan(rng, combination, given)
+                return self._finished(rng, plan, COLOURS in combination.divisions)
             except IllegibleError:
                 continue
         raise UnreadableImage("no legible mark came out; check the pack of drawings")
@@ -127,12 +127,14 @@ class Composer:
         plan = Plan(devices=[part], coloured=isinstance(part, Picture))
         return self._finished(rng, plan, claimed=False)
 
-    def _lifted(self, rng: np.random.Generator, recipe: Recipe) -> Recipe:
-        """Now and then add something that is made here and that registers seldom have."""
+    def _with_rare_code(
+        self, rng: np.random.Generator, combination: CodeCombination
+    ) -> CodeCombination:
+        """Sometimes add a code that composing can show and that registers seldom have."""
         if rng.random() >= self._balance * _LIFT:
-            return recipe
+            return combination
         added = self._made[int(rng.integers(len(self._made)))]
-        return Recipe(recipe.divisions | {added}, recipe.words)
+        return CodeCombination(combination.divisions | {added}, combination.words)
 
     def _finished(self, rng: np.random.Generator, plan: Plan, claimed: bool) -> ComposedMark:
         odds = _CHROMATIC_DRAWING if plan.coloured else _CHROMATIC
@@ -149,10 +151,12 @@ class Composer:
             members=tuple(dict.fromkeys(whole.members)),
         )
 
-    def _plan(self, rng: np.random.Generator, recipe: Recipe, given: Part | None) -> Plan:
-        """Choose the parts for a recipe, around a given device if there is one."""
+    def _plan(
+        self, rng: np.random.Generator, combination: CodeCombination, given: Element | None
+    ) -> Plan:
+        """Choose the elements for a combination, around a given device if there is one."""
         plan = Plan()
-        shown = self._sort_divisions(rng, recipe, plan, replaced=given is not None)
+        shown = self._sort_divisions(rng, combination, plan, replaced=given is not None)
         if given is not None:
             plan.devices.append(given)
         for division in shown[: _MOST_DEVICES - len(plan.devices)]:
@@ -162,7 +166,7 @@ class Composer:
         plan.coloured = any(isinstance(device, Picture) for device in plan.devices)
         if len(plan.devices) == 1 and plan.devices[0].members and rng.random() < _REPEATED:
             plan.devices *= int(rng.integers(2, 4))
-        self._write(rng, recipe, plan)
+        self._write(rng, combination, plan)
         if not plan.devices and not plan.words:
             bare = [code for code in plan.frames if code in FIGURES] or [ViennaCode(26, 4)]
             plan.devices.append(invent_figure(rng, bare[0]))
@@ -170,18 +174,18 @@ class Composer:
         return plan
 
     def _sort_divisions(
-        self, rng: np.random.Generator, recipe: Recipe, plan: Plan, replaced: bool
+        self, rng: np.random.Generator, combination: CodeCombination, plan: Plan, replaced: bool
     ) -> list[ViennaCode]:
         """Decide which divisions become frames, grounds and lines; return those to be shown."""
-        divisions = sorted(recipe.divisions)
+        divisions = sorted(combination.divisions)
         shown = [] if replaced else self._things(rng, divisions)
-        content = bool(shown) or recipe.words or replaced
+        content = bool(shown) or combination.words or replaced
         for code in divisions:
             if code in FRAMES and content and rng.random() < 0.75:
                 plan.frames.append(code)
             elif code in GROUNDS:
                 plan.ground = code
-            elif code == LINES and recipe.words and rng.random() < 0.75:
+            elif code == LINES and combination.words and rng.random() < 0.75:
                 plan.lined = True
             elif not replaced and (code in FIGURES or (code in FRAMES and code in self._shown)):
                 shown.append(code)
@@ -190,13 +194,13 @@ class Composer:
         return [shown[index] for index in rng.permutation(len(shown))]
 
     def _things(self, rng: np.random.Generator, divisions: list[ViennaCode]) -> list[ViennaCode]:
-        """Return the divisions to be shown as pictograms, the recipe's or evenly drawn."""
+        """Return the divisions to be shown as pictograms, the combination's or evenly drawn."""
         things = [c for c in divisions if c.category <= _LAST_DEVICE and c not in FRAMES]
         if self._divisions and rng.random() < self._balance and (things or rng.random() < 0.35):
             return [self._divisions[int(rng.choice(len(self._divisions), p=self._odds))]]
         return [code for code in things if code in self._shown]
 
-    def _device(self, rng: np.random.Generator, division: ViennaCode) -> Part | None:
+    def _device(self, rng: np.random.Generator, division: ViennaCode) -> Element | None:
         if division in FIGURES and (division not in self._shown or rng.random() < 0.6):
             return invent_figure(rng, division)
         pool = self._shown[division]
@@ -208,8 +212,8 @@ class Composer:
                 continue
         return None
 
-    def _write(self, rng: np.random.Generator, recipe: Recipe, plan: Plan) -> None:
-        divisions = recipe.divisions
+    def _write(self, rng: np.random.Generator, combination: CodeCombination, plan: Plan) -> None:
+        divisions = combination.divisions
         for code in sorted(divisions & SCRIPT_OF.keys()):
             script = SCRIPT_OF[code]
             if script != "latin" and script in self._scribe.scripts:
@@ -222,13 +226,13 @@ class Composer:
             plan.words.append(self._scribe.rebus(rng, plan.devices.pop()))
         elif WORD_FIGURES in divisions:
             plan.words.append(self._scribe.figure(rng))
-        elif (recipe.words or LETTERS in divisions) and (not plan.words or rng.random() < 0.5):
+        elif (combination.words or LETTERS in divisions) and (not plan.words or rng.random() < 0.5):
             plan.words.append(self._scribe.word(rng))
             if rng.random() < 0.2:
                 plan.words.append(self._scribe.word(rng))
 
 
-def drawn(pictogram: Pictogram, size: int = _DRAWING) -> Part:
+def drawn(pictogram: Pictogram, size: int = _DRAWING) -> Element:
     """Render a pictogram into a part: a picture if it has colours, else a stencil.
 
     Raises:
@@ -250,7 +254,7 @@ def _inks(rng: np.random.Generator, chromatic: bool, coloured: bool) -> Inks:
     return inks
 
 
-def printed(rng: np.random.Generator, whole: Part, inks: Inks, bleeds: bool) -> Image.Image:
+def printed(rng: np.random.Generator, whole: Element, inks: Inks, bleeds: bool) -> Image.Image:
     """Print a part on paper, with a margin unless its ground runs to the edges."""
     longest = int(rng.integers(_LONGEST[0], _LONGEST[1] + 1))
     aspect = whole.aspect
@@ -262,7 +266,7 @@ def printed(rng: np.random.Generator, whole: Part, inks: Inks, bleeds: bool) -> 
     return canvas
 
 
-def _kind(whole: Part, plan: Plan) -> str:
+def _kind(whole: Element, plan: Plan) -> str:
     written = "word" if plan.words else ""
     if whole.members:
         shown = "device"

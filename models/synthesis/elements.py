@@ -1,4 +1,4 @@
-"""What a mark is built of: parts with a shape, codes and a way to be printed into a box."""
+"""What a mark is built of: elements with a shape, Vienna codes and a way to be printed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ Members = tuple[tuple[str, str], ...]
 
 
 class IllegibleError(Exception):
-    """A part came out too small to be seen: its codes would be wrong, so arrange anew."""
+    """An element came out too small to be seen: its codes would be wrong, so arrange anew."""
 
 
-class Part(Protocol):
+class Element(Protocol):
     """Something that can be printed into a box."""
 
     @property
@@ -101,8 +101,41 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Surround:
+    """What encloses or lies behind an element: a frame or a ground, with codes of its own.
+
+    Attributes:
+        content: what is inside or on it; None for an empty one.
+        aspect: width / height.
+    """
+
+    content: Element | None
+    aspect: float
+
+    @property
+    def own_codes(self) -> Codes:
+        """Codes of the frame or ground without its content."""
+        raise NotImplementedError
+
+    @property
+    def codes(self) -> Codes:
+        """Its own codes and the content's."""
+        return self.own_codes | (self.content.codes if self.content else frozenset())
+
+    @property
+    def members(self) -> Members:
+        """Drawings inside or on it."""
+        return self.content.members if self.content else ()
+
+    def draw_content(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
+        """Print the content, if there is any."""
+        if self.content is not None:
+            self.content.draw(canvas, box, inks)
+
+
+@dataclass(frozen=True)
 class Row:
-    """Parts beside each other or on top of each other.
+    """Elements beside each other or on top of each other.
 
     Attributes:
         parts: from left to right, or from top to bottom.
@@ -112,7 +145,7 @@ class Row:
         upright: stacked instead of side by side.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[Element, ...]
     shares: tuple[float, ...]
     gap: float = 0.1
     upright: bool = False
@@ -164,12 +197,12 @@ class Row:
         return places
 
 
-def side_by_side(parts: Sequence[Part], shares: Sequence[float], gap: float) -> Row:
+def side_by_side(parts: Sequence[Element], shares: Sequence[float], gap: float) -> Row:
     """Put parts in a row."""
     return Row(tuple(parts), tuple(shares), gap)
 
 
-def stacked(parts: Sequence[Part], shares: Sequence[float], gap: float) -> Row:
+def stacked(parts: Sequence[Element], shares: Sequence[float], gap: float) -> Row:
     """Put parts on top of each other, the first one highest."""
     return Row(tuple(parts), tuple(shares), gap, upright=True)
 

@@ -6,9 +6,9 @@ from typing import Final, Literal
 import numpy as np
 from PIL import Image
 
-from models.synthesis.elements import Codes, Members, Part, fit, inset, rounded
+from models.synthesis.elements import Codes, Surround, fit, inset, rounded
+from models.synthesis.outlines import SHAPES, Shape
 from models.synthesis.paint import Box, Inks, lay_ink
-from models.synthesis.shapes import SHAPES, Shape
 from models.vienna import ViennaCode
 
 Style = Literal["line", "double", "solid", "inset"]
@@ -27,36 +27,27 @@ _DOUBLE: Final = {
 
 
 @dataclass(frozen=True)
-class Framed:
-    """A part inside an outline.
+class Framed(Surround):
+    """An element inside an outline.
 
     Attributes:
-        content: what is inside; None for an empty figure.
         shape: the outline.
-        aspect: width / height of the outline.
         style: one line, two lines, a filled surface, or one with a line inside.
         weight: thickness of lines as a share of the shorter side.
     """
 
-    content: Part | None
     shape: Shape
-    aspect: float
     style: Style
     weight: float
 
     @property
-    def codes(self) -> Codes:
-        """The outline's codes, the content's, and sections for the one containing the other."""
+    def own_codes(self) -> Codes:
+        """The outline's codes, and sections for what it contains."""
         inside = self.content.codes if self.content else frozenset()
         own = self.shape.codes | _containing(self.shape.division, inside)
         if self.style == "double" and self.shape.division in _DOUBLE:
             own |= {_DOUBLE[self.shape.division]}
-        return own | inside
-
-    @property
-    def members(self) -> Members:
-        """Drawings inside."""
-        return self.content.members if self.content else ()
+        return own
 
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print the frame, then what is inside it."""
@@ -75,16 +66,14 @@ class Framed:
             lay_ink(canvas, place, self.shape.ring(size, line), inks, inks.main)
             if self.style == "double":
                 lay_ink(canvas, place, self.shape.ring(size, line / 2, 2 * line), inks, inks.main)
-        if self.content is not None:
-            self.content.draw(canvas, _narrowed(inset(place, self.shape.inner), room), inner)
+        self.draw_content(canvas, _narrowed(inset(place, self.shape.inner), room), inner)
 
 
 @dataclass(frozen=True)
-class Medallion:
+class Medallion(Surround):
     """Writing around a picture, within a circle or a seal.
 
     Attributes:
-        content: what is in the middle.
         writing: written strip, mode L; bent along the upper half.
         below: another strip for the lower half, or None.
         shape: outline: a circle or a seal.
@@ -93,18 +82,16 @@ class Medallion:
         script_codes: codes of the writing.
     """
 
-    content: Part
     writing: Image.Image
     below: Image.Image | None
     shape: Shape
     ringed: bool
     solid: bool
     script_codes: Codes
-    aspect: float = 1.0
 
     @property
-    def codes(self) -> Codes:
-        """Codes of outline, ring, writing and content."""
+    def own_codes(self) -> Codes:
+        """Codes of outline, ring and writing, and sections for what they enclose."""
         own = self.shape.codes | self.script_codes
         if self.ringed:
             own |= {ViennaCode(26, 1)}
@@ -113,12 +100,8 @@ class Medallion:
         if self.shape.division == ViennaCode(24, 3):
             own |= {ViennaCode(24, 3, 18)}
         own |= {ViennaCode(27, 1), ViennaCode(27, 1, 6)}
-        return own | self.content.codes | _containing(self.shape.division, self.content.codes)
-
-    @property
-    def members(self) -> Members:
-        """Drawings in the middle."""
-        return self.content.members
+        inside = self.content.codes if self.content else frozenset()
+        return own | _containing(self.shape.division, inside)
 
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print outline, writing and middle."""
@@ -138,7 +121,7 @@ class Medallion:
             size = (ring_box[2] - ring_box[0], ring_box[3] - ring_box[1])
             lay_ink(canvas, ring_box, CIRCLE.ring(size, 0.012 * side), inner, inner.main)
         edge = middle + 0.09
-        self.content.draw(canvas, inset(place, (edge, edge, 1 - edge, 1 - edge)), inner)
+        self.draw_content(canvas, inset(place, (edge, edge, 1 - edge, 1 - edge)), inner)
 
 
 def ring_text(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from models.synthesis.elements import Codes, Members, Part, Stencil, fit, inset, shrunk
+from models.synthesis.elements import Codes, Element, Members, Stencil, Surround, fit, inset, shrunk
 from models.synthesis.paint import RGB, Box, Inks, contrast, lay_ink
 from models.vienna import ViennaCode
 
@@ -64,30 +64,21 @@ PATTERNS: Final[dict[str, tuple[Pattern, Codes]]] = {
 
 
 @dataclass(frozen=True)
-class Divided:
+class Divided(Surround):
     """A ground of two colours; what lies on it changes its ink at the border.
 
     Attributes:
-        content: what lies on it.
         kind: key of ``SPLITS``.
-        aspect: width / height.
         fresh: the second colour.
     """
 
-    content: Part | None
     kind: str
-    aspect: float
     fresh: RGB
 
     @property
-    def codes(self) -> Codes:
-        """25.05 with its section, and the content's codes."""
-        return SPLITS[self.kind][1] | (self.content.codes if self.content else frozenset())
-
-    @property
-    def members(self) -> Members:
-        """Drawings on it."""
-        return self.content.members if self.content else ()
+    def own_codes(self) -> Codes:
+        """25.05 with its section."""
+        return SPLITS[self.kind][1]
 
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print the content once on each colour and join the two."""
@@ -96,43 +87,33 @@ class Divided:
         sheets = []
         for surface in (inks.tile, self.fresh):
             sheet = Image.new("RGB", size, surface)
-            if self.content is not None:
-                room = inset((0, 0, *size), (0.1, 0.1, 0.9, 0.9))
-                self.content.draw(sheet, room, inks.on_colour(surface))
+            room = inset((0, 0, *size), (0.1, 0.1, 0.9, 0.9))
+            self.draw_content(sheet, room, inks.on_colour(surface))
             sheets.append(sheet)
         sheets[0].paste(sheets[1], (0, 0), _grid_mask(SPLITS[self.kind][0], size, 1.0, 1.0))
         canvas.paste(sheets[0], (place[0], place[1]))
 
 
 @dataclass(frozen=True)
-class Patterned:
+class Patterned(Surround):
     """A ground covered with a repeated figure in a neighbouring tone.
 
     Attributes:
-        content: what lies on it.
         kind: key of ``PATTERNS``.
-        aspect: width / height.
         repeats: of the figure along the shorter side.
         strength: of the tone, 0..1; 1 is the full ink.
         dark: on the tile colour instead of the paper.
     """
 
-    content: Part | None
     kind: str
-    aspect: float
     repeats: float
     strength: float
     dark: bool
 
     @property
-    def codes(self) -> Codes:
-        """25.07 with its section, and the content's codes."""
-        return PATTERNS[self.kind][1] | (self.content.codes if self.content else frozenset())
-
-    @property
-    def members(self) -> Members:
-        """Drawings on it."""
-        return self.content.members if self.content else ()
+    def own_codes(self) -> Codes:
+        """25.07 with its section."""
+        return PATTERNS[self.kind][1]
 
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print the pattern, then the content over it."""
@@ -149,38 +130,32 @@ class Patterned:
             self.repeats * size[1] / short,
         )
         canvas.paste(tone, (place[0], place[1]), mask)
-        if self.content is not None:
-            self.content.draw(canvas, inset(place, (0.14, 0.14, 0.86, 0.86)), on)
+        self.draw_content(canvas, inset(place, (0.14, 0.14, 0.86, 0.86)), on)
 
 
 @dataclass(frozen=True)
-class Strewn:
+class Strewn(Surround):
     """A ground covered with one small drawing, repeated (25.07.25).
 
     Attributes:
-        content: what lies on it.
         motif: the drawing; its codes count.
-        aspect: width / height.
         repeats: along the shorter side.
         strength: of the tone, 0..1.
     """
 
-    content: Part | None
     motif: Stencil
-    aspect: float
     repeats: int
     strength: float
 
     @property
-    def codes(self) -> Codes:
-        """25.07.25, the motif's codes and the content's."""
-        own = _division(7, 25) | self.motif.codes
-        return own | (self.content.codes if self.content else frozenset())
+    def own_codes(self) -> Codes:
+        """25.07.25 and the motif's codes."""
+        return _division(7, 25) | self.motif.codes
 
     @property
     def members(self) -> Members:
         """The motif and the drawings on the ground."""
-        return self.motif.members + (self.content.members if self.content else ())
+        return self.motif.members + super().members
 
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print the motifs, then the content over them."""
@@ -196,28 +171,20 @@ class Strewn:
                 canvas.paste(tone, (round(x), round(y)), mask)
                 x += step
             y, row = y + step, row + 1
-        if self.content is not None:
-            self.content.draw(canvas, inset(place, (0.14, 0.14, 0.86, 0.86)), inks)
+        self.draw_content(canvas, inset(place, (0.14, 0.14, 0.86, 0.86)), inks)
 
 
 @dataclass(frozen=True)
-class Radiant:
-    """Rays behind a part (25.12.01)."""
+class Radiant(Surround):
+    """Rays behind an element (25.12.01)."""
 
-    content: Part
-    aspect: float
     rays: int
     strength: float
 
     @property
-    def codes(self) -> Codes:
-        """25.12.01 and the content's codes."""
-        return _division(12, 1) | self.content.codes
-
-    @property
-    def members(self) -> Members:
-        """Drawings on it."""
-        return self.content.members
+    def own_codes(self) -> Codes:
+        """25.12.01."""
+        return _division(12, 1)
 
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print the rays, then the content over them."""
@@ -232,33 +199,26 @@ class Radiant:
 
         tone = mixed(inks.paper, inks.main, self.strength)
         canvas.paste(tone, (place[0], place[1]), _grid_mask(rays, size, 1.0, 1.0))
-        self.content.draw(canvas, inset(place, (0.18, 0.18, 0.82, 0.82)), inks)
+        self.draw_content(canvas, inset(place, (0.18, 0.18, 0.82, 0.82)), inks)
 
 
 @dataclass(frozen=True)
-class Ornate:
-    """A part in an ornamental frame: a border of beads, scallops or corner scrolls (25.01)."""
+class Ornate(Surround):
+    """An element in an ornamental frame: a border of beads, scallops or corner scrolls (25.01)."""
 
-    content: Part
-    aspect: float
     motif: str
 
     @property
-    def codes(self) -> Codes:
-        """25.01 with its section for framework, and the content's codes."""
-        return _division(1, 10) | self.content.codes
-
-    @property
-    def members(self) -> Members:
-        """Drawings inside."""
-        return self.content.members
+    def own_codes(self) -> Codes:
+        """25.01 with its section for framework."""
+        return _division(1, 10)
 
     def draw(self, canvas: Image.Image, box: Box, inks: Inks) -> None:
         """Print the border, then what is inside."""
         place = fit(box, self.aspect)
         size = (place[2] - place[0], place[3] - place[1])
         lay_ink(canvas, place, _border(size, self.motif), inks, inks.main)
-        self.content.draw(canvas, inset(place, (0.17, 0.17, 0.83, 0.83)), inks)
+        self.draw_content(canvas, inset(place, (0.17, 0.17, 0.83, 0.83)), inks)
 
 
 ORNAMENTS: Final = ("beads", "scallops", "corners", "teeth")
@@ -342,6 +302,6 @@ def _scroll(pen: ImageDraw.ImageDraw, at: tuple[float, float], radius: float, li
         pen.arc(box, start, start + 290, fill=255, width=line)
 
 
-def spread(content: Part, aspect: float) -> float:
+def spread(content: Element, aspect: float) -> float:
     """Return an aspect for a ground that suits its content."""
     return min(2.6, max(0.6, (content.aspect + aspect) / 2))

@@ -1,13 +1,13 @@
-"""How the parts of a mark stand together: frames, rows, writing below, beside or around."""
+"""Arranges the elements of a mark: frames, rows, lettering below, beside or around."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from models.synthesis.elements import Part, Row, Stencil, side_by_side, stacked
+from models.synthesis.elements import Element, Row, Stencil, side_by_side, stacked
+from models.synthesis.figures import bar
 from models.synthesis.frames import CIRCLE, Framed, Medallion, Style
-from models.synthesis.geometry import bar
 from models.synthesis.grounds import (
     ORNAMENTS,
     PATTERNS,
@@ -22,8 +22,8 @@ from models.synthesis.grounds import (
 )
 from models.synthesis.invented_words import invent_second_line, invent_word
 from models.synthesis.lettering import SCRIPT_CODES, Scribe, Writing
+from models.synthesis.outlines import SHAPES_OF, Shape
 from models.synthesis.paint import Inks
-from models.synthesis.shapes import SHAPES_OF, Shape
 from models.vienna import ViennaCode
 
 ORNAMENTAL: Final = ViennaCode(25, 1)
@@ -53,7 +53,7 @@ class Plan:
         coloured: one of the devices comes in its own colours.
     """
 
-    devices: list[Part] = field(default_factory=list)
+    devices: list[Element] = field(default_factory=list)
     words: list[Writing] = field(default_factory=list)
     frames: list[ViennaCode] = field(default_factory=list)
     ground: ViennaCode | None = None
@@ -67,13 +67,13 @@ class Plan:
 
 
 class Arranger:
-    """Puts the parts of plans together."""
+    """Arranges the elements of a plan into one element."""
 
     def __init__(self, scribe: Scribe) -> None:
         self._scribe = scribe
 
-    def arrange(self, rng: np.random.Generator, plan: Plan, inks: Inks) -> Part:
-        """Put everything a plan holds into one part.
+    def arrange(self, rng: np.random.Generator, plan: Plan, inks: Inks) -> Element:
+        """Arrange everything that a plan holds into one element.
 
         May add small words to the plan's (a second line, the lower half of a seal).
         """
@@ -81,7 +81,7 @@ class Arranger:
         if self._medallion_fits(rng, plan, frames):
             division = SEALS if SEALS in frames else CIRCLES
             frames.remove(division)
-            whole: Part = self._medallion(rng, plan, division)
+            whole: Element = self._medallion(rng, plan, division)
         else:
             whole = self._free(rng, plan, frames)
         for division in frames:
@@ -92,7 +92,7 @@ class Arranger:
             whole = self._grounded(rng, plan, whole, inks)
         return whole
 
-    def _free(self, rng: np.random.Generator, plan: Plan, frames: list[ViennaCode]) -> Part:
+    def _free(self, rng: np.random.Generator, plan: Plan, frames: list[ViennaCode]) -> Element:
         """Device and words side by side or on top of each other, one of them perhaps framed."""
         device = _grouped(rng, plan.devices) if plan.devices else None
         words = self._written(rng, plan) if plan.words else None
@@ -109,7 +109,7 @@ class Arranger:
                 device = framed(rng, device, division)
         return _joined(rng, device, words)
 
-    def _written(self, rng: np.random.Generator, plan: Plan) -> Part:
+    def _written(self, rng: np.random.Generator, plan: Plan) -> Element:
         parts = [word.part for word in plan.words]
         shares = [1.0, *(float(rng.uniform(0.4, 1.0)) for _ in parts[1:])]
         if parts[0].aspect > _LONG and rng.random() < 0.22:
@@ -133,7 +133,7 @@ class Arranger:
         )
         return able and bool(plan.devices) and bool(plan.words)
 
-    def _medallion(self, rng: np.random.Generator, plan: Plan, division: ViennaCode) -> Part:
+    def _medallion(self, rng: np.random.Generator, plan: Plan, division: ViennaCode) -> Element:
         shapes = SHAPES_OF[SEALS] if division == SEALS else (CIRCLE,)
         text = invent_word(rng).upper()
         if rng.random() < 0.6:
@@ -149,6 +149,7 @@ class Arranger:
         codes = SCRIPT_CODES["latin"] | ({ViennaCode(27, 7)} if digits else frozenset())
         return Medallion(
             content=_grouped(rng, plan.devices),
+            aspect=1.0,
             writing=self._scribe.strip(rng, text),
             below=below,
             shape=shapes[int(rng.integers(len(shapes)))],
@@ -157,19 +158,21 @@ class Arranger:
             script_codes=codes,
         )
 
-    def _grounded(self, rng: np.random.Generator, plan: Plan, whole: Part, inks: Inks) -> Part:
+    def _grounded(
+        self, rng: np.random.Generator, plan: Plan, whole: Element, inks: Inks
+    ) -> Element:
         aspect = spread(whole, float(rng.uniform(0.8, 1.6)))
         if plan.ground == DIVIDED:
             kinds = tuple(SPLITS)
             # Two halves are far more usual than four quarters.
             odds = np.array([0.3, 0.34, 0.12, 0.12, 0.06, 0.06])
             kind = kinds[int(rng.choice(len(kinds), p=odds))]
-            return Divided(whole, kind, aspect, second_ground(rng, inks))
+            return Divided(whole, aspect, kind, second_ground(rng, inks))
         if plan.ground == OTHERWISE:
             return Radiant(whole, aspect, int(rng.integers(8, 25)), float(rng.uniform(0.2, 0.4)))
         if rng.random() < 0.15 and plan.devices and isinstance(plan.devices[0], Stencil):
             motif = plan.devices[0]
-            return Strewn(whole, motif, aspect, int(rng.integers(5, 9)), 0.25)
+            return Strewn(whole, aspect, motif, int(rng.integers(5, 9)), 0.25)
         kinds = tuple(PATTERNS)
         return Patterned(
             content=_on_panel(rng, whole),
@@ -181,8 +184,8 @@ class Arranger:
         )
 
 
-def framed(rng: np.random.Generator, content: Part, division: ViennaCode) -> Part:
-    """Put a part into a frame of a division that suits its proportions."""
+def framed(rng: np.random.Generator, content: Element, division: ViennaCode) -> Element:
+    """Put an element into a frame of a division that suits its proportions."""
     if division == ORNAMENTAL and (content.aspect < _LONG or rng.random() < 0.5):
         aspect = min(3.0, max(0.7, content.aspect))
         return Ornate(content, aspect, ORNAMENTS[int(rng.integers(len(ORNAMENTS)))])
@@ -194,7 +197,7 @@ def framed(rng: np.random.Generator, content: Part, division: ViennaCode) -> Par
     low, high = shape.aspects
     inner = (shape.inner[2] - shape.inner[0]) / (shape.inner[3] - shape.inner[1])
     aspect = min(high, max(low, content.aspect / inner))
-    return Framed(content, shape, aspect, style, weight)
+    return Framed(content, aspect, shape, style, weight)
 
 
 def _suited(rng: np.random.Generator, shapes: tuple[Shape, ...], aspect: float) -> Shape:
@@ -208,18 +211,18 @@ def _suited(rng: np.random.Generator, shapes: tuple[Shape, ...], aspect: float) 
     return able[int(rng.integers(len(able)))]
 
 
-def _on_panel(rng: np.random.Generator, content: Part) -> Part:
-    """Half of the time a filled panel keeps the content apart from the pattern."""
+def _on_panel(rng: np.random.Generator, content: Element) -> Element:
+    """Put a filled panel between content and pattern, half of the time."""
     if rng.random() < 0.5:
         return content
     division = CIRCLES if content.aspect < 1.5 and rng.random() < 0.5 else ViennaCode(26, 4)
     shape = _suited(rng, SHAPES_OF[division], content.aspect)
     inner = (shape.inner[2] - shape.inner[0]) / (shape.inner[3] - shape.inner[1])
     aspect = min(shape.aspects[1], max(shape.aspects[0], content.aspect / inner))
-    return Framed(content, shape, aspect, "solid", 0.02)
+    return Framed(content, aspect, shape, "solid", 0.02)
 
 
-def _grouped(rng: np.random.Generator, devices: list[Part]) -> Part:
+def _grouped(rng: np.random.Generator, devices: list[Element]) -> Element:
     if len(devices) == 1:
         return devices[0]
     shares = [1.0, *(float(rng.uniform(0.6, 1.0)) for _ in devices[1:])]
@@ -228,7 +231,7 @@ def _grouped(rng: np.random.Generator, devices: list[Part]) -> Part:
     return side_by_side(devices, shares, gap) if row else stacked(devices, shares, gap)
 
 
-def _joined(rng: np.random.Generator, device: Part, words: Part) -> Row:
+def _joined(rng: np.random.Generator, device: Element, words: Element) -> Row:
     gap = float(rng.uniform(0.06, 0.16))
     kind = float(rng.random())
     if kind < 0.5:
@@ -241,14 +244,14 @@ def _joined(rng: np.random.Generator, device: Part, words: Part) -> Row:
     return side_by_side([words, device], [height, 1.0], gap)
 
 
-def _device_width(rng: np.random.Generator, device: Part, words: Part) -> float:
+def _device_width(rng: np.random.Generator, device: Element, words: Element) -> float:
     """Width of a device above words of width 1, so that neither drowns the other."""
     wanted = float(rng.uniform(0.9, 2.6)) / words.aspect  # height, in widths of the words
     return float(min(1.3, max(0.2, wanted * device.aspect)))
 
 
-def _balanced(parts: list[Part], shares: list[float], gap: float) -> Row:
-    """Stack parts, none of them higher than the first is wide."""
+def _balanced(parts: list[Element], shares: list[float], gap: float) -> Row:
+    """Stack elements, none of them higher than the first is wide."""
     largest = max(shares)
     shares = [
         min(share, largest * part.aspect * 1.2) for part, share in zip(parts, shares, strict=True)

@@ -8,7 +8,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from models.synthesis.elements import (
     Codes,
-    Part,
+    Element,
     Row,
     Stencil,
     bent,
@@ -42,9 +42,9 @@ _REPLACEABLE: Final = "oOaAiIlLeEuUdDqQtTvVyY"
 
 @dataclass(frozen=True)
 class Writing:
-    """A written part and what it says."""
+    """A written element and the text it shows."""
 
-    part: Part
+    part: Element
     text: str
 
 
@@ -139,7 +139,7 @@ class Scribe:
         codes = frozenset({LETTERS, FIGURES, ViennaCode(27, 1, section)})
         return Writing(Stencil(shape, codes), text)
 
-    def rebus(self, rng: np.random.Generator, picture: Part) -> Writing:
+    def rebus(self, rng: np.random.Generator, picture: Element) -> Writing:
         """Write a word with one letter replaced by a picture."""
         font = self._fonts.pick(rng)
         text = invent_word(rng)
@@ -147,7 +147,7 @@ class Scribe:
         place = int(rng.choice(places)) if places else len(text) - 1
         added = frozenset({LETTERS, REPRESENTING, *_represented(picture.codes)})
         before, after = text[:place], text[place + 1 :]
-        parts: list[Part] = []
+        parts: list[Element] = []
         if before:
             parts.append(Stencil(_on_line(before, font, text), added))
         parts.append(picture)

@@ -144,7 +144,7 @@ def compose(
 
     A run that was stopped goes on with the same command.
     """
-    from models.synthesis.compose import compose_marks
+    from models.synthesis.composed_folder import compose_marks
 
     made = compose_marks(out, number, pack=pack, fonts=fonts, seed=seed)
     with progress("composing") as advance:

@@ -15,7 +15,7 @@ import pytest
 from PIL import ImageFont
 
 from models.errors import BadLabels
-from models.synthesis.compose import compose_marks
+from models.synthesis.composed_folder import compose_marks
 
 ROOT = Path(__file__).parents[2]
 MARKS = 24

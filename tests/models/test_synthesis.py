@@ -40,8 +40,8 @@ def fonts(tmp_path_factory: pytest.TempPathFactory) -> FontBook:
 
 
 def composer(fonts: FontBook, codes: list[str], words: bool = True) -> Composer:
-    recipes = CodeStatistics.count([(codes, words)])
-    return Composer([MOON, FISH, SUN, EMPTY], recipes, fonts, balance=0.0)
+    combinations = CodeStatistics.count([(codes, words)])
+    return Composer([MOON, FISH, SUN, EMPTY], combinations, fonts, balance=0.0)
 
 
 def compose(fonts: FontBook, codes: list[str], words: bool = True) -> list[ComposedMark]:
@@ -149,8 +149,8 @@ def test_drawings_that_show_nothing_are_passed_over_or_reported(fonts: FontBook)
 
 
 def test_balance_shows_divisions_that_the_register_lacks(fonts: FontBook) -> None:
-    recipes = CodeStatistics.count([(["030901"], True)])
-    source = Composer([MOON, FISH, SUN], recipes, fonts, balance=1.0)
+    combinations = CodeStatistics.count([(["030901"], True)])
+    source = Composer([MOON, FISH, SUN], combinations, fonts, balance=1.0)
     marks = [source.compose(np.random.default_rng(seed)) for seed in range(SEEDS)]
     shown = set().union(*(texts(mark) for mark in marks))
     assert {"01.03", "01.07", "03.09"} <= shown

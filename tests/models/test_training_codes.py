@@ -3,7 +3,7 @@ import pytest
 
 from models.errors import BadViennaCode
 from models.network.label_set import CATEGORIES, LabelSet, with_ancestors
-from models.synthesis.code_statistics import ALPHABET, CodeStatistics, Recipe
+from models.synthesis.code_statistics import ALPHABET, CodeCombination, CodeStatistics
 from models.vienna import ViennaCode
 
 CAT = ViennaCode(3, 1)
@@ -46,17 +46,19 @@ def test_ancestors_are_added_once() -> None:
     assert with_ancestors([CAT, ViennaCode(3)]) == {CAT, ViennaCode(3)}
 
 
-def test_recipes_are_drawn_as_often_as_counted() -> None:
+def test_combinations_are_drawn_as_often_as_counted() -> None:
     marks = [(["030101"], True)] * 30 + [(["010102", "260103"], False)] * 10
     statistics = CodeStatistics.count(marks)
     rng = np.random.default_rng(0)
     drawn = [statistics.draw(rng) for _ in range(400)]
-    share = sum(recipe == Recipe(frozenset({CAT}), True) for recipe in drawn) / 400
+    share = (
+        sum(combination == CodeCombination(frozenset({CAT}), True) for combination in drawn) / 400
+    )
     assert share == pytest.approx(0.75, abs=0.07)
-    assert Recipe(frozenset({STAR, CIRCLE}), False) in drawn
+    assert CodeCombination(frozenset({STAR, CIRCLE}), False) in drawn
 
 
 def test_the_offices_own_codes_become_the_classifications() -> None:
     statistics = CodeStatistics.count([(["269902", "279901", "980103"], True)])
-    recipe = statistics.draw(np.random.default_rng(0))
-    assert recipe.divisions == {CIRCLE, ALPHABET}
+    combination = statistics.draw(np.random.default_rng(0))
+    assert combination.divisions == {CIRCLE, ALPHABET}

@@ -6,8 +6,8 @@ from PIL import Image
 
 from models.synthesis.elements import IllegibleError, Stencil, fit, side_by_side, stacked
 from models.synthesis.frames import Framed, ring_text
+from models.synthesis.outlines import SHAPES, Shape
 from models.synthesis.paint import Inks
-from models.synthesis.shapes import SHAPES, Shape
 from models.vienna import ViennaCode
 
 BLACK_ON_WHITE = Inks((255, 255, 255), (0, 0, 0), (0, 0, 0), (0, 0, 0), (255, 255, 255))
@@ -43,7 +43,7 @@ def test_an_outline_is_open_in_the_middle_and_touches_all_sides(shape: Shape) ->
 
 @pytest.mark.parametrize("style", ["line", "double", "solid", "inset"])
 def test_a_framed_device_carries_both_codes_and_is_printed(style: str) -> None:
-    part = Framed(block(40, 40), named("circle"), 1.0, style, 0.03)  # type: ignore[arg-type]
+    part = Framed(block(40, 40), 1.0, named("circle"), style, 0.03)  # type: ignore[arg-type]
     assert {str(code) for code in part.codes} >= {"03.01", "26.01", "26.01.15"}
     canvas = Image.new("RGB", (200, 200), "white")
     part.draw(canvas, (0, 0, 200, 200), BLACK_ON_WHITE)
@@ -52,7 +52,7 @@ def test_a_framed_device_carries_both_codes_and_is_printed(style: str) -> None:
 
 
 def test_two_outlines_are_one_inside_the_other() -> None:
-    part = Framed(None, named("square"), 1.0, "double", 0.03)
+    part = Framed(None, 1.0, named("square"), "double", 0.03)
     assert ViennaCode(26, 4, 7) in part.codes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
 from models.synthesis.elements import Codes, Stencil, trimmed
-from models.synthesis.shapes import Points, filled, regular
+from models.synthesis.outlines import Points, filled, regular
 from models.vienna import ViennaCode
 
 _SIDE: Final = 480  # drawn large, halved at the end

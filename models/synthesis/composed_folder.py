@@ -32,7 +32,7 @@ from models.version import marklens_version
 
 SAMPLE = Path(__file__).parent / "sample"
 SYSTEM_FONTS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
-_RECIPES = SAMPLE / "recipes.json"
+_COMBINATIONS = SAMPLE / "code_combinations.json"
 _AT_ONCE = 4  # marks handed to a process at once
 _HEADING = ["filename", *map(str, CATEGORIES)]
 
@@ -107,7 +107,7 @@ def _digests(pack: Path, fonts: Sequence[Path]) -> dict[str, str]:
         for path in folder.resolve().rglob("*")
         if path.is_file()
     )
-    pictograms = pack.read_bytes() + _RECIPES.read_bytes()
+    pictograms = pack.read_bytes() + _COMBINATIONS.read_bytes()
     return {
         "pack": hashlib.sha256(pictograms).hexdigest()[:16],
         "fonts": hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16],
@@ -158,7 +158,7 @@ def _prepare(pack: Path, fonts: tuple[Path, ...]) -> None:
     global _composer
     _composer = Composer(
         list(read_pictograms(pack)),
-        CodeStatistics.load(_RECIPES),
+        CodeStatistics.load(_COMBINATIONS),
         FontBook(list(fonts)),
     )
 
