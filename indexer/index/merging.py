@@ -14,7 +14,7 @@ import numpy as np
 
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import Bounds, LiveSegment, ReadView, Segment, SegmentDraft
-from indexer.index.vectors import IndexBuilder, Kept, NoVectors, VectorIndex, rows_of
+from indexer.index.vectors import IndexBuilder, Kept, NoVectors, VectorIndex, kept_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Merge:
 
     def quick_segment(self, build: IndexBuilder) -> Segment:
         """Write the segment at once, with an exact index."""
-        return self._segment(lambda indexes: build.quick(rows_of(indexes, lambda: None)))
+        return self._segment(lambda indexes: build.quick(kept_vectors(indexes, lambda: None)))
 
     def _segment(self, build: Callable[[Sequence[Kept]], VectorIndex]) -> Segment:
         kept = [(part.segment, part.alive.rows()) for part in self.parts]

@@ -165,7 +165,7 @@ def test_rows_that_are_copied_out_in_blocks_are_coded_apart(
     monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.setattr("indexer.index.vectors.faiss_exact._AT_ONCE", most)
-    monkeypatch.setattr("indexer.index.vectors.faiss_exact._SIFTED", 50)
+    monkeypatch.setattr("indexer.index.vectors.faiss_exact._READ_FIRST", 50)
     rng = np.random.default_rng(9)
     vectors = clustered(rng, 12_000).astype(np.float16)
     index, plain = FaissShortIndex.of(vectors), FaissExactIndex(vectors)

@@ -1,8 +1,8 @@
 """Vectors are compared here, on a CPU with FAISS or on a CUDA device with torch.
 
-An index is immutable and answers with row numbers and scores: exactly, or from inverted lists; its
-arrays go into snapshots on disk. It knows neither marks nor filters, only rows, and nothing outside
-`indexer.index` and `search_api`'s choice of a device may import it.
+An index is immutable and answers with row numbers and scores, exactly or from inverted lists; its
+arrays go into snapshots on disk. It knows neither marks nor filters, only rows: `indexer.index`
+and `indexer.search` import it, and `search_api.marklens` its `IndexChoice`.
 """
 
 from indexer.index.vectors.devices import (
@@ -13,7 +13,14 @@ from indexer.index.vectors.devices import (
     TorchBuilder,
     open_builder,
 )
-from indexer.index.vectors.index import IndexBuilder, Kept, Nearest, NoVectors, VectorIndex, rows_of
+from indexer.index.vectors.index import (
+    IndexBuilder,
+    Kept,
+    Nearest,
+    NoVectors,
+    VectorIndex,
+    kept_vectors,
+)
 
 __all__ = [
     "CpuBuilder",
@@ -26,6 +33,6 @@ __all__ = [
     "NoVectors",
     "TorchBuilder",
     "VectorIndex",
+    "kept_vectors",
     "open_builder",
-    "rows_of",
 ]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.vectors.index import IndexBuilder, Kept, VectorIndex, rows_of
+from indexer.index.vectors.index import IndexBuilder, Kept, VectorIndex, kept_vectors
 from models.errors import MarkLensError, MissingPackage
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -16,8 +16,8 @@ IndexKind = Literal["auto", "exact", "ivf"]
 _NO_FAISS = "FAISS is not installed: install marklens[cpu] or marklens[gpu]"
 _NO_CUDA = "no CUDA device is usable here: set MARKLENS_DEVICE=cpu, or install marklens[gpu]"
 _NO_CUDA_IVF = "on a CUDA device every search is exact: set MARKLENS_INDEX=auto"
-_MOST_PLAIN = 30_000  # rows up to which a scan costs no more than choosing what to compare
-_FEWEST_LISTED = 20_000  # rows below which a scan costs less than choosing lists, whatever is asked
+_MOST_PLAIN = 30_000  # rows up to which reading short forms first saves nothing
+_FEWEST_LISTED = 20_000  # rows below which an exact scan costs less than choosing lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class IndexChoice:
 
     Attributes:
         device: ``auto`` takes CUDA where faiss-gpu is installed and sees a device.
-        kind: ``exact`` misses no row; ``ivf`` reads some lists and may miss one; ``auto``
+        kind: ``exact`` misses no row; ``ivf`` reads some inverted lists and may miss one; ``auto``
             takes lists only for segments of more than `exact_rows` rows.
         exact_rows: see `kind`.
     """
@@ -64,7 +64,7 @@ def open_builder(choice: IndexChoice) -> IndexBuilder:
 
 @dataclass(frozen=True)
 class CpuBuilder:
-    """Makes indexes on the CPU: with lists above a number of rows, with short forms above another.
+    """Makes indexes on the CPU, with short forms or inverted lists where there are many rows.
 
     Attributes:
         most_exact: rows above which an index has lists; None for never.
@@ -97,7 +97,7 @@ class CpuBuilder:
         (index, rows), *others = parts
         if not others and index.is_exact and len(rows) == len(index):
             return self._exact(index.vectors(), proceed)  # the same memory, not a copy of it
-        return self._exact(rows_of(parts, proceed), proceed)
+        return self._exact(kept_vectors(parts, proceed), proceed)
 
     def is_settled(self, index: VectorIndex) -> bool:
         """See `IndexBuilder`."""
@@ -111,7 +111,7 @@ class CpuBuilder:
         )
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
-        """See `IndexBuilder`; lists and short forms that were found before are not sought again."""
+        """See `IndexBuilder`; lists and short forms that were saved are not made again."""
         from indexer.index.vectors.faiss_exact import FaissShortIndex
         from indexer.index.vectors.faiss_ivf import FaissIvfIndex
 
@@ -148,7 +148,7 @@ class TorchBuilder:
 
     def merged(self, parts: Sequence[Kept], proceed: Callable[[], None]) -> VectorIndex:
         """See `IndexBuilder`."""
-        return self(rows_of(parts, proceed))
+        return self(kept_vectors(parts, proceed))
 
     def is_settled(self, index: VectorIndex) -> bool:
         """See `IndexBuilder`: there is one kind."""

@@ -18,12 +18,19 @@ from numpy.typing import NDArray
 
 from indexer.index.row_sets import RowSet
 from indexer.index.vectors.index import Nearest
-from indexer.index.vectors.scanning import SIGNED_BYTE, Scan, Scanners, Sieve, blocks, copied
+from indexer.index.vectors.scanning import (
+    SIGNED_BYTE,
+    Scan,
+    Scanners,
+    ThresholdScan,
+    blocks,
+    copy_rows,
+)
 from indexer.index.vectors.short import ShortBounds, ShortForms
 
 _SKIPPED = 0.2  # share of allowed rows up to which skipping the others costs less than a whole scan
 _GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
-_SIFTED = 4_000  # rows from which comparing their short forms first costs less
+_READ_FIRST = 4_000  # rows from which comparing their short forms first costs less
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
 _AT_ONCE = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
 _FIRST_CHECK = 1 << 14  # rows after which some are compared, to see what short forms rule out
@@ -45,7 +52,7 @@ class FaissExactIndex:
         self._vectors.flags.writeable = False
         self._rows = np.arange(len(vectors))
         self._scanners = Scanners(vectors.shape[1])
-        self._sieve_scanners = Scanners(vectors.shape[1], by_place=True)
+        self._threshold_scanners = Scanners(vectors.shape[1], by_position=True)
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -60,9 +67,9 @@ class FaissExactIndex:
             return scan.nearest()
 
     def _scan_all(self, query: NDArray[np.float32], k: int, allowed: RowSet) -> Nearest:
-        """Compare the query with allowed and forbidden rows: see `Sieve`."""
-        best = Sieve(k, allowed)
-        with Scan(self._sieve_scanners, query, k) as scan:
+        """Compare the query with allowed and forbidden rows: see `ThresholdScan`."""
+        best = ThresholdScan(k, allowed)
+        with Scan(self._threshold_scanners, query, k) as scan:
             for start, stop in blocks(len(self), allowed):
                 best.over(scan.scanner, self._vectors[start:stop], start)
         return best.nearest()
@@ -105,7 +112,7 @@ class FaissShortIndex(FaissExactIndex):
             raise ValueError("the short forms are of other vectors")
         super().__init__(vectors)
         self._short = short
-        self._short_scanners = Scanners(short.codes.shape[1], SIGNED_BYTE, by_place=True)
+        self._short_scanners = Scanners(short.codes.shape[1], SIGNED_BYTE, by_position=True)
 
     @classmethod
     def of(
@@ -127,70 +134,70 @@ class FaissShortIndex(FaissExactIndex):
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) <= _GATHERED * len(self):
             return self.gather(query, k, allowed.rows())
-        few = self._possible(query, k, None, allowed)
+        few = self._candidates(query, k, None, allowed)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 
     def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
         """Compare the query with the named rows that may be near; see `VectorIndex.gather`."""
-        if len(rows) < _SIFTED:
+        if len(rows) < _READ_FIRST:
             return self.compare(query, k, rows)
-        few = self._possible(query, k, rows, None)
+        few = self._candidates(query, k, rows, None)
         return self.compare(query, k, rows if few is None else few)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """The vectors and their short forms; see `VectorIndex.arrays`."""
         return {**super().arrays(), **self._short.arrays()}
 
-    def _possible(
+    def _candidates(
         self,
         query: NDArray[np.float32],
         k: int,
         rows: NDArray[np.int64] | None,
         allowed: RowSet | None,
     ) -> NDArray[np.int64] | None:
-        """All of some rows that may be among the k best, ascending if they are; None if too many.
+        """The rows whose short forms do not rule them out, in order; None if they are too many.
 
         Args:
             query: see `scan`.
             k: see `scan`.
-            rows: (m,) int64; None takes all.
+            rows: (m,) int64, which to look at; None for all.
             allowed: with all rows; None allows all.
         """
         short_query = self._short.encode_query(query)
         bounds = self._short.bounds(short_query)
         count = len(self) if rows is None else len(rows)
-        sieve = Sieve(k, allowed, bounds.margin, count)
+        found = ThresholdScan(k, allowed, bounds.margin, count)
         names = self._rows if rows is None else rows
         check = _FIRST_CHECK
         with Scan(self._short_scanners, short_query.numbers, 1) as scan:
-            for stop in self._over(scan.scanner, sieve, rows, allowed):
+            for stop in self._over(scan.scanner, found, rows, allowed):
                 if stop >= check:
-                    self._narrow(query, k, bounds, sieve, names)
+                    self._narrow(query, k, bounds, found, names)
                     check = stop * _GROWTH
-                    if len(sieve.rows) > k + _COMPARED * stop:
+                    if len(found.rows) > k + _COMPARED * stop:
                         return None
-        self._narrow(query, k, bounds, sieve, names)
-        if len(sieve.rows) > k + _COMPARED * count:
+        self._narrow(query, k, bounds, found, names)
+        if len(found.rows) > k + _COMPARED * count:
             return None
-        return names[np.sort(sieve.rows)]
+        return names[np.sort(found.rows)]
 
     def _over(
         self,
         scanner: Any,
-        sieve: Sieve,
+        found: ThresholdScan,
         rows: NDArray[np.int64] | None,
         allowed: RowSet | None,
     ) -> Iterator[int]:
-        """Sift the short forms of all or some rows in blocks; how many were sifted after each."""
+        """Scan the short forms of all or some rows in blocks; yields how many so far."""
         codes = self._short.codes
         if rows is None:
             for start, stop in blocks(len(codes), allowed):
-                sieve.over(scanner, codes[start:stop], start)
+                found.over(scanner, codes[start:stop], start)
                 yield stop
             return
-        room = np.empty((min(len(rows), _AT_ONCE), codes.shape[1]), codes.dtype)
+        buffer = np.empty((min(len(rows), _AT_ONCE), codes.shape[1]), codes.dtype)
         for start, stop in blocks(len(rows), None, _AT_ONCE):
-            sieve.over(scanner, copied(codes, rows[start:stop], room), start)
+            found.over(scanner, copy_rows(codes, rows[start:stop], buffer), start)
             yield stop
 
     def _narrow(
@@ -198,11 +205,11 @@ class FaissShortIndex(FaissExactIndex):
         query: NDArray[np.float32],
         k: int,
         bounds: ShortBounds,
-        sieve: Sieve,
+        found: ThresholdScan,
         rows: NDArray[np.int64],
     ) -> None:
-        """Keep only those that may score as high as the k-th best of the k that seem best does."""
-        if len(sieve.rows) > k:
-            best = np.argpartition(-sieve.scores, k - 1)[:k]
-            last = self.compare(query, k, rows[sieve.rows[best]]).scores[-1]
-            sieve.raise_to(bounds.least(float(last)))
+        """Drop rows that cannot score as high as the worst of the k that seem best now."""
+        if len(found.rows) > k:
+            best = np.argpartition(-found.scores, k - 1)[:k]
+            last = self.compare(query, k, rows[found.rows[best]]).scores[-1]
+            found.raise_to(bounds.least(float(last)))

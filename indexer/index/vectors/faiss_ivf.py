@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from indexer.index.row_sets import RowSet
 from indexer.index.vectors.faiss_exact import FaissShortIndex
-from indexer.index.vectors.index import Kept, Nearest, rows_of
+from indexer.index.vectors.index import Kept, Nearest, kept_vectors
 from indexer.index.vectors.inverted_lists import InvertedLists
 from indexer.index.vectors.short import ShortForms
 
@@ -69,7 +69,7 @@ class FaissIvfIndex(FaissShortIndex):
         They go into lists as the largest index has them: new ones are trained only when there are
         `_OUTGROWN` times as many rows as those were trained for.
         """
-        vectors = rows_of(parts, proceed)
+        vectors = kept_vectors(parts, proceed)
         old, _ = max(parts, key=lambda part: 0 if part[0].is_exact else len(part[0]))
         if not isinstance(old, cls) or len(vectors) > _OUTGROWN * old._lists.trained:
             return cls.of(vectors, proceed)

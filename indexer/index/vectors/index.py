@@ -1,4 +1,4 @@
-"""What the searcher asks of an index, whatever device holds the vectors."""
+"""An index of vectors as search and merging see it, whatever device holds them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ class VectorIndex(Protocol):
     """An immutable index over (n, d) float16 vectors; safe for concurrent searches.
 
     Immutable because FAISS crashes when a row is added during a search: new rows make new indexes.
+    A row is one vector. Which mark it belongs to is known to the segment above, not here.
     """
 
     @property
@@ -113,7 +114,7 @@ class IndexBuilder(Protocol):
     """Makes indexes of the kind and on the device that were chosen at start."""
 
     def __call__(self, vectors: NDArray[np.float16]) -> VectorIndex:
-        """Make the index that so many vectors deserve; seeking lists may take minutes.
+        """Make the index that so many vectors deserve; training lists may take minutes.
 
         Args:
             vectors: (n, d) float16, whose memory the index may keep.
@@ -141,7 +142,7 @@ class IndexBuilder(Protocol):
         """
 
 
-def rows_of(parts: Sequence[Kept], proceed: Callable[[], None]) -> NDArray[np.float16]:
+def kept_vectors(parts: Sequence[Kept], proceed: Callable[[], None]) -> NDArray[np.float16]:
     """The kept rows' vectors in one array, copied a few at a time: see `IndexBuilder.merged`."""
     count = sum(len(rows) for _, rows in parts)
     dimension = parts[0][0].vectors(np.zeros(0, np.int64)).shape[1]

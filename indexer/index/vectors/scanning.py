@@ -31,15 +31,15 @@ class Scanners:
     They are kept and lent, since a scanner that FAISS makes for Python is never freed.
     """
 
-    def __init__(self, dimension: int, kind: int = FLOAT16, by_place: bool = False) -> None:
+    def __init__(self, dimension: int, kind: int = FLOAT16, by_position: bool = False) -> None:
         """Prepare.
 
         Args:
             dimension: numbers of a vector.
             kind: of number.
-            by_place: for a `Sieve`: a row that is found is told by its place, not by its name.
+            by_position: for a `ThresholdScan`: rows are reported by position, not by number.
         """
-        self._by_place = by_place
+        self._by_position = by_position
         self._index = faiss.IndexIVFScalarQuantizer(
             faiss.IndexFlatIP(dimension),
             dimension,
@@ -57,7 +57,7 @@ class Scanners:
         try:
             scanner = self._idle[selector is not None].pop()
         except IndexError:
-            return self._index.get_InvertedListScanner(self._by_place, selector, None)
+            return self._index.get_InvertedListScanner(self._by_position, selector, None)
         if selector is not None:
             scanner.sel = selector
         return scanner
@@ -67,12 +67,12 @@ class Scanners:
         self._idle[is_selecting].append(scanner)
 
 
-class Sieve:
-    """The best of the allowed rows, found by comparing with all rows and looking at few.
+class ThresholdScan:
+    """Scans all rows and keeps the allowed ones that score above a rising threshold.
 
     A scanner that skips every other row waits for memory that it could not foresee, so that half
-    of the rows took twice as long as all of them. This one skips none: of each part it keeps the
-    rows that score above the least that counts so far, and only then asks which are allowed.
+    of the rows took twice as long as all of them. This one skips none: of each block it takes the
+    rows that score above the threshold, and only then asks which are allowed.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Sieve:
         self._most = k if most is None else most
         self._allowed = allowed
         self._margin = margin
-        self._least = self._floor = -np.inf  # what a row must exceed, and at least
+        self._threshold = self._floor = -np.inf
         self.rows = np.zeros(0, np.int64)
         self.scores = np.zeros(0, np.float32)
 
@@ -100,7 +100,7 @@ class Sieve:
         """Compare with some rows.
 
         Args:
-            scanner: with its query and no selector, by place.
+            scanner: with its query and no selector, by position.
             vectors: (m, d), contiguous, as the scanner reads them.
             first: row of the first of them.
         """
@@ -108,7 +108,7 @@ class Sieve:
         found = faiss.RangeSearchResult(1)
         part = faiss.RangeSearchPartialResult(found)  # type: ignore[attr-defined]
         above = part.new_result(0)
-        scanner.scan_codes_range(len(vectors), codes, None, float(self._least), above)
+        scanner.scan_codes_range(len(vectors), codes, None, float(self._threshold), above)
         part.finalize()
         if above.nres:
             rows = first + faiss.rev_swig_ptr(found.labels, above.nres)
@@ -117,8 +117,8 @@ class Sieve:
     def raise_to(self, least: float) -> None:
         """Keep from now on only rows that score at least so much, whatever the k-th best does."""
         self._floor = max(self._floor, least)
-        self._least = max(self._least, self._floor)
-        self._keep(np.flatnonzero(self.scores >= self._least))
+        self._threshold = max(self._threshold, self._floor)
+        self._keep(np.flatnonzero(self.scores >= self._threshold))
 
     def _take(self, rows: NDArray[np.int64], scores: NDArray[np.float32]) -> None:
         if self._allowed is not None:
@@ -128,14 +128,14 @@ class Sieve:
         self.scores = np.concatenate([self.scores, scores])
         if len(self.rows) >= self._k:
             last = float(-np.partition(-self.scores, self._k - 1)[self._k - 1])
-            self._least = max(last - self._margin, self._floor)
-            self._keep(np.flatnonzero(self.scores >= self._least))
+            self._threshold = max(last - self._margin, self._floor)
+            self._keep(np.flatnonzero(self.scores >= self._threshold))
 
     def _keep(self, kept: NDArray[np.int64]) -> None:
         if len(kept) > self._most:
             best = np.argpartition(-self.scores[kept], self._most - 1)[: self._most]
             kept = kept[best]
-            self._least = float(self.scores[kept].min())
+            self._threshold = float(self.scores[kept].min())
         self.rows, self.scores = self.rows[kept], self.scores[kept]
 
     def nearest(self) -> Nearest:
@@ -179,27 +179,27 @@ def search_lists(
         faiss.swig_ptr(centroid_scores),
         faiss.swig_ptr(scores),
         faiss.swig_ptr(rows),
-        False,  # rows by their names, not places
+        False,  # row numbers, not positions in lists
         parameters,
     )
     found = rows >= 0
     return rows[found], scores[found]
 
 
-def copied(numbers: NDArray[Any], rows: NDArray[np.int64], room: NDArray[Any]) -> NDArray[Any]:
-    """Some rows of numbers, contiguous, in room that was used before.
+def copy_rows(numbers: NDArray[Any], rows: NDArray[np.int64], buffer: NDArray[Any]) -> NDArray[Any]:
+    """Copy some rows into a buffer, contiguous.
 
     Args:
         numbers: (n, d).
         rows: (m,) int64, which of them, all of 0 to n - 1.
-        room: at least (m, d), written over.
+        buffer: at least (m, d), written over.
     """
     # "clip" writes where it is told; to find wrong rows NumPy would write elsewhere and copy.
-    return np.take(numbers, rows, axis=0, out=room[: len(rows)], mode="clip")
+    return np.take(numbers, rows, axis=0, out=buffer[: len(rows)], mode="clip")
 
 
 def blocks(count: int, allowed: RowSet | None, most: int = _MOST) -> Iterator[tuple[int, int]]:
-    """Runs of rows for `Sieve.over`, growing as the k-th best tells more; not those of no use.
+    """Blocks of rows to scan, growing as the threshold rises; not those without an allowed row.
 
     Args:
         count: rows in all.
@@ -261,7 +261,7 @@ class Scan:
 
         Args:
             vectors: (m, d) float16, contiguous.
-            rows: (m,) int64, contiguous, their names.
+            rows: (m,) int64, contiguous, their numbers.
         """
         self.scanner.scan_codes(
             len(rows),
@@ -280,10 +280,10 @@ class Scan:
         """
         # Copied a few at a time, into the processor's cache, they took a third of the time of
         # a copy of all.
-        room = np.empty((min(len(rows), _COPIED), vectors.shape[1]), vectors.dtype)
+        buffer = np.empty((min(len(rows), _COPIED), vectors.shape[1]), vectors.dtype)
         for start in range(0, len(rows), _COPIED):
             some = np.ascontiguousarray(rows[start : start + _COPIED])
-            self.over(copied(vectors, some, room), some)
+            self.over(copy_rows(vectors, some, buffer), some)
 
     def nearest(self) -> Nearest:
         """What was found, the best first, equal scores by row."""
