@@ -186,6 +186,18 @@ def test_a_text_file_shows_what_is_wrong_with_it(page, tmp_path):
     assert page.all(".hit") == []
 
 
+def test_a_blank_picture_is_refused_with_the_reason(page, tmp_path):
+    page.allowed_messages = ["422"]
+    blank = tmp_path / "blank.png"
+    Image.new("RGB", (200, 200), "white").save(blank)
+    page.open()
+    page.upload(blank)
+    alert = page.one('#problem [role="alert"]').text
+    assert alert.startswith("The picture cannot be read\n")
+    assert "white" in alert
+    assert page.all(".hit") == []
+
+
 def test_a_picture_over_the_limit_is_refused_before_it_is_sent(page, tmp_path):
     huge = tmp_path / "huge.png"
     huge.write_bytes(b"\x89PNG" + bytes(300_000))
