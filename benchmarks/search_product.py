@@ -31,6 +31,7 @@ from indexer.index.vectors import IndexChoice
 from indexer.marks import Mark
 from indexer.query import Filter, SearchQuery, SearchResult
 from indexer.register import Register
+from indexer.register.database import sqlite_url
 from indexer.search.searcher import Searcher
 from models.encoder import Block
 from models.vienna import ViennaCode
@@ -58,7 +59,7 @@ RICH_FILTERS = {
 
 def register_url(data: Path) -> str:
     """The register beside a dataset."""
-    return f"sqlite:///{data / 'register.db'}"
+    return sqlite_url(data / "register.db")
 
 
 def open_follower(data: Path, index: IndexName) -> tuple[Register, Follower]:

@@ -13,10 +13,12 @@
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
     │   └── DatabaseLost      its connection broke; it may come back
     ├── FingerprintMismatch   embeddings of two networks would meet
-    └── SnapshotDamaged       an index file that does not hold what it should
+    ├── SnapshotDamaged       an index file that does not hold what it should
+    └── UnreadableImage (models.errors)
+        └── MissingPicture    a picture that a source names and that is not there
 """
 
-from models.errors import MarkLensError
+from models.errors import MarkLensError, UnreadableImage
 
 
 class UnknownMark(MarkLensError):
@@ -65,3 +67,7 @@ class FingerprintMismatch(MarkLensError):
 
 class SnapshotDamaged(MarkLensError):
     """An index file on disk that does not hold what its manifest says; it is rebuilt from SQL."""
+
+
+class MissingPicture(UnreadableImage):
+    """A picture that a source names and that is not there."""

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from indexer.errors import SourceError as SourceError
     from indexer.errors import UnknownMark as UnknownMark
     from indexer.ingest import IngestOptions as IngestOptions
+    from indexer.ingest import IngestProgress as IngestProgress
     from indexer.ingest import IngestReport as IngestReport
-    from indexer.ingest import Progress as Progress
     from indexer.marks import Mark as Mark
     from indexer.marks import MarkRecord as MarkRecord
     from indexer.query import Filter as Filter
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "indexer.errors": "BadFilter BadQuery BadRecord DatabaseUnavailable FingerprintMismatch "
     "SourceError UnknownMark",
-    "indexer.ingest": "IngestOptions IngestReport Progress",
+    "indexer.ingest": "IngestOptions IngestReport IngestProgress",
     "indexer.marks": "Mark MarkRecord",
     "indexer.query": "Filter Hit PlanReport",
     "models.errors": "BadCheckpoint BadViennaCode MarkLensError MissingPackage UnreadableImage",

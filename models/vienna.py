@@ -7,6 +7,7 @@ Agreement, 1973), as the EUIPO uses it; categories 98 and 99 are the EUIPO's own
 import csv
 import functools
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,10 +18,25 @@ Level = Literal["category", "division", "section"]
 
 _TABLE = Path(__file__).with_name("vienna_codes.csv")
 _ACCEPTED = "write it like 3, 03.01, 5.3.13 or 050313"
-# "A 5.3.13" marks an auxiliary section in WIPO's own tables; "VC" prefixes codes in some files.
-_PREFIX = re.compile(r"^(?:VC|A)?\s*", re.IGNORECASE)
-_DOTTED = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}){0,2}", re.ASCII)
+# What offices write before a code: field 531 of WIPO ST.60, the classification's name and edition,
+# the "A" of an auxiliary section.
+_BEFORE = re.compile(
+    r"^(?:\(531\)|531(?=\s+[A-Z(]))?\s*"
+    r"(?:(?:VCL|VC|CFE|VIENNA)(?:[0-9]{1,2}-(?=[0-9]{1,2}\.))?[\s:]*)?"
+    r"(?:\([0-9]{1,2}\)\s*)?(?:A\s*)?(?=[0-9])",
+    re.IGNORECASE | re.ASCII,
+)
+# And behind it: a title, or signs and the edition.
+_TITLE = re.compile(r"\s+[-–—:]\s+[^\W\d_].*$", re.DOTALL)
+_BEHIND = re.compile(r"(?:\s*(?:[*.]|\((?:[0-9]{1,2}|A)\)|\[(?:[0-9]{1,2}|A)\]))+$", re.ASCII)
+_BETWEEN = r"(?:\s*[./:-]\s*|\s+)"
+_NUMBERS = re.compile(rf"[0-9]{{1,2}}(?:{_BETWEEN}[0-9]{{1,2}}){{0,2}}", re.ASCII)
 _PACKED = re.compile(r"[0-9]{4}|[0-9]{6}", re.ASCII)
+_NO_LEADING_ZERO = re.compile(r"[0-9]{5}", re.ASCII)
+_SEPARATORS = re.compile(r"[;|+\r\n、・]")
+_WHOLE = r"A?(?:[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}|[0-9]{6})"
+_IN_A_ROW = re.compile(rf"{_WHOLE}(?:(?:\s+|\s*/\s*){_WHOLE})+", re.ASCII)
+_BARE = re.compile(r"[0-9]{1,2}", re.ASCII)
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -44,19 +60,26 @@ class ViennaCode:
 
     @classmethod
     def parse(cls, text: str) -> "ViennaCode":
-        """Read a code in any spelling offices use.
+        """Read a code in any spelling that can mean only one: tables, forms and files alike.
 
         Args:
-            text: ``3``, ``03``, ``03.01``, ``5.3.13``, ``050313``, ``A 5.3.13``, ``VC 05.03.13``.
+            text: ``3``, ``03``, ``03.01``, ``5.3.13``, ``050313``, ``5/3/13``, ``A 5.3.13``,
+                ``VCL(8) 05.03.13``, ``(531) 05.03.13``, ``05.03.13 - Leaves``; ``50313`` where
+                the classification has the code.
 
         Raises:
             BadViennaCode: it is none of these.
         """
-        bare = _PREFIX.sub("", text.strip(), count=1)
-        if _DOTTED.fullmatch(bare):
-            numbers = [int(part) for part in bare.split(".")]
+        bare = _TITLE.sub("", unicodedata.normalize("NFKC", text).strip())
+        bare = _BEHIND.sub("", _BEFORE.sub("", bare, count=1))
+        if _NUMBERS.fullmatch(bare):
+            numbers = [int(part) for part in re.findall("[0-9]+", bare)]
         elif _PACKED.fullmatch(bare):
             numbers = [int(bare[at : at + 2]) for at in range(0, len(bare), 2)]
+        elif _NO_LEADING_ZERO.fullmatch(bare):  # as a spreadsheet makes it of 050313
+            numbers = [int(bare[0]), int(bare[1:3]), int(bare[3:])]
+            if 0 in numbers or cls(*numbers) not in ViennaTree.load():
+                raise BadViennaCode(f"{text[:40]!r} is not a Vienna code: {_ACCEPTED}")
         else:
             raise BadViennaCode(f"{text[:40]!r} is not a Vienna code: {_ACCEPTED}")
         if 0 in numbers:
@@ -84,6 +107,27 @@ class ViennaCode:
     def covers(self, other: "ViennaCode") -> bool:
         """Whether ``other`` is this code or below it."""
         return self == other or self in other.ancestors()
+
+
+def split_codes(text: str) -> list[str]:
+    """Divide a list of codes, however it is written, into texts of one code each.
+
+    Between codes may stand ``; , | + 、 ・``, line ends, and blanks or slashes between codes with
+    points in them. ``5,3,13`` stays in one piece, which is no code: it could be 05.03.13 or three
+    categories (which are told apart by two digits each: ``05,03,13``).
+    """
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if plain.startswith("[") and plain.endswith("]"):  # a list as JSON or Python writes it
+        plain = plain[1:-1].replace('"', "").replace("'", "")
+    found: list[str] = []
+    for piece in _SEPARATORS.split(plain):
+        parts = [part.strip() for part in piece.split(",")]
+        if len(parts) > 1 and all(map(_BARE.fullmatch, parts)) and min(map(len, parts)) == 1:
+            parts = [piece.strip()]
+        for part in parts:
+            bare = _BEFORE.sub("", part, count=1)
+            found += re.findall(_WHOLE, bare) if _IN_A_ROW.fullmatch(bare) else [part]
+    return [one for one in found if one]
 
 
 @dataclass(frozen=True, slots=True)

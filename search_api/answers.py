@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.ingest import Progress
+from indexer.ingest import IngestProgress
 from indexer.marks import Mark, RunCounts
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
@@ -95,20 +95,20 @@ class IndexingState:
     """
 
     def __init__(self) -> None:
-        self.progress: Progress | None = None
+        self.progress: IngestProgress | None = None
 
     @contextmanager
     def followed(
-        self, on_progress: Callable[[Progress], None] | None
-    ) -> Iterator[Callable[[Progress], None]]:
+        self, on_progress: Callable[[IngestProgress], None] | None
+    ) -> Iterator[Callable[[IngestProgress], None]]:
         """Note the progress while the block runs, and pass it on."""
 
-        def note(progress: Progress) -> None:
+        def note(progress: IngestProgress) -> None:
             self.progress = progress
             if on_progress is not None:
                 on_progress(progress)
 
-        self.progress = Progress(0, 0, RunCounts())
+        self.progress = IngestProgress(0, 0, RunCounts())
         try:
             yield note
         finally:

@@ -24,7 +24,7 @@ from pydantic.json_schema import SkipJsonSchema
 from indexer.marks import NICE_CLASSES
 from indexer.query import FILTER_FIELDS, MAX_K, MAX_WEIGHT, Filter, FilterField, FilterKind
 from models.errors import BadViennaCode
-from models.vienna import ViennaCode
+from models.vienna import ViennaCode, split_codes
 from search_api.errors import BadField
 from search_api.request import Box, Picture, SearchRequest
 
@@ -140,6 +140,14 @@ def _split(value: Any) -> Any:
     return split_list(value) if _is_texts(value) else value
 
 
+def _divided(value: Any) -> Any:
+    """Divide codes as tables' are: ``5,3,13`` is one text, which is no code."""
+    value = _listed(value)
+    if _is_texts(value):
+        return [code for text in value for code in split_codes(text)]
+    return value
+
+
 def _repeated(value: Any) -> Any:
     """Keep commas: an office may be called "Benelux, BOIP"."""
     value = _listed(value)
@@ -174,7 +182,7 @@ def _day(value: Any) -> Any:
 
 Absent = SkipJsonSchema[None]  # left out; a form cannot send null, so its schema must not allow it
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
-Codes = Annotated[list[Text], BeforeValidator(_split), Field(max_length=200)]
+Codes = Annotated[list[Text], BeforeValidator(_divided), Field(max_length=200)]
 Words = Annotated[list[Text], BeforeValidator(_repeated), Field(max_length=200)]
 NiceClasses = Annotated[
     list[Annotated[int, Field(ge=1, le=45), BeforeValidator(_nice_class)]],

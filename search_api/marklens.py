@@ -18,21 +18,21 @@ from pathlib import Path
 from threading import RLock
 from time import perf_counter
 from types import TracebackType
+from typing import Unpack
 
 from PIL import Image
 
 from indexer.errors import BadQuery, FingerprintMismatch, UnknownMark
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
-from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
-from indexer.ingest.encoding import encode_marks
+from indexer.ingest import IngestOptions, IngestProgress, IngestReport, encode_marks, ingest
 from indexer.ingest.reencode import encode_again
 from indexer.marks import Mark, MarkRecord
 from indexer.query import Filter, Hit, PlanReport, SearchQuery
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
-from indexer.sources import open_source
+from indexer.sources import Reading, open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
@@ -262,25 +262,23 @@ class MarkLens:
         self,
         source: Path,
         *,
-        images: Path | None = None,
-        format: str = "auto",
         options: IngestOptions | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[IngestProgress], None] | None = None,
+        **reading: Unpack[Reading],
     ) -> IngestReport:
         """Write a table of marks, offices' files or a folder of pictures into the register.
 
         Args:
             source: a file or folder; docs/indexing.md says what it may be.
-            images: folder or zip file of its pictures.
-            format: the source's format, or ``auto``.
             options: batch size, dry run and the like.
             on_progress: called after each batch.
+            reading: `images`, `format`, `encoding` and `strict`, as `open_source` takes them.
 
         Raises:
-            SourceError: it cannot be read at all; bad rows are reported, not raised.
+            SourceError: it cannot be read at all.
             FingerprintMismatch: the register holds embeddings of another network.
         """
-        rows = open_source(source, images, format)
+        rows = open_source(source, **reading)
         looking_only = options is not None and options.dry_run and self.register.bound() is None
         encoder = self.encoder if looking_only else self._bind()
         with self.indexing.followed(on_progress) as note:

@@ -97,7 +97,9 @@ class Settings(BaseSettings):
         """The register's SQLAlchemy URL, with the default filled in."""
         if self.database_url is not None:
             return self.database_url
-        return f"sqlite:///{self.data_dir / 'register.db'}"
+        from indexer.register.database import sqlite_url
+
+        return sqlite_url(self.data_dir / "register.db")
 
     @property
     def images_dir(self) -> Path:

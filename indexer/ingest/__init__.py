@@ -5,13 +5,14 @@ import this room; it imports `indexer.sources` and `indexer.register`.
 """
 
 from indexer.ingest.encoding import encode_marks, mark_digest
-from indexer.ingest.ingest_report import IngestOptions, IngestReport, Progress
-from indexer.ingest.loop import ingest, is_indexed
+from indexer.ingest.loop import ingest
+from indexer.ingest.report import IngestOptions, IngestProgress, IngestReport
+from indexer.ingest.run import is_indexed
 
 __all__ = [
     "IngestOptions",
+    "IngestProgress",
     "IngestReport",
-    "Progress",
     "encode_marks",
     "ingest",
     "is_indexed",

@@ -37,14 +37,14 @@ def encode_marks(encoder: Encoder, marks: Sequence[tuple[MarkRecord, bytes]]) ->
     Raises:
         UnreadableImage: one of the pictures cannot be decoded.
     """
-    return encode(encoder, [look(encoder, record, content) for record, content in marks], {})
+    return encode(encoder, [prepare(encoder, record, content) for record, content in marks])
 
 
 Encoding = tuple[NDArray[np.float16], tuple[PredictedCode, ...], frozenset[ViennaCode]]
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class PreparedMark:
     """A mark whose picture is decoded and ready for the network.
 
     Attributes:
@@ -60,8 +60,21 @@ class Looked:
     is_new: bool = True
 
 
-def look(encoder: Encoder, record: MarkRecord, content: bytes) -> Looked:
-    """Decode and preprocess one picture: the part of encoding that needs no network."""
+def prepare(encoder: Encoder, record: MarkRecord, content: bytes | None) -> PreparedMark:
+    """Decode and preprocess one picture: the part of encoding that needs no network.
+
+    Args:
+        encoder: the network.
+        record: the mark.
+        content: the bytes of its picture; None for a mark that has none.
+
+    Raises:
+        UnreadableImage: the picture cannot be decoded, or is blank.
+    """
+    if content is None:
+        return PreparedMark(
+            EncodedMark(record, mark_digest(record, None, encoder.fingerprint)), None
+        )
     name = record.image_name or record.id
     image = decode_image(content, name)
     refuse_blank(image, name)
@@ -76,10 +89,8 @@ def look(encoder: Encoder, record: MarkRecord, content: bytes) -> Looked:
         media_type=media_type(content),
         width=width,
         height=height,
-        embedding=None,
-        predicted=(),
     )
-    return Looked(mark, pixels)
+    return PreparedMark(mark, pixels)
 
 
 def pixels_digest(pixels: NDArray[np.uint8]) -> str:
@@ -88,28 +99,11 @@ def pixels_digest(pixels: NDArray[np.uint8]) -> str:
     return hashlib.blake2b(content, digest_size=_PIXELS_DIGEST_BYTES).hexdigest()
 
 
-def look_without_picture(encoder: Encoder, record: MarkRecord) -> Looked:
-    """A mark that only its words, codes and dates can find."""
-    return Looked(EncodedMark(record, mark_digest(record, None, encoder.fingerprint)), None)
-
-
-def encode(
-    encoder: Encoder, looked: Sequence[Looked], known: Mapping[str, Encoding]
-) -> list[EncodedMark]:
-    """Run the network once for each different picture that `known` does not hold.
-
-    Args:
-        encoder: the network.
-        looked: marks, with and without pictures.
-        known: what the network said of pictures before, by the digest of their pixels.
-    """
-    fresh = {
-        one.mark.pixels_digest: one.pixels
-        for one in looked
-        if one.pixels is not None and one.mark.pixels_digest not in known
-    }
-    encodings = {**known, **run_network(encoder, fresh)}
-    return [told(one, encodings) for one in looked]
+def encode(encoder: Encoder, marks: Sequence[PreparedMark]) -> list[EncodedMark]:
+    """Run the network once for each different picture of some marks."""
+    pixels = {one.mark.pixels_digest: one.pixels for one in marks if one.pixels is not None}
+    encodings = run_network(encoder, pixels)
+    return [with_encoding(one, encodings) for one in marks]
 
 
 def run_network(
@@ -136,9 +130,9 @@ def run_network(
     }
 
 
-def told(looked: Looked, encodings: Mapping[str, Encoding]) -> EncodedMark:
+def with_encoding(prepared: PreparedMark, encodings: Mapping[str, Encoding]) -> EncodedMark:
     """A mark with what the network said of its picture, by the digest of its pixels."""
-    if looked.pixels is None:
-        return looked.mark
-    embedding, codes, confident = encodings[looked.mark.pixels_digest or ""]
-    return replace(looked.mark, embedding=embedding, predicted=codes, confident=confident)
+    if prepared.pixels is None:
+        return prepared.mark
+    embedding, codes, confident = encodings[prepared.mark.pixels_digest or ""]
+    return replace(prepared.mark, embedding=embedding, predicted=codes, confident=confident)

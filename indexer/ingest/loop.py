@@ -6,40 +6,40 @@ finds the done rows unchanged by their digest, and `resume` does not even look a
 Reading, decoding, encoding and writing overlap: see `Pipeline` for the last two.
 """
 
-import hashlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
-from dataclasses import asdict, replace
+from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 
-from indexer.ingest.chunks import id_of, in_chunks
-from indexer.ingest.encoding import Looked, look, look_without_picture, mark_digest
-from indexer.ingest.ingest_report import IngestOptions, IngestReport, Progress
+from indexer.errors import MissingPicture
+from indexer.ingest.disk_dict import DiskDict
+from indexer.ingest.encoding import PreparedMark
 from indexer.ingest.pipeline import Batch, Pipeline
+from indexer.ingest.prepare import Outcome, PictureFault, Preparer
 from indexer.ingest.rejects import RejectsFile
-from indexer.ingest.retry import Patience
-from indexer.ingest.run_lock import RunLock
-from indexer.ingest.scratch import Scratch
-from indexer.marks import Mark, RunState
+from indexer.ingest.report import IngestOptions, IngestProgress, IngestReport
+from indexer.ingest.retry import Retry
+from indexer.ingest.run import open_run
+from indexer.marks import RunState
 from indexer.register import Register, Run, RunCounts, RunPosition
 from indexer.register.image_store import ImageStore
-from indexer.sources import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
+from indexer.sources import MarkSource, RejectedRow, Row, SourceRow, Withdrawal
 from models.encoder import Encoder
-from models.errors import MarkLensError, UnreadableImage
+from models.errors import MarkLensError
 
 _SAVE_EVERY = 1000  # rows without anything to write after which the position is saved all the same
 
 
 def ingest(
-    source: Source,
+    source: MarkSource,
     register: Register,
     images: ImageStore,
     encoder: Encoder,
     options: IngestOptions | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> IngestReport:
     """Write every row of a source into the register: new ones, changed ones, nothing twice.
 
@@ -63,8 +63,14 @@ def ingest(
         MarkLensError: the disk refuses a picture.
     """
     options = options or IngestOptions()
-    with Scratch() as scratch, RunLock(images.folder.parent) as lock:
-        loop = _Loop(source, register, images, encoder, options, (scratch, lock))
+    run = None
+    warnings: Sequence[str] = ()
+    with ExitStack() as ending:
+        if not options.dry_run:
+            folder = images.folder.parent
+            run, lock, warnings = open_run(register, source, folder, resume=options.resume)
+            ending.callback(lock.release)
+        loop = _Loop(source, register, images, encoder, options, run)
         try:
             loop.work(on_progress or (lambda _: None))
         except BaseException as error:
@@ -74,19 +80,10 @@ def ingest(
                 loop.close("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
         loop.close("interrupted" if loop.stopped else "failed" if source.broken else "finished")
-        return loop.report()
+        return loop.report(warnings)
 
 
-def is_indexed(source: Source, register: Register) -> bool:
-    """Whether the last run over this very source finished, without looking at any row."""
-    state = source.state
-    runs = register.last_runs(limit=1, source=state.path)
-    return any(run.state == "finished" and _is_same(run, source) for run in runs)
-
-
-_Outcome = Looked | Withdrawal | RejectedRow | None  # None: the register holds the mark just so
-_Ready = Looked | Withdrawal  # what a batch writes
-_Ahead = deque[tuple[int, str | None, Future[_Outcome]]]  # position, mark, what becomes of it
+_Ahead = deque[tuple[int, str | None, Future[Outcome]]]  # position, mark, what becomes of it
 
 
 class _Loop:
@@ -94,68 +91,71 @@ class _Loop:
 
     def __init__(
         self,
-        source: Source,
+        source: MarkSource,
         register: Register,
         images: ImageStore,
         encoder: Encoder,
         options: IngestOptions,
-        aids: tuple[Scratch, RunLock],
+        run: Run | None,
     ) -> None:
-        self._source = source
-        self._register = register
-        self._images = images
-        self._encoder = encoder
-        self._options = options
-        # Of a table, the ids seen; of a dry run over amendments, the digests it would have written.
-        self._scratch, self._lock = aids
+        self._source, self._register, self._options, self._run = source, register, options, run
         self._begun = time.monotonic()
-        self._warnings: list[str] = []
-        self._patience = Patience(options.patience_s, options.stop)
-        self._run = None if options.dry_run else self._open_run()
-        self._resumed_after = self._position = self._run.position if self._run else 0
-        self._counts = Counter(asdict(self._run.counts) if self._run else {})
-        self._batch: list[_Ready] = []
+        self._retry = Retry(options.retry_s, options.stop)
+        self._resumed_after = self._position = run.position if run else 0
+        self._counts = Counter(asdict(run.counts) if run else {})
+        self._faults = _PictureFaults()
+        self._batch: list[PreparedMark | Withdrawal] = []
         self._withdrawn = 0
-        self._pipeline = Pipeline(register, encoder, self._patience)
+        self._preparer = Preparer(register, images, encoder, self._retry, dry_run=options.dry_run)
+        self._pipeline = Pipeline(register, encoder, self._retry)
         self._handed_over = self._reached()
-        self._rejects = RejectsFile(self._rejects_path(), self._position)
+        folder = options.rejects_dir or images.folder.parent / "rejects"
+        name = f"{Path(source.name).stem}-{run.id if run else 'dry-run'}.csv"
+        self._rejects = RejectsFile(folder / name, self._position)
+        # Of a table, the ids seen; of a dry run over amendments, the digests it would have written.
+        self._seen = DiskDict()
         self.stopped = False
 
-    def work(self, on_progress: Callable[[Progress], None]) -> None:
+    def work(self, on_progress: Callable[[IngestProgress], None]) -> None:
         """Go through the rows; on return all that was counted is committed."""
         with closing(self._outcomes()) as outcomes:
             for position, outcome in outcomes:
                 self._position = position
                 self._count(outcome)
-                if isinstance(outcome, Looked | Withdrawal):
-                    self._batch.append(outcome)
+                if isinstance(outcome.result, PreparedMark | Withdrawal):
+                    self._batch.append(outcome.result)
                 if len(self._batch) >= self._options.batch or self._is_save_due():
                     self._save()
-                    on_progress(Progress(position, self._source.last_position, self._tally()))
+                    on_progress(self._progress())
                     self.stopped = self._options.stop()
                 if self.stopped:
                     break
         self._save()
         self._pipeline.drain()
-        on_progress(Progress(self._position, self._source.last_position, self._tally()))
+        on_progress(self._progress())
 
     def close(self, state: RunState) -> None:
         """Note how the run ended, with the counts of what is committed."""
         self._pipeline.close()
+        self._seen.close()
         try:
             self._rejects.close()
         finally:
             if self._run is not None:
                 self._note_end(self._run, state)
 
-    def report(self) -> IngestReport:
-        """The summary, once `work` has returned."""
+    def report(self, warnings: Sequence[str]) -> IngestReport:
+        """The summary, once `work` has returned.
+
+        Args:
+            warnings: on the run itself.
+        """
         return IngestReport(
             **asdict(self._tally()),
             rejects_file=self._rejects.file,
             interrupted=self.stopped,
             resumed_after=self._resumed_after,
-            warnings=(*self._warnings, *self._source.warnings),
+            warnings=(*warnings, *self._source.warnings, *self._faults.warnings()),
             withdrawn=self._withdrawn,
             broken=tuple(self._source.broken),
             encoded=self._pipeline.encoded,
@@ -163,78 +163,76 @@ class _Loop:
             seconds=time.monotonic() - self._begun,
         )
 
-    def _open_run(self) -> Run:
-        """The unfinished run to go on with, or a new one."""
-        state = self._source.state
-        last = self._register.last_runs(limit=1, source=state.path)
-        resumes = (
-            self._options.resume
-            and bool(last)
-            and last[0].state != "finished"
-            and _is_same(last[0], self._source)
-        )
-        if resumes:
-            self._lock.take(self._register.identity(), last[0].id)
-        if last and last[0].state == "running":
-            # Killed: nobody could note it then. (Two runs over one source at once do no harm.)
-            killed = last[0]
-            self._register.finish_run(
-                killed.id, "interrupted", killed.position, killed.counts, killed.rejects_file
-            )
-        if self._options.resume:
-            if resumes:
-                return last[0]
-            self._warnings.append(
-                "nothing to resume: no unfinished run over this very table; read from the start"
-            )
-        run = self._register.start_run(state.path, state.size, state.mtime_ns)
-        self._lock.take(self._register.identity(), run.id)
-        return run
-
     def _note_end(self, run: Run, state: RunState) -> None:
         saved = self._pipeline.committed or RunPosition(run.id, run.position, run.counts)
         file = self._rejects.file
         rejects = None if file is None else str(file)
-        self._patience.until_done(
+        self._retry.until_done(
             lambda: self._register.finish_run(run.id, state, saved.position, saved.counts, rejects)
         )
-
-    def _rejects_path(self) -> Path:
-        folder = self._options.rejects_dir or self._images.folder.parent / "rejects"
-        number = self._run.id if self._run else "dry-run"
-        return folder / f"{Path(self._source.name).stem}-{number}.csv"
 
     def _rows(self) -> Iterator[Row]:
         """The rows still to do; in a table, a second row of an id becomes a rejected one."""
         for row in self._source:
-            mark_id = id_of(row)
-            if mark_id and not self._source.amends and not self._scratch.is_new(mark_id):
+            mark_id = _id_of(row)
+            if mark_id and not self._source.amends and not self._seen.add(mark_id):
                 name = row.record.image_name if isinstance(row, SourceRow) else None
                 reason = "id appears twice; the first row with it counts"
                 row = RejectedRow(row.position, mark_id, name, reason)
             if row.position > self._resumed_after:
                 yield row
 
-    def _outcomes(self) -> Generator[tuple[int, _Outcome], None, None]:
-        """Rows in order, looked at by threads a few batches ahead of the network."""
+    def _outcomes(self) -> Generator[tuple[int, Outcome], None, None]:
+        """Rows in order, prepared by threads a few batches ahead of the network."""
         ahead: _Ahead = deque()
         pool = ThreadPoolExecutor(self._options.workers, "marklens-decode")
         try:
             size = 2 * self._options.batch
-            for chunk, must_wait in in_chunks(self._rows(), size, lambda: self._under_way(ahead)):
+            for chunk, must_wait in self._chunks(size, ahead):
                 yield from _finished(ahead, 0 if must_wait else size)
                 if must_wait:
                     self._save()
                     self._pipeline.drain()
-                known = self._known([one for row in chunk if (one := id_of(row)) is not None])
+                known = self._known([one for row in chunk if (one := _id_of(row)) is not None])
                 for row in chunk:
-                    ahead.append((row.position, id_of(row), pool.submit(self._look, row, known)))
+                    outcome = pool.submit(self._preparer.outcome, row, known)
+                    ahead.append((row.position, _id_of(row), outcome))
             yield from _finished(ahead, 0)
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _under_way(self, ahead: _Ahead) -> set[str | None]:
-        """Marks that are read and not committed."""
+    def _chunks(self, size: int, ahead: _Ahead) -> Iterator[tuple[list[Row], bool]]:
+        """Rows in order, in chunks that hold each mark at most once.
+
+        Args:
+            size: rows a chunk, at most.
+            ahead: rows of earlier chunks that are not in a batch yet.
+
+        Returns:
+            Each chunk, and whether all rows before it must be committed first: it amends one of
+            them, and only then can the register say what it changes.
+        """
+        chunk: list[Row] = []
+        ids: set[str | None] = set()
+        must_wait = False
+        for row in self._rows():
+            mark_id = _id_of(row)
+            is_amended = mark_id is not None and mark_id in ids
+            if is_amended or len(chunk) == size:
+                yield chunk, must_wait
+                chunk, ids, must_wait = [], set(), False
+            if mark_id is not None and mark_id in self._uncommitted(ahead):
+                if chunk:
+                    yield chunk, must_wait
+                    chunk, ids = [], set()
+                must_wait = True
+            chunk.append(row)
+            ids.add(mark_id)
+        if chunk:
+            yield chunk, must_wait
+
+    def _uncommitted(self, ahead: _Ahead) -> set[str | None]:
+        """Marks that are read and not committed; of a table nobody asks, for it names each once."""
         if not self._source.amends:
             return set()
         batch = {
@@ -244,75 +242,27 @@ class _Loop:
 
     def _known(self, ids: Sequence[str]) -> Mapping[str, str]:
         """Digests of the marks that the register holds, or would hold in a dry run."""
-        digests = self._patience.until_done(lambda: self._register.digests(ids))
+        digests = self._retry.until_done(lambda: self._register.digests(ids))
         held: dict[str, str | None] = dict(digests)
         if self._options.dry_run and self._source.amends:
-            held |= self._scratch.kept(ids)
+            held |= self._seen.texts(ids)
         return {one: digest for one, digest in held.items() if digest is not None}
 
-    def _look(self, row: Row, known: Mapping[str, str]) -> _Outcome:
-        """One row, in a thread: unchanged, rejected, or ready and its picture in the store."""
-        if isinstance(row, RejectedRow):
-            return row
-        if isinstance(row, Withdrawal):
-            return row if row.id in known else None
-        before = known.get(row.record.id)
-        if before is not None and row.left_out:
-            row = self._completed(row)
-        try:
-            content = self._picture(row, is_known=before is not None)
-            digest = None if content is None else hashlib.sha256(content).hexdigest()
-            if before == mark_digest(row.record, digest, self._encoder.fingerprint):
-                return None
-            if content is None:
-                looked = look_without_picture(self._encoder, row.record)
-            else:
-                looked = look(self._encoder, row.record, content)
-        except UnreadableImage as error:
-            return _rejected(row, str(error))
-        if content is not None and not self._options.dry_run:
-            self._images.put(content)
-        return replace(looked, is_new=before is None)
-
-    def _completed(self, row: SourceRow) -> SourceRow:
-        """A row with what the register holds of the fields that its source says nothing of."""
-        held = self._held(row.record.id)
-        if held is None:
-            return row
-        kept = {name: getattr(held.record, name) for name in row.left_out}
-        return replace(row, record=replace(row.record, **kept))
-
-    def _held(self, mark_id: str) -> Mark | None:
-        return self._patience.until_done(lambda: self._register.marks([mark_id])).get(mark_id)
-
-    def _picture(self, row: SourceRow, *, is_known: bool) -> bytes | None:
-        """A row's picture; the one the register holds, where it came with an earlier file."""
-        if row.picture is not None:
-            return row.read_picture()
-        if not (row.is_sent_once and is_known):
-            return None
-        held = self._held(row.record.id)
-        if held is None or held.image_digest is None:
-            return None
-        if held.record.image_name != row.record.image_name:
-            return None
-        try:
-            return self._images.get(held.image_digest)
-        except MarkLensError as error:
-            raise UnreadableImage(str(error)) from error
-
-    def _count(self, outcome: _Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
+        result = outcome.result
         self._counts["read"] += 1
-        if outcome is None:
+        if outcome.picture_fault is not None:
+            self._faults.add(outcome.picture_fault)
+        if result is None:
             self._counts["unchanged"] += 1
-        elif isinstance(outcome, RejectedRow):
+        elif isinstance(result, RejectedRow):
             self._counts["rejected"] += 1
-            self._rejects.add(outcome)
-        elif isinstance(outcome, Withdrawal):
+            self._rejects.add(result)
+        elif isinstance(result, Withdrawal):
             self._counts["updated"] += 1
             self._withdrawn += 1
         else:
-            self._counts["indexed" if outcome.is_new else "updated"] += 1
+            self._counts["indexed" if result.is_new else "updated"] += 1
 
     def _is_save_due(self) -> bool:
         return self._counts["read"] - self._handed_over.counts.read >= _SAVE_EVERY
@@ -320,14 +270,14 @@ class _Loop:
     def _save(self) -> None:
         """Hand a batch over to be committed together with the position: all of it or nothing."""
         self._rejects.sync()
-        looked = [one for one in self._batch if isinstance(one, Looked)]
+        marks = [one for one in self._batch if isinstance(one, PreparedMark)]
         withdrawn = [one.id for one in self._batch if isinstance(one, Withdrawal)]
         self._handed_over = self._reached()
         if not self._options.dry_run:
-            self._pipeline.hand_over(Batch(looked, withdrawn, self._handed_over))
+            self._pipeline.hand_over(Batch(marks, withdrawn, self._handed_over))
         elif self._source.amends:
-            self._scratch.keep({one.mark.record.id: one.mark.digest for one in looked})
-            self._scratch.keep(dict.fromkeys(withdrawn))
+            self._seen.update({one.mark.record.id: one.mark.digest for one in marks})
+            self._seen.update(dict.fromkeys(withdrawn))
         self._batch.clear()
 
     def _reached(self) -> RunPosition:
@@ -336,18 +286,50 @@ class _Loop:
     def _tally(self) -> RunCounts:
         return RunCounts(**self._counts)
 
-
-def _is_same(run: Run, source: Source) -> bool:
-    """Whether a run read this very source: same place, size and time of change."""
-    return SourceState(run.source, run.size, run.mtime_ns) == source.state
+    def _progress(self) -> IngestProgress:
+        return IngestProgress(self._position, self._source.last_position, self._tally())
 
 
-def _finished(ahead: _Ahead, most: int) -> Iterator[tuple[int, _Outcome]]:
+class _PictureFaults:
+    """Counts the marks that are kept though their picture cannot be read, and names the first."""
+
+    def __init__(self) -> None:
+        self._missing = self._unreadable = 0
+        self._first_missing = self._first_unreadable = ""
+
+    def add(self, fault: PictureFault) -> None:
+        if isinstance(fault.reason, MissingPicture):
+            self._missing += 1
+            self._first_missing = self._first_missing or fault.mark_id
+        else:
+            self._unreadable += 1
+            self._first_unreadable = self._first_unreadable or f"{fault.mark_id} ({fault.reason})"
+
+    def warnings(self) -> Iterator[str]:
+        if self._unreadable:
+            yield (
+                f"{self._unreadable} marks have a picture that cannot be read, first "
+                f"{self._first_unreadable}: they are kept without it, or with the one that the "
+                "register holds"
+            )
+        if self._missing:
+            yield (
+                f"{self._missing} marks name a picture that is not there, first "
+                f"{self._first_missing}: those that the register has no picture of can be found "
+                "by words, codes and dates only; give the pictures' folder or zip file with "
+                "--images and index again"
+            )
+
+
+def _id_of(row: Row) -> str | None:
+    """The mark that a row is about; None for a rejected one."""
+    if isinstance(row, SourceRow):
+        return row.record.id
+    return row.id if isinstance(row, Withdrawal) else None
+
+
+def _finished(ahead: _Ahead, most: int) -> Iterator[tuple[int, Outcome]]:
     """The oldest outcomes, until at most so many are under way."""
     while len(ahead) > most:
         position, _, future = ahead.popleft()
         yield position, future.result()
-
-
-def _rejected(row: SourceRow, reason: str) -> RejectedRow:
-    return RejectedRow(row.position, row.record.id, row.record.image_name, reason)

@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from indexer.ingest.encoding import Encoding, Looked, run_network, told
-from indexer.ingest.retry import Patience
+from indexer.ingest.encoding import Encoding, PreparedMark, run_network, with_encoding
+from indexer.ingest.retry import Retry
 from indexer.marks import EncodedMark, RunPosition
 from indexer.register import Register
 from models.encoder import Encoder
@@ -27,19 +27,19 @@ class Batch:
     """What one transaction writes.
 
     Attributes:
-        looked: marks to write.
+        marks: to write.
         withdrawn: ids of marks to delete.
         position: what the run has reached with them.
     """
 
-    looked: Sequence[Looked]
+    marks: Sequence[PreparedMark]
     withdrawn: Sequence[str]
     position: RunPosition
 
     @property
     def ids(self) -> set[str]:
         """The marks it writes or deletes."""
-        return {one.mark.record.id for one in self.looked} | set(self.withdrawn)
+        return {one.mark.record.id for one in self.marks} | set(self.withdrawn)
 
 
 class Pipeline:
@@ -53,8 +53,8 @@ class Pipeline:
         encoding_s: how long it computed, seconds.
     """
 
-    def __init__(self, register: Register, encoder: Encoder, patience: Patience) -> None:
-        self._register, self._encoder, self._patience = register, encoder, patience
+    def __init__(self, register: Register, encoder: Encoder, retry: Retry) -> None:
+        self._register, self._encoder, self._retry = register, encoder, retry
         self._encode = ThreadPoolExecutor(1, "marklens-encode")
         self._write = ThreadPoolExecutor(1, "marklens-write")
         self._under_way: deque[tuple[set[str], Future[None]]] = deque()
@@ -72,13 +72,13 @@ class Pipeline:
         """
         while len(self._under_way) >= _UNDER_WAY:
             self._under_way.popleft()[1].result()
-        digests = {one.mark.pixels_digest for one in batch.looked if one.mark.pixels_digest}
+        digests = {one.mark.pixels_digest for one in batch.marks if one.mark.pixels_digest}
         known = (
-            self._patience.until_done(lambda: self._register.encodings(sorted(digests)))
+            self._retry.until_done(lambda: self._register.encodings(sorted(digests)))
             if digests
             else {}
         )
-        encoding = self._encode.submit(self._encoded, batch.looked, known)
+        encoding = self._encode.submit(self._encoded, batch.marks, known)
         writing = self._write.submit(self._committed, batch, encoding)
         self._under_way.append((batch.ids, writing))
 
@@ -104,13 +104,13 @@ class Pipeline:
         self._write.shutdown()
 
     def _encoded(
-        self, looked: Sequence[Looked], known: Mapping[str, Encoding]
+        self, marks: Sequence[PreparedMark], known: Mapping[str, Encoding]
     ) -> list[EncodedMark]:
         """In the encoding thread: the network runs once for each picture it has not seen."""
-        held = {**known, **self._recall(looked)}
+        held = {**known, **self._recall(marks)}
         fresh = {
             one.mark.pixels_digest: one.pixels
-            for one in looked
+            for one in marks
             if one.pixels is not None and one.mark.pixels_digest not in held
         }
         begun = time.monotonic()
@@ -120,11 +120,11 @@ class Pipeline:
         self._remembered.update(seen)
         while len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
-        return [told(one, {**held, **seen}) for one in looked]
+        return [with_encoding(one, {**held, **seen}) for one in marks]
 
-    def _recall(self, looked: Sequence[Looked]) -> dict[str, Encoding]:
+    def _recall(self, marks: Sequence[PreparedMark]) -> dict[str, Encoding]:
         """What is at hand of batches that the register did not hold when it was asked."""
-        digests = {one.mark.pixels_digest or "" for one in looked}
+        digests = {one.mark.pixels_digest or "" for one in marks}
         return {one: self._remembered[one] for one in digests if one in self._remembered}
 
     def _committed(self, batch: Batch, encoding: "Future[list[EncodedMark]]") -> None:
@@ -134,7 +134,7 @@ class Pipeline:
         try:
             marks = encoding.result()
             # Written twice, where only the answer was lost, a batch changes nothing but numbers.
-            self._patience.until_done(
+            self._retry.until_done(
                 lambda: self._register.add(marks, batch.position, batch.withdrawn)
             )
         except BaseException:

@@ -7,7 +7,7 @@ marks that are done and goes on.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from indexer.ingest.encoding import Looked, encode, look, mark_digest
+from indexer.ingest.encoding import PreparedMark, encode, mark_digest, prepare
 from indexer.marks import EncodedMark, Mark
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
@@ -41,17 +41,17 @@ def encode_again(
     total, done, encoded = register.count(), 0, 0
     skipped: list[tuple[str, str]] = []
     for batch in _batches(register):
-        looked: list[Looked] = []
+        prepared: list[PreparedMark] = []
         lost: list[EncodedMark] = []
         for mark in _still_due(batch, register, encoder.fingerprint):
             try:
                 content = images.get(mark.image_digest or "")
-                looked.append(look(encoder, mark.record, content))
+                prepared.append(prepare(encoder, mark.record, content))
             except MarkLensError as error:
                 lost.append(_without_embedding(mark))
                 skipped.append((mark.record.id, str(error)))
-        register.add(encode(encoder, looked, {}) + lost)
-        encoded += len(looked)
+        register.add(encode(encoder, prepared) + lost)
+        encoded += len(prepared)
         done += len(batch)
         if on_progress is not None:
             on_progress(done, total)

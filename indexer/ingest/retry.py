@@ -1,4 +1,4 @@
-"""Waiting for a database that went away and may come back: a restart must not end a night's run."""
+"""Retries while the database is away: a restart of it must not end a night's run."""
 
 import logging
 import time
@@ -14,20 +14,20 @@ _LONGEST_PAUSE_S = 10.0
 T = TypeVar("T")
 
 
-class Patience:
+class Retry:
     """Tries again while the connection to the database is lost; safe to share by threads.
 
     What is asked must bear being done twice: its answer may be what was lost.
     """
 
-    def __init__(self, patience_s: float, stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, limit_s: float, stop: Callable[[], bool] = lambda: False) -> None:
         """Set the limits.
 
         Args:
-            patience_s: how long to wait for one answer, seconds.
+            limit_s: how long to wait for one answer, seconds.
             stop: asked while waiting; once true it waits no longer.
         """
-        self._patience_s, self._stop = patience_s, stop
+        self._limit_s, self._stop = limit_s, stop
 
     def until_done(self, ask: Callable[[], T]) -> T:
         """The answer of `ask`, asked again after each lost connection.
@@ -36,7 +36,7 @@ class Patience:
             DatabaseLost: the database did not come back in time.
             MarkLensError: whatever else `ask` raises, at once.
         """
-        deadline = time.monotonic() + self._patience_s
+        deadline = time.monotonic() + self._limit_s
         pause = _PAUSE_S
         while True:
             try:

@@ -66,6 +66,11 @@ def parse_url(text: str) -> URL:
     return url
 
 
+def sqlite_url(file: Path) -> str:
+    """The URL of a file, whatever signs its name has: in a URL ``%20`` would be a blank."""
+    return URL.create("sqlite", database=str(file)).render_as_string()
+
+
 def shown(url: URL) -> str:
     """The URL without its password."""
     return url.render_as_string(hide_password=True)

@@ -5,31 +5,43 @@ format files have. A new office's format is one file in `indexer/sources/offices
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from indexer.errors import SourceError
-from indexer.sources.containers import Part, is_zip, parts_of
+from indexer.sources.containers import SourceFile, files_of, is_zip
 from indexer.sources.csv_table import CsvTable
 from indexer.sources.folder import PictureFolder
 from indexer.sources.jsonl_table import JsonlTable
 from indexer.sources.office_files import OfficeFiles, recognise
+from indexer.sources.office_record import OfficeFormat
 from indexer.sources.offices import OFFICES
 from indexer.sources.parquet_table import ParquetTable
 from indexer.sources.pictures import FolderPictures, Pictures, ZipPictures, open_pictures, open_zip
-from indexer.sources.source_rows import RejectedRow, Row, Source, SourceRow, SourceState, Withdrawal
+from indexer.sources.source_rows import (
+    MarkSource,
+    RejectedRow,
+    Row,
+    SourceRow,
+    SourceState,
+    Withdrawal,
+)
 
 __all__ = [
     "FORMATS",
+    "MarkSource",
+    "Reading",
     "RejectedRow",
     "Row",
-    "Source",
     "SourceRow",
     "SourceState",
     "Withdrawal",
     "open_source",
 ]
 
-_TABLES: dict[str, Callable[[Part, Pictures], Source]] = {
+_TABLES: dict[str, Callable[..., MarkSource]] = {
     "csv": CsvTable,
     "jsonl": JsonlTable,
     "parquet": ParquetTable,
@@ -40,11 +52,30 @@ _TABLES_IN_A_FOLDER = {
     f"marks{suffix}{packed}": kind for suffix, kind in _KINDS.items() for packed in ("", ".gz")
 }
 _JSONL = (".jsonl", ".ndjson")
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+_IN_WORKBOOKS = {"xl/workbook.xml", "xl/workbook.bin", "META-INF/manifest.xml"}
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_BINARY = (b"\xd0\xcf\x11\xe0", b"%PDF", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
+_BINARY = (_OLD_OFFICE, b"%PDF", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 
 
-def open_source(path: Path, images: Path | None = None, format: str = "auto") -> Source:
+class Reading(TypedDict, total=False):
+    """How `open_source` reads a source, where it is not as it does by itself."""
+
+    images: Path | None
+    format: str
+    encoding: str | None
+    strict: bool
+
+
+def open_source(
+    path: Path,
+    images: Path | None = None,
+    format: str = "auto",
+    *,
+    encoding: str | None = None,
+    strict: bool = False,
+) -> MarkSource:
     """Open a table, offices' XML files or a folder of pictures.
 
     Args:
@@ -53,6 +84,8 @@ def open_source(path: Path, images: Path | None = None, format: str = "auto") ->
         images: the folder or zip file that pictures' names are relative to; the one that the
             table or the XML files lie in by default.
         format: one of `FORMATS`; ``auto`` looks at the content.
+        encoding: what Python calls a CSV table's; None finds it out.
+        strict: reject a mark of which anything cannot be read, instead of leaving that out.
 
     Raises:
         SourceError: missing, unreadable, or not what `format` says.
@@ -65,65 +98,112 @@ def open_source(path: Path, images: Path | None = None, format: str = "auto") ->
     if not (path.is_dir() or path.is_file()):
         raise SourceError(f"{path} is neither a file nor a folder")
     given = None if images is None else open_pictures(images)
-    if path.is_dir():
-        return _open_folder(path, given, format)
-    if format == "folder":
-        raise SourceError(f"{path} is a file, not a folder of pictures")
-    if format in OFFICES:
-        return OfficeFiles(path, given or _pictures_beside(path), OFFICES[format])
-    return _open_file(path, given, format)
+    opener = _Opener(path, given, format, encoding, strict)
+    return opener.open_folder() if path.is_dir() else opener.open_file()
 
 
-def _pictures_beside(path: Path, part: Part | None = None) -> Pictures:
-    """Those where a file lies: in its folder, or in its zip file's folder that it is in."""
-    if not is_zip(path):
-        return FolderPictures(path.parent)
-    member = part.member.filename if part is not None and part.member is not None else ""
-    return ZipPictures(path, member.replace("\\", "/").rpartition("/")[0])
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    """What `open_source` was asked for, with the pictures' place opened."""
+
+    path: Path
+    given: Pictures | None
+    format: str
+    encoding: str | None
+    strict: bool
+
+    def open_folder(self) -> MarkSource:
+        """A folder's one table, else its XML files, else its pictures."""
+        path, format = self.path, self.format
+        if format in OFFICES:
+            return self._office(OFFICES[format])
+        table = None if format == "folder" else _table_in(path, format)
+        if table is not None:
+            kind = _TABLES_IN_A_FOLDER[table.name]
+            return self._table(kind, SourceFile(table.name, table))
+        if format == "auto" and any(_office_of(file) for file in files_of(path)):
+            return self._office()
+        known = (*_KINDS, *_WORKBOOKS)
+        others = sorted(one.name for one in path.iterdir() if _suffix(one.name) in known)
+        if format == "auto" and others:
+            raise SourceError(
+                f"{path} holds {', '.join(others[:5])}, but no table that is called marks, such as "
+                "marks.csv: name the one to read"
+            )
+        if self.given is not None:
+            raise SourceError(f"{path} holds no table, so no other picture folder goes with it")
+        self._refuse_encoding("pictures alone")
+        return PictureFolder(path)
+
+    def open_file(self) -> MarkSource:
+        """One file, or the files of a zip: one table, or any number of XML files."""
+        path, format = self.path, self.format
+        if format == "folder":
+            raise SourceError(f"{path} is a file, not a folder of pictures")
+        if format in OFFICES:
+            return self._office(OFFICES[format])
+        _refuse_workbook(path)
+        tables: list[tuple[SourceFile, str]] = []
+        for file in files_of(path):
+            kind = _kind(file) if format == "auto" else format
+            if kind in OFFICES:
+                return self._office()
+            if kind in _TABLES and (file.archive is None or format != "auto" or _is_table(file)):
+                tables.append((file, kind))
+        if len(tables) > 1:  # a .txt may be a table, and beside one it is what tells of it
+            tables = [one for one in tables if _suffix(one[0].name) != ".txt"] or tables
+        if len(tables) > 1:
+            names = ", ".join(file.name for file, _ in tables[:5])
+            raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")
+        if not tables:
+            for file in files_of(path):
+                file.verify()  # what is damaged may be just what was looked for
+            raise SourceError(_unknown(path))
+        file, kind = tables[0]
+        file.verify()
+        return self._table(kind, file)
+
+    def _office(self, format: OfficeFormat | None = None) -> MarkSource:
+        self._refuse_encoding("XML, which says its own")
+        pictures = self.given or self._pictures_beside()
+        return OfficeFiles(self.path, pictures, format, strict=self.strict)
+
+    def _table(self, kind: str, file: SourceFile) -> MarkSource:
+        open_table = _TABLES[kind]
+        if kind == "csv":
+            open_table = partial(open_table, encoding=self.encoding)
+        else:
+            self._refuse_encoding("JSON Lines or Parquet, which have their own")
+        return open_table(file, self.given or self._pictures_beside(file), strict=self.strict)
+
+    def _refuse_encoding(self, what: str) -> None:
+        if self.encoding is not None:
+            raise SourceError(f"{self.path} is {what}: an encoding is for CSV tables only")
+
+    def _pictures_beside(self, file: SourceFile | None = None) -> Pictures:
+        """Those where the files lie: in their folder, or in the zip file's folder they are in."""
+        if self.path.is_dir():
+            return FolderPictures(self.path)
+        if not is_zip(self.path):
+            return FolderPictures(self.path.parent)
+        member = file.member.filename if file is not None and file.member is not None else ""
+        return ZipPictures(self.path, member.replace("\\", "/").rpartition("/")[0])
 
 
-def _open_folder(path: Path, given: Pictures | None, format: str) -> Source:
-    """A folder's one table, else its XML files, else its pictures."""
-    pictures = given or FolderPictures(path)
-    if format in OFFICES:
-        return OfficeFiles(path, pictures, OFFICES[format])
-    table = None if format == "folder" else _table_in(path, format)
-    if table is not None:
-        return _TABLES[_TABLES_IN_A_FOLDER[table.name]](Part(table.name, table), pictures)
-    if format == "auto" and any(_office_of(part) for part in parts_of(path)):
-        return OfficeFiles(path, pictures)
-    others = sorted(one.name for one in path.iterdir() if _suffix(one.name) in _KINDS)
-    if format == "auto" and others:
-        raise SourceError(
-            f"{path} holds {', '.join(others[:5])}, but no table that is called marks, such as "
-            "marks.csv: name the one to read"
-        )
-    if given is not None:
-        raise SourceError(f"{path} holds no table, so no other picture folder goes with it")
-    return PictureFolder(path)
+def _refuse_workbook(path: Path) -> None:
+    """Say of a workbook what to do with it; as a zip of XML it would be anything.
 
-
-def _open_file(path: Path, given: Pictures | None, format: str) -> Source:
-    """One file, or the files of a zip: one table, or any number of XML files."""
-    tables: list[tuple[Part, str]] = []
-    for part in parts_of(path):
-        kind = _kind(part) if format == "auto" else format
-        if kind in OFFICES:
-            return OfficeFiles(path, given or _pictures_beside(path))
-        if kind in _TABLES and (part.archive is None or format != "auto" or _is_table(part)):
-            tables.append((part, kind))
-    if len(tables) > 1:  # a .txt may be a table, and beside one it is what tells of it
-        tables = [one for one in tables if _suffix(one[0].name) != ".txt"] or tables
-    if len(tables) > 1:
-        names = ", ".join(part.name for part, _ in tables[:5])
-        raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")
-    if not tables:
-        for part in parts_of(path):
-            part.verify()  # what is damaged may be just what was looked for
-        raise SourceError(_unknown(path))
-    part, kind = tables[0]
-    part.verify()
-    return _TABLES[kind](part, given or _pictures_beside(path, part))
+    Raises:
+        SourceError: it is one.
+    """
+    head = SourceFile(path.name, path).head().lstrip().lower()
+    is_workbook = head.startswith(_OLD_OFFICE)
+    if is_zip(path):
+        with open_zip(path) as archive:
+            is_workbook = not _IN_WORKBOOKS.isdisjoint(archive.namelist())
+    if is_workbook or head.startswith((b"<html", b"<!doctype html", b"<table")):
+        kind = "an Excel workbook" if is_workbook else "a web page"
+        raise SourceError(f"{path.name} is {kind}: open it in Excel and save it as CSV (UTF-8)")
 
 
 def _unknown(path: Path) -> str:
@@ -131,7 +211,7 @@ def _unknown(path: Path) -> str:
     known = (
         f"CSV, JSON Lines, Parquet and XML of {', '.join(one.title for one in OFFICES.values())}"
     )
-    if _first_letters(Part(path.name, path).head()).startswith(b"["):
+    if _first_letters(SourceFile(path.name, path).head()).startswith(b"["):
         return f"{path.name} is a JSON array: write it as JSON Lines, one object a line"
     if not is_zip(path):
         return (
@@ -146,18 +226,18 @@ def _unknown(path: Path) -> str:
     )
 
 
-def _kind(part: Part) -> str | None:
+def _kind(file: SourceFile) -> str | None:
     """What a file is by its content; None if it cannot be any of ours."""
-    office = _office_of(part)
+    office = _office_of(file)
     if office is not None:
         return office
-    head = part.head()
+    head = file.head()
     text = _first_letters(head)
     if head.startswith(b"PAR1"):
         return "parquet"
     # An empty file is a whole one of no marks where the format has no header: an export of a
     # register whose marks are all withdrawn. What else is empty lacks its header.
-    if text.startswith(b"{") or (not text and _suffix(part.name) in _JSONL):
+    if text.startswith(b"{") or (not text and _suffix(file.name) in _JSONL):
         return "jsonl"
     is_text = head.startswith(_UTF16) or not (
         head.startswith(_BINARY) or text.startswith((b"<", b"["))
@@ -172,14 +252,14 @@ def _first_letters(head: bytes) -> bytes:
     return text.lstrip(b"\xef\xbb\xbf \t\r\n")
 
 
-def _office_of(part: Part) -> str | None:
-    found = recognise(part.head(), part.name)
+def _office_of(file: SourceFile) -> str | None:
+    found = recognise(file.head(), file.name)
     return None if found is None else found.name
 
 
-def _is_table(part: Part) -> bool:
+def _is_table(file: SourceFile) -> bool:
     """Whether a zip's member is meant as a table: a README beside it is not."""
-    return _suffix(part.name) in (".csv", ".tsv", ".txt", *_JSONL, ".parquet")
+    return _suffix(file.name) in (".csv", ".tsv", ".txt", *_JSONL, ".parquet")
 
 
 def _suffix(name: str) -> str:

@@ -5,7 +5,6 @@ Everything is read as a stream: nothing is unpacked to the disk or held in memor
 
 import gzip
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from indexer.errors import BrokenSource, SourceError
-from indexer.sources.pictures import SUFFIXES, open_zip
+from indexer.sources.pictures import open_zip
 from indexer.sources.source_rows import SourceState, state_of
+from models.images.picture_folder import is_picture, walk
 
 _GZIP = b"\x1f\x8b"
 _ENCRYPTED = 1  # in a zip member's flags
@@ -25,7 +25,7 @@ HEAD_BYTES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SourceFile:
     """One file of a source.
 
     Attributes:
@@ -153,7 +153,7 @@ def is_zip(path: Path) -> bool:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
 
 
-def parts_of(path: Path) -> Iterator[Part]:
+def files_of(path: Path) -> Iterator[SourceFile]:
     """The files of a source in the order of their names, pictures and hidden ones left out.
 
     A folder's own files come before those of its sub-folders.
@@ -163,44 +163,52 @@ def parts_of(path: Path) -> Iterator[Part]:
     if not path.is_dir():
         yield from _of_file(path, path.name)
         return
-    for file in _walk(path):
+    for file in _files_in(path):
         name = file.relative_to(path).as_posix()
         try:
             yield from _of_file(file, name)
         except SourceError:
-            yield Part(name, file)
+            yield SourceFile(name, file)
 
 
-def state_of_parts(path: Path) -> SourceState:
+def state_of_files(path: Path) -> SourceState:
     """What tells whether a file or folder is still the same."""
     if not path.is_dir():
         return state_of(path)
     count, newest = 0, path.stat().st_mtime_ns
-    for file in _walk(path):
+    for file in _files_in(path):
         count += 1
         newest = max(newest, file.stat().st_mtime_ns)
     return SourceState(str(path.resolve()), count, newest)
 
 
-def _of_file(file: Path, name: str) -> Iterator[Part]:
+def _of_file(file: Path, name: str) -> Iterator[SourceFile]:
     if not is_zip(file):
-        yield Part(name, file)
+        yield SourceFile(name, file)
         return
     archive = open_zip(file)
     for member in sorted(archive.infolist(), key=lambda one: one.filename):
         inside = PurePosixPath(member.filename)
         is_hidden = any(part.startswith((".", "__MACOSX")) for part in inside.parts)
-        if not (member.is_dir() or is_hidden or inside.suffix.lower() in SUFFIXES):
-            yield Part(f"{name}/{member.filename}", file, archive, member)
+        if not (member.is_dir() or is_hidden or is_picture(inside.name)):
+            yield SourceFile(f"{name}/{member.filename}", file, archive, member)
 
 
-def _walk(path: Path) -> Iterator[Path]:
-    def fail(error: OSError) -> None:
+def walk_folder(path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Folders and their files' names in a fixed order; see `models.images.picture_folder.walk`.
+
+    Raises:
+        SourceError: a folder cannot be read.
+    """
+    try:
+        yield from walk(path)
+    except OSError as error:
         raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
 
-    for folder, folders, files in os.walk(path, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            file = Path(folder) / name
-            if not name.startswith(".") and file.suffix.lower() not in SUFFIXES and file.is_file():
-                yield file
+
+def _files_in(path: Path) -> Iterator[Path]:
+    """Whatever is no picture."""
+    for folder, names in walk_folder(path):
+        for name in names:
+            if not is_picture(name) and (folder / name).is_file():
+                yield folder / name

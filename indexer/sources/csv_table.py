@@ -13,7 +13,7 @@ from typing import TextIO
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.marks import MAX_TEXT
-from indexer.sources.containers import Part
+from indexer.sources.containers import SourceFile
 from indexer.sources.fields import COLUMNS, FieldReader, check_columns
 from indexer.sources.old_encodings import OldEncoding, Sample
 from indexer.sources.pictures import Pictures
@@ -34,23 +34,42 @@ _UNDEFINED_IN_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 class CsvTable:
     """A CSV file with a header row; positions are line numbers, the header's is usually 1."""
 
-    def __init__(self, part: Part, pictures: Pictures) -> None:
-        self.name = part.path.name
-        self.state = state_of(part.path)
+    def __init__(
+        self,
+        file: SourceFile,
+        pictures: Pictures,
+        *,
+        strict: bool = False,
+        encoding: str | None = None,
+    ) -> None:
+        """Look at the whole file once, and at its header.
+
+        Args:
+            file: the file.
+            pictures: where pictures are.
+            strict: reject a row of which anything cannot be read.
+            encoding: what Python calls the file's; None finds it out.
+
+        Raises:
+            SourceError: it is no table, or lacks columns, or nobody knows the encoding.
+        """
+        self.name = file.path.name
+        self.state = state_of(file.path)
         self.amends = False
         self.warnings: list[str] = []
         self.broken: list[str] = []
-        self._part = part
-        self._pictures = pictures
-        self._encoding, self.last_position, self._ends_well = _scan(part)
+        self._file = file
+        self._pictures, self._strict = pictures, strict
+        known = None if encoding is None else _known(encoding)
+        self._encoding, self.last_position, self._ends_well = _scan(file, known)
         self._header = self._read_header()
         if isinstance(self._encoding, OldEncoding):
-            self.warnings.append(f"{part.name} is not UTF-8; read as {self._encoding.name}")
-        self.warnings.extend(check_columns(part.name, self._header.columns))
+            self.warnings.append(f"{file.name} is not UTF-8; read as {self._encoding.name}")
+        self.warnings.extend(check_columns(file.name, self._header.columns))
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
-        reader = FieldReader(self._pictures)
+        reader = FieldReader(self._pictures, strict=self._strict)
         position = 0
         cells: list[str] | str = self._header.columns
         try:
@@ -92,8 +111,8 @@ class CsvTable:
         encoding = self._encoding
         codec = encoding.codec if isinstance(encoding, OldEncoding) else encoding
         # A byte of no letter becomes a lone surrogate, and its row alone is rejected.
-        errors = "replace" if codec == "utf-16" else "surrogateescape"
-        return io.TextIOWrapper(self._part.open(), encoding=codec, errors=errors, newline="")
+        errors = "replace" if codec.startswith(("utf-16", "utf-32")) else "surrogateescape"
+        return io.TextIOWrapper(self._file.open(), encoding=codec, errors=errors, newline="")
 
     def _read_header(self) -> "_Header":
         with closing(self._open()) as stream:
@@ -214,11 +233,32 @@ def _rows(lines: _Lines, header: _Header) -> Iterator[tuple[int, list[str] | str
             yield position, cells
 
 
-def _scan(part: Part) -> tuple[str | OldEncoding, int, bool]:
+def _known(encoding: str) -> str:
+    """An encoding's name as Python has it.
+
+    Raises:
+        SourceError: there is no such encoding of texts.
+    """
+    try:
+        "".encode(encoding)  # some codecs are not of texts
+        name = codecs.lookup(encoding).name
+    except (LookupError, UnicodeError) as error:
+        raise SourceError(
+            f"there is no encoding {encoding!r}; well-known ones are utf-8, cp1250, cp1251, "
+            "cp1252, cp1253, cp1254, mac_roman, shift_jis, gb18030, big5 and euc_kr"
+        ) from error
+    return "utf-8-sig" if name == "utf-8" else name  # with or without byte order mark
+
+
+def _scan(file: SourceFile, given: str | None) -> tuple[str | OldEncoding, int, bool]:
     """Encoding, number of lines and whether the last one is complete: one cheap pass.
 
     A file that is not all UTF-8 still counts as UTF-8 while more of its letters are than are not:
     one damaged byte must not turn every ü of a register into Ã¼.
+
+    Args:
+        file: the table.
+        given: its encoding, where that is known.
 
     Raises:
         SourceError: unreadable, or no text at all.
@@ -226,15 +266,15 @@ def _scan(part: Part) -> tuple[str | OldEncoding, int, bool]:
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     newlines = returns = letters = strays = 0
     western, sample = "cp1252", Sample()
-    encoding: str | None = None
+    encoding = given
     end = b""
-    for at, chunk in enumerate(_chunks(part)):
-        if at == 0:
+    for at, chunk in enumerate(_chunks(file)):
+        if at == 0 and given is None:
             encoding = next((name for bom, name in _BOMS.items() if chunk.startswith(bom)), None)
         newlines += chunk.count(b"\n")
         returns += chunk.count(b"\r")
         if encoding is None and b"\0" in chunk:
-            raise SourceError(f"{part.name} is not a text file; a CSV table is expected")
+            raise SourceError(f"{file.name} is not a text file; a CSV table is expected")
         if _UNDEFINED_IN_1252.search(chunk):
             western = "latin-1"
         sample.take(chunk)
@@ -249,8 +289,8 @@ def _scan(part: Part) -> tuple[str | OldEncoding, int, bool]:
     return sample.encoding() or OldEncoding("Windows-1252", western), lines, ends_well
 
 
-def _chunks(part: Part) -> Iterator[bytes]:
+def _chunks(file: SourceFile) -> Iterator[bytes]:
     """The bytes of a file as far as they can be read: reading the rows says where it breaks."""
-    with part.open() as stream, suppress(BrokenSource):
+    with file.open() as stream, suppress(BrokenSource):
         while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
             yield chunk

@@ -1,37 +1,79 @@
-"""The one place where a table's texts become a `MarkRecord`, the same for every table format."""
+"""The one place where a source's cells become a `MarkRecord`, the same for every format.
+
+What cannot be read of a mark is left out and named in a warning, and the mark is kept; with
+``strict`` its row is rejected. A row without a good id is rejected in any case.
+"""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from indexer.errors import BadRecord, SourceError
-from indexer.marks import MARK_FIELDS, FieldKind, MarkRecord, is_mark_id
-from indexer.sources.pictures import Pictures
+from indexer.marks import MARK_FIELDS, FieldKind, MarkField, MarkRecord
+from indexer.sources.pictures import PictureFile, Pictures
 from indexer.sources.source_rows import RejectedRow, SourceRow, Withdrawal
-from models.errors import BadViennaCode
+from indexer.sources.values import (
+    read_day,
+    read_nice,
+    read_text,
+    read_texts,
+    read_us_design,
+    read_vienna,
+)
+from models.errors import UnreadableImage
 from models.vienna import ViennaCode, ViennaTree
 
-_SEPARATORS = re.compile(r"[;,|\r\n]")
-_ONE_CODE = r"A?(?:[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}|[0-9]{6})"
-_CODES_IN_A_ROW = re.compile(rf"{_ONE_CODE}(?:\s+{_ONE_CODE})+", re.ASCII)
-# What may stand before a code: the classification's edition, its French initials.
-_EDITION = re.compile(r"^(?:(?:VCL|CFE)\s*)?(?:\([0-9]{1,2}\))?\s*", re.IGNORECASE)
-_EDITION_BEHIND = re.compile(r"(?<=[0-9.])\s*\([0-9]{1,2}\)$", re.ASCII)
-_BETWEEN_NUMBERS = re.compile(r"(?<=[0-9])\s*[./\-\s]\s*(?=[0-9])")
+FILE = "image_file"
+OPERATION = "operation"
+_FIRST = ("id", "image")
+_OTHERS = (one.column for one in MARK_FIELDS if one.column not in _FIRST)
+COLUMNS = (*_FIRST, *_OTHERS, FILE)  # what an export has
+_KNOWN = frozenset((*COLUMNS, OPERATION))
+_READERS: Mapping[FieldKind, tuple[str, Callable[[str], Any]]] = {
+    FieldKind.DAY: ("day", read_day),
+    FieldKind.NICE: ("Nice class", read_nice),
+    FieldKind.VIENNA: ("Vienna code", read_vienna),
+    FieldKind.US_DESIGN: ("design search code", read_us_design),
+}
+# What programs write into a cell of nothing.
+_NOTHING = frozenset(("#N/A", "NULL", "nan", "NaN", "NaT", "<NA>", "0000-00-00"))
+_EXCELS_TEXT = re.compile(r'="(.*)"|\'(?=[0-9]+$)', re.DOTALL)  # ="0123", or '0123
+_LOST_DIGITS = re.compile(r"[0-9]+(?:[.,][0-9]+)?E\+[0-9]+", re.ASCII)
 _MANY = 5  # how many examples a warning names
+_COUNTED = 1000  # different values that are counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What could not be read: in a few words, and as a sentence that says why."""
+
+    what: str
+    sentence: str
 
 
 class FieldReader:
     """Reads rows into records and remembers what deserves one warning for the whole source."""
 
-    def __init__(self, pictures: Pictures) -> None:
+    def __init__(self, pictures: Pictures, *, strict: bool = False) -> None:
+        """Read for a source.
+
+        Args:
+            pictures: where its pictures are.
+            strict: reject a row of which anything cannot be read.
+        """
         self._pictures = pictures
+        self._strict = strict
         self._tree = ViennaTree.load()
         self._unlisted: set[ViennaCode] = set()
+        self._left_out: Counter[str] = Counter()
+        self._nothing: Counter[str] = Counter()
+        self._first: dict[str, str] = {}  # the mark that a value was first left out of
 
     def row(
-        self, position: int, fields: Mapping[str, object]
+        self, position: int, cells: Mapping[str, object]
     ) -> SourceRow | Withdrawal | RejectedRow:
         """One row of a table as a mark to be, or the reasons why it is none.
 
@@ -41,67 +83,160 @@ class FieldReader:
 
         Args:
             position: the line it begins on.
-            fields: column name to text; JSON sources may also hand numbers and arrays. Of a
+            cells: column name to text; JSON sources may also hand numbers and arrays. Of a
                 column that is not there a mark of the register keeps what it has.
         """
+        fields = cells
+        if FILE not in cells:  # an export of MarkLens holds what it says, a mark called NULL too
+            fields = {column: self._plain(column, cell) for column, cell in cells.items()}
         try:
+            if FILE not in cells:
+                _refuse_lost_digits(cells.get("id"))
             if _is_deletion(fields.get(OPERATION)):
                 return Withdrawal(position, _mark_id(fields.get("id")))
-            record = self.record(fields)
-            file = _text(fields[FILE], FILE) if FILE in fields else record.image_name
-            return SourceRow(
-                position,
-                record,
-                self._pictures.named(file) if file else None,
-                is_sent_once="image" not in fields and FILE not in fields,
-                left_out=frozenset(one.name for one in MARK_FIELDS if one.column not in fields),
-            )
+            unsaid = frozenset(one.name for one in MARK_FIELDS if one.column not in fields)
+            says_nothing = "image" not in fields and FILE not in fields
+            find = partial(self._picture, fields)
+            return self.mark(position, fields, find, unsaid, keeps_picture=says_nothing)
         except BadRecord as fault:
             return RejectedRow(position, *self.shown(fields), str(fault))
+
+    def mark(
+        self,
+        position: int,
+        fields: Mapping[str, object],
+        find_picture: Callable[[MarkRecord], PictureFile | UnreadableImage | None],
+        unsaid: frozenset[str],
+        *,
+        keeps_picture: bool,
+    ) -> SourceRow:
+        """A mark to be of a row, or of an office's record.
+
+        Args:
+            position: of the row.
+            fields: column name to text, number or array.
+            find_picture: its picture; an error where it cannot be had, None without.
+            unsaid: fields of the record that the source says nothing of.
+            keeps_picture: whether it says nothing of the picture.
+
+        Raises:
+            BadRecord: the id is none; or, of a strict reader, anything else cannot be read.
+        """
+        values, faults, unread = self._values(fields)
+        if faults and (self._strict or "id" in unread):
+            raise BadRecord("; ".join(fault.sentence for fault in faults))
+        record = MarkRecord(**values)
+        # Where nothing else is known there would be no mark without its picture.
+        is_all = record == MarkRecord(record.id, image_name=record.image_name)
+        picture = find_picture(record)
+        if isinstance(picture, UnreadableImage) and (self._strict or is_all):
+            raise BadRecord(str(picture))
+        self._note(record, faults)
+        return SourceRow(
+            position,
+            record,
+            picture,
+            keeps_picture=keeps_picture or "image_name" in unread,
+            needs_picture=self._strict or is_all,
+            left_out=unsaid | unread,
+        )
+
+    def _picture(
+        self, fields: Mapping[str, object], record: MarkRecord
+    ) -> PictureFile | UnreadableImage | None:
+        try:
+            file = read_text(fields[FILE], FILE) if FILE in fields else record.image_name
+            return self._pictures.named(file) if file else None
+        except BadRecord as fault:
+            return UnreadableImage(str(fault))
 
     @staticmethod
     def shown(fields: Mapping[str, object]) -> tuple[str | None, str | None]:
         """Id and image of a faulty row, as far as they can be read."""
         return _shown(fields.get("id")), _shown(fields.get("image"))
 
-    def record(self, fields: Mapping[str, object]) -> MarkRecord:
-        """The record, or one `BadRecord` naming every fault of the row, not only the first."""
-        values: dict[str, Any] = {}
-        faults: list[str] = []
-        for one in MARK_FIELDS:
-            try:
-                parse = _PARSERS[one.kind]
-                values[one.name] = parse(fields.get(one.column), one.column)
-            except BadRecord as fault:
-                faults.append(str(fault))
-        if not faults:
-            faults.extend(self._check_codes(values["vienna"]))
-        if faults:
-            raise BadRecord("; ".join(faults))
-        return MarkRecord(**values)
-
     def warnings(self) -> list[str]:
-        """What was kept although it looks odd."""
-        if not self._unlisted:
-            return []
-        return [
-            f"{len(self._unlisted)} Vienna codes are not in the edition MarkLens ships "
-            f"and were kept as they are: {examples(map(str, sorted(self._unlisted)))}"
-        ]
+        """What was left out, and what was kept although it looks odd."""
+        warnings = []
+        if self._left_out:
+            named = (
+                f"{what} ({n} times, first in {self._first[what]})"
+                for what, n in self._left_out.most_common()
+            )
+            total = sum(self._left_out.values())
+            warnings.append(f"{total} values not understood, left out: {examples(named)}")
+        if self._nothing:
+            named = (f"{what} ({n} times)" for what, n in self._nothing.most_common())
+            warnings.append(f"cells read as empty: {examples(named)}")
+        if self._unlisted:
+            warnings.append(
+                f"{len(self._unlisted)} Vienna codes are not in the edition MarkLens ships "
+                f"and were kept as they are: {examples(map(str, sorted(self._unlisted)))}"
+            )
+        return warnings
 
-    def _check_codes(self, codes: tuple[ViennaCode, ...]) -> list[str]:
-        """Faults for codes of no category at all; older editions' codes are only noted.
+    def _plain(self, column: str, cell: object) -> object:
+        """A cell without what spreadsheets and data frames write around it, or for nothing."""
+        if not isinstance(cell, str):
+            return cell
+        text = cell.strip()
+        guarded = _EXCELS_TEXT.match(text)
+        if guarded is not None and (guarded[1] is not None or column == "id"):
+            return text[1:] if guarded[1] is None else guarded[1]
+        if text in _NOTHING and column != "id":
+            self._nothing[f"{column} {text}"] += 1
+            return None
+        return cell
+
+    def _values(
+        self, fields: Mapping[str, object]
+    ) -> tuple[dict[str, Any], list[_Fault], frozenset[str]]:
+        """The values that can be read, what cannot, and the fields of which nothing can."""
+        values: dict[str, Any] = {}
+        faults: list[_Fault] = []
+        unread = set()
+        for one in MARK_FIELDS:
+            values[one.name], wrong = _value(one, fields.get(one.column))
+            if wrong and not values[one.name]:
+                unread.add(one.name)
+            faults += wrong
+        return values, faults, frozenset(unread)
+
+    def _note(self, record: MarkRecord, faults: Sequence[_Fault]) -> None:
+        """Count what was left out of a mark, and its codes of other editions.
 
         Offices carry codes that later editions dropped. Losing the mark over one would be worse
-        than an unknown code, which prefix filters still find; a category 47 can only be a slip.
+        than an unknown code, which prefix filters still find.
         """
-        faults = []
-        for code in codes:
-            if ViennaCode(code.category) not in self._tree:
-                faults.append(f"vienna {code} is in no category of the Vienna Classification")
-            elif code not in self._tree:
-                self._unlisted.add(code)
-        return faults
+        for fault in faults:
+            if len(self._left_out) < _COUNTED or fault.what in self._left_out:
+                self._left_out[fault.what] += 1
+                self._first.setdefault(fault.what, record.id)
+        self._unlisted.update(code for code in record.vienna if code not in self._tree)
+
+
+def _value(one: MarkField, cell: object) -> tuple[Any, list[_Fault]]:
+    """What a field holds, as far as it can be read; ``()`` or None for nothing."""
+    try:
+        if one.kind is FieldKind.ID:
+            return _mark_id(cell), []
+        if not one.kind.is_list:
+            text = read_text(cell, one.column)
+            texts = [] if text is None else [text]
+        else:
+            texts = read_texts(cell, one.kind, one.column)
+    except BadRecord as fault:
+        return () if one.kind.is_list else None, [_Fault(str(fault), str(fault))]
+    kind, read = _READERS.get(one.kind, ("", str))
+    values, faults = [], []
+    for text in texts:
+        try:
+            values.append(read(text))
+        except BadRecord as fault:
+            faults.append(_Fault(f"{kind} {text[:40]!r}", f"{one.column} {fault}"))
+    if one.kind.is_list:
+        return tuple(values), faults
+    return values[0] if values else None, faults
 
 
 def _shown(value: object) -> str | None:
@@ -112,105 +247,27 @@ def _shown(value: object) -> str | None:
     return None
 
 
-def _text(value: object, column: str) -> str | None:
-    """A trimmed text, or None where there is none."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadRecord(f"{column} is {_kind(value)}, a text is expected")
-    text = str(value).strip()
-    if "\0" in text:
-        # PostgreSQL cannot hold it, SQLite cuts there: refuse it while the row can be named.
-        raise BadRecord(f"{column} holds a zero character")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise BadRecord(f"{column} holds a character that is not UTF-8") from error
-    return text or None
-
-
-def _required(value: object, column: str) -> str:
-    text = _text(value, column)
-    if text is None:
-        raise BadRecord(f"{column} is empty")
-    return text
-
-
 def _mark_id(value: object) -> str:
-    text = _required(value, "id")
-    if not is_mark_id(text):
-        raise BadRecord(f"id {text[:200]!r} is no id that a mark can have")
-    return text
+    text = read_text(value, "id")
+    if text is None:
+        raise BadRecord("id is empty")
+    return MarkRecord(text).id  # or it says what is wrong with it
+
+
+def _refuse_lost_digits(value: object) -> None:
+    if isinstance(value, str) and _LOST_DIGITS.fullmatch(value.strip()):
+        raise BadRecord(
+            f"id {value.strip()!r} has lost digits in a spreadsheet: give its column the format "
+            "text"
+        )
 
 
 def _is_deletion(value: object) -> bool:
     """Whether a row takes its mark out of the register, as ST.66 says it."""
-    word = (_text(value, OPERATION) or "insert").lower()
+    word = (read_text(value, OPERATION) or "insert").lower()
     if word not in ("insert", "update", "delete"):
         raise BadRecord(f"{OPERATION} {word[:40]!r} is none of insert, update and delete")
     return word == "delete"
-
-
-def _date(value: object, column: str) -> date | None:
-    text = _text(value, column)
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).date()
-    except ValueError as error:
-        raise BadRecord(f"{column} {text!r} is not a date like 2024-01-31") from error
-
-
-def _list(value: object, column: str) -> list[str]:
-    """The parts of `a;b` (also `,`, `|` and line breaks), or of a JSON array."""
-    if isinstance(value, list):
-        texts = [_text(part, column) for part in value]
-    else:
-        texts = [part.strip() for part in _SEPARATORS.split(_text(value, column) or "")]
-    return [text for text in texts if text]
-
-
-def _nice(value: object, column: str) -> tuple[int, ...]:
-    classes = []
-    for text in _list(value, column):
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= 45):
-            raise BadRecord(f"{column} {text!r} is not a Nice class (1 to 45)")
-        classes.append(int(text))
-    return tuple(classes)
-
-
-def vienna_code(text: str) -> ViennaCode:
-    """Read a code in any spelling found in offices' files, besides those of `ViennaCode`.
-
-    Also ``26/04/01``, ``26-4-1``, ``26 4 1``, ``26.04.01.``, ``(7) 26.4.1``, ``26.4.1 (7)``,
-    ``VCL(7) 26.4.1`` and ``CFE 26.4.1``.
-
-    Raises:
-        BadViennaCode: it is no code.
-    """
-    bare = _EDITION_BEHIND.sub("", _EDITION.sub("", text.strip()))
-    return ViennaCode.parse(_BETWEEN_NUMBERS.sub(".", bare).rstrip(". "))
-
-
-def _vienna(value: object, column: str) -> tuple[ViennaCode, ...]:
-    try:
-        return tuple(
-            vienna_code(code)
-            for text in _list(value, column)
-            for code in (text.split() if _CODES_IN_A_ROW.fullmatch(text) else [text])
-        )
-    except BadViennaCode as error:
-        raise BadRecord(f"{column}: {error}") from error
-
-
-def _us_design(value: object, column: str) -> tuple[str, ...]:
-    texts = [text.replace(".", "") for text in _list(value, column)]
-    return tuple(f"{text[:2]}.{text[2:4]}.{text[4:]}" for text in texts)
-
-
-def _kind(value: object) -> str:
-    names = {bool: "true or false", list: "a list", dict: "an object"}
-    return names.get(type(value), type(value).__name__)
 
 
 def examples(texts: Iterable[str]) -> str:
@@ -218,23 +275,6 @@ def examples(texts: Iterable[str]) -> str:
     names = list(texts)
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     return ", ".join(names[:_MANY]) + more
-
-
-_Parse = Callable[[object, str], Any]
-
-_PARSERS: Mapping[FieldKind, _Parse] = {
-    FieldKind.ID: _required,
-    FieldKind.TEXT: _text,
-    FieldKind.WORD: _text,
-    FieldKind.DAY: _date,
-    FieldKind.NICE: _nice,
-    FieldKind.VIENNA: _vienna,
-    FieldKind.US_DESIGN: _us_design,
-}
-FILE = "image_file"
-OPERATION = "operation"
-COLUMNS = (*(one.column for one in MARK_FIELDS), FILE)  # what an export has
-_KNOWN = frozenset((*COLUMNS, OPERATION))
 
 
 def unknown_columns(names: Iterable[str]) -> list[str]:

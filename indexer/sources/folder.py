@@ -1,21 +1,22 @@
 """A folder of pictures without a table: each picture is a mark, its id the name without suffix."""
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from indexer.errors import BadRecord, SourceError
 from indexer.marks import MarkRecord
-from indexer.sources.pictures import SUFFIXES
+from indexer.sources.containers import walk_folder
+from indexer.sources.fields import examples
 from indexer.sources.source_rows import RejectedRow, SourceRow, SourceState
+from models.images.picture_folder import SUFFIXES, is_picture
 
 
 class PictureFolder:
     """All pictures below a folder, sub-folders included, in the order of their names.
 
     Blanks in a file's name become `_` in the id, which cannot hold them. Hidden files are passed
-    over. Positions count the pictures from 1.
+    over, links to folders followed. Positions count the pictures from 1.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,28 +25,31 @@ class PictureFolder:
         self.warnings: list[str] = []
         self.broken: list[str] = []
         self._path = path
-        count, newest, others = 0, path.stat().st_mtime_ns, 0
-        for folder, names in _walk(path):
+        count, newest = 0, path.stat().st_mtime_ns
+        others: list[str] = []
+        for folder, names in walk_folder(path):
             newest = max(newest, folder.stat().st_mtime_ns)
             for name in names:
-                if _is_picture(name):
+                if is_picture(name):
                     count += 1
                     newest = max(newest, (folder / name).lstat().st_mtime_ns)
                 else:
-                    others += 1
+                    others.append(name)
         if not count:
             kinds = ", ".join(SUFFIXES)
             raise SourceError(f"no table, no XML file and no picture ({kinds}) in {path}")
         if others:
-            self.warnings.append(f"files that are not pictures, left out: {others}")
+            self.warnings.append(
+                f"files that are not pictures, left out: {len(others)} ({examples(others)})"
+            )
         self.last_position = count
         self.state = SourceState(str(path.resolve()), count, newest)
 
     def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
         """Read the rows from the beginning."""
         position = 0
-        for folder, names in _walk(self._path):
-            for name in filter(_is_picture, names):
+        for folder, names in walk_folder(self._path):
+            for name in filter(is_picture, names):
                 position += 1
                 yield self._row(position, folder / name)
 
@@ -60,18 +64,3 @@ class PictureFolder:
         except BadRecord as fault:
             return RejectedRow(position, None, name, str(fault))
         return SourceRow(position, record, picture)
-
-
-def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Folders with their sorted file names, always in the same order, without hidden ones."""
-
-    def fail(error: OSError) -> None:
-        raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
-
-    for folder, folders, files in os.walk(path, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield Path(folder), sorted(name for name in files if not name.startswith("."))
-
-
-def _is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in SUFFIXES

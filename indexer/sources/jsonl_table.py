@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from indexer.errors import BrokenSource, SourceError
-from indexer.sources.containers import Part
+from indexer.sources.containers import SourceFile
 from indexer.sources.fields import FieldReader, unknown_columns
 from indexer.sources.pictures import Pictures
 from indexer.sources.source_rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
@@ -19,26 +19,26 @@ _BLANK = codecs.BOM_UTF8 + b" \t\r\n"
 class JsonlTable:
     """A JSON Lines file; positions are line numbers. `nice` and `vienna` may be arrays."""
 
-    def __init__(self, part: Part, pictures: Pictures) -> None:
-        self.name = part.path.name
-        self.state = state_of(part.path)
+    def __init__(self, file: SourceFile, pictures: Pictures, *, strict: bool = False) -> None:
+        self.name = file.path.name
+        self.state = state_of(file.path)
         self.amends = False
         self.warnings: list[str] = []
         self.broken: list[str] = []
-        self._part = part
-        self._pictures = pictures
-        if part.head().startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise SourceError(f"{part.name} is UTF-16; JSON Lines are UTF-8: save it as that")
-        self.last_position = _count_lines(part)
+        self._file = file
+        self._pictures, self._strict = pictures, strict
+        if file.head().startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise SourceError(f"{file.name} is UTF-16; JSON Lines are UTF-8: save it as that")
+        self.last_position = _count_lines(file)
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
-        reader = FieldReader(self._pictures)
+        reader = FieldReader(self._pictures, strict=self._strict)
         unknown: dict[str, None] = {}
         is_empty = True
         try:
-            with self._part.open() as file:
-                for position, line in enumerate(_lines(file), start=1):
+            with self._file.open() as stream:
+                for position, line in enumerate(_lines(stream), start=1):
                     if line is not None and not line.strip(_BLANK):
                         continue
                     is_empty = False
@@ -88,10 +88,10 @@ def _parse(line: bytes) -> Mapping[str, object] | str:
     return value
 
 
-def _count_lines(part: Part) -> int:
+def _count_lines(file: SourceFile) -> int:
     count, end = 0, b"\n"
-    with part.open() as file, suppress(BrokenSource):
-        while chunk := file.read1(_CHUNK):  # type: ignore[attr-defined]
+    with file.open() as stream, suppress(BrokenSource):
+        while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
             count += chunk.count(b"\n")
             end = chunk[-1:]
     return count + (end != b"\n")

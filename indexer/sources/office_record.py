@@ -1,6 +1,6 @@
 """What a file in `indexer/sources/offices/` hands over: an office's format and a record of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
@@ -9,34 +9,25 @@ from indexer.sources.xml_records import XmlHead
 
 @dataclass(frozen=True, slots=True)
 class OfficeRecord:
-    """A mark as an office's file has it: texts as they stand there, cleaned by `OfficeFiles`.
+    """A mark as an office's file has it.
 
     Attributes:
         number: the application number, which with the office's code makes the mark's id.
         office: the office's code (WIPO ST.3), such as ``EM``.
+        fields: what else the file says of it, like a table's row: by the column of `MARK_FIELDS`,
+            as texts or lists of texts.
+        files: where to look for its picture below ``--images``, best first.
         is_withdrawn: the file says that the mark leaves the register.
         is_update: it says that a mark changes: offices may send no more than what has changed, such
             as its status, so that what the record says nothing of stays as it is.
-        text, owner, status, filed, registered: as in `MarkRecord`.
-        nice, vienna, us_design: classes and codes; what is none of them is left out and counted.
-        image: the picture's name, kept as `MarkRecord.image_name`.
-        files: where to look for it below ``--images``, best first.
     """
 
     number: str | None
     office: str | None
+    fields: Mapping[str, str | list[str] | None]
+    files: tuple[str, ...] = ()
     is_withdrawn: bool = False
     is_update: bool = False
-    text: str | None = None
-    owner: str | None = None
-    status: str | None = None
-    filed: str | None = None
-    registered: str | None = None
-    nice: tuple[str, ...] = ()
-    vienna: tuple[str, ...] = ()
-    us_design: tuple[str, ...] = ()
-    image: str | None = None
-    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

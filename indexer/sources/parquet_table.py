@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from indexer.errors import BrokenSource, SourceError
-from indexer.sources.containers import Part
+from indexer.sources.containers import SourceFile
 from indexer.sources.fields import FieldReader, check_columns, unknown_columns
 from indexer.sources.pictures import Pictures
 from indexer.sources.source_rows import Row, state_of
@@ -22,24 +22,24 @@ _BUFFER = 2**20  # bytes of a column read at once
 class ParquetTable:
     """A Parquet file; positions count its rows from 1."""
 
-    def __init__(self, part: Part, pictures: Pictures) -> None:
-        self.name = part.path.name
-        self.state = state_of(part.path)
+    def __init__(self, file: SourceFile, pictures: Pictures, *, strict: bool = False) -> None:
+        self.name = file.path.name
+        self.state = state_of(file.path)
         self.amends = False
         self.warnings: list[str] = []
         self.broken: list[str] = []
-        self._part = part
-        self._pictures = pictures
+        self._file = file
+        self._pictures, self._strict = pictures, strict
         with self._open() as table:
             self.last_position = table.metadata.num_rows
             names = table.schema_arrow.names
-        self.warnings.extend(check_columns(part.name, names))
+        self.warnings.extend(check_columns(file.name, names))
         unknown = {*unknown_columns(names)}
         self._columns = [name for name in names if name and name not in unknown]
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
-        reader = FieldReader(self._pictures)
+        reader = FieldReader(self._pictures, strict=self._strict)
         position = 0
         with self._open() as table:
             batches = table.iter_batches(_ROWS, columns=self._columns, use_threads=False)
@@ -62,10 +62,10 @@ class ParquetTable:
     def _open(self) -> Iterator[Any]:
         """The table; Parquet is read from its end, so a zipped one is unpacked to the disk."""
         arrow_parquet = parquet_module()
-        with tempfile.TemporaryFile() as unpacked, self._part.open() as stream:
+        with tempfile.TemporaryFile() as unpacked, self._file.open() as stream:
             try:
-                if self._part.is_plain:
-                    source: Any = self._part.path
+                if self._file.is_plain:
+                    source: Any = self._file.path
                 else:
                     shutil.copyfileobj(stream, unpacked)
                     source = unpacked
@@ -75,7 +75,7 @@ class ParquetTable:
                     yield table
             except (ValueError, BrokenSource) as error:
                 raise SourceError(
-                    f"{self._part.name} is no Parquet file, or a cut-off one: {error}"
+                    f"{self._file.name} is no Parquet file, or a cut-off one: {error}"
                 ) from error
 
 

@@ -4,17 +4,17 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
-from indexer.errors import BadRecord, SourceError
+from indexer.errors import BadRecord, MissingPicture, SourceError
 from models.errors import UnreadableImage
+from models.images.picture_folder import is_picture, spelling
 
 MAX_PICTURE_BYTES = 64 * 2**20
-SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"),
-    *(".svg", ".svgz"),
-)
+_LISTED = 16  # folders whose files' names are kept at hand
+_IS_UTF8 = 0x800  # in a zip member's flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ZippedPicture:
             UnreadableImage: the zip does not hold it, or it cannot or should not be read.
         """
         if self.member is None:
-            raise UnreadableImage(f"{self.name}: no such picture in {self.archive.filename}")
+            raise MissingPicture(f"{self.name}: no such picture in {self.archive.filename}")
         if self.member.file_size > MAX_PICTURE_BYTES:
             raise too_large(self.name, self.member.file_size)
         try:
@@ -50,7 +50,11 @@ PictureFile = Path | ZippedPicture
 
 
 class Pictures(Protocol):
-    """Finds the picture that a row names."""
+    """Finds the picture that a row names.
+
+    A name may differ in case, in how accents are written and in its suffix, or lack that, where
+    only one picture can be meant.
+    """
 
     def named(self, name: str) -> PictureFile:
         """The file `name` means; it need not be there.
@@ -61,7 +65,7 @@ class Pictures(Protocol):
         ...
 
     def first_of(self, names: Sequence[str]) -> PictureFile | None:
-        """The first of these names that is there, in any case of its letters' suffix."""
+        """The first of these names that is there."""
         ...
 
 
@@ -70,19 +74,31 @@ class FolderPictures:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._names_in = lru_cache(maxsize=_LISTED)(_names_in)
 
     def named(self, name: str) -> PictureFile:
         """The path that `name` means below the folder."""
-        return self._root.joinpath(*_parts(name))
+        parts = _parts(name)
+        return self._found(parts) or self._root.joinpath(*parts)
 
     def first_of(self, names: Sequence[str]) -> PictureFile | None:
         """The first of these names that is a file."""
-        for name in names:
-            path = self._root.joinpath(*_parts(name))
-            for suffix in dict.fromkeys((path.suffix, path.suffix.lower(), path.suffix.upper())):
-                if path.with_suffix(suffix).is_file():
-                    return path.with_suffix(suffix)
-        return None
+        return next((found for name in names if (found := self._found(_parts(name)))), None)
+
+    def _found(self, parts: Sequence[str]) -> Path | None:
+        """The file of a name, else the one that is spelt like it."""
+        path = self._root.joinpath(*parts)
+        if path.is_file():
+            return path
+        folder = self._root
+        for part in parts[:-1]:
+            name = self._names_in(folder).get(spelling(part))
+            if name is None:
+                return None
+            folder /= name
+        listed = self._names_in(folder)
+        name = listed.get(spelling(parts[-1])) or listed.get(_without_suffix(parts[-1]))
+        return folder / name if name is not None and (folder / name).is_file() else None
 
 
 class ZipPictures:
@@ -99,28 +115,66 @@ class ZipPictures:
             SourceError: it is damaged, cut off or unreadable.
         """
         self._archive = open_zip(path)
-        self._folder = f"{folder}/".casefold() if folder else ""
-        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._folder = f"{folder}/" if folder else ""
+        self._members: dict[str, zipfile.ZipInfo | None] = {}
         self._bare: dict[str, zipfile.ZipInfo] = {}
+        by_stem: dict[str, zipfile.ZipInfo | None] = {}
         for member in self._archive.infolist():
-            name = member.filename.replace("\\", "/").casefold()
-            self._members[name] = member
-            self._bare.setdefault(name.rpartition("/")[2], member)
+            name = _member_name(member)
+            self._members[spelling(name)] = member
+            self._bare.setdefault(spelling(name).rpartition("/")[2], member)
+            if is_picture(name):
+                key = _without_suffix(name)
+                by_stem[key] = None if key in by_stem else member
+        self._members = {**by_stem, **self._members}
 
     def named(self, name: str) -> PictureFile:
         """The member that `name` means."""
-        whole = "/".join(_parts(name)).casefold()
-        member = self._members.get(self._folder + whole) or self._members.get(whole)
-        return ZippedPicture(self._archive, name, member)
+        whole = "/".join(_parts(name))
+        found = (self._find(self._folder + whole) if self._folder else None) or self._find(whole)
+        return ZippedPicture(self._archive, name, found)
 
     def first_of(self, names: Sequence[str]) -> PictureFile | None:
         """The first of these names that the zip holds."""
         for name in names:
-            wanted = "/".join(_parts(name)).casefold()
-            member = self._members.get(wanted) or self._bare.get(wanted)
+            whole = "/".join(_parts(name))
+            member = self._find(whole) or self._bare.get(spelling(whole))
             if member is not None:
                 return ZippedPicture(self._archive, name, member)
         return None
+
+    def _find(self, whole: str) -> zipfile.ZipInfo | None:
+        return self._members.get(spelling(whole)) or self._members.get(_without_suffix(whole))
+
+
+def _names_in(folder: Path) -> dict[str, str | None]:
+    """A folder's files by their spelling, with and without suffix; None where several have one."""
+    try:
+        names = [one.name for one in folder.iterdir()]
+    except OSError:
+        return {}  # looking for the very file says what is wrong
+    listed: dict[str, str | None] = {}
+    for name in filter(is_picture, names):
+        key = _without_suffix(name)
+        listed[key] = None if key in listed else name
+    whole: dict[str, str | None] = {}
+    for name in names:
+        whole[spelling(name)] = None if spelling(name) in whole else name
+    return listed | whole
+
+
+def _without_suffix(name: str) -> str:
+    return spelling(name.rpartition(".")[0] if is_picture(name) else name)
+
+
+def _member_name(member: zipfile.ZipInfo) -> str:
+    """A zip member's name; macOS writes UTF-8 and does not say so."""
+    if not member.flag_bits & _IS_UTF8:
+        try:
+            return member.filename.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            return member.filename
+    return member.filename
 
 
 def open_pictures(path: Path) -> Pictures:

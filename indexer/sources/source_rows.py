@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from indexer.errors import SourceError
+from indexer.errors import MissingPicture, SourceError
 from indexer.marks import MarkRecord
 from indexer.sources.pictures import MAX_PICTURE_BYTES, PictureFile, ZippedPicture, too_large
 from models.errors import UnreadableImage
@@ -22,37 +22,44 @@ class SourceRow:
         position: where it stands: the line a table's row begins on, a picture's or a record's
             ordinal.
         record: everything but the picture.
-        picture: the picture's file; None for a mark without picture.
-        is_sent_once: the source names pictures that came with an earlier file: where one is
-            missing, the picture that the register holds stays.
-        left_out: fields of the record that the source says nothing of: a mark that the register
-            holds keeps its own.
+        picture: the picture's file; an error where the source names one that cannot be had; None
+            for a mark without picture.
+        keeps_picture: the source says nothing of the picture: a mark that the register holds keeps
+            its own.
+        needs_picture: without its picture the row is rejected; else the mark is kept, with the
+            picture that the register holds, if it holds one.
+        left_out: fields of the record that the source says nothing of, or nothing that can be
+            read: a mark that the register holds keeps its own.
     """
 
     position: int
     record: MarkRecord
-    picture: PictureFile | None
-    is_sent_once: bool = False
+    picture: PictureFile | UnreadableImage | None
+    keeps_picture: bool = False
+    needs_picture: bool = True
     left_out: frozenset[str] = frozenset()
 
     def read_picture(self) -> bytes:
         """The bytes of the picture.
 
         Raises:
-            UnreadableImage: there is no such file, or it cannot or should not be read.
+            MissingPicture: there is no such file.
+            UnreadableImage: it cannot or should not be read.
         """
-        name = self.record.image_name
+        name = self.record.image_name or self.record.id
         if self.picture is None:
             raise UnreadableImage(f"{self.record.id} has no picture")
+        if isinstance(self.picture, UnreadableImage):
+            raise self.picture
         if isinstance(self.picture, ZippedPicture):
             return self.picture.read()
         try:
             # Only plain files: a pipe or a device would keep the run waiting for ever.
             if not self.picture.is_file():
-                raise UnreadableImage(f"{name}: no such picture file in {self.picture.parent}")
+                raise MissingPicture(f"{name}: no such picture file in {self.picture.parent}")
             size = self.picture.stat().st_size
             if size > MAX_PICTURE_BYTES:
-                raise too_large(name or self.picture.name, size)
+                raise too_large(name, size)
             return self.picture.read_bytes()
         except OSError as error:
             raise UnreadableImage(f"{name}: cannot be read ({error.strerror})") from error
@@ -106,7 +113,7 @@ class SourceState:
 Row = SourceRow | Withdrawal | RejectedRow
 
 
-class Source(Protocol):
+class MarkSource(Protocol):
     """Rows in a fixed order, read afresh (and streamed) at each iteration."""
 
     name: str

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import BadLabels, BadViennaCode
-from models.vienna import ViennaCode, ViennaTree
+from models.vienna import ViennaCode, ViennaTree, split_codes
 
 _FILE_HEADINGS = (
     *("filename", "file_name", "file", "image", "image_name", "image_file", "img", "picture"),
@@ -142,9 +142,7 @@ def _from_lists(
         # Codes of the last column that are not between quotes take the rest of the line.
         listed = ";".join(cells[at:] if at == width - 1 else cells[at : at + 1])
         try:
-            marked.append(
-                {ViennaCode.parse(part) for part in re.split(r"[;|,]", listed) if part.strip()}
-            )
+            marked.append(set(map(ViennaCode.parse, split_codes(listed))))
         except BadViennaCode as error:
             column = lines[0].cells[at]
             raise BadLabels(f"{path}, row {number}, column '{column}': {error}") from error

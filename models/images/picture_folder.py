@@ -1,13 +1,53 @@
 """The pictures that a table names, found the way people name them."""
 
 import os
-from pathlib import Path
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path, PurePath
 
 from models.errors import BadLabels
 
-SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif", ".svg", ".svgz")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".avif"),
+    *(".svg", ".svgz"),
 )
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file is called like a picture."""
+    return PurePath(name).suffix.lower() in SUFFIXES
+
+
+def spelling(name: str) -> str:
+    """What two names of one file have in common: folders are parted by ``/``, case is nothing.
+
+    Nor is it how accents are written: macOS takes letters apart, tables hold them in one.
+    """
+    plain = name.replace("\\", "/").removeprefix("./")
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", plain).casefold())
+
+
+def walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and those below it with their sorted file names, hidden ones left out.
+
+    Links to folders are followed, each folder once, so that a link to one above ends there.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(path, onerror=fail, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield Path(folder), sorted(name for name in files if not name.startswith("."))
 
 
 class PictureFolder:
@@ -31,7 +71,8 @@ class PictureFolder:
     def find(self, name: str) -> Path | None:
         """The picture that a table calls ``name``.
 
-        A name may lack its suffix, differ in case (``A.PNG`` for ``a.png``), have backslashes, or
+        A name may lack its suffix, differ in case (``A.PNG`` for ``a.png``) or in how accents are
+        written, have backslashes, or
         folders before it that are not below this one; without folders it may lie in any of them.
 
         Returns:
@@ -41,7 +82,7 @@ class PictureFolder:
             return self.path / name
         if self._listed is None:
             self._listed = self._list()
-        wanted = name.replace("\\", "/").removeprefix("./").casefold()
+        wanted = spelling(name)
         for candidate in (wanted, wanted.rpartition("/")[2]):
             found = self._listed.get(candidate)
             if found is not None:
@@ -52,22 +93,19 @@ class PictureFolder:
         """Name (path below the folder) and file of each picture, sorted."""
         return [
             (path.relative_to(self.path).as_posix(), path)
-            for path in sorted(self.path.rglob("*"))
-            if path.suffix.lower() in SUFFIXES
+            for path in sorted(folder / file for folder, files in walk(self.path) for file in files)
+            if is_picture(path.name)
         ]
 
     def _list(self) -> dict[str, Path | None]:
         """In all spellings: whole path, file name, each with and without suffix; None: several."""
         ranked: list[dict[str, Path | None]] = [{}, {}, {}, {}]
-        for folder, _, files in os.walk(self.path):
-            for file in files:
-                path = Path(folder, file)
-                if path.suffix.lower() not in SUFFIXES:
-                    continue
+        for folder, files in walk(self.path):
+            for file in filter(is_picture, files):
+                path = folder / file
                 whole = path.relative_to(self.path)
-                spellings = (whole.as_posix(), whole.with_suffix("").as_posix(), file, path.stem)
-                for known, spelling in zip(ranked, spellings, strict=True):
-                    key = spelling.casefold()
+                names = (whole.as_posix(), whole.with_suffix("").as_posix(), file, path.stem)
+                for known, key in zip(ranked, map(spelling, names), strict=True):
                     known[key] = None if key in known else path
         listed: dict[str, Path | None] = {}
         for known in reversed(ranked):

@@ -3,11 +3,11 @@
 import json
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Unpack
 
 import typer
 
@@ -16,7 +16,8 @@ from search_api.cli.console import INTERRUPTED, Context, complain, print_plain
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
-    from indexer.ingest import IngestOptions, IngestReport, Progress
+    from indexer.ingest import IngestOptions, IngestProgress, IngestReport
+    from indexer.sources import Reading
     from search_api.marklens import MarkLens
 
 _BAD_INPUT = 2
@@ -53,6 +54,22 @@ Format = Annotated[
         help=f"What SOURCE is: {_formats()}; auto looks at the content.",
     ),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How a CSV table is encoded, such as cp1250, cp1251 or mac_roman; else it is found "
+        "out.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Reject a row of which anything cannot be read, a picture too, instead of leaving "
+        "that out.",
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
@@ -63,6 +80,8 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     source: Source,
     images: Images = None,
     format: Format = "auto",
+    encoding: Encoding = None,
+    strict: Strict = False,
     resume: Resume = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -73,7 +92,8 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     registered, nice, vienna and operation ("delete" withdraws a mark). Lists are separated by ";",
     dates are written 2024-01-31. Of a column that is not there, known marks keep what they have.
     Offices' XML files are read as they are published; later ones amend and withdraw marks.
-    Rows that cannot be read do not stop the run: they stand in a rejects file with the reason.
+    What cannot be read of a mark is left out and named; with --strict its row is rejected.
+    Rejected rows do not stop the run: they stand in a rejects file with the reason.
     Running again changes only what has changed. Ctrl-C ends the run after the batch in hand.
     The exit code is 2 when nothing could be read or a file breaks off in its middle.
     """
@@ -81,15 +101,21 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     from search_api.marklens import MarkLens
 
     given: Context = context.obj
+    reading: Reading = {
+        "images": images,
+        "format": format,
+        "encoding": encoding,
+        "strict": strict,
+    }
     with ending_at_a_signal() as stop, MarkLens.open(given.settings()) as marklens:
         options = IngestOptions(resume=resume, dry_run=dry_run, stop=stop.is_set)
-        report = ingest_showing(marklens, source, images, format, options, quiet=as_json)
+        report = ingest_showing(marklens, source, options, quiet=as_json, **reading)
     if as_json:
         print_plain(json.dumps(_as_json(report), indent=2))
     else:
         _print_summary(report, dry_run=dry_run)
     if report.interrupted:
-        complain(f"stopped; go on with: {_how_to_go_on(given, source, images, format)}")
+        complain(f"stopped; go on with: {_how_to_go_on(given, source, reading)}")
         raise typer.Exit(INTERRUPTED)
     for sentence in report.broken:
         complain(f"{sentence}; what stood before is indexed")
@@ -103,23 +129,28 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
 def ingest_showing(
     marklens: "MarkLens",
     source: Path,
-    images: Path | None,
-    format: str,
     options: "IngestOptions",
     *,
     quiet: bool,
+    **reading: "Unpack[Reading]",
 ) -> "IngestReport":
-    """Ingest with progress and the source's warnings on stderr."""
+    """Ingest with progress and the source's warnings on stderr.
+
+    Args:
+        marklens: whose register is filled.
+        source: to read.
+        options: of the run.
+        quiet: show nothing.
+        reading: how `MarkLens.ingest` opens the source.
+    """
     with progress(f"indexing {source.name}", quiet=quiet) as advance:
 
-        def show(state: "Progress") -> None:
+        def show(state: "IngestProgress") -> None:
             counts = state.counts
             note = f"{counts.rejected:,} rejected" if counts.rejected else ""
             advance(state.position, state.last_position, counts.read, note)
 
-        report = marklens.ingest(
-            source, images=images, format=format, options=options, on_progress=show
-        )
+        report = marklens.ingest(source, options=options, on_progress=show, **reading)
     if not quiet:
         for warning in report.warnings:
             complain(warning)
@@ -154,6 +185,7 @@ def _as_json(report: "IngestReport") -> dict[str, object]:
         "unchanged": report.unchanged,
         "rejected": report.rejected,
         "rejects_file": None if report.rejects_file is None else str(report.rejects_file),
+        "warnings": list(report.warnings),
     }
 
 
@@ -177,8 +209,7 @@ def _print_summary(report: "IngestReport", *, dry_run: bool) -> None:
         print_plain(f"rejected rows and reasons: {report.rejects_file}")
 
 
-def _how_to_go_on(given: Context, source: Path, images: Path | None, format: str) -> str:
-    options = {"--images": images, "--format": None if format == "auto" else format}
+def _how_to_go_on(given: Context, source: Path, options: Mapping[str, object]) -> str:
     words = [
         "marklens",
         *(["--data-dir", given.data_dir] if given.data_dir else ()),
@@ -186,7 +217,8 @@ def _how_to_go_on(given: Context, source: Path, images: Path | None, format: str
         source,
     ]
     for name, value in options.items():
-        words += [name, value] if value else []
+        if value and value != "auto":
+            words += [f"--{name}"] if value is True else [f"--{name}", value]
     return shlex.join(str(word) for word in [*words, "--resume"])
 
 

@@ -120,7 +120,7 @@ def _network_state(marklens: "MarkLens", bound: str | None) -> dict[str, Any]:
 
 
 def _run(marklens: "MarkLens", run: "Run") -> dict[str, Any]:
-    from indexer.ingest.run_lock import was_killed
+    from indexer.ingest.run import was_killed
 
     counts, state = asdict(run.counts), run.state
     folder = marklens.settings.images_dir.parent

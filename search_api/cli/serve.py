@@ -61,9 +61,7 @@ def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
 def _demo_settings(settings: "Settings") -> "Settings":
     """The demo's own folder and database: it must never touch a register of the user's."""
     folder = settings.data_dir / "demo"
-    return settings.model_copy(
-        update={"data_dir": folder, "database_url": f"sqlite:///{folder / 'register.db'}"}
-    )
+    return settings.model_copy(update={"data_dir": folder, "database_url": None})
 
 
 def _demo_indexing(marklens: "MarkLens") -> "_Indexing | None":
@@ -118,9 +116,7 @@ class _Indexing:
 
         options = IngestOptions(stop=self._stop.is_set)
         try:
-            report = ingest_showing(
-                self._marklens, self._source, None, "auto", options, quiet=False
-            )
+            report = ingest_showing(self._marklens, self._source, options, quiet=False)
             self.interrupted = report.interrupted
         except Exception as error:  # noqa: BLE001 - raised again where the server has ended
             self.error = error

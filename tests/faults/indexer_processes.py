@@ -33,7 +33,7 @@ from models.errors import MarkLensError
 STAGES: dict[str, tuple[Any, str, str]] = {
     "before the run is noted": (Register, "start_run", "before"),
     "after the run is noted": (Register, "start_run", "after"),
-    "reading a row": (FieldReader, "record", "before"),
+    "reading a row": (FieldReader, "mark", "before"),
     "asking what is known": (Register, "digests", "before"),
     "decoding a picture": (indexer.ingest.encoding, "decode_image", "before"),
     "a picture half written": (Path, "replace", "before"),
@@ -95,9 +95,9 @@ def run(encoder: Encoder, job: dict[str, Any]) -> dict[str, Any]:
         register = Register.open(job["url"])
         register.bind_fingerprint(encoder.fingerprint, encoder.dimension)
         options = IngestOptions(
-            resume=job.get("resume", False), batch=4, rejects_dir=Path(job["rejects"]), patience_s=0
+            resume=job.get("resume", False), batch=4, rejects_dir=Path(job["rejects"]), retry_s=0
         )
-        source = open_source(Path(job["source"]), Path(job["pictures"]))
+        source = open_source(Path(job["source"]), Path(job["pictures"]), strict=True)
         report = ingest(source, register, ImageStore(Path(job["images"])), encoder, options)
         register.close()
     except MarkLensError as error:

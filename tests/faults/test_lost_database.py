@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from indexer.errors import DatabaseLost
-from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
-from indexer.ingest.retry import Patience
+from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
+from indexer.ingest.retry import Retry
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
@@ -43,10 +43,10 @@ def run(there: Any, register: Register, encoder: Encoder) -> Run:
     """A function (source, patience in seconds, on_progress) → the report of a run."""
 
     def resume(
-        source: Path, patience_s: float, on_progress: Callable[[Progress], None] | None = None
+        source: Path, retry_s: float, on_progress: Callable[[IngestProgress], None] | None = None
     ) -> IngestReport:
         options = IngestOptions(
-            resume=True, batch=4, patience_s=patience_s, rejects_dir=there.folder / "rejects"
+            resume=True, batch=4, retry_s=retry_s, rejects_dir=there.folder / "rejects"
         )
         images = ImageStore(there.folder / "images")
         return ingest(open_source(source), register, images, encoder, options, on_progress)
@@ -72,7 +72,7 @@ def test_a_server_that_restarts_is_waited_for(
 
     starting = threading.Thread(target=start_later)
 
-    def restart(progress: Progress) -> None:
+    def restart(progress: IngestProgress) -> None:
         if progress.counts.read >= 8 and not starting.is_alive():
             own_postgres.stop()
             starting.start()
@@ -97,7 +97,7 @@ def test_a_server_that_stays_away_ends_the_run_and_resume_completes_it(
     source: Path,
     is_as_after_a_clean_run: Same,
 ) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: IngestProgress) -> None:
         if progress.counts.read >= 16:  # by then the first batch must be committed
             own_postgres.stop()
 
@@ -131,7 +131,7 @@ def test_connections_cut_again_and_again_lose_nothing(
 
     cutter = threading.Thread(target=cut)
 
-    def begin_to_cut(progress: Progress) -> None:
+    def begin_to_cut(progress: IngestProgress) -> None:
         if progress.counts.read >= 4 and not cutter.is_alive() and not done.is_set():
             cutter.start()
         if progress.counts.read >= 24:
@@ -153,9 +153,9 @@ def test_waiting_ends_when_it_is_told_to_and_only_for_lost_connections() -> None
         raise DatabaseLost("gone.")
 
     with pytest.raises(DatabaseLost):
-        Patience(60, stop=lambda: True).until_done(lost)
+        Retry(60, stop=lambda: True).until_done(lost)
     with pytest.raises(DatabaseLost):
-        Patience(0).until_done(lost)
+        Retry(0).until_done(lost)
     assert len(asked) == 2
     with pytest.raises(ZeroDivisionError):
-        Patience(60).until_done(lambda: 1 // 0)
+        Retry(60).until_done(lambda: 1 // 0)

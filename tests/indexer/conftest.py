@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.ingest import IngestOptions, IngestReport, Progress, ingest
+from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
-from indexer.sources import Source, open_source
+from indexer.sources import MarkSource, open_source
 from models.encoder import Encoded, Encoder
 from models.vienna import PredictedCode, ViennaCode
 
@@ -24,7 +24,7 @@ FACE, STAR = ViennaCode.parse("02.01"), ViennaCode.parse("01.01.02")
 CODES = (SUN, TREE, TREE_1, FACE, STAR)
 Draw = Callable[..., Image.Image]
 HEADER = "id,image,text,vienna"
-OnProgress = Callable[[Progress], None] | None
+OnProgress = Callable[[IngestProgress], None] | None
 
 
 @pytest.fixture(scope="session")
@@ -102,20 +102,30 @@ class Office:
             self.picture(f"{seed}.png", seed)
         return self.table([f"m{n},{n}.png,word {n},03.01" for n in range(n)])
 
-    def open(self) -> Source:
+    def open(self) -> MarkSource:
         return open_source(self.folder / "marks.csv")
 
     def ingest(
-        self, options: IngestOptions | None = None, on_progress: OnProgress = None
+        self,
+        options: IngestOptions | None = None,
+        on_progress: OnProgress = None,
+        *,
+        strict: bool = False,
     ) -> IngestReport:
         """Read `marks.csv`."""
-        return self.ingest_file(self.folder / "marks.csv", options, on_progress)
+        path = self.folder / "marks.csv"
+        return self.ingest_file(path, options, on_progress, strict=strict)
 
     def ingest_file(
-        self, path: Path, options: IngestOptions | None = None, on_progress: OnProgress = None
+        self,
+        path: Path,
+        options: IngestOptions | None = None,
+        on_progress: OnProgress = None,
+        *,
+        strict: bool = False,
     ) -> IngestReport:
         """Read a source of any kind; pictures lie beside it."""
-        source = open_source(path)
+        source = open_source(path, strict=strict)
         return ingest(source, self.register, self.images, self.encoder, options, on_progress)
 
     @staticmethod

@@ -13,7 +13,7 @@ from PIL import Image
 
 from indexer.export import export
 from indexer.ingest import IngestOptions, ingest
-from indexer.ingest.encoding import encode_marks, look_without_picture
+from indexer.ingest.encoding import encode_marks, prepare
 from indexer.marks import MAX_TEXT, MarkRecord, is_storable
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
@@ -53,7 +53,7 @@ def fill(register: Register, store: ImageStore, encoder: Encoder, pictures: list
             us_design=("26.01.21", "29.01.04") if n % 5 == 0 else (),
         )
         if n % 4 == 0 or n == 3:
-            register.add([look_without_picture(encoder, record).mark])
+            register.add([prepare(encoder, record, None).mark])
         else:
             content = pictures[n % len(pictures)]
             store.put(content)
@@ -145,7 +145,7 @@ def test_any_record_survives_every_format(
     path = tmp_path / "register.db"
     path.unlink(missing_ok=True)
     register = Register.open(f"sqlite:///{path}")
-    register.add([look_without_picture(encoder, record).mark for record in named])
+    register.add([prepare(encoder, record, None).mark for record in named])
     table = tmp_path / f"all.{suffix}"
     export(register, ImageStore(tmp_path / "images"), table)
     register.close()
@@ -186,7 +186,7 @@ def test_any_register_is_the_same_again_after_export_and_index(
         for n, (record, picture, _) in enumerate(marks):
             named = replace(record, id=f"m{n}")
             if picture is None:
-                register.add([look_without_picture(encoder, named).mark])
+                register.add([prepare(encoder, named, None).mark])
             else:
                 content = as_png(draw_mark(picture))
                 store.put(content)
@@ -213,7 +213,7 @@ def test_a_register_without_a_live_mark_is_the_same_again(
     register: Register, tmp_path: Path, encoder: Encoder, suffix: str, is_withdrawn: bool
 ) -> None:
     if is_withdrawn:
-        register.add([look_without_picture(encoder, MarkRecord(id="m", text="gone")).mark])
+        register.add([prepare(encoder, MarkRecord(id="m", text="gone"), None).mark])
         register.delete(["m"])
     report = export(register, ImageStore(tmp_path / "images"), tmp_path / f"all.{suffix}")
     assert (report.marks, report.pictures) == (0, 0)
@@ -230,7 +230,7 @@ def test_a_register_without_a_live_mark_is_the_same_again(
 def test_the_longest_texts_with_many_lines_survive_a_csv(tmp_path: Path, encoder: Encoder) -> None:
     register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
     record = MarkRecord(id="m", text=("line\n" * (MAX_TEXT // 5)).strip())
-    register.add([look_without_picture(encoder, record).mark])
+    register.add([prepare(encoder, record, None).mark])
     export(register, ImageStore(tmp_path / "images"), tmp_path / "all.csv")
     register.close()
     rows = list(open_source(tmp_path / "all.csv"))

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from indexer.errors import SourceError
-from indexer.ingest import IngestOptions, Progress, encode_marks, ingest, is_indexed, mark_digest
+from indexer.ingest import (
+    IngestOptions,
+    IngestProgress,
+    encode_marks,
+    ingest,
+    is_indexed,
+    mark_digest,
+)
 from indexer.marks import MarkRecord
 from models.encoder import Encoded
 from models.errors import MarkLensError
@@ -126,7 +133,7 @@ def test_bad_rows_and_pictures_are_reported_and_do_not_stop_the_run(office: Offi
             *("bad4,../x.png,,", "m1,1.png,,", "bad 5,1.png,,", "m2,2.png,,77.01"),
         ]
     )
-    report = office.ingest()
+    report = office.ingest(strict=True)
     assert office.counts(report) == (8, 2, 0, 0, 6)
     rejects = office.rejects(report)
     assert report.rejects_file.parent == office.images.folder.parent / "rejects"
@@ -135,6 +142,32 @@ def test_bad_rows_and_pictures_are_reported_and_do_not_stop_the_run(office: Offi
     assert [row["image"] for row in rejects][:2] == ["text.png", "gone.png"]
     assert all(row["reason"] for row in rejects)
     assert sorted(office.contents()) == ["m0", "m1"]
+
+
+def test_a_picture_that_cannot_be_had_costs_no_mark_of_which_more_is_known(office: Office) -> None:
+    office.marks(4)
+    office.ingest()
+    before = office.register.marks(["m1", "m2"])
+    (office.folder / "text.png").write_text("not a picture")
+    rows = ["m0,0.png,word 0,03.01", "m1,text.png,other,", "m2,gone.png,word 2,03.01"]
+    office.table([*rows, "m7,gone.png,new,77.01", "m8,../0.png,new,", "m9,gone.png,,"])
+    for counts in ((6, 2, 1, 2, 1), (6, 0, 0, 5, 1)):
+        report = office.ingest()
+        assert office.counts(report) == counts
+        assert [row["id"] for row in office.rejects(report)] == ["m9"]
+        after = office.register.marks(["m1", "m2", "m7", "m8"])
+        assert after["m1"].record.text == "other"
+        for one in ("m1", "m2"):  # the picture that the register holds stays, and its name
+            assert after[one].image_digest == before[one].image_digest
+            assert after[one].record.image_name == before[one].record.image_name
+        assert after["m7"].image_digest is None
+        assert after["m7"].record.vienna == ()
+        values, unreadable, missing = report.warnings
+        assert "Vienna code '77.01' (1 times, first in m7)" in values
+        assert unreadable.startswith(
+            "2 marks have a picture that cannot be read, first m1 (text.png"
+        )
+        assert missing.startswith("2 marks name a picture that is not there, first m2")
 
 
 def test_without_rejects_there_is_no_rejects_file(office: Office) -> None:
@@ -164,7 +197,7 @@ def test_a_dry_run_counts_and_writes_nothing(office: Office) -> None:
 
 def test_progress_rises_to_the_end_of_the_table(office: Office) -> None:
     office.marks(50)
-    seen: list[Progress] = []
+    seen: list[IngestProgress] = []
     office.ingest(on_progress=seen.append)
     assert [one.position for one in seen] == sorted(one.position for one in seen)
     assert len(seen) >= 3

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from indexer.errors import RunUnderWay
-from indexer.ingest import IngestOptions, Progress
+from indexer.ingest import IngestOptions, IngestProgress
 
 Office = Any  # the fixture `office`
 
@@ -56,7 +56,7 @@ def test_a_run_that_still_goes_on_is_not_resumed_beside_itself(office: Office) -
     office.table([f"m{n},{n if n % 3 else 'gone'}.png,," for n in range(20)])
     tried = []
 
-    def resume_meanwhile(progress: Progress) -> None:
+    def resume_meanwhile(progress: IngestProgress) -> None:
         if not tried:
             with pytest.raises(RunUnderWay, match="run 1 over this source is still going on"):
                 office.ingest(IngestOptions(resume=True))
@@ -92,7 +92,7 @@ def test_whatever_breaks_a_run_leaves_whole_batches_and_a_closed_run(
 ) -> None:
     office.marks(12)
 
-    def trip(progress: Progress) -> None:
+    def trip(progress: IngestProgress) -> None:
         if progress.counts.read >= 8:
             raise error
 

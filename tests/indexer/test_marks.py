@@ -8,6 +8,7 @@ import pytest
 from indexer.errors import BadRecord
 from indexer.ingest import mark_digest
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
+from indexer.sources import SourceRow
 from indexer.sources.fields import FieldReader
 from indexer.sources.pictures import FolderPictures
 from models.vienna import PredictedCode, ViennaCode
@@ -123,6 +124,7 @@ def test_registers_of_before_find_their_marks_unchanged(
 
 def test_every_field_of_a_mark_is_described_and_has_an_example_that_reads_back() -> None:
     values = {one.column: one.example for one in MARK_FIELDS}
-    record = FieldReader(FolderPictures(Path())).record(values)
-    assert {one.column: one.as_json(record) for one in MARK_FIELDS} == values
+    row = FieldReader(FolderPictures(Path()), strict=True).row(1, values)
+    assert isinstance(row, SourceRow)
+    assert {one.column: one.as_json(row.record) for one in MARK_FIELDS} == values
     assert all(one.title and one.description.endswith(".") for one in MARK_FIELDS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import SourceError
-from indexer.marks import MarkRecord
+from indexer.marks import MARK_FIELDS, MarkRecord
 from indexer.sources import RejectedRow, SourceRow, open_source
 from models.errors import UnreadableImage
 from models.vienna import ViennaCode
@@ -32,13 +32,13 @@ def _records(path: Path, format: str = "auto") -> list[MarkRecord]:
     return [row.record for row in rows if isinstance(row, SourceRow)]
 
 
-def _rejects(path: Path) -> list[tuple[int, str | None, str]]:
-    rows = list(open_source(path))
+def _rejects(path: Path, *, strict: bool = True) -> list[tuple[int, str | None, str]]:
+    rows = list(open_source(path, strict=strict))
     return [(row.position, row.id, row.reason) for row in rows if isinstance(row, RejectedRow)]
 
 
 def _ids(path: Path) -> list[tuple[int, str]]:
-    rows = list(open_source(path))
+    rows = list(open_source(path, strict=True))
     return [(row.position, row.record.id) for row in rows if isinstance(row, SourceRow)]
 
 
@@ -198,7 +198,7 @@ def test_codes_of_other_editions_are_kept_with_a_warning(write: Write) -> None:
         ("image", "/etc/passwd", "is an absolute path"),
         ("image", "C:\\x.png", "is an absolute path"),
         ("image", "\\\\server\\share\\x.png", "is an absolute path"),
-        ("filed", "31.01.2024", "filed '31.01.2024' is not a date like 2024-01-31"),
+        ("filed", "01/02/2024", "filed '01/02/2024' is not a date like 2024-01-31"),
         ("filed", "2024-02-30", "is not a date"),
         ("nice", "46", "'46' is not a Nice class"),
         ("nice", "9;x", "'x' is not a Nice class"),
@@ -206,7 +206,7 @@ def test_codes_of_other_editions_are_kept_with_a_warning(write: Write) -> None:
         ("vienna", "45.01", "no category of the Vienna Classification"),
     ],
 )
-def test_a_bad_field_rejects_its_row_and_says_why(
+def test_a_bad_field_rejects_its_row_of_a_strict_reading_and_says_why(
     write: Write, column: str, value: str, reason: str
 ) -> None:
     row = {"id": "1", "image": "1.png", column: value}
@@ -214,6 +214,44 @@ def test_a_bad_field_rejects_its_row_and_says_why(
     ((position, _, said),) = _rejects(path)
     assert (position, _ids(path)) == (1, [(2, "2")])
     assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "kept", "what"),
+    [
+        ("image", "../x.png", "../x.png", None),
+        ("filed", "01/02/2024", None, "day '01/02/2024'"),
+        ("nice", "46", [], "Nice class '46'"),
+        ("nice", "9;x", [9], "Nice class 'x'"),
+        ("vienna", ["lion", "3.1"], ["03.01"], "Vienna code 'lion'"),
+        ("vienna", "45.01", [], "Vienna code '45.01'"),
+        ("us_design", "2.1", [], "design search code '2.1'"),
+        ("owner", "a\0b", None, "owner holds a zero character"),
+        ("owner", {}, None, "owner is an object"),
+    ],
+)
+def test_a_bad_value_is_left_out_of_its_mark_and_both_are_named(
+    write: Write, column: str, value: object, kept: object, what: str | None
+) -> None:
+    row = {"id": "m1", "text": "LION", column: value}
+    source = open_source(write(json.dumps(row), "marks.jsonl"))
+    (found,) = source
+    assert isinstance(found, SourceRow)
+    (field,) = (one for one in MARK_FIELDS if one.column == column)
+    assert (found.record.text, field.as_json(found.record)) == ("LION", kept)
+    if what is None:
+        with pytest.raises(UnreadableImage, match="leads out of the picture folder"):
+            found.read_picture()
+    else:
+        # Where nothing of a field can be read, a mark of the register keeps its own.
+        assert (field.name in found.left_out) == (not kept)
+        assert f"1 values not understood, left out: {what}" in source.warnings[-1]
+        assert "first in m1" in source.warnings[-1]
+
+
+def test_a_mark_of_a_picture_alone_that_cannot_be_had_is_rejected(write: Write) -> None:
+    path = write("id,image,text\n1,../x.png,\n2,../x.png,LION\n")
+    assert [row[:2] for row in _rejects(path, strict=False)] == [(2, "1")]
 
 
 def test_all_faults_of_a_row_are_told_at_once(write: Write) -> None:
@@ -288,7 +326,7 @@ def test_a_folder_of_pictures_needs_no_table(tmp_path: Path) -> None:
         (4, "c", "sub/c.svg"),
     ]
     assert source.last_position == 4
-    assert source.warnings == ["files that are not pictures, left out: 1"]
+    assert source.warnings == ["files that are not pictures, left out: 1 (notes.txt)"]
 
 
 @pytest.mark.parametrize("name", ["marks.csv", "marks.jsonl"])
@@ -317,7 +355,7 @@ def test_wrong_places_are_one_plain_sentence(tmp_path: Path, write: Write) -> No
         open_source(tmp_path / "nowhere.csv")
     with pytest.raises(SourceError, match=r"picture folder .* does not exist"):
         open_source(table, images=tmp_path / "nowhere")
-    with pytest.raises(SourceError, match=r"cannot tell what book\.xls is"):
+    with pytest.raises(SourceError, match=r"book\.xls is an Excel workbook: .* save it as CSV"):
         open_source(book)
     assert len(list(open_source(table))) == len(list(open_source(table, format="csv"))) == 1
     with pytest.raises(SourceError, match="not a folder of pictures"):

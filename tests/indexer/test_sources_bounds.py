@@ -115,7 +115,7 @@ def test_a_bad_last_row_without_line_end_is_no_sign_of_a_cut_if_it_has_all_its_c
 ) -> None:
     path = tmp_path / "marks.csv"
     path.write_text(f"id,image,text,nice\n1,1.png,a,9\n{last}")
-    source = open_source(path)
+    source = open_source(path, strict=True)
     assert [type(row) for row in source] == [SourceRow, RejectedRow]
     assert source.broken == []
     assert "no line end behind its last line, 3" in source.warnings[0]
@@ -141,7 +141,7 @@ def test_a_line_end_of_two_bytes_is_seen_wherever_the_file_is_divided(
     text += "x" * (2**15 - len(text) - 1) + "\n"
     with gzip.open(path, "wb") as file:
         file.write(text.encode(encoding))
-    source = open_source(path)
+    source = open_source(path, strict=True)
     assert len(list(source)) == 1
     assert source.warnings == source.broken == []
 

@@ -19,6 +19,7 @@ from indexer.sources.office_files import OfficeFiles
 from indexer.sources.offices import OFFICES
 from indexer.sources.pictures import FolderPictures
 from indexer.sources.xml_records import read_head
+from models.errors import UnreadableImage
 from models.vienna import ViennaCode
 
 DATA = Path(__file__).parents[1] / "data"
@@ -230,7 +231,8 @@ def test_a_reference_cannot_reach_out_of_the_picture_folder(tmp_path: Path, st66
         st66.write(file, [st66.mark(1, more=image)])
         (row,) = open_source(file, tmp_path / "in")
         assert isinstance(row, SourceRow)
-        assert row.picture is None
+        with pytest.raises(UnreadableImage, match="no such picture"):
+            row.read_picture()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1", "windows-1252"])

@@ -119,7 +119,7 @@ def test_a_damaged_byte_costs_its_row_and_no_other(tmp_path: Path) -> None:
     path = table(tmp_path, JAPANESE * 30, "shift_jis")
     content = path.read_bytes()
     path.write_bytes(content.replace("資生堂".encode("shift_jis"), b"\x8e\xff\x90", 1))
-    source = open_source(path)
+    source = open_source(path, strict=True)
     rows = list(source)
     assert [row.position for row in rows if isinstance(row, RejectedRow)] == [3]
     assert len(rows) == len(JAPANESE * 30)

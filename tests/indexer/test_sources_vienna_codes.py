@@ -2,7 +2,6 @@
 
 import pytest
 
-from indexer.sources.fields import vienna_code
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode
 
@@ -14,10 +13,10 @@ from models.vienna import ViennaCode
      "26.04.01 (2)", "26.4.1(8)", "CFE(7) 26.04.01. (2)"],
 )  # fmt: skip
 def test_vienna_codes_are_read_in_all_the_spellings_offices_use(text: str) -> None:
-    assert vienna_code(text) == ViennaCode(26, 4, 1)
+    assert ViennaCode.parse(text) == ViennaCode(26, 4, 1)
 
 
 @pytest.mark.parametrize("text", ["", "lion", "26.4.1.1", "26..4", "(7)", "26040", "-26"])
 def test_what_is_no_vienna_code_is_not_made_one(text: str) -> None:
     with pytest.raises(BadViennaCode):
-        vienna_code(text)
+        ViennaCode.parse(text)

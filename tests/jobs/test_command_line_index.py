@@ -31,6 +31,7 @@ def test_index_prints_what_it_did_and_running_again_changes_nothing(
         "unchanged": 8,
         "rejected": 0,
         "rejects_file": None,
+        "warnings": [],
     }
 
 
@@ -46,16 +47,19 @@ def test_rejected_rows_are_in_the_file_the_summary_names(
     run: Run, source: Path, parsed: Parsed
 ) -> None:
     (source / "3.png").write_text("no picture")
-    told = run("index", source)
+    kept = parsed(run("index", source, "--json", "--dry-run"))
+    assert (kept["indexed"], kept["rejects_file"]) == (8, None)
+    assert "EM-3 (3.png" in kept["warnings"][0]
+    told = run("index", source, "--strict")
     assert told.exit_code == 0
     assert "rejected 1" in told.stdout
-    file = Path(parsed(run("index", source, "--json"))["rejects_file"])
+    file = Path(parsed(run("index", source, "--json", "--strict"))["rejects_file"])
     assert "EM-3,3.png," in file.read_text("utf-8-sig")
 
 
 def test_a_run_that_rejects_everything_fails(run: Run, source: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    failed = run("index", source, "--images", tmp_path / "elsewhere")
+    failed = run("index", source, "--strict", "--images", tmp_path / "elsewhere")
     assert failed.exit_code == 2
     assert "no row could be read; the rejects file says why" in failed.stderr
 

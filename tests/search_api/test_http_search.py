@@ -106,6 +106,7 @@ def test_classify_names_codes_with_titles(
         {"k": "1001"},
         {"vienna_any": "03.99"},
         {"vienna_any": "lion"},
+        {"vienna_any": "5,3,13"},
         {"nice": "46"},
         {"filed_from": "yesterday"},
         {"filed_from": "2020-01-02", "filed_to": "2020-01-01"},

@@ -13,6 +13,7 @@ from indexer.errors import BadQuery, FingerprintMismatch, UnknownMark
 from indexer.ingest import IngestOptions
 from indexer.marks import MarkRecord
 from indexer.query import Filter
+from indexer.register import Register
 from models.errors import BadCheckpoint, BadViennaCode, MarkLensError, UnreadableImage
 from models.network.checkpoint import Checkpoint
 from models.network.marknet import MarkNet
@@ -300,6 +301,15 @@ def test_settings_come_from_the_environment_and_are_checked_in_words(
     monkeypatch.setenv("MARKLENS_DEVICE", "abacus")
     with pytest.raises(BadSettings, match="MARKLENS_DEVICE"):
         Settings.read()
+
+
+@pytest.mark.parametrize("name", ["x%20y", "100%", "a?b=c", "d#e", "f:g@h"])
+def test_a_register_lies_in_the_folder_that_was_named_whatever_its_signs(
+    tmp_path: Path, name: str
+) -> None:
+    Register.open(Settings(data_dir=tmp_path / name).register_url).close()
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "register.db").is_file()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from indexer.sources.office_record import OfficeFormat, OfficeRecord, first, joined, texts
+from indexer.sources.offices import uspto
 from indexer.sources.xml_records import XmlHead
 
 _PARTIES = ("HolderDetails/Holder", "ApplicantDetails/Applicant")
@@ -22,22 +23,30 @@ def read(mark: Element) -> OfficeRecord:
     image = images[0] if images else None
     name = first(image, "MarkImageURI", "MarkImageFilename")
     operation = (mark.get("operationCode") or "").lower()
-    return OfficeRecord(
-        number=first(mark, "ApplicationNumber", "RegistrationNumber"),
-        office=first(mark, "RegistrationOfficeCode", "ReceivingOfficeCode"),
+    owners = (found for path in _PARTIES if (found := [*_parties(mark, path)]))
+    record = OfficeRecord(
+        first(mark, "ApplicationNumber", "RegistrationNumber"),
+        first(mark, "RegistrationOfficeCode", "ReceivingOfficeCode"),
+        {
+            "text": joined(texts(mark, "WordMarkSpecification/MarkVerbalElementText"), " ")
+            or joined(texts(mark, "WordMarkSpecification/MarkSignificantVerbalElement"), " "),
+            "owner": joined((name for _, name in next(owners, ())), "; "),
+            "status": first(mark, "MarkCurrentStatusCode"),
+            "filed": first(mark, "ApplicationDate"),
+            "registered": first(mark, "RegistrationDate"),
+            "nice": [*_nice(mark)],
+            "vienna": [code for is_vienna, code in _codes(mark) if is_vienna],
+            "image": name,
+        },
+        files=image_files(name, first(image, "MarkImageFilename"), _with_format(image)),
         is_withdrawn=operation == "delete",
         is_update=operation == "update",
-        text=joined(texts(mark, "WordMarkSpecification/MarkVerbalElementText"), " ")
-        or joined(texts(mark, "WordMarkSpecification/MarkSignificantVerbalElement"), " "),
-        owner=next((owner for path in _PARTIES if (owner := _names(mark, path))), None),
-        status=first(mark, "MarkCurrentStatusCode"),
-        filed=first(mark, "ApplicationDate"),
-        registered=first(mark, "RegistrationDate"),
-        nice=tuple(_nice(mark)),
-        vienna=tuple(_vienna(mark)),
-        image=name,
-        files=image_files(name, first(image, "MarkImageFilename"), _with_format(image)),
     )
+    if record.office != "US":
+        return record
+    parties = (party for path in _PARTIES for party in _parties(mark, path))
+    own = (code for is_vienna, code in _codes(mark) if not is_vienna)
+    return uspto.as_wipo_has_it(record, parties, own)
 
 
 def image_files(*names: str | None) -> tuple[str, ...]:
@@ -62,12 +71,13 @@ def _with_format(image: Element | None) -> str | None:
     return f"{number}.{kind.lower()}" if number and kind and kind.isalnum() else None
 
 
-def _vienna(mark: Element) -> Iterator[str]:
+def _codes(mark: Element) -> Iterator[tuple[bool, str]]:
+    """Codes of figurative elements: whether they are Vienna codes or an office's own, and each."""
     for image in mark.iterfind(_IMAGE):
         for category in image.iterfind("MarkImageCategory"):
             kind = (first(category, "CategoryKind") or "vienna").lower()
-            if "vienna" in kind or "cfe" in kind:
-                yield from texts(category, "CategoryCodeDetails/CategoryCode")
+            for code in texts(category, "CategoryCodeDetails/CategoryCode"):
+                yield "vienna" in kind or "cfe" in kind, code
 
 
 def _nice(mark: Element) -> Iterator[str]:
@@ -76,8 +86,12 @@ def _nice(mark: Element) -> Iterator[str]:
             yield from texts(goods, "ClassDescriptionDetails/ClassDescription/ClassNumber")
 
 
-def _names(mark: Element, path: str) -> str | None:
-    return joined((_name(party) for party in mark.iterfind(path)), "; ")
+def _parties(mark: Element, path: str) -> Iterator[tuple[str | None, str]]:
+    """Sequence number, which at the USPTO is the type of party, and name of each."""
+    for party in mark.iterfind(path):
+        name = _name(party)
+        if name:
+            yield first(party, "HolderSequenceNumber", "ApplicantSequenceNumber"), name
 
 
 def _name(party: Element) -> str:

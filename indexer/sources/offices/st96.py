@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from indexer.sources.office_record import OfficeFormat, OfficeRecord, first, joined, texts
+from indexer.sources.offices import uspto
 from indexer.sources.offices.st66 import image_files
 from indexer.sources.xml_records import XmlHead
 
@@ -16,6 +17,7 @@ _REPRODUCTION = "MarkRepresentation/MarkReproduction"
 _IMAGE = f"{_REPRODUCTION}/MarkImageBag/MarkImage"
 _WORDS = (f"{_REPRODUCTION}/WordMarkSpecification", "MarkRepresentation")
 _CODES = "MarkImageClassification/FigurativeElementClassificationBag/ViennaClassificationBag"
+_US_CODES = "NationalDesignSearchCodeBag/NationalDesignSearchCode/NationalDesignCode"
 _NUMBER = (
     "ApplicationNumber/ApplicationNumberText",
     "ApplicationNumber",
@@ -28,21 +30,28 @@ _NUMBER = (
 
 def _read(mark: Element) -> OfficeRecord:
     name = first(mark, f"{_IMAGE}/FileName", f"{_IMAGE}/MarkImageURI")
-    return OfficeRecord(
-        number=first(mark, *_NUMBER),
-        office=first(mark, "RegistrationOfficeCode", "ApplicationNumber/IPOfficeCode"),
+    owners = (found for path in _PARTIES if (found := [*_parties(mark, path)]))
+    record = OfficeRecord(
+        first(mark, *_NUMBER),
+        first(mark, "RegistrationOfficeCode", "ApplicationNumber/IPOfficeCode"),
+        {
+            "text": _words(mark),
+            "owner": joined((name for _, name in next(owners, ())), "; "),
+            "status": first(mark, "MarkCurrentStatusCode"),
+            "filed": first(mark, "ApplicationDate"),
+            "registered": first(mark, "RegistrationDate"),
+            "nice": [*_nice(mark)],
+            "vienna": [*_vienna(mark)],
+            "image": name,
+        },
+        files=image_files(name),
         is_withdrawn=_operation(mark) in ("delete", "withdraw"),
         is_update=_operation(mark) in ("update", "amend"),
-        text=_words(mark),
-        owner=next((owner for path in _PARTIES if (owner := _names(mark, path))), None),
-        status=first(mark, "MarkCurrentStatusCode"),
-        filed=first(mark, "ApplicationDate"),
-        registered=first(mark, "RegistrationDate"),
-        nice=tuple(_nice(mark)),
-        vienna=tuple(_vienna(mark)),
-        image=name,
-        files=image_files(name),
     )
+    if record.office != "US":
+        return record
+    parties = (party for path in _PARTIES for party in _parties(mark, path))
+    return uspto.as_wipo_has_it(record, parties, texts(mark, f"{_IMAGE}/{_US_CODES}"))
 
 
 def _operation(mark: Element) -> str:
@@ -78,8 +87,12 @@ def _nice(mark: Element) -> Iterator[str]:
     yield from texts(mark, "GoodsServices/ClassNumber")
 
 
-def _names(mark: Element, path: str) -> str | None:
-    return joined((_name(party) for party in mark.iterfind(path)), "; ")
+def _parties(mark: Element, path: str) -> Iterator[tuple[str | None, str]]:
+    """Sequence number, which at the USPTO is the type of party, and name of each."""
+    for party in mark.iterfind(path):
+        name = _name(party)
+        if name:
+            yield party.get("sequenceNumber"), name
 
 
 def _name(party: Element) -> str:

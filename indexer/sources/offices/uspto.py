@@ -10,11 +10,13 @@ category, and only that, becomes a Vienna code.
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from xml.etree.ElementTree import Element
 
 from indexer.sources.office_record import OfficeFormat, OfficeRecord, first, joined, texts
-from indexer.sources.pictures import SUFFIXES
 from indexer.sources.xml_records import XmlHead
+from models.images.picture_folder import SUFFIXES
 
 _DESIGN = re.compile(r"[0-9]{6}", re.ASCII)
 _SHARED_CATEGORIES = range(1, 29)
@@ -27,61 +29,92 @@ def _read(case: Element) -> OfficeRecord:
     serial = first(case, "serial-number")
     drawing = first(header, "mark-drawing-code") or ""
     codes = [
-        code.replace(".", "")
+        code
         for path in ("code", "design-search-code")
         for code in texts(case, f"design-searches/design-search/{path}")
     ]
     has_picture = serial is not None and drawing.startswith(_PICTURED)
+    is_published = _has_day(header, "published-for-opposition-date")
+    is_registered = _has_day(header, "registration-date")
     return OfficeRecord(
-        number=serial,
-        office="US",
-        text=first(header, "mark-identification"),
-        owner=_owner(case),
-        status=_status(header),
-        filed=first(header, "filing-date"),
-        registered=first(header, "registration-date"),
-        nice=tuple(texts(case, "classifications/classification/international-code")),
-        vienna=tuple(dict.fromkeys(code[:2] for code in codes if _is_shared(code))),
-        us_design=tuple(codes),
-        image=f"{serial}.jpg" if has_picture else None,
+        serial,
+        "US",
+        {
+            "text": first(header, "mark-identification"),
+            "owner": latest_owners(
+                (first(owner, "party-type"), first(owner, "party-name"))
+                for owner in case.iterfind("case-file-owners/case-file-owner")
+            ),
+            "status": status(
+                first(header, "status-code"),
+                is_registered=is_registered,
+                is_published=is_published,
+            ),
+            "filed": first(header, "filing-date"),
+            "registered": first(header, "registration-date"),
+            "nice": [*texts(case, "classifications/classification/international-code")],
+            **design_codes(codes),
+            "image": f"{serial}.jpg" if has_picture else None,
+        },
         files=tuple(f"{serial}{suffix}" for suffix in SUFFIXES) if has_picture else (),
     )
 
 
-def _is_shared(code: str) -> bool:
-    return _DESIGN.fullmatch(code) is not None and int(code[:2]) in _SHARED_CATEGORIES
+def design_codes(codes: Iterable[str]) -> dict[str, list[str]]:
+    """The fields for design search codes: themselves, and their categories as Vienna codes."""
+    plain = [code.replace(".", "") for code in codes]
+    shared = (
+        code[:2]
+        for code in plain
+        if _DESIGN.fullmatch(code) and int(code[:2]) in _SHARED_CATEGORIES
+    )
+    return {"vienna": [*dict.fromkeys(shared)], "us_design": plain}
 
 
-def _owner(case: Element) -> str | None:
-    """The latest owners: entries count up, and each of a later kind of party replaces those before.
+def latest_owners(parties: Iterable[tuple[str | None, str | None]]) -> str | None:
+    """The names of the latest owners: each kind of party replaces those of lower numbers.
 
-    The first two digits of the party type say when it owned the mark: 10 as applicant, 20 at
-    publication, 30 at registration, 40 and more by later assignment.
+    Args:
+        parties: type and name of each. Types count up: 10 is the applicant, 20 the owner at
+            publication, 30 the one at registration, 31 and more are those after that.
     """
-    owners = case.findall("case-file-owners/case-file-owner")
-    latest = max((_when(owner) for owner in owners), default=0)
-    names = (first(owner, "party-name") for owner in owners if _when(owner) == latest)
-    return joined(tuple(names), "; ")
+    known = [(int(kind) if kind and kind.isdigit() else 0, name) for kind, name in parties if name]
+    latest = max((kind for kind, _ in known), default=0)
+    return joined(tuple(name for kind, name in known if kind == latest), "; ")
 
 
-def _when(owner: Element) -> int:
-    kind = first(owner, "party-type") or ""
-    return int(kind[:1]) if kind[:1].isdigit() else 0
-
-
-def _status(header: Element | None) -> str | None:
+def status(code: str | None, *, is_registered: bool, is_published: bool) -> str:
     """The state of a mark in a word; the USPTO's hundreds of status codes say much more."""
-    text = first(header, "status-code") or ""
-    code = int(text) if text.isascii() and text.isdigit() else 0
-    if code in _ABANDONED:
+    number = int(code) if code and code.isascii() and code.isdigit() else 0
+    if number in _ABANDONED:
         return "abandoned"
-    if code in _CANCELLED:
+    if number in _CANCELLED:
         return "cancelled"
-    if code in _EXPIRED:
+    if number in _EXPIRED:
         return "expired"
-    if _has_day(header, "registration-date"):
+    if is_registered:
         return "registered"
-    return "published" if _has_day(header, "published-for-opposition-date") else "pending"
+    return "published" if is_published else "pending"
+
+
+def as_wipo_has_it(
+    record: OfficeRecord, parties: Iterable[tuple[str | None, str | None]], codes: Iterable[str]
+) -> OfficeRecord:
+    """Read a US record in a WIPO format, as TSDR hands them out, by the USPTO's own rules.
+
+    Args:
+        record: as other offices' records are read.
+        parties: type and name of each party; TSDR lists all that ever owned the mark.
+        codes: design search codes.
+    """
+    code, vienna = record.fields["status"], record.fields["vienna"] or ()
+    own = design_codes(codes)
+    fields = {**record.fields, **own, "owner": latest_owners(parties)}
+    fields["vienna"] = [*vienna, *own["vienna"]]
+    if isinstance(code, str) and code.isdigit():
+        is_registered = bool(record.fields["registered"])
+        fields["status"] = status(code, is_registered=is_registered, is_published=False)
+    return replace(record, fields=fields)
 
 
 def _has_day(header: Element | None, name: str) -> bool:

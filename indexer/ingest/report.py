@@ -1,4 +1,4 @@
-"""How a bulk run is told what to do, and what it tells."""
+"""What a bulk run is asked for (`IngestOptions`) and what it reports."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class IngestOptions:
         batch: marks a transaction; also the pictures the network gets at once.
         workers: threads that read and decode ahead of the network; one a core by default.
         rejects_dir: folder of the rejects file; `rejects` beside the image store by default.
-        patience_s: how long to wait for a database that went away, seconds.
+        retry_s: how long to try again where the database went away, seconds.
         stop: asked between batches; once true the run ends there as interrupted.
     """
 
@@ -29,12 +29,12 @@ class IngestOptions:
     batch: int = 16
     workers: int = _CORES
     rejects_dir: Path | None = None
-    patience_s: float = 120.0
+    retry_s: float = 120.0
     stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class IngestProgress:
     """How far a run has come; `position` counts towards `last_position`.
 
     What it counts is read, decoded and on its way through the network into the register.
@@ -55,7 +55,7 @@ class IngestReport:
         rejects_file: where the rejected rows stand with their reasons; None if there are none.
         interrupted: stopped before the end of the source.
         resumed_after: the position a resumed run went on from; 0 for a run from the start.
-        warnings: what the source noticed about itself.
+        warnings: what was left out and what looks odd, the marks named.
         withdrawn: how many of the updated marks the source took out of the register.
         broken: where files of the source end or break in their middle; what stood before that
             is indexed.

@@ -3,61 +3,47 @@
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import TracebackType
 
 from models.errors import MarkLensError
 
 _AT_ONCE = 500
 
 
-class Scratch:
+class DiskDict:
     """Ids with a text each, on the disk; gone when it is closed, or the process ends or dies.
 
-    For one thread.
+    For one thread. Every method raises `MarkLensError` where the disk refuses.
     """
 
     def __init__(self) -> None:
         # An empty name is a private file that SQLite deletes at once; little of it is in memory.
         self._file = sqlite3.connect("", isolation_level=None)
         self._file.execute("PRAGMA journal_mode = OFF")
-        self._file.execute("CREATE TABLE kept (id TEXT PRIMARY KEY, what TEXT) WITHOUT ROWID")
+        self._file.execute("CREATE TABLE held (id TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID")
         self._file.execute("BEGIN")
 
-    def __enter__(self) -> "Scratch":
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Forget everything."""
         self._file.close()
 
-    def is_new(self, one: str) -> bool:
-        """Remember an id; whether it was not there before.
-
-        Raises:
-            MarkLensError: the disk refuses, here as in `keep` and `kept`.
-        """
+    def add(self, one: str) -> bool:
+        """Remember an id; whether it was not there before."""
         with _plain_errors():
-            done = self._file.execute("INSERT OR IGNORE INTO kept (id) VALUES (?)", (one,))
+            done = self._file.execute("INSERT OR IGNORE INTO held (id) VALUES (?)", (one,))
             return done.rowcount == 1
 
-    def keep(self, texts: Mapping[str, str | None]) -> None:
+    def update(self, texts: Mapping[str, str | None]) -> None:
         """Remember a text for each of some ids, in place of the one before."""
         with _plain_errors():
-            self._file.executemany("REPLACE INTO kept VALUES (?, ?)", texts.items())
+            self._file.executemany("REPLACE INTO held VALUES (?, ?)", texts.items())
 
-    def kept(self, ids: Sequence[str]) -> dict[str, str | None]:
-        """The texts kept for those among these ids that have one."""
+    def texts(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """The texts of those among these ids that are there."""
         found: dict[str, str | None] = {}
         for start in range(0, len(ids), _AT_ONCE):
             part = ids[start : start + _AT_ONCE]
             marks = ",".join("?" * len(part))
-            wanted = f"SELECT id, what FROM kept WHERE id IN ({marks})"  # noqa: S608 - only "?"
+            wanted = f"SELECT id, text FROM held WHERE id IN ({marks})"  # noqa: S608 - only "?"
             with _plain_errors():
                 found.update(self._file.execute(wanted, part).fetchall())
         return found

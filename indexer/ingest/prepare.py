@@ -1,0 +1,120 @@
+"""What becomes of each row: unchanged, rejected, withdrawn, or a mark prepared for the network."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from indexer.ingest.encoding import PreparedMark, mark_digest, prepare
+from indexer.ingest.retry import Retry
+from indexer.marks import Mark, MarkRecord
+from indexer.register import Register
+from indexer.register.image_store import ImageStore
+from indexer.sources import RejectedRow, Row, Withdrawal
+from models.encoder import Encoder
+from models.errors import MarkLensError, UnreadableImage
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFault:
+    """Why the picture of a mark, which is kept all the same, could not be read."""
+
+    mark_id: str
+    reason: UnreadableImage
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a row.
+
+    Attributes:
+        result: what is to be written, or why nothing is; None where the register holds the mark
+            just so.
+        picture_fault: of a mark that is kept without the picture its source names.
+    """
+
+    result: PreparedMark | Withdrawal | RejectedRow | None
+    picture_fault: PictureFault | None = None
+
+
+class Preparer:
+    """Reads, decodes and preprocesses pictures, and compares rows with the register.
+
+    Safe to share by threads.
+    """
+
+    def __init__(
+        self,
+        register: Register,
+        images: ImageStore,
+        encoder: Encoder,
+        retry: Retry,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._register, self._images, self._encoder = register, images, encoder
+        self._retry, self._dry_run = retry, dry_run
+
+    def outcome(self, row: Row, known: Mapping[str, str]) -> Outcome:
+        """What becomes of a row; a new picture is in the store then, unless the run is dry.
+
+        Args:
+            row: of the source.
+            known: digests of the marks that the register holds.
+
+        Raises:
+            MarkLensError: the database or the disk fails.
+        """
+        if isinstance(row, RejectedRow):
+            return Outcome(row)
+        if isinstance(row, Withdrawal):
+            return Outcome(row if row.id in known else None)
+        record, before = row.record, known.get(row.record.id)
+        held = self._held(record.id) if before is not None and row.left_out else None
+        if held is not None:
+            kept = {name: getattr(held.record, name) for name in row.left_out}
+            record = replace(record, **kept)
+        fault = None
+        try:
+            try:
+                if row.picture is None:
+                    content = self._stored(held) if row.keeps_picture else None
+                else:
+                    content = row.read_picture()
+                return Outcome(self._prepared(record, content, before))
+            except UnreadableImage as error:
+                if row.needs_picture or row.picture is None:
+                    raise
+                fault = PictureFault(record.id, error)
+            # The mark is kept: as it is said to be, with the picture that the register holds.
+            held = held or (None if before is None else self._held(record.id))
+            content = self._stored(held)
+            if held is not None and content is not None:
+                record = replace(record, image_name=held.record.image_name)
+            return Outcome(self._prepared(record, content, before), fault)
+        except UnreadableImage as error:
+            name = row.record.image_name
+            return Outcome(RejectedRow(row.position, record.id, name, str(error)))
+
+    def _prepared(
+        self, record: MarkRecord, content: bytes | None, before: str | None
+    ) -> PreparedMark | None:
+        """A mark with its picture; None where the register holds it just so."""
+        digest = None if content is None else hashlib.sha256(content).hexdigest()
+        if before == mark_digest(record, digest, self._encoder.fingerprint):
+            return None
+        prepared = prepare(self._encoder, record, content)
+        if content is not None and not self._dry_run:
+            self._images.put(content)
+        return replace(prepared, is_new=before is None)
+
+    def _held(self, mark_id: str) -> Mark | None:
+        return self._retry.until_done(lambda: self._register.marks([mark_id])).get(mark_id)
+
+    def _stored(self, held: Mark | None) -> bytes | None:
+        """The picture that the register holds of a mark."""
+        if held is None or held.image_digest is None:
+            return None
+        try:
+            return self._images.get(held.image_digest)
+        except MarkLensError as error:
+            raise UnreadableImage(str(error)) from error
