@@ -4,13 +4,14 @@ Results go to stdout; progress, warnings and errors to stderr. Exit code 2 says 
 1 "the set-up or the machine", 130 "interrupted".
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from search_api.cli import export, index, register, search, serve, train
-from search_api.cli.console import Commands, Context, print_plain
+from search_api.cli.console import Commands, Context, complain, print_plain
 from search_api.cli.evaluate import evaluate
 
 __all__ = ["app", "main"]
@@ -59,4 +60,8 @@ def _start(
 
 def main() -> None:
     """Run the command line; the script `marklens`."""
+    if sys.platform == "win32":
+        # No flock for a run over a register, no fork and no resource limits for an SVG drawing.
+        complain("MarkLens runs on Linux and macOS; on Windows, run it in WSL")
+        sys.exit(1)
     app()

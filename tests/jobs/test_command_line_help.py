@@ -10,13 +10,13 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from search_api.cli import app
+from search_api.cli import app, main
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cli.md"
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 MEASURES = ("evaluate classify", "evaluate retrieve")
-HEAVY = ("torch", "openvino", "faiss", "sqlalchemy", "fastapi", "uvicorn", "numpy", "PIL")
+HEAVY = ("rich", "torch", "openvino", "faiss", "sqlalchemy", "fastapi", "uvicorn", "numpy", "PIL")
 
 Run = Callable[..., Any]
 Complaint = Callable[[Any], str]
@@ -79,3 +79,13 @@ def test_no_command_shows_the_help_and_a_misspelt_one_is_guessed(
     assert failed.exit_code == 2
     assert "Did you mean" in complaint(failed)
     assert run("--version").stdout.startswith("marklens ")
+
+
+def test_windows_is_told_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 1
+    assert "Linux and macOS" in capsys.readouterr().err
