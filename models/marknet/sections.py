@@ -1,4 +1,4 @@
-"""Sections of what a pictogram shows, told by its name.
+"""Finds the Vienna sections of what a pictogram shows from its name.
 
 A pack of drawings gives divisions. Within its division a name often tells the section too: what is
 called "cat" is 03.01.06, not another domestic animal. ``section_lexicon.json`` (division → term →
@@ -17,7 +17,7 @@ from models.vienna import ViennaCode
 _LEXICON = Path(__file__).with_name("section_lexicon.json")
 _TOKEN = re.compile(r"[a-z]+|[0-9]+")
 
-Told = Mapping[ViennaCode, frozenset[ViennaCode]]
+SectionsByDivision = Mapping[ViennaCode, frozenset[ViennaCode]]
 
 
 class SectionLexicon:
@@ -48,8 +48,10 @@ class SectionLexicon:
         """Read the lexicon beside this file."""
         return cls(json.loads(_LEXICON.read_text("utf-8")))
 
-    def told(self, name: str, divisions: Collection[ViennaCode]) -> Told:
-        """What a drawing's name tells of the divisions that it shows.
+    def sections_by_division(
+        self, name: str, divisions: Collection[ViennaCode]
+    ) -> SectionsByDivision:
+        """Find the sections that a drawing's name tells, by the division that it shows.
 
         Args:
             name: of the drawing.

@@ -128,12 +128,12 @@ class _Known(NamedTuple):
 
     Attributes:
         codes: that it bears, with all above them.
-        told: divisions whose sections are all among the codes.
+        complete: divisions whose sections are all among the codes.
         doubtful: codes that it may bear, where they are none of `codes`, nor anything below them.
     """
 
     codes: frozenset[ViennaCode]
-    told: frozenset[ViennaCode]
+    complete: frozenset[ViennaCode]
     doubtful: frozenset[ViennaCode] = frozenset()
 
 
@@ -143,9 +143,9 @@ def _known_of_drawings(codes: Collection[ViennaCode], drawn: Sequence[Pictogram]
     sections: set[ViennaCode] = set()
     bearers: Counter[ViennaCode] = Counter()
     for pictogram in drawn:
-        told = lexicon.told(pictogram.name, pictogram.codes)
-        sections.update(*told.values())
-        bearers.update(told.keys())
+        by_division = lexicon.sections_by_division(pictogram.name, pictogram.codes)
+        sections.update(*by_division.values())
+        bearers.update(by_division.keys())
         bearers.subtract(pictogram.codes)
     # Told by every drawing that bears it: nothing was subtracted in vain.
     whole = {code for code in bearers if bearers[code] == 0}
@@ -156,7 +156,7 @@ def _known_of_composed(note: Note, pack: SharedPack) -> _Known:
     """A composed mark: its drawings', and what the composer itself put in."""
     drawn = [pack.pictograms[member] for member in note.members]
     shown = _known_of_drawings(note.divisions, drawn)
-    return _Known(shown.codes | with_ancestors(note.sections), shown.told)
+    return _Known(shown.codes | with_ancestors(note.sections), shown.complete)
 
 
 def _known_of_read(reading: Reading, lettered: bool) -> _Known:
@@ -193,7 +193,7 @@ def _target(labels: LabelSet, known: _Known) -> NDArray[np.float32]:
         if code in doubtful_or_above or not known.doubtful.isdisjoint(code.ancestors()):
             return UNKNOWN
         division = code.ancestors()[-1] if code.level == "section" else None
-        return UNKNOWN if division in known.codes and division not in known.told else 0.0
+        return UNKNOWN if division in known.codes and division not in known.complete else 0.0
 
     return np.array([of_code(code) for code in labels.codes], np.float32)
 

@@ -40,7 +40,7 @@ class TrainingData:
     shown: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """The pictures of one optimiser step."""
 
     rows: Rows  # labelled ones, signs, things, parts of labelled ones
@@ -67,7 +67,7 @@ class BatchSampler:
         for number, rows in enumerate(data.concepts):
             self._thing_of[rows] = number
 
-    def draw(self, step: int) -> Batch:
+    def draw(self, step: int) -> TrainingBatch:
         """Draw the pictures of a step, the first one 0."""
         data, recipe = self._data, self._recipe
         rng = np.random.default_rng([recipe.seed, step])
@@ -83,7 +83,7 @@ class BatchSampler:
         owner = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
         rows = np.concatenate([labelled, signs, things, *parts])
         codes, things_of = self._targets[rows], self._thing_of[rows]
-        return Batch(rows, codes, sign_of, thing_of, things_of, torch.from_numpy(owner))
+        return TrainingBatch(rows, codes, sign_of, thing_of, things_of, torch.from_numpy(owner))
 
     def _share_of_epoch(self, step: int) -> Rows:
         """Take a share of the epoch's random order, so that it holds every picture once."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.errors import BadCheckpoint
 from models.network.marknet import MarkNet
-from models.training.batches import Batch, BatchSampler, TrainingData
+from models.training.batches import BatchSampler, TrainingBatch, TrainingData
 from models.training.feature_sources import FeatureSource, Rows
 from models.training.losses import (
     Memory,
@@ -182,7 +182,7 @@ class Trainer:
                 f"{path}: cannot go on from it ({error}); use another --out to start afresh"
             ) from error
 
-    def _learn(self, drawn: Batch) -> tuple[float, float, float]:
+    def _learn(self, drawn: TrainingBatch) -> tuple[float, float, float]:
         """Make one optimiser step; features come in groups of one picture size."""
         places, parts = [], []
         for where, seen in self.source.forward(self.network, drawn.rows):
@@ -192,7 +192,7 @@ class Trainer:
         visual, concept, logits = (
             torch.cat(part)[order].float() for part in zip(*parts, strict=True)
         )
-        losses = self._losses(visual, concept, logits, Batch(*map(self._to_device, drawn)))
+        losses = self._losses(visual, concept, logits, TrainingBatch(*map(self._to_device, drawn)))
         recipe = self.recipe
         weights = losses.new_tensor(
             [recipe.vienna_weight, recipe.visual_weight, recipe.concept_weight]
@@ -208,7 +208,9 @@ class Trainer:
     def _to_device(self, part: Any) -> Any:
         return part.to(self._device) if isinstance(part, Tensor) else part
 
-    def _losses(self, visual: Tensor, concept: Tensor, logits: Tensor, step: Batch) -> Tensor:
+    def _losses(
+        self, visual: Tensor, concept: Tensor, logits: Tensor, step: TrainingBatch
+    ) -> Tensor:
         """Compute the Vienna, the visual and the concept loss."""
         recipe, tau = self.recipe, self.recipe.temperature
         of_codes = asymmetric_loss if recipe.loss == "asymmetric" else binary_cross_entropy

@@ -8,7 +8,7 @@ from models.vienna import ViennaCode, ViennaTree
 
 def told(name: str, *divisions: str) -> dict[str, list[str]]:
     lexicon = SectionLexicon.load()
-    found = lexicon.told(name, [ViennaCode.parse(code) for code in divisions])
+    found = lexicon.sections_by_division(name, [ViennaCode.parse(code) for code in divisions])
     return {str(code): sorted(map(str, sections)) for code, sections in found.items()}
 
 
@@ -37,9 +37,11 @@ def test_the_longest_term_counts() -> None:
         {"03.01": {"horse": ["03.03.01"], "sea horse": ["03.09.18"], "sea": []}}
     )
     division = ViennaCode.parse("03.01")
-    assert lexicon.told("sea-horse", [division]) == {division: {ViennaCode.parse("03.09.18")}}
-    assert lexicon.told("horse-sea", [division]) == {}
-    assert SectionLexicon({}).told("horse", [division]) == {}
+    assert lexicon.sections_by_division("sea-horse", [division]) == {
+        division: {ViennaCode.parse("03.09.18")}
+    }
+    assert lexicon.sections_by_division("horse-sea", [division]) == {}
+    assert SectionLexicon({}).sections_by_division("horse", [division]) == {}
 
 
 def test_every_section_of_the_lexicon_is_in_the_classification_below_its_division() -> None:
