@@ -288,7 +288,8 @@ class Follower:
                 "The register's embeddings now come from another network than this index: "
                 "restart to load it anew."
             )
-        draft = SegmentDraft(self.dimension)
+        expected = max(0, min(self._register.sequence() - after, self._register.count()))
+        draft = SegmentDraft(self.dimension, expected)
         sequence = after
         for changes, known in self._changes(after):
             draft.add(changes)

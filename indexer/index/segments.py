@@ -208,13 +208,20 @@ class SegmentDraft:
     Changes are objects of some kilobytes each, which only the chunk that is being added takes.
     """
 
-    def __init__(self, dimension: int) -> None:
-        """Begin with no changes of marks whose embeddings have so many numbers."""
+    def __init__(self, dimension: int, expected: int = 0) -> None:
+        """Begin with no changes.
+
+        Args:
+            dimension: numbers of an embedding.
+            expected: changes that are to come; room for their vectors is taken once.
+        """
         self._dimension = dimension
         self._numbers: list[NDArray[np.int64]] = []  # of all changes, chunk by chunk
         self._sequences: list[NDArray[np.int64]] = []
         self._found: list[_Chunk] = []
-        self._vectors: list[NDArray[np.float16]] = []  # of `_found`
+        # Of `_found`, one chunk after the other. Memory that is not written to is not taken.
+        self._vectors = np.empty((expected, dimension), np.float16)
+        self._filled = 0
         self._bare: list[_Chunk] = []
 
     def add(self, changes: Sequence[Change]) -> None:
@@ -236,7 +243,7 @@ class SegmentDraft:
         self._sequences.append(everything.sequences)
         vectors, comparable = _comparable(changes, self._dimension)
         live = np.array([not change.deleted for change in changes])
-        self._vectors.append(vectors)
+        self._append(vectors)
         self._found.append(everything.some(np.flatnonzero(comparable)))
         self._bare.append(everything.some(np.flatnonzero(live & ~comparable)))
 
@@ -245,21 +252,29 @@ class SegmentDraft:
         """Numbers of the marks whose older rows are out of date, each once."""
         return np.unique(_joined(self._numbers))
 
-    def segment(self, build: IndexBuilder) -> Segment | None:
-        """The marks that can be found, as a segment, which takes up their vectors; None if none.
+    def _append(self, vectors: NDArray[np.float16]) -> None:
+        stop = self._filled + len(vectors)
+        if stop > len(self._vectors):
+            larger = np.empty((stop + stop // 4, self._dimension), np.float16)
+            larger[: self._filled] = self._vectors[: self._filled]
+            self._vectors = larger
+        self._vectors[self._filled : stop] = vectors
+        self._filled = stop
 
-        To be asked once.
+    def segment(self, build: IndexBuilder) -> Segment | None:
+        """The marks that can be found, as a segment; None if there is none.
+
+        To be asked once: it takes over the memory of the vectors.
         """
         kept = self._kept(self._found)
-        count = sum(map(len, kept))
-        if not count:
+        moved = start = 0
+        for chunk, rows in zip(self._found, kept, strict=True):
+            if moved + len(rows) < start + len(chunk.sequences):
+                self._vectors[moved : moved + len(rows)] = self._vectors[start + rows]
+            moved, start = moved + len(rows), start + len(chunk.sequences)
+        if not moved:
             return None
-        vectors, filled = np.empty((count, self._dimension), np.float16), 0
-        for rows in kept:
-            some = self._vectors.pop(0)  # freed at once: there are never two copies of all
-            vectors[filled : filled + len(rows)] = some[rows]
-            filled += len(rows)
-        return _segment(self._found, kept, build.quick(vectors))
+        return _segment(self._found, kept, build.quick(self._vectors[:moved]))
 
     def bare(self) -> Segment | None:
         """The live marks that no picture finds, as a segment; None if there is none."""

@@ -177,24 +177,31 @@ def _insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]])
 def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[int, Mark]:
     """Live marks that meet a condition on `marks`, by number, in no order: one statement."""
     table = schema.marks
-    names = (*_PLAIN, *_PICTURE, "number", "sequence", "updated", "lists")
+    names = ("number", "sequence", "updated", "lists", *_PICTURE, *_PLAIN)
     found = connection.execute(sa.select(*(table.c[name] for name in names)).where(LIVE, wanted))
-    rows = (dict(zip(names, row, strict=True)) for row in found)
-    return {row["number"]: _mark(row) for row in rows}
+    marks = {}
+    for number, sequence, updated, lists, *values in found.all():
+        picture, plain = values[: len(_PICTURE)], values[len(_PICTURE) :]
+        marks[number] = Mark(
+            record=_record(plain, lists),
+            sequence=sequence,
+            **dict(zip(_PICTURE, picture, strict=True)),
+            predicted=tuple(PredictedCode(one.code, one.probability) for one in _predicted(lists)),
+            updated=aware(updated),
+        )
+    return marks
 
 
-def _mark(row: dict[str, Any]) -> Mark:
-    lists = row["lists"]
-    fields = {name: row[name] for name in _PLAIN}
-    fields |= {one.name: tuple(lists.get(one.name, ())) for one in _LISTS}
-    fields["vienna"] = tuple(map(_code, fields["vienna"]))
-    return Mark(
-        record=MarkRecord(**fields),
-        sequence=row["sequence"],
-        **{name: row[name] for name in _PICTURE},
-        predicted=tuple(PredictedCode(one.code, one.probability) for one in _predicted(lists)),
-        updated=aware(row["updated"]),
-    )
+def _record(plain: Sequence[Any], lists: dict[str, list[Any]]) -> MarkRecord:
+    """A record of what was checked when it was written: checking again takes a third of reading."""
+    record = object.__new__(MarkRecord)
+    for name, value in zip(_PLAIN, plain, strict=True):
+        object.__setattr__(record, name, value)
+    for one in _LISTS:
+        held = lists.get(one.name, ())
+        codes = map(_code, held) if one.kind is FieldKind.VIENNA else held
+        object.__setattr__(record, one.name, tuple(codes))
+    return record
 
 
 def read_changes(connection: Connection, after: int, limit: int, upto: int | None) -> list[Change]:
