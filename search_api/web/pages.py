@@ -128,9 +128,11 @@ def _page(
 def _samples(register: Register) -> list[Sample]:
     """A few marks from all over the register, the same ones until it changes."""
     last = register.sequence()
+    oldest = register.changes(0, 1)
+    begin = oldest[0].sequence - 1 if oldest else last
     ids: dict[str, None] = {}
     for place in range(_SAMPLES):
-        for change in register.changes(last * place // _SAMPLES, 1):
+        for change in register.changes(begin + (last - begin) * place // _SAMPLES, 1):
             if not change.deleted and change.embedding is not None:
                 ids[change.id] = None
     marks = register.marks(list(ids))

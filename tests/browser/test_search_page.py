@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 from selenium.webdriver import ActionChains
 
+from indexer.ingest import Progress
+from indexer.marks import RunCounts
+
 pytestmark = pytest.mark.browser
 
 
@@ -301,6 +304,16 @@ def test_hits_are_compared_side_by_side_with_arrow_keys(page):
     page.until(lambda: not page.one("#compare-dialog").is_displayed(), "the dialog stays open")
     focused = page.js("return document.activeElement.closest('.hit').dataset.id")
     assert focused == hits[1]
+
+
+def test_the_page_says_how_far_the_server_is_with_indexing(page, marklens):
+    with marklens.indexing.followed(None) as note:
+        note(Progress(300, 1200, RunCounts(read=300, indexed=300)))
+        page.open("/?mark_id=EM-002")
+        assert "24 marks, more are being indexed" in page.text(".masthead-note")
+        assert page.hits()
+        page.until(lambda: page.text("#indexing").endswith("25 %"), "not how far it is")
+    page.until(lambda: page.text("#indexing") == "all are indexed", "not that all are indexed")
 
 
 def test_thumbnails_show_more_marks_at_once(page):
