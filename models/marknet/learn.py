@@ -80,7 +80,8 @@ FURTHER = replace(  # from a network that knows marks: smaller steps still, but 
     labelled=64,  # and their parts
     signs=8,
     concepts=12,
-    dropout=0.25,
+    heads_rate=3e-4,  # at 1e-3 validation logos got worse within 100 steps
+    dropout=0.4,
     vienna_weight=0.5,
     seed=3,
 )
@@ -93,18 +94,16 @@ _SHARES = (
 )
 FURTHER_HEADS = replace(  # before that, on what conv5 is: a twentieth of the work a picture
     FURTHER,
-    steps=1000,
     depth="heads",
     labelled=128,
-    signs=20,
+    signs=0,  # the visual block hangs on conv5
     concepts=24,
-    heads_rate=1e-3,
-    dropout=0.4,
 )
+_RAREST = 30
 _SAVE_EVERY = 25
 _MEASURE_EVERY = 100
 _STEPS = "of conv5 and the heads; 0 with --start measures and calibrates a network as it is"
-_HEADS_STEPS = "of the heads alone, before those"
+_HEADS_STEPS = "of the heads alone, before those; with --start none unless asked for"
 _AVERAGE = "checkpoints that it came from, whose weights are averaged with what was learnt"
 
 
@@ -174,9 +173,12 @@ def training_data(pack: SharedPack, table: Table) -> TrainingData:
 
 
 def _rarity(table: Table, rows: Rows) -> NDArray[np.float64]:
-    """Chances by which rare codes are drawn more often than their share, common ones less."""
+    """Chances by which rare codes are drawn more often than their share, common ones less.
+
+    None as if it were rarer than `_RAREST`: else a few pictures would be learnt by heart.
+    """
     positive = table.targets[rows] == 1.0
-    rarity = (positive / np.sqrt(np.maximum(positive.sum(axis=0), 1))).max(axis=1)
+    rarity = (positive / np.sqrt(np.maximum(positive.sum(axis=0), _RAREST))).max(axis=1)
     return np.asarray(rarity / rarity.sum(), np.float64)
 
 
@@ -270,12 +272,9 @@ def _learn_further(
     transfer_weights(network, table.labels.codes, start)
     data = training_data(pack, table)
     conv5 = replace(FURTHER, steps=options.steps or FURTHER.steps, seed=options.seed)
-    heads_steps = options.heads_steps
-    if heads_steps is None:
-        heads_steps = 0 if options.steps == 0 else FURTHER_HEADS.steps
     stages: list[tuple[FeatureSource, Recipe]] = []
-    if heads_steps:
-        recipe = replace(FURTHER_HEADS, steps=heads_steps, seed=options.seed)
+    if options.heads_steps:
+        recipe = replace(FURTHER_HEADS, steps=options.heads_steps, seed=options.seed)
         stages.append((Conv5Source(maps, options.out), recipe))
     if options.steps != 0:
         stages.append((LowerMapSource(maps), conv5))
