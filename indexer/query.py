@@ -85,8 +85,9 @@ class Filter:
     """Which marks may be found; an empty field restricts nothing, and all others must hold.
 
     A code matches every mark that bears it or anything below it. A mark without filing date lies
-    outside every range. `FILTER_FIELDS` lists the fields; what is new is added here and, where its
-    kind is new, to `indexer.index.filters` and `indexer.register.listing`.
+    outside every range. `FILTER_FIELDS` lists the fields; a new one is added here and to
+    `indexer.marks.Change`, and where its kind is new to `indexer.index.filters` and
+    `indexer.register.listing`.
 
     Raises:
         BadFilter: a value is out of range or the range of dates is upside down.
@@ -176,6 +177,9 @@ FILTER_FIELDS = tuple(
     replace(typing.get_args(hint)[1], name=name)
     for name, hint in typing.get_type_hints(Filter, include_extras=True).items()
 )
+# The mark's fields that filters compare with some words, and with a day: a column each.
+WORD_COLUMNS = tuple(dict.fromkeys(one.of for one in FILTER_FIELDS if one.kind == "words"))
+DAY_COLUMNS = tuple(dict.fromkeys(one.of for one in FILTER_FIELDS if one.kind == "first_day"))
 _LOWER_CASE = frozenset(one.name for one in MARK_FIELDS if one.kind is FieldKind.WORD)
 _SPANS = tuple(
     (first, last)

@@ -38,10 +38,14 @@ def count_facets(view: ReadView) -> Facets:
     days: list[int] = []
     for part in _parts(view):
         columns, alive = part.segment.filters, part.alive.mask()
-        for counts, labels in ((status, columns.status), (office, columns.office)):
+        for counts, labels in (
+            (status, columns.words["status"]),
+            (office, columns.words["office"]),
+        ):
             for name, count in labels.counts(alive).items():
                 counts[name] = counts.get(name, 0) + count
-        filed = columns.filed[alive & (columns.filed != NO_DATE)]
+        filed = columns.days["filed"][alive]
+        filed = filed[filed != NO_DATE]
         days += [int(filed.min()), int(filed.max())] if len(filed) else []
     filed_span = (date.fromordinal(min(days)), date.fromordinal(max(days))) if days else None
     nice = _live_counts(view, "nice")

@@ -25,7 +25,7 @@ from indexer.index.columns import (
 )
 from indexer.index.row_sets import RowSet, RowSetCache
 from indexer.marks import Change
-from indexer.query import Filter
+from indexer.query import DAY_COLUMNS, FILTER_FIELDS, WORD_COLUMNS, Filter, FilterField
 from models.vienna import ViennaCode
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -73,16 +73,15 @@ class FilterColumns:
     assigned: PostingLists
     predicted: PredictedCodes
     nice: PostingLists
-    status: Labels
-    office: Labels
-    filed: NDArray[np.int32]  # (n,) proleptic day number, `NO_DATE` without
+    words: Mapping[str, Labels]  # by field of a mark
+    days: Mapping[str, NDArray[np.int32]]  # by field: (n,) proleptic day, `NO_DATE` without
     # Counts of all rows, dead ones too, which `facets` fills in once.
     known_counts: dict[str, KeyCounts] = field(default_factory=dict, repr=False)
     _cache: RowSetCache = field(default_factory=lambda: RowSetCache(_CACHED, _SMALL), repr=False)
 
     def __len__(self) -> int:
         """Count the rows."""
-        return len(self.filed)
+        return len(next(iter(self.days.values())))
 
     @classmethod
     def of(cls, changes: Sequence[Change]) -> "FilterColumns":
@@ -94,9 +93,11 @@ class FilterColumns:
             assigned=PostingLists.of(assigned),
             predicted=PredictedCodes.of(changes),
             nice=PostingLists.of([(n, row) for row, one in enumerate(changes) for n in one.nice]),
-            status=Labels.of([one.status for one in changes]),
-            office=Labels.of([one.office for one in changes]),
-            filed=np.array([_day(one.filed) for one in changes], np.int32),
+            words={name: Labels.of([getattr(c, name) for c in changes]) for name in WORD_COLUMNS},
+            days={
+                name: np.array([_day(getattr(one, name)) for one in changes], np.int32)
+                for name in DAY_COLUMNS
+            },
         )
 
     def allowed(self, wanted: Filter) -> RowSet:
@@ -107,20 +108,24 @@ class FilterColumns:
         return functools.reduce(operator.and_, conditions)
 
     def _conditions(self, wanted: Filter) -> Iterator[RowSet]:
-        """Rows that pass each part of a filter."""
-        if wanted.vienna_any:
-            yield self._with_any_code(wanted.vienna_any, wanted)
-        for code in wanted.vienna_all:
-            yield self._with_code(code, wanted)
-        if wanted.vienna_none:
-            yield ~self._with_any_code(wanted.vienna_none, wanted)
-        if wanted.nice:
-            yield RowSet.union([self._of_class(number) for number in sorted(wanted.nice)])
-        for labels, words in ((self.status, wanted.status), (self.office, wanted.office)):
-            if words:
-                yield self._labelled(labels, words)
-        if wanted.filed_from is not None or wanted.filed_to is not None:
-            yield self._filed_between(wanted.filed_from, wanted.filed_to)
+        """Rows that pass each field of a filter."""
+        for one in FILTER_FIELDS:
+            value = getattr(wanted, one.name)
+            if not value:
+                continue
+            match one.kind:
+                case "any_code":
+                    yield self._with_any_code(value, wanted)
+                case "all_codes":
+                    yield from (self._with_code(code, wanted) for code in value)
+                case "no_code":
+                    yield ~self._with_any_code(value, wanted)
+                case "classes":
+                    yield RowSet.union([self._of_class(number) for number in sorted(value)])
+                case "words":
+                    yield self._labelled(one.of, value)
+                case "first_day" | "last_day":
+                    yield self._dated(one, value)
 
     def _with_any_code(self, codes: Sequence[ViennaCode], wanted: Filter) -> RowSet:
         return RowSet.union([self._with_code(code, wanted) for code in codes])
@@ -146,21 +151,20 @@ class FilterColumns:
         span = self.nice.span(number, number + 1)
         return self._cached(number, lambda: RowSet.of_rows(len(self), self.nice.rows[span]))
 
-    def _labelled(self, labels: Labels, words: frozenset[str]) -> RowSet:
-        """Rows that bear one of some words."""
-        question = (id(labels), words)  # which live as long as what is cached
-        return self._cached(question, lambda: RowSet.of_mask(labels.any_of(words)))
+    def _labelled(self, name: str, words: frozenset[str]) -> RowSet:
+        """Rows whose field is one of some words."""
+        return self._cached((name, words), lambda: RowSet.of_mask(self.words[name].any_of(words)))
 
-    def _filed_between(self, first: date | None, last: date | None) -> RowSet:
-        """Rows filed on one of some days; those without a day never are."""
+    def _dated(self, asked: FilterField, day: date) -> RowSet:
+        """Rows dated from a day on, or up to it; those without a day never are."""
 
         def found() -> RowSet:
-            inside: NDArray[np.bool_] = self.filed >= _day(first or date.min)
-            if last is not None:
-                inside &= self.filed <= _day(last)
-            return RowSet.of_mask(inside)
+            days = self.days[asked.of]
+            if asked.kind == "first_day":
+                return RowSet.of_mask(days >= _day(day))
+            return RowSet.of_mask((days <= _day(day)) & (days != NO_DATE))
 
-        return self._cached((first, last), found)
+        return self._cached((asked.name, day), found)
 
     def _cached(self, question: Hashable, find: Callable[[], RowSet]) -> RowSet:
         known = self._cache.get(question)
@@ -180,11 +184,9 @@ class FilterColumns:
             "predicted_confident": self.predicted.confident,
             "nice_keys": self.nice.keys,
             "nice_rows": self.nice.rows,
-            "status_names": words_to_bytes(self.status.names),
-            "status_column": self.status.column,
-            "office_names": words_to_bytes(self.office.names),
-            "office_column": self.office.column,
-            "filed": self.filed,
+            **{f"{name}_names": words_to_bytes(one.names) for name, one in self.words.items()},
+            **{f"{name}_column": one.column for name, one in self.words.items()},
+            **self.days,
         }
 
     @classmethod
@@ -202,9 +204,11 @@ class FilterColumns:
                 arrays["predicted_confident"],
             ),
             nice=PostingLists(arrays["nice_keys"], arrays["nice_rows"]),
-            status=Labels(words_from_bytes(arrays["status_names"]), arrays["status_column"]),
-            office=Labels(words_from_bytes(arrays["office_names"]), arrays["office_column"]),
-            filed=arrays["filed"],
+            words={
+                name: Labels(words_from_bytes(arrays[f"{name}_names"]), arrays[f"{name}_column"])
+                for name in WORD_COLUMNS
+            },
+            days={name: arrays[name] for name in DAY_COLUMNS},
         )
 
     @classmethod
@@ -225,9 +229,14 @@ class FilterColumns:
                 np.concatenate([one.predicted.confident for one, _ in parts])[order],
             ),
             nice=PostingLists.merged([one.nice for one, _ in parts], moves)[0],
-            status=Labels.merged([one.status for one, _ in parts], kept),
-            office=Labels.merged([one.office for one, _ in parts], kept),
-            filed=np.concatenate([one.filed[rows] for one, rows in parts]),
+            words={
+                name: Labels.merged([one.words[name] for one, _ in parts], kept)
+                for name in WORD_COLUMNS
+            },
+            days={
+                name: np.concatenate([one.days[name][rows] for one, rows in parts])
+                for name in DAY_COLUMNS
+            },
         )
 
 
@@ -236,5 +245,5 @@ def code_key(code: ViennaCode) -> int:
     return code.category * 10_000 + code.division * 100 + code.section
 
 
-def _day(filed: date | None) -> int:
-    return NO_DATE if filed is None else filed.toordinal()
+def _day(day: date | None) -> int:
+    return NO_DATE if day is None else day.toordinal()

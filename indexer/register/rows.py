@@ -20,6 +20,7 @@ from indexer.marks import (
     MarkRecord,
     StoredPrediction,
 )
+from indexer.query import DAY_COLUMNS, WORD_COLUMNS
 from indexer.register import schema
 from indexer.register.runs import aware
 from indexer.register.word_search import fold
@@ -30,6 +31,7 @@ AT_ONCE = 500  # values a statement: SQLite takes 32,766 parameters, planners li
 
 _PLAIN = tuple(one.name for one in MARK_FIELDS if not one.kind.is_list)  # columns of `marks`
 _LISTS = tuple(one for one in MARK_FIELDS if one.kind.is_list)  # what `marks.lists` holds
+_ASKED = (*WORD_COLUMNS, *DAY_COLUMNS)  # what filters want to know of a change
 _PICTURE = ("image_digest", "media_type", "width", "height")
 _PREDICTED = "predicted"  # beside the fields' names in `marks.lists`; a source in `mark_codes`
 _SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
@@ -207,7 +209,7 @@ def _record(plain: Sequence[Any], lists: dict[str, list[Any]]) -> MarkRecord:
 def read_changes(connection: Connection, after: int, limit: int, upto: int | None) -> list[Change]:
     """Rows above a sequence number, in order: one statement."""
     table, embeddings = schema.marks, schema.mark_embeddings
-    names = ("id", "number", "sequence", "deleted", "lists", "status", "office", "filed")
+    names = ("id", "number", "sequence", "deleted", "lists", *_ASKED)
     wanted = (
         sa.select(*(table.c[name] for name in names), embeddings.c.embedding)
         .outerjoin(embeddings, embeddings.c.mark_id == table.c.id)
@@ -229,9 +231,7 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
             assigned=tuple(map(_code, row.lists.get("vienna", ()))),
             predicted=_predicted(row.lists),
             nice=tuple(row.lists.get("nice", ())),
-            status=row.status,
-            office=row.office,
-            filed=row.filed,
+            **{name: getattr(row, name) for name in _ASKED},
         )
         for row in connection.execute(wanted)
     ]
