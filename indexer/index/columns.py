@@ -1,4 +1,4 @@
-"""Columns of a segment: posting lists of what rows bear several of, labels of what they bear once.
+"""Columns of a segment: posting lists for codes and classes, labels for status and office.
 
 Everything is an array, immutable, merged at the memory's speed and saved as it is.
 """
@@ -92,12 +92,12 @@ class Labels:
         return cls(tuple(names), np.concatenate(columns))
 
     def counts(self, rows: NDArray[np.bool_]) -> dict[str, int]:
-        """Count the rows of a mask (n,) that bear each word; words that none bears are left out."""
+        """Count the rows of a mask (n,) that have each word; words that none has are left out."""
         counts = np.bincount(self.column[rows] + 1, minlength=len(self.names) + 1)[1:]
         return {name: int(n) for name, n in zip(self.names, counts, strict=True) if n}
 
     def any_of(self, wanted: frozenset[str]) -> NDArray[np.bool_]:
-        """Which rows bear one of the words: (n,)."""
+        """Which rows have one of the words: (n,)."""
         numbers = [at for at, name in enumerate(self.names) if name in wanted]
         found = np.zeros(len(self.column), np.bool_)
         if len(numbers) <= _COMPARED:

@@ -1,7 +1,7 @@
-"""Facets: how many marks bear each code, class, status and office, counted in a view.
+"""Facets: how many marks have each code, class, status and office, counted in a view.
 
 SQL reads whole tables for it, seconds at a million marks. Here each segment's rows are counted
-once, and what its dead rows bear is subtracted: a mark that bears a code counts once for the code
+once, and what its dead rows have is subtracted: a mark that has a code counts once for the code
 and once for each code above it, so counts add up over rows.
 """
 
@@ -23,7 +23,7 @@ _Counted = Literal[CodeSource, "nice"]
 
 
 def count_codes(view: ReadView, source: CodeSource) -> dict[ViennaCode, int]:
-    """Live marks that bear each code or anything below it, with or without picture.
+    """Live marks that have each code or anything below it, with or without picture.
 
     Args:
         view: the marks.
@@ -53,7 +53,7 @@ def count_facets(view: ReadView) -> Facets:
 
 
 def _parts(view: ReadView) -> tuple[LiveSegment, ...]:
-    return (*view.parts, *view.bare)
+    return (*view.parts, *view.without_vectors)
 
 
 def _live_counts(view: ReadView, counted: _Counted) -> dict[int, int]:
@@ -71,7 +71,7 @@ def _live_counts(view: ReadView, counted: _Counted) -> dict[int, int]:
 
 
 def _count(columns: FilterColumns, counted: _Counted, rows: NDArray[np.bool_]) -> KeyCounts:
-    """Rows of a mask that bear each class, or each code or anything below it."""
+    """Rows of a mask that have each class, or each code or anything below it."""
     lists = []
     if counted == "nice":
         lists.append((columns.nice.keys, columns.nice.rows))

@@ -131,7 +131,7 @@ class FilterColumns:
         return RowSet.union([self._with_code(code, wanted) for code in codes])
 
     def _with_code(self, code: ViennaCode, wanted: Filter) -> RowSet:
-        """Rows that bear a code, or one below it, by the source that is asked for."""
+        """Rows that have a code, or one below it, by the source that is asked for."""
         question = (code, wanted.vienna_source, wanted.min_probability)
         return self._cached(question, lambda: self._find_code(code, wanted))
 

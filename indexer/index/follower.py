@@ -183,7 +183,7 @@ class Follower:
         return self._live.now
 
     def code_counts(self, source: CodeSource) -> dict[ViennaCode, int]:
-        """Live marks that bear each code or anything below it; see `Register.code_counts`.
+        """Live marks that have each code or anything below it; see `Register.code_counts`.
 
         Counted in the view while it follows the register, which takes milliseconds, and else in
         the register.
@@ -199,7 +199,7 @@ class Follower:
     def measure(self, blocks: Sequence[Block]) -> None:
         """Look at every row once, if no snapshot says what is found, so that no search has to.
 
-        See `Segment.stretch`; later rows are looked at as they come.
+        See `Segment.length_error`; later rows are looked at as they come.
         """
         bounds = bounds_of(blocks)
         if self._live.now.bounds != bounds:

@@ -1,7 +1,7 @@
 """Few segments out of many: which ones to write as one, and the thread that does it.
 
-A merge copies what may be a million rows and may seek their lists anew, so it runs beside searches
-and beside the replay of new changes, and its result is swapped in at the end: rows that died
+A merge copies what may be a million rows and may train their inverted lists anew, so it runs beside
+searches and the replay of new changes, and its result is swapped in at the end: rows that died
 meanwhile are dead in it, and whatever was written meanwhile is in segments of its own.
 """
 
@@ -125,7 +125,7 @@ def grown(
     return replace(
         view,
         parts=tuple(tidied(view.parts, build, busy)),
-        bare=tuple(tidied(view.bare, build, busy)),
+        without_vectors=tuple(tidied(view.without_vectors, build, busy)),
     )
 
 
@@ -164,7 +164,7 @@ class LiveView:
         """The next merge; until it is put back or dropped its segments stay where they are."""
         with self._lock:
             merge = next_merge(self.now.parts, self._build) or next_merge(
-                self.now.bare, self._build
+                self.now.without_vectors, self._build
             )
             self._busy = frozenset(part.segment for part in merge.parts) if merge else frozenset()
             return merge
@@ -174,11 +174,11 @@ class LiveView:
         with self._lock:
             self._busy = frozenset()
             parts = merge.swapped(self.now.parts, merged)
-            bare = merge.swapped(self.now.bare, merged)
+            bare = merge.swapped(self.now.without_vectors, merged)
             if parts is not None:
                 self.now = replace(self.now, parts=tuple(parts)).measured(self.now.bounds)
             elif bare is not None:
-                self.now = replace(self.now, bare=tuple(bare))
+                self.now = replace(self.now, without_vectors=tuple(bare))
             return parts is not None or bare is not None
 
     def drop(self) -> None:

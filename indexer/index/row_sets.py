@@ -1,7 +1,7 @@
 """Sets of the rows of a segment: row numbers where few pass, one bit a row otherwise.
 
 NumPy was measured against pyroaring at a million rows (docs/decisions): making a set of the rows
-that bear a category takes 0.9 ms against 4, the rows filed between two days 0.2 against 15, and
+that have a category takes 0.9 ms against 4, the rows filed between two days 0.2 against 15, and
 FAISS reads the bits as they are, where a roaring bitmap takes 0.3 ms to be turned into them.
 """
 

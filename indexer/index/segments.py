@@ -45,7 +45,7 @@ class Segment:
     sequences: NDArray[np.int64]
     filters: FilterColumns
     vectors: VectorIndex
-    _stretches: dict[Bounds, float] = field(default_factory=dict, repr=False)
+    _length_errors: dict[Bounds, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Check that the columns fit together."""
@@ -71,24 +71,24 @@ class Segment:
         """Rows in the order of their marks' numbers."""
         return np.argsort(self.numbers, kind="stable")  # marks written once are in order already
 
-    def stretch(self, bounds: Bounds) -> float:
+    def length_error(self, bounds: Bounds) -> float:
         """How far a block's length is from 1, in the row and block where it is farthest.
 
         Blocks are unit-length before they are rounded to float16, so this is about 1e-4. It
         bounds by how much a row's inner product may miss its cosine. Blocks of zeros, which have
-        no direction, count as cosine 0 and do not stretch. Every row is looked at the first time.
+        no direction, count as cosine 0 and have no error. Every row is looked at the first time.
         """
-        if bounds not in self._stretches:
-            self._stretches[bounds] = max(
+        if bounds not in self._length_errors:
+            self._length_errors[bounds] = max(
                 (
-                    _stretch(
+                    _length_error(
                         self.vectors.vectors(np.arange(at, min(at + _CHUNK, len(self)))), bounds
                     )
                     for at in range(0, len(self), _CHUNK)
                 ),
                 default=0.0,
             )
-        return self._stretches[bounds]
+        return self._length_errors[bounds]
 
     def arrays(self) -> Arrays:
         """Everything as named arrays, for a snapshot."""
@@ -110,7 +110,7 @@ class Segment:
             sequences=arrays["sequences"],
             filters=FilterColumns.from_arrays(arrays),
             vectors=NoVectors.restored(arrays) or build.restore(arrays),
-            _stretches=_known_stretch(arrays),
+            _length_errors=_known_length_error(arrays),
         )
 
     @classmethod
@@ -123,14 +123,16 @@ class Segment:
             parts: segments, and which of their rows to keep, ascending.
             vectors: an index of those rows.
         """
-        known = {bounds for segment, _ in parts for bounds in segment._stretches}
+        known = {bounds for segment, _ in parts for bounds in segment._length_errors}
         return cls(
             numbers=np.concatenate([segment.numbers[rows] for segment, rows in parts]),
             sequences=np.concatenate([segment.sequences[rows] for segment, rows in parts]),
             filters=FilterColumns.merged([(segment.filters, rows) for segment, rows in parts]),
             vectors=vectors,
             # A bound for the parts bounds their rows wherever they go.
-            _stretches={bounds: max(one.stretch(bounds) for one, _ in parts) for bounds in known},
+            _length_errors={
+                bounds: max(one.length_error(bounds) for one, _ in parts) for bounds in known
+            },
         )
 
 
@@ -169,14 +171,14 @@ class ReadView:
     Attributes:
         parts: segments, oldest rows first; a live mark has one live row in one of them.
         sequence: the last change it knows.
-        bare: segments of the marks without picture, which can be counted and not found.
-        bounds: blocks whose stretch is known of every segment in `parts`; None before a search.
+        without_vectors: segments of the marks without picture, which can be counted and not found.
+        bounds: blocks whose length error is known for all of `parts`; None before a search.
         total: marks that can be found.
     """
 
     parts: tuple[LiveSegment, ...] = ()
     sequence: int = 0
-    bare: tuple[LiveSegment, ...] = ()
+    without_vectors: tuple[LiveSegment, ...] = ()
     bounds: Bounds | None = None
     total: int = field(init=False)
 
@@ -188,17 +190,20 @@ class ReadView:
         """The view after the changes of a draft, whose marks become a segment of their own."""
         touched = draft.touched
         parts = [part.without(touched) for part in self.parts]
-        bare = [part.without(touched) for part in self.bare]
-        for segments, new in ((parts, draft.segment(build)), (bare, draft.bare())):
+        bare = [part.without(touched) for part in self.without_vectors]
+        for segments, new in (
+            (parts, draft.segment(build)),
+            (bare, draft.segment_without_vectors()),
+        ):
             if new is not None:
                 segments.append(LiveSegment.of(new))
         return ReadView(tuple(parts), sequence, tuple(bare), self.bounds).measured(self.bounds)
 
     def measured(self, bounds: Bounds | None) -> "ReadView":
-        """The same view with every segment's stretch known, so that no search has to look."""
+        """The same view with every segment's length error known, so that no search has to look."""
         if bounds is not None:
             for part in self.parts:
-                part.segment.stretch(bounds)
+                part.segment.length_error(bounds)
         return replace(self, bounds=bounds)
 
 
@@ -276,7 +281,7 @@ class SegmentDraft:
             return None
         return _segment(self._found, kept, build.quick(self._vectors[:moved]))
 
-    def bare(self) -> Segment | None:
+    def segment_without_vectors(self) -> Segment | None:
         """The live marks that no picture finds, as a segment; None if there is none."""
         kept = self._kept(self._bare)
         count = sum(map(len, kept))
@@ -316,28 +321,28 @@ class _Chunk:
 
 
 def bounds_of(blocks: Sequence[Block]) -> Bounds:
-    """Where blocks begin and end: all that their stretch depends on."""
+    """Where blocks begin and end: all that their length error depends on."""
     return tuple((block.start, block.stop) for block in blocks)
 
 
-def stretch_arrays(part: LiveSegment, bounds: Bounds | None) -> Arrays:
-    """A segment's stretch as named arrays, for a snapshot; `Segment.from_arrays` takes them."""
+def length_error_arrays(part: LiveSegment, bounds: Bounds | None) -> Arrays:
+    """A segment's length error as named arrays for a snapshot, which `from_arrays` takes."""
     if bounds is None:
         return {}
-    stretch = part.segment.stretch(bounds)
-    return {"stretch_bounds": np.array(bounds, np.int64), "stretch": np.array([stretch])}
+    error = part.segment.length_error(bounds)
+    return {"length_error_bounds": np.array(bounds, np.int64), "length_error": np.array([error])}
 
 
 def known_bounds(arrays: Arrays) -> Bounds | None:
-    """The blocks whose stretch was saved; None if none was."""
-    if "stretch_bounds" not in arrays:
+    """The blocks whose length error was saved; None if none was."""
+    if "length_error_bounds" not in arrays:
         return None
-    return tuple((int(start), int(stop)) for start, stop in arrays["stretch_bounds"])
+    return tuple((int(start), int(stop)) for start, stop in arrays["length_error_bounds"])
 
 
-def _known_stretch(arrays: Arrays) -> dict[Bounds, float]:
+def _known_length_error(arrays: Arrays) -> dict[Bounds, float]:
     bounds = known_bounds(arrays)
-    return {} if bounds is None else {bounds: float(arrays["stretch"][0])}
+    return {} if bounds is None else {bounds: float(arrays["length_error"][0])}
 
 
 def _segment(
@@ -377,7 +382,7 @@ def _joined(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *arrays])
 
 
-def _stretch(vectors: NDArray[np.float16], bounds: Bounds) -> float:
+def _length_error(vectors: NDArray[np.float16], bounds: Bounds) -> float:
     exact = vectors.astype(np.float32)
     worst = 0.0
     for start, stop in bounds:

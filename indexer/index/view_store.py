@@ -6,7 +6,7 @@ import numpy as np
 
 from indexer.errors import SnapshotDamaged
 from indexer.index.row_sets import RowSet
-from indexer.index.segments import LiveSegment, ReadView, Segment, known_bounds, stretch_arrays
+from indexer.index.segments import LiveSegment, ReadView, Segment, known_bounds, length_error_arrays
 from indexer.index.vectors import IndexBuilder, NoVectors
 from indexer.index.vectors.snapshot import Arrays, SnapshotFacts, SnapshotPart, SnapshotStore
 from indexer.register import Register
@@ -40,8 +40,8 @@ class ViewStore:
             OSError: the disk refuses; the snapshot before stays.
             DatabaseUnavailable: the register cannot be asked who it is.
         """
-        parts = [_part(part, stretch_arrays(part, view.bounds)) for part in view.parts]
-        parts += [_part(part, {}) for part in view.bare]
+        parts = [_part(part, length_error_arrays(part, view.bounds)) for part in view.parts]
+        parts += [_part(part, {}) for part in view.without_vectors]
         self._store.save(self._facts(view.sequence), parts)
 
     def load(self) -> ReadView:
@@ -85,7 +85,7 @@ class ViewStore:
             SnapshotDamaged: the register holds other marks.
         """
         left = _PROBED
-        for part in (*view.parts[::-1], *view.bare[::-1]):
+        for part in (*view.parts[::-1], *view.without_vectors[::-1]):
             rows = part.alive.rows()
             rows = rows[part.segment.sequences[rows] <= saved][::-1][:left]
             left -= len(rows)

@@ -1,7 +1,8 @@
 """The register in SQL: marks, codes, embeddings and runs, and the pictures on disk.
 
-This is the only room that knows SQLAlchemy. Ingest, index and search import it; it imports
-`indexer.marks`, `indexer.query` and `models`.
+`register` is the door, `rows` writes and reads marks, `listing` and `word_search` find them,
+`migrations` brings old registers along. This is the only room that knows SQLAlchemy. Ingest, index
+and search import it; it imports `indexer.marks`, `indexer.query` and `models`.
 """
 
 from indexer.register.register import Register, Run, RunCounts, RunPosition

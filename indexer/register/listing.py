@@ -65,7 +65,7 @@ def facets(connection: Connection) -> Facets:
 
 
 def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, int]:
-    """Marks that bear each code or anything below it; only live marks have codes."""
+    """Marks that have each code or anything below it; only live marks have codes."""
     codes = schema.mark_codes.c
     sources = ("assigned", "predicted") if source == "either" else (source,)
     counted = sa.and_(codes.confident.is_(True), codes.source.in_(sources))
@@ -106,14 +106,14 @@ def _condition(
 
 
 def _code_condition(asked: FilterField, wanted: Filter) -> sa.ColumnElement[bool]:
-    borne = [_bears(code, wanted) for code in getattr(wanted, asked.name)]
+    having = [_has(code, wanted) for code in getattr(wanted, asked.name)]
     if asked.kind == "all_codes":
-        return sa.and_(*borne)
-    return sa.or_(*borne) if asked.kind == "any_code" else sa.not_(sa.or_(*borne))
+        return sa.and_(*having)
+    return sa.or_(*having) if asked.kind == "any_code" else sa.not_(sa.or_(*having))
 
 
-def _bears(code: ViennaCode, wanted: Filter) -> sa.ColumnElement[bool]:
-    """Whether a mark bears a code or anything below it, by whom the filter asks for."""
+def _has(code: ViennaCode, wanted: Filter) -> sa.ColumnElement[bool]:
+    """Whether a mark has a code or anything below it, by whom the filter asks for."""
     codes = schema.mark_codes
     sources = (
         {"assigned", "predicted"} if wanted.vienna_source == "either" else {wanted.vienna_source}

@@ -258,7 +258,7 @@ class Register:
             return counters.live_marks(connection)
 
     def code_counts(self, source: CodeSource) -> dict[ViennaCode, int]:
-        """Live marks that bear each code or anything below it.
+        """Live marks that have each code or anything below it.
 
         Args:
             source: assigned codes, confidently predicted ones, or either.

@@ -112,12 +112,12 @@ class Scorer:
         factors = np.divide(shares, lengths, out=np.zeros_like(shares), where=lengths > 0)
         return np.asarray(self._columns @ factors, np.float32)
 
-    def doubt(self, segment: Segment) -> float:
+    def error_bound(self, segment: Segment) -> float:
         """By how much FAISS' score of a row of the segment may miss the exact one."""
-        stretch = segment.stretch(self._bounds)
-        # One float32 rounding for each product and each sum, on rows up to 1 + stretch long.
+        length_error = segment.length_error(self._bounds)
+        # One float32 rounding for each product and each sum, on rows up to 1 + that long.
         rounding = (2 * len(self.scaled) + 16) * 2.0**-24
-        return stretch + rounding * (1 + stretch)
+        return length_error + rounding * (1 + length_error)
 
     def score(
         self, vectors: NDArray[np.float16]
@@ -189,13 +189,13 @@ class _Scan:
         """Take those of the `wanted` nearest rows as candidates that may be among the k best."""
         allowed, scorer = self._allowed, self._scorer
         nearest = self._nearest(min(wanted, allowed.count))
-        doubt = scorer.doubt(allowed.segment)
-        # Each of k rows scores as much as the last of them did to FAISS, less the doubt.
-        least = float(nearest.scores[:k][-1]) - 2 * doubt
+        error_bound = scorer.error_bound(allowed.segment)
+        # Each of k rows scores as much as the last of them did to FAISS, less the error_bound.
+        least = float(nearest.scores[:k][-1]) - 2 * error_bound
         self._rows = nearest.rows[: np.count_nonzero(nearest.scores >= least)]
         self.scores, self._cosines = scorer.score(allowed.segment.vectors.vectors(self._rows))
         self.is_complete = wanted >= allowed.count
-        self.ceiling = float(nearest.scores[-1]) + doubt
+        self.ceiling = float(nearest.scores[-1]) + error_bound
 
     def _nearest(self, wanted: int) -> Nearest:
         allowed, query = self._allowed, self._scorer.scaled

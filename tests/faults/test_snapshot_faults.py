@@ -278,9 +278,9 @@ def test_what_a_searcher_measured_is_in_the_snapshot_and_not_measured_again(
     first.stop()
     again = reopened(register, folder)
     assert again.view().bounds == bounds, "known before any searcher has asked"
-    stretch = {part.segment.stretch(bounds) for part in first.view().parts}
-    assert {part.segment.stretch(bounds) for part in again.view().parts} == stretch
-    assert again.view().parts[0].segment.stretch(bounds) > 0
+    length_error = {part.segment.length_error(bounds) for part in first.view().parts}
+    assert {part.segment.length_error(bounds) for part in again.view().parts} == length_error
+    assert again.view().parts[0].segment.length_error(bounds) > 0
     register.add([mark(70)])
     assert again.refresh().bounds == bounds, "new rows are measured as they come"
 

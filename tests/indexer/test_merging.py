@@ -107,7 +107,7 @@ def test_merges_interleaved_with_any_writes_leave_what_a_fresh_view_shows(
             live.set(grown(ReadView(), draft_of(everything), len(everything), LISTS))
         fresh = grown(ReadView(), draft_of(everything), len(everything), LISTS)
         assert shown(live.now.parts) == shown(fresh.parts)
-        assert shown(live.now.bare) == shown(fresh.bare)
+        assert shown(live.now.without_vectors) == shown(fresh.without_vectors)
         assert (live.now.total, live.now.sequence) == (fresh.total, fresh.sequence)
     assert ranking(live.now, seed) == ranking(fresh, seed)
     Merger(live, LISTS, lambda rows: None).settle()

@@ -87,7 +87,7 @@ def test_a_segment_with_columns_of_different_lengths_is_refused() -> None:
         Segment(marks("a"), segment.sequences, segment.filters, segment.vectors)
 
 
-def test_stretch_bounds_the_lengths_of_blocks_also_after_merging() -> None:
+def test_length_error_bounds_the_lengths_of_blocks_also_after_merging() -> None:
     view = ReadView()
     for at, value in enumerate([1.0, 1.25, 0.0, 0.5]):
         draft = SegmentDraft(4)
@@ -95,7 +95,7 @@ def test_stretch_bounds_the_lengths_of_blocks_also_after_merging() -> None:
         view = grown(view, draft, at + 1, CpuBuilder())
         assert len(view.parts) == 1
         expected = [0.0, 0.25, 0.25, 0.5][at]
-        assert view.parts[0].segment.stretch(bounds_of(BLOCKS)) == expected
+        assert view.parts[0].segment.length_error(bounds_of(BLOCKS)) == expected
 
 
 def test_a_segment_that_is_mostly_dead_is_written_anew() -> None:
