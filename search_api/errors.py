@@ -23,6 +23,7 @@ from indexer.errors import (
     DatabaseLost,
     DatabaseUnavailable,
     FingerprintMismatch,
+    MissingPicture,
     RunUnderWay,
     SnapshotDamaged,
     SourceError,
@@ -94,6 +95,7 @@ class Problem:
 
 PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     UnreadableImage: Problem(422, "unreadable-image", "The picture cannot be read", 2),
+    MissingPicture: Problem(422, "missing-picture", "There is no such picture", 2),
     BadViennaCode: Problem(422, "bad-vienna-code", "Not a Vienna code", 2),
     BadLabels: Problem(422, "bad-labels", "The labels cannot be used", 2),
     BadField: Problem(422, "bad-field", "A field cannot be understood", 2),

@@ -337,3 +337,16 @@ def test_a_mark_lives_through_its_days_in_either_database(
         with pytest.raises(UnknownMark):
             marklens.mark("nul \0 byte")
         assert marklens.rebuild().marks == 2
+
+
+def test_a_mark_whose_picture_is_blank_is_kept_without_it_and_named(
+    open_marklens: Open, tmp_path: Path
+) -> None:
+    Image.new("RGB", (40, 40), "white").save(tmp_path / "blank.png")
+    (tmp_path / "marks.csv").write_text("id,image,text\nB-1,blank.png,PALE\n", "utf-8")
+    with open_marklens() as marklens:
+        report = marklens.ingest(tmp_path / "marks.csv")
+        assert (report.indexed, report.rejected) == (1, 0)
+        assert any("every pixel is white" in warning for warning in report.warnings)
+        listed = marklens.search(SearchRequest(filter=Filter(text="pale"))).hits
+        assert [(hit.id, hit.mark.image_digest) for hit in listed] == [("B-1", None)]
