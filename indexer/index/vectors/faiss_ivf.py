@@ -24,7 +24,7 @@ from indexer.index.vectors.inverted_lists import InvertedLists
 from indexer.index.vectors.short import ShortForms
 
 _NARROW = 0.12  # share of allowed rows up to which comparing all of their short forms costs less
-_LEAST, _EACH = 384, 5  # rows compared exactly: at least, and for each that is wanted
+_LEAST, _EACH = 512, 7  # rows compared exactly: at least, and for each that is wanted
 _DEVIATIONS = 3.0  # of product codes' errors, by which a row that was not compared may be better
 _OUTGROWN = 1.5  # rows, to those that lists were trained for, above which to train new ones
 

@@ -238,7 +238,7 @@ def _components(sample: NDArray[np.float32], count: int) -> NDArray[np.float32]:
     """Principal components of (s, d) vectors, dealt to subspaces: (count, d) orthonormal."""
     transform = faiss.PCAMatrix(sample.shape[1], count)
     transform.balanced_bins = _subspaces(count)
-    transform.train(np.resize(sample, (max(len(sample), sample.shape[1]), sample.shape[1])))
+    transform.train(_repeated(sample, sample.shape[1]))
     return faiss.vector_to_array(transform.A).reshape(count, -1)
 
 
@@ -274,10 +274,13 @@ def _empty_index(
     index.by_residual = True
     index.cp.min_points_per_centroid = 1
     index.pq.cp.min_points_per_centroid = 1  # else FAISS prints that there are few
-    index.train(
-        np.resize(points[:_SAMPLE], (max(_CODE_WORDS, min(len(points), _SAMPLE)), components))
-    )
+    index.train(_repeated(points[:_SAMPLE], _CODE_WORDS))
     return index
+
+
+def _repeated(points: NDArray[np.float32], least: int) -> NDArray[np.float32]:
+    """Points (p, m), again and again if there are too few of them for FAISS to train on."""
+    return points if len(points) >= least else np.resize(points, (least, points.shape[1]))
 
 
 def _subspaces(components: int) -> int:
