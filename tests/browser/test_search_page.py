@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from selenium.webdriver import ActionChains
 
-from indexer.ingest import Progress
+from indexer.ingest import IngestProgress
 from indexer.marks import RunCounts
 
 pytestmark = pytest.mark.browser
@@ -308,7 +308,7 @@ def test_hits_are_compared_side_by_side_with_arrow_keys(page):
 
 def test_the_page_says_how_far_the_server_is_with_indexing(page, marklens):
     with marklens.indexing.followed(None) as note:
-        note(Progress(300, 1200, RunCounts(read=300, indexed=300)))
+        note(IngestProgress(300, 1200, RunCounts(read=300, indexed=300)))
         page.open("/?mark_id=EM-002")
         assert "24 marks, more are being indexed" in page.text(".masthead-note")
         assert page.hits()
