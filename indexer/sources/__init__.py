@@ -1,7 +1,8 @@
 """Where marks come from: tables with pictures beside them, offices' XML files, or pictures alone.
 
 Every source streams its rows in a fixed order; `open_source` finds out by their content which
-format files have. A new office's format is one file in `indexer/sources/offices/`.
+format files have. A new office's format is one file in `indexer/sources/offices/`. Ingest and the
+export import this room; it imports `indexer.marks` and `models`.
 """
 
 from collections.abc import Callable

@@ -79,10 +79,10 @@ class CsvTable:
         except BrokenSource as error:
             self.broken.append(str(error))
         if not (self._ends_well or self.broken):
-            self._doubt(position, cells)
+            self._note_open_end(position, cells)
         self.warnings.extend(reader.warnings())
 
-    def _doubt(self, position: int, cells: list[str] | str) -> None:
+    def _note_open_end(self, position: int, cells: list[str] | str) -> None:
         """Say of a file whose last line has no end what a cut there would mean.
 
         Args:

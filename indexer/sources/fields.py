@@ -94,10 +94,10 @@ class FieldReader:
                 _refuse_lost_digits(cells.get("id"))
             if _is_deletion(fields.get(OPERATION)):
                 return Withdrawal(position, _mark_id(fields.get("id")))
-            unsaid = frozenset(one.name for one in MARK_FIELDS if one.column not in fields)
+            not_given = frozenset(one.name for one in MARK_FIELDS if one.column not in fields)
             says_nothing = "image" not in fields and FILE not in fields
             find = partial(self._picture, fields)
-            return self.mark(position, fields, find, unsaid, keeps_picture=says_nothing)
+            return self.mark(position, fields, find, not_given, keeps_picture=says_nothing)
         except BadRecord as fault:
             return RejectedRow(position, *self.shown(fields), str(fault))
 
@@ -106,7 +106,7 @@ class FieldReader:
         position: int,
         fields: Mapping[str, object],
         find_picture: Callable[[MarkRecord], PictureFile | UnreadableImage | None],
-        unsaid: frozenset[str],
+        not_given: frozenset[str],
         *,
         keeps_picture: bool,
     ) -> SourceRow:
@@ -116,7 +116,7 @@ class FieldReader:
             position: of the row.
             fields: column name to text, number or array.
             find_picture: its picture; an error where it cannot be had, None without.
-            unsaid: fields of the record that the source says nothing of.
+            not_given: fields of the record that the source says nothing of.
             keeps_picture: whether it says nothing of the picture.
 
         Raises:
@@ -138,7 +138,7 @@ class FieldReader:
             picture,
             keeps_picture=keeps_picture or "image_name" in unread,
             needs_picture=self._strict or is_all,
-            left_out=unsaid | unread,
+            left_out=not_given | unread,
         )
 
     def _picture(

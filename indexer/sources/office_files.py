@@ -108,7 +108,7 @@ class OfficeFiles:
         if record.is_withdrawn and is_mark_id(mark_id):
             return Withdrawal(position, mark_id)
         fields = {**record.fields, "id": mark_id, "office": record.office}
-        unsaid = frozenset(
+        not_given = frozenset(
             one.name for one in MARK_FIELDS if record.is_update and not fields.get(one.column)
         )
         try:
@@ -116,8 +116,8 @@ class OfficeFiles:
                 position,
                 fields,
                 lambda _: self._picture(record),
-                unsaid,
-                keeps_picture="image_name" in unsaid,
+                not_given,
+                keeps_picture="image_name" in not_given,
             )
         except BadRecord as fault:
             return RejectedRow(position, mark_id, image, str(fault))
