@@ -58,7 +58,7 @@ def _contents(register: Register) -> dict[str, tuple[object, NDArray[np.float16]
 def _clean_run(source: Path, folder: Path, encoder: Encoder) -> dict[str, object]:
     register = Register.open(f"sqlite:///{folder / 'register.db'}")
     register.bind_fingerprint(encoder.fingerprint, encoder.dimension)
-    ingest(open_source(source), register, ImageStore(folder / "images"), encoder)
+    ingest(open_source(source, strict=True), register, ImageStore(folder / "images"), encoder)
     contents = _contents(register)
     register.close()
     return dict(contents)
@@ -66,7 +66,16 @@ def _clean_run(source: Path, folder: Path, encoder: Encoder) -> dict[str, object
 
 def _start(source: Path, data: Path, network: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "search_api.cli", "index", str(source), "--json", *options],
+        [
+            sys.executable,
+            "-m",
+            "search_api.cli",
+            "index",
+            str(source),
+            "--json",
+            "--strict",
+            *options,
+        ],
         cwd=ROOT,
         env={
             "PATH": os.defpath,

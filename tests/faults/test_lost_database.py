@@ -49,7 +49,8 @@ def run(there: Any, register: Register, encoder: Encoder) -> Run:
             resume=True, batch=4, retry_s=retry_s, rejects_dir=there.folder / "rejects"
         )
         images = ImageStore(there.folder / "images")
-        return ingest(open_source(source), register, images, encoder, options, on_progress)
+        rows = open_source(source, strict=True)
+        return ingest(rows, register, images, encoder, options, on_progress)
 
     return resume
 
