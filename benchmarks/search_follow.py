@@ -43,7 +43,7 @@ from indexer.index.follower import Follower
 from indexer.query import SearchQuery
 from indexer.register import Register
 from indexer.search.searcher import Searcher
-from indexer.search.serving import searches_first
+from indexer.search.serving import prioritise_searches
 
 _POLL_S = 1.0  # the product's default
 _SINGLE = 20  # marks committed alone
@@ -63,7 +63,7 @@ def follow(data: Path, index: IndexName, marks: int) -> dict[str, Any]:
         first = len(Dataset(copy))
         follower.start(_POLL_S)
         try:
-            with searches_first():
+            with prioritise_searches():
                 waits = _single_commits(copy, searcher, first)
                 with _Reader(copy, searcher) as reader:
                     time.sleep(_ALONE_S)

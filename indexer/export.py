@@ -20,7 +20,7 @@ from typing import Any
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
-from indexer.sources.fields import COLUMNS, FILE
+from indexer.sources.field_reader import COLUMNS, FILE
 from indexer.sources.parquet_table import parquet_module
 from models.errors import MarkLensError
 
@@ -128,7 +128,7 @@ def _copy(store: ImageStore, digest: str, target: Path) -> None:
 
 @contextmanager
 def _complete_or_not(file: Path) -> Iterator[Path]:
-    """A file beside `file` that takes its name once the block is through."""
+    """Write beside `file`, and give that its name once the block has ended without an error."""
     with tempfile.TemporaryDirectory(prefix=".incoming-", dir=file.parent) as folder:
         incoming = Path(folder) / file.name
         yield incoming

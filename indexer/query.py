@@ -1,4 +1,4 @@
-"""A search and its answer, as values."""
+"""The values of a search: filter and its table of fields, query, hits, plan, result."""
 
 import typing
 from collections.abc import Mapping

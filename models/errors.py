@@ -1,4 +1,4 @@
-"""Every error a user of MarkLens can meet that is the input's or the set-up's fault.
+"""The errors that MarkLens raises on purpose: the input or the set-up is at fault.
 
 ::
 

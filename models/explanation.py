@@ -70,7 +70,7 @@ class Explanation:
 
 
 class Explainer:
-    """An encoder's network, asked where; safe to use from several threads."""
+    """Explains an encoder's predicted codes by heat maps; safe to use from several threads."""
 
     def __init__(self, encoder: Encoder) -> None:
         """Read the weights of the heads.

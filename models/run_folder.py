@@ -1,4 +1,4 @@
-"""Folders whose work is resumed: whose they are, and files in them that are never half-written."""
+"""Run folders, whose work is resumed: claimed by one request, files written atomically."""
 
 import json
 from collections.abc import Mapping

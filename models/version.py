@@ -1,4 +1,4 @@
-"""Which MarkLens this is."""
+"""The version of MarkLens that is installed."""
 
 from importlib.metadata import PackageNotFoundError, version
 

@@ -1,4 +1,4 @@
-"""What `MarkLens` answers with: values that every face shows in its own way."""
+"""The values that `MarkLens` returns, for Python, command line, HTTP and page to show."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What a process can say about the register without loading the network.
+    """The state of a register, as far as it is known without loading the network.
 
     Attributes:
         marks: live marks.

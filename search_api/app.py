@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from indexer.search.serving import searches_first
+from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
 from search_api.http import middleware, problem_details
 from search_api.http.metrics import Metrics
@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         try:
             app.state.marklens = serving
             await run_in_threadpool(serving.start_following)
-            with searches_first():
+            with prioritise_searches():
                 yield
         finally:
             if marklens is None:

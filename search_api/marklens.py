@@ -32,7 +32,7 @@ from indexer.query import Filter, Hit, PlanReport, SearchQuery
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
-from indexer.sources import Reading, open_source
+from indexer.sources import SourceOptions, open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
@@ -264,7 +264,7 @@ class MarkLens:
         *,
         options: IngestOptions | None = None,
         on_progress: Callable[[IngestProgress], None] | None = None,
-        **reading: Unpack[Reading],
+        **reading: Unpack[SourceOptions],
     ) -> IngestReport:
         """Write a table of marks, offices' files or a folder of pictures into the register.
 

@@ -1,4 +1,4 @@
-"""What HTTP answers, and what the command line prints with ``--json``: the same objects."""
+"""The objects that HTTP answers with and that the command line prints with ``--json``."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

@@ -197,9 +197,9 @@ class Follower:
         return count_facets(self._live.now) if self._is_following else self._register.facets()
 
     def measure(self, blocks: Sequence[Block]) -> None:
-        """Look at every row once, if no snapshot says what is found, so that no search has to.
+        """Compute the length error of every segment now, unless a snapshot holds it.
 
-        See `Segment.length_error`; later rows are looked at as they come.
+        See `Segment.length_error`; that of later rows is computed as they come.
         """
         bounds = bounds_of(blocks)
         if self._live.now.bounds != bounds:
@@ -258,7 +258,7 @@ class Follower:
                 self._save_if_due()
 
     def _on_merged(self, rows: int) -> None:
-        """Save what took long to make."""
+        """Save a snapshot soon after a large merge, which took long to make."""
         if rows >= _SAVE_AFTER:
             self._try_to_save()
 

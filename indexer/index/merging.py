@@ -89,7 +89,7 @@ def next_merge(parts: Sequence[LiveSegment], build: IndexBuilder) -> Merge | Non
 def tidied(
     parts: Sequence[LiveSegment], build: IndexBuilder, busy: frozenset[Segment]
 ) -> list[LiveSegment]:
-    """Segments with what is quickly merged merged, and those without a live row gone.
+    """Merge small neighbouring segments, and drop segments without a live row.
 
     Args:
         parts: segments, oldest rows first.
@@ -120,7 +120,7 @@ def grown(
     build: IndexBuilder,
     busy: frozenset[Segment] = frozenset(),
 ) -> ReadView:
-    """A view after the changes of a draft, tidied; see `tidied`."""
+    """Return the view after the changes of a draft, its small segments merged; see `tidied`."""
     view = view.advanced(draft, sequence, build)
     return replace(
         view,
@@ -149,7 +149,7 @@ class LiveView:
             return self.now
 
     def measure(self, bounds: Bounds) -> None:
-        """Look at every row; see `ReadView.measured`."""
+        """Compute the length error of every segment; see `ReadView.measured`."""
         self.now.measured(bounds)  # takes seconds and is remembered
         with self._lock:
             self.now = self.now.measured(bounds)
@@ -188,7 +188,7 @@ class LiveView:
 
 
 class Merger:
-    """Merges what a view needs merged, in a thread of its own or here and now."""
+    """Merges the segments of a view, in a background thread or while the caller waits."""
 
     def __init__(
         self,

@@ -160,7 +160,7 @@ class RowSet:
 
 
 class RowSetCache:
-    """The row sets asked for last, by question; safe to share by threads.
+    """A least-recently-used cache of row sets, by question; safe to share by threads.
 
     Dense sets of large segments only: a sparse one, or one of few rows, is found again at once.
     """
@@ -185,7 +185,7 @@ class RowSetCache:
             return self._held[question]
 
     def put(self, question: Hashable, rows: RowSet) -> None:
-        """Keep an answer if it is worth it, in place of what was asked for longest ago."""
+        """Keep an answer in place of the one used longest ago, unless it is quickly found again."""
         if rows.is_sparse or rows.size <= self._least_rows:
             return
         with self._lock:

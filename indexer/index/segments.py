@@ -200,7 +200,7 @@ class ReadView:
         return ReadView(tuple(parts), sequence, tuple(bare), self.bounds).measured(self.bounds)
 
     def measured(self, bounds: Bounds | None) -> "ReadView":
-        """The same view with every segment's length error known, so that no search has to look."""
+        """Return the same view with the length error of every segment computed."""
         if bounds is not None:
             for part in self.parts:
                 part.segment.length_error(bounds)

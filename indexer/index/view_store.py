@@ -1,4 +1,4 @@
-"""Views on disk: the snapshot of a follower's segments, and whether it can be believed."""
+"""Saves and loads views as snapshots, and checks a snapshot against the register."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a run must remember of millions of rows, in a temporary file instead of memory."""
+"""A dictionary in a temporary file, for what a run remembers of millions of rows."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence

@@ -106,7 +106,7 @@ class Pipeline:
     def _encoded(
         self, marks: Sequence[PreparedMark], known: Mapping[str, Encoding]
     ) -> list[EncodedMark]:
-        """In the encoding thread: the network runs once for each picture it has not seen."""
+        """Encode a batch, in the encoding thread: the network runs once for each new picture."""
         held = {**known, **self._recall(marks)}
         fresh = {
             one.mark.pixels_digest: one.pixels
@@ -123,12 +123,12 @@ class Pipeline:
         return [with_encoding(one, {**held, **seen}) for one in marks]
 
     def _recall(self, marks: Sequence[PreparedMark]) -> dict[str, Encoding]:
-        """What is at hand of batches that the register did not hold when it was asked."""
+        """Encodings of recent batches that the register did not hold when it was asked."""
         digests = {one.mark.pixels_digest or "" for one in marks}
         return {one: self._remembered[one] for one in digests if one in self._remembered}
 
     def _committed(self, batch: Batch, encoding: "Future[list[EncodedMark]]") -> None:
-        """In the writing thread."""
+        """Commit an encoded batch, in the writing thread."""
         if self._has_failed:
             return  # whoever waits for the batch that failed is told
         try:

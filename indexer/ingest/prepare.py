@@ -1,4 +1,4 @@
-"""What becomes of each row: unchanged, rejected, withdrawn, or a mark prepared for the network."""
+"""Sorts each row into unchanged, rejected, withdrawn, or a mark prepared for the network."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Encode every stored picture again: what changing the network means for a register.
+"""Encodes every stored picture again, after the network has changed.
 
 While it runs the register is bound to a fingerprint that no network has, so that nothing mixes
 embeddings of two networks, also when the run is killed. A second run finds by their digests the

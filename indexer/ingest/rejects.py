@@ -1,4 +1,4 @@
-"""The file of rejected rows: what a clerk mends before indexing again."""
+"""Writes the rejects file: the rows to be mended before indexing again."""
 
 import csv
 import os

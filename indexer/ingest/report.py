@@ -1,4 +1,4 @@
-"""What a bulk run is asked for (`IngestOptions`) and what it reports."""
+"""The options of a bulk run, its progress and its report."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Retries while the database is away: a restart of it must not end a night's run."""
+"""Retries while the database is away, so that a restart of it does not end a long run."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ class Retry:
         self._limit_s, self._stop = limit_s, stop
 
     def until_done(self, ask: Callable[[], T]) -> T:
-        """The answer of `ask`, asked again after each lost connection.
+        """Return what `ask` returns, calling it again after each lost connection.
 
         Raises:
             DatabaseLost: the database did not come back in time.

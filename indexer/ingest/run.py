@@ -1,4 +1,4 @@
-"""One run over a source in the register: begun or resumed, locked while it goes on, and ended."""
+"""Begins a run over a source, or resumes the unfinished one, and locks it while it goes on."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ from models.errors import MarkLensError
 
 
 class RunLock:
-    """A lock on one run, held by an empty file; let go with the process, however that ends.
+    """A lock on one run, held by an empty file; released when the process ends, however it ends.
 
     One process at a time goes on with a run: two would write one rejects file through each other.
     """
@@ -44,14 +44,14 @@ class RunLock:
             raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
 
     def release(self) -> None:
-        """Let the run go; the file goes first, while nobody else can hold it."""
+        """Release the lock; the file is removed first, while nobody else can hold it."""
         with suppress(OSError):
             self._path.unlink()
         self._lock.release()
 
 
 def was_killed(folder: Path, register: str, run_id: int) -> bool:
-    """Whether a run's process died without a word: its lock is still there, and nobody holds it.
+    """Whether a run's process was killed: its lock file is still there, and nobody holds it.
 
     Args:
         folder: that the run's lock lies in.
@@ -101,7 +101,7 @@ def open_run(
 
 
 def is_indexed(source: MarkSource, register: Register) -> bool:
-    """Whether the last run over this very source finished, without looking at any row."""
+    """Whether the last run over this source, unchanged since, has finished; reads no row."""
     runs = register.last_runs(limit=1, source=source.state.path)
     return any(run.state == "finished" and _is_same(run, source) for run in runs)
 

@@ -1,4 +1,4 @@
-"""Counters and facts of the register as a whole: two small tables of named values."""
+"""Reads and writes the register's counters and facts: two small tables of named values."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection

@@ -1,4 +1,4 @@
-"""Opening the register's database: URL, engine, plain errors, schema at its newest step."""
+"""Opens the register's database: URL, engine, plain errors, schema at its newest step."""
 
 import json
 import sqlite3

@@ -1,4 +1,4 @@
-"""What it takes for a new file to outlive a power cut, beyond forcing the file itself to disk."""
+"""Makes a new or renamed file survive a power cut, beyond forcing the file itself to disk."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which way to search, from how many marks match; pure.
+"""Chooses how to search from the number of marks that pass the filter.
 
 Few marks are copied out and compared, which costs less than a scan that has to look at one bit for
 each row of the register. Both are exact; only lists may miss a mark, and never one of few.

@@ -32,7 +32,7 @@ _PLANS: tuple[PlanKind, ...] = ("none", "gather", "exact", "ivf")
 
 
 class Ranked(NamedTuple):
-    """A mark in its place; a tuple, since fifty dataclasses take longer than some filters' search.
+    """One ranked mark; a tuple, since making fifty dataclasses took longer than some searches.
 
     Attributes:
         number: of the mark; see `Change.number`.

@@ -1,4 +1,4 @@
-"""Answers a search: filter → allowed rows → exact ranking → what the register holds of the hits."""
+"""Answers a search: filter → allowed rows → exact ranking → the marks of the hits."""
 
 import logging
 from time import perf_counter

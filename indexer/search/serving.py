@@ -1,4 +1,4 @@
-"""What a process that answers searches asks of Python, so that they wait for nothing else."""
+"""Sets garbage collection and thread switching of a process so that searches need not wait."""
 
 import gc
 import sys
@@ -13,8 +13,8 @@ _intervals: list[float] = []  # the process' own, once for each that serves
 
 
 @contextmanager
-def searches_first() -> Iterator[None]:
-    """Let searches wait for no collection of garbage, and for no other thread's turn of 5 ms.
+def prioritise_searches() -> Iterator[None]:
+    """Spare searches full garbage collections, and waiting 5 ms for another thread's turn.
 
     To be entered once the index is loaded. What is there then stays: a full garbage collection
     would walk all of it, 40 to 80 ms in which nothing else runs, whenever many changes come in.

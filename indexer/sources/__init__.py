@@ -14,7 +14,7 @@ from typing import TypedDict
 from indexer.errors import SourceError
 from indexer.sources.containers import SourceFile, files_of, is_zip
 from indexer.sources.csv_table import CsvTable
-from indexer.sources.folder import PictureFolder
+from indexer.sources.folder import FolderSource
 from indexer.sources.jsonl_table import JsonlTable
 from indexer.sources.office_files import OfficeFiles, recognise
 from indexer.sources.office_record import OfficeFormat
@@ -33,9 +33,9 @@ from indexer.sources.source_rows import (
 __all__ = [
     "FORMATS",
     "MarkSource",
-    "Reading",
     "RejectedRow",
     "Row",
+    "SourceOptions",
     "SourceRow",
     "SourceState",
     "Withdrawal",
@@ -60,7 +60,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BINARY = (_OLD_OFFICE, b"%PDF", b"\x7fELF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 
 
-class Reading(TypedDict, total=False):
+class SourceOptions(TypedDict, total=False):
     """How `open_source` reads a source, where it is not as it does by itself."""
 
     images: Path | None
@@ -134,7 +134,7 @@ class _Opener:
         if self.given is not None:
             raise SourceError(f"{path} holds no table, so no other picture folder goes with it")
         self._refuse_encoding("pictures alone")
-        return PictureFolder(path)
+        return FolderSource(path)
 
     def open_file(self) -> MarkSource:
         """One file, or the files of a zip: one table, or any number of XML files."""

@@ -207,7 +207,7 @@ def walk_folder(path: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _files_in(path: Path) -> Iterator[Path]:
-    """Whatever is no picture."""
+    """The files of a folder that are no pictures."""
     for folder, names in walk_folder(path):
         for name in names:
             if not is_picture(name) and (folder / name).is_file():

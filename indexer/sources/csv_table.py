@@ -14,8 +14,8 @@ from typing import TextIO
 from indexer.errors import BrokenSource, SourceError
 from indexer.marks import MAX_TEXT
 from indexer.sources.containers import SourceFile
-from indexer.sources.fields import COLUMNS, FieldReader, check_columns
-from indexer.sources.old_encodings import OldEncoding, Sample
+from indexer.sources.field_reader import COLUMNS, FieldReader, check_columns
+from indexer.sources.old_encodings import EncodingSample, OldEncoding
 from indexer.sources.pictures import Pictures
 from indexer.sources.source_rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 
@@ -74,7 +74,7 @@ class CsvTable:
         cells: list[str] | str = self._header.columns
         try:
             with closing(self._open()) as stream:
-                for position, cells in _rows(_Lines(stream), self._header):
+                for position, cells in _rows(_CsvLines(stream), self._header):
                     yield self._row(reader, position, cells)
         except BrokenSource as error:
             self.broken.append(str(error))
@@ -83,7 +83,7 @@ class CsvTable:
         self.warnings.extend(reader.warnings())
 
     def _note_open_end(self, position: int, cells: list[str] | str) -> None:
-        """Say of a file whose last line has no end what a cut there would mean.
+        """Note that the last line has no line end: the file may have been cut off there.
 
         Args:
             position: of the last row.
@@ -155,7 +155,7 @@ def _miscounted(position: int, cells: list[str], columns: list[str]) -> Rejected
     return RejectedRow(position, fields["id"] or None, fields.get("image") or None, reason)
 
 
-class _Lines:
+class _CsvLines:
     """Lines of a text file with their numbers; those of a broken row can be handed back."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -165,7 +165,7 @@ class _Lines:
         self._length = 0  # of the lines taken, characters
         self.number = 0
 
-    def __iter__(self) -> "_Lines":
+    def __iter__(self) -> "_CsvLines":
         return self
 
     def __next__(self) -> str:
@@ -204,7 +204,7 @@ class _Lines:
         return several
 
 
-def _rows(lines: _Lines, header: _Header) -> Iterator[tuple[int, list[str] | str]]:
+def _rows(lines: _CsvLines, header: _Header) -> Iterator[tuple[int, list[str] | str]]:
     """Each row's first line number and its cells, or a sentence on what is broken there.
 
     A row whose quotation never closes must not swallow the rows below it, as `csv` alone would
@@ -265,7 +265,7 @@ def _scan(file: SourceFile, given: str | None) -> tuple[str | OldEncoding, int, 
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     newlines = returns = letters = strays = 0
-    western, sample = "cp1252", Sample()
+    western, sample = "cp1252", EncodingSample()
     encoding = given
     end = b""
     for at, chunk in enumerate(_chunks(file)):

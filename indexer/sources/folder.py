@@ -7,12 +7,12 @@ from pathlib import Path
 from indexer.errors import BadRecord, SourceError
 from indexer.marks import MarkRecord
 from indexer.sources.containers import walk_folder
-from indexer.sources.fields import examples
+from indexer.sources.field_reader import examples
 from indexer.sources.source_rows import RejectedRow, SourceRow, SourceState
 from models.images.picture_folder import SUFFIXES, is_picture
 
 
-class PictureFolder:
+class FolderSource:
     """All pictures below a folder, sub-folders included, in the order of their names.
 
     Blanks in a file's name become `_` in the id, which cannot hold them. Hidden files are passed

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import SourceFile
-from indexer.sources.fields import FieldReader, unknown_columns
+from indexer.sources.field_reader import FieldReader, unknown_columns
 from indexer.sources.pictures import Pictures
 from indexer.sources.source_rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from indexer.errors import BadRecord, MissingPicture, SourceError
 from indexer.marks import MARK_FIELDS, is_mark_id
 from indexer.sources.containers import SourceFile, files_of, state_of_files
-from indexer.sources.fields import FieldReader, examples
+from indexer.sources.field_reader import FieldReader, examples
 from indexer.sources.office_record import OfficeFormat, OfficeRecord
 from indexer.sources.offices import OFFICES
 from indexer.sources.pictures import PictureFile, Pictures

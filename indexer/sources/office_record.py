@@ -1,4 +1,4 @@
-"""What a file in `indexer/sources/offices/` hands over: an office's format and a record of it."""
+"""What a file in `indexer/sources/offices/` defines: an office's format, and records of it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Tables in the encodings of East Asia: what bytes that are not UTF-8 surely are.
+"""Recognises the East Asian encoding of a table that is not UTF-8.
 
 An encoding is believed only where all speaks for it: hardly a byte is wrong in it, its letters
 stand beside each other, nearly all of them are in everyday use, and read as Windows-1252 the bytes
@@ -66,8 +66,8 @@ _HANGUL = OldEncoding("EUC-KR", "cp949")
 _KNOWN = (_JAPANESE, _MAINLAND, _TAIWANESE, _HANGUL, _UNIX_JAPANESE)
 
 
-class Sample:
-    """The lines of a file that are not plain ASCII, as far as they are worth looking at."""
+class EncodingSample:
+    """The first lines of a file that are not plain ASCII, by which its encoding is recognised."""
 
     def __init__(self) -> None:
         self._taken = bytearray()

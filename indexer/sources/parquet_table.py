@@ -10,7 +10,7 @@ from typing import Any
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import SourceFile
-from indexer.sources.fields import FieldReader, check_columns, unknown_columns
+from indexer.sources.field_reader import FieldReader, check_columns, unknown_columns
 from indexer.sources.pictures import Pictures
 from indexer.sources.source_rows import Row, state_of
 from models.errors import MissingPackage

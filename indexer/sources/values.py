@@ -1,4 +1,4 @@
-"""Texts and numbers as sources have them, read as the values of a mark's fields.
+"""Reads texts and numbers as sources have them into the values of a mark's fields.
 
 Every spelling that can mean only one thing is read, whoever wrote it: an office, Excel, pandas.
 """
@@ -134,7 +134,7 @@ def read_us_design(text: str) -> str:
 
 
 def read_day(text: str) -> date | None:
-    """A day, in whatever order its parts can only be meant; None for 0, which some write for none.
+    """A day, whatever the order of its parts if only one makes a date; None for 0 (no day).
 
     ``2020-01-31`` and ``20200131``, perhaps with time and zone; ``31.01.2020``; ``31/01/2020`` and
     ``01/31/2020``, but not ``01/02/2020``; ``31 January 2020``, ``31-Jan-2020``, ``Jan 31, 2020``;

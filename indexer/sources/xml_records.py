@@ -54,8 +54,8 @@ class XmlHead:
     names: frozenset[str]
     namespaces: frozenset[str]
 
-    def speaks_of(self, *words: str) -> bool:
-        """Whether one of these words stands in a namespace."""
+    def has_namespace(self, *words: str) -> bool:
+        """Whether a namespace of the document contains one of these words."""
         return any(word in namespace for namespace in self.namespaces for word in words)
 
     def is_delivery(self, root: str, *words: str) -> bool:
@@ -66,7 +66,7 @@ class XmlHead:
             words: one of them stands in a namespace.
         """
         is_of_others = any(name.startswith(_OTHER_RECORDS) for name in self.names)
-        return self.root == root and self.speaks_of(*words) and not is_of_others
+        return self.root == root and self.has_namespace(*words) and not is_of_others
 
 
 def read_head(head: bytes, name: str) -> XmlHead | None:

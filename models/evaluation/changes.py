@@ -1,4 +1,4 @@
-"""The same sign, changed the ways infringers and registers change it; never its meaning.
+"""Changes a sign as infringers and registers do, and never its meaning: the same sign still.
 
 No mirroring: a mirrored letter is another letter.
 """

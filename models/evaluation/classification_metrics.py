@@ -1,4 +1,4 @@
-"""Multi-label metrics, named as scikit-learn names them, and the baseline that learnt nothing."""
+"""Multi-label metrics, named as scikit-learn names them, and the constant-prior baseline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -154,7 +154,7 @@ def label_scores(
 
 
 @dataclass(frozen=True)
-class Classified:
+class ClassificationMetrics:
     """The metrics of one set of pictures, named as scikit-learn and torchmetrics name them.
 
     Attributes:
@@ -190,7 +190,7 @@ class Classified:
 
 def classify_metrics(
     targets: Targets, probabilities: Scores, thresholds: NDArray[np.float32]
-) -> Classified:
+) -> ClassificationMetrics:
     """All metrics of one set of pictures."""
     known, true = targets >= 0, targets > 0
     said = (probabilities >= thresholds) & known
@@ -198,7 +198,7 @@ def classify_metrics(
     occurring = [one for one in each if one.support]
     hits = float((true & said).sum())
     accuracy = float((true == said)[known].mean())
-    return Classified(
+    return ClassificationMetrics(
         mAP=_mean([one.AP for one in each if one.AP is not None]),
         mAP_micro=(
             average_precision(targets.ravel(), probabilities.ravel()) if occurring else float("nan")

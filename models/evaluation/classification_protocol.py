@@ -25,7 +25,7 @@ from models.vienna import Level, ViennaCode
 
 
 @dataclass(frozen=True)
-class AtLevel:
+class LevelResult:
     """What one level of the classification (category, division, section) scores.
 
     Attributes:
@@ -44,7 +44,7 @@ class AtLevel:
 
 
 @dataclass(frozen=True)
-class Classification:
+class ClassificationResult:
     """What the pictures say of the network.
 
     Attributes:
@@ -54,7 +54,7 @@ class Classification:
         unknown: codes of the labels that the network does not predict.
     """
 
-    levels: Mapping[Level, AtLevel]
+    levels: Mapping[Level, LevelResult]
     pictures: int
     left_out: Sequence[str]
     unknown: Sequence[ViennaCode]
@@ -62,7 +62,7 @@ class Classification:
 
 def measure_classification(
     encoder: Encoder, table: LabelTable, images: Path, on_progress: OnProgress
-) -> Classification:
+) -> ClassificationResult:
     """Predict the labels' codes and those above them, and compare.
 
     Raises:
@@ -82,7 +82,7 @@ def measure_classification(
         raise BadLabels(f"{images}: none of the {len(table.filenames)} labelled pictures is there")
     encoded = encode_files(encoder, there, on_progress)
     targets = _targets(table, encoded, codes)
-    levels: dict[Level, AtLevel] = {}
+    levels: dict[Level, LevelResult] = {}
     for level in get_args(Level):
         columns = [at for at, code in enumerate(codes) if code.level == level]
         if columns and targets[:, columns].any():
@@ -91,7 +91,7 @@ def measure_classification(
     if not levels:
         raise BadLabels("no picture bears any label that the network predicts")
     unknown = sorted(set(table.codes) - set(codes))
-    return Classification(levels, len(targets), (*missing, *encoded.left_out), unknown)
+    return ClassificationResult(levels, len(targets), (*missing, *encoded.left_out), unknown)
 
 
 def _targets(
@@ -110,7 +110,7 @@ def _at_level(
     encoded: EncodedPictures,
     targets: NDArray[np.float32],
     codes: Sequence[ViennaCode],
-) -> AtLevel:
+) -> LevelResult:
     columns = {code: at for at, code in enumerate(encoder.labels)}
     said = encoded.probabilities[:, [columns[code] for code in codes]]
     thresholds = np.array([encoder.thresholds[code] for code in codes], np.float32)
@@ -121,7 +121,7 @@ def _at_level(
 
     names = list(map(str, codes))
     scores, priors = (label_scores(targets, each, thresholds) for each in (said, nothing))
-    return AtLevel(
+    return LevelResult(
         metrics=bootstrap(metrics, len(targets)),
         prior=asdict(classify_metrics(targets, nothing, thresholds)),
         labels=dict(zip(names, scores, strict=True)),

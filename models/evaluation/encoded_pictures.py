@@ -1,4 +1,4 @@
-"""Picture files → what a network says of them."""
+"""Encodes picture files: embeddings and probabilities of all that can be read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from models.evaluation.classification_metrics import LabelScore
-from models.evaluation.classification_protocol import AtLevel, Classification
+from models.evaluation.classification_protocol import ClassificationResult, LevelResult
 from models.evaluation.html_report import Section, bars_png, html_report, reliability_png
 from models.evaluation.intervals import Interval
-from models.evaluation.retrieval_protocol import Retrieval
+from models.evaluation.retrieval_protocol import RetrievalResult
 from models.vienna import ViennaCode, ViennaTree
 
 _PRIOR = (
@@ -31,7 +31,7 @@ _SAME = "the very same pixels"
 _MOST_EXCEPTIONS = 100
 
 
-def classification_values(found: Classification) -> dict[str, Any]:
+def classification_values(found: ClassificationResult) -> dict[str, Any]:
     """What `--json` prints: ``metrics`` are the broadest level's, the categories' as a rule."""
     levels = {
         name: {
@@ -52,7 +52,7 @@ def classification_values(found: Classification) -> dict[str, Any]:
     }
 
 
-def retrieval_values(found: Retrieval) -> dict[str, Any]:
+def retrieval_values(found: RetrievalResult) -> dict[str, Any]:
     """What `--json` prints."""
     return {
         "metrics": plain(found.metrics),
@@ -84,7 +84,7 @@ def metric_rows(
     ]
 
 
-def report_classification(out: Path, found: Classification) -> Path:
+def report_classification(out: Path, found: ClassificationResult) -> Path:
     """Write ``report.html`` and its PNGs."""
     sections = [
         section
@@ -99,7 +99,7 @@ def report_classification(out: Path, found: Classification) -> Path:
     return html_report(out / "report.html", title, sections)
 
 
-def _level_sections(out: Path, name: str, level: AtLevel) -> list[Section]:
+def _level_sections(out: Path, name: str, level: LevelResult) -> list[Section]:
     path = out / f"{name}_reliability.png"
     sure = reliability_png(path, "Do probabilities mean what they say?", *level.reliability)
     columns = ("metric", "value", "95 % interval", "constant prior")
@@ -139,7 +139,7 @@ def label_section(
     return Section("Labels", (), [(path, title.lower())], columns, rows)
 
 
-def report_retrieval(out: Path, found: Retrieval) -> Path:
+def report_retrieval(out: Path, found: RetrievalResult) -> Path:
     """Write ``report.html``."""
     columns = ("metric", "value", "95 % interval", "query counted")
     heads = ("change", "original first", "95 % interval", "mAP")

@@ -1,4 +1,4 @@
-"""Which pictures belong together: a table of groups, or METU's layout."""
+"""Reads which pictures belong together: a table of groups, or METU's layout."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""How far a metric could have come out otherwise: bootstrap intervals of 95 %.
+"""Bootstrap intervals of 95 % for metrics.
 
 Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapter 13 (percentile intervals).
 """

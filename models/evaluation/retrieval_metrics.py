@@ -1,4 +1,4 @@
-"""Retrieval metrics: is what belongs together found first?"""
+"""Retrieval metrics: whether pictures that belong together rank first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _BLOCK = 256  # queries whose scores are in memory at a time
 
 
 @dataclass(frozen=True)
-class Retrieved:
+class RetrievalMetrics:
     """The metrics of one set of queries.
 
     Attributes:
@@ -127,11 +127,11 @@ def retrieval_metrics(
     groups: Sequence[Sequence[int]],
     gallery: Sequence[int],
     count_query: bool = False,
-) -> Retrieved:
+) -> RetrievalMetrics:
     """All metrics; arguments as :func:`relevant_ranks` has them."""
     rankings = relevant_ranks(embeddings, groups, gallery, count_query)
     columns = _per_query(rankings, len(gallery) - (not count_query))
-    return Retrieved(
+    return RetrievalMetrics(
         **{name: float(values.mean()) for name, values in columns.items()}, queries=len(rankings)
     )
 

@@ -43,7 +43,7 @@ class SelfRetrieval:
 
 
 @dataclass(frozen=True)
-class Retrieval:
+class RetrievalResult:
     """What the queries say of the network.
 
     Attributes:
@@ -71,7 +71,7 @@ def measure_retrieval(
     distractors: Path | None,
     on_progress: OnProgress,
     transformations: bool = False,
-) -> Retrieval:
+) -> RetrievalResult:
     """Query with every picture of a group for the others, among all pictures.
 
     Args:
@@ -95,7 +95,7 @@ def measure_retrieval(
     n = len(encoded.names)
     apart = relevant_ranks(encoded.embeddings, rows, range(n))
     counted = relevant_ranks(encoded.embeddings, rows, range(n), count_query=True)
-    return Retrieval(
+    return RetrievalResult(
         metrics=retrieval_intervals(apart, n - 1),
         counted=retrieval_intervals(counted, n),
         transformations=(
@@ -128,7 +128,7 @@ def _transformed(
 
 
 def _itself(encoder: Encoder, paths: Mapping[str, Path], encoded: EncodedPictures) -> SelfRetrieval:
-    """Query with pictures themselves; whatever else scores as high is told apart by its pixels."""
+    """Query with the pictures themselves; equal scores of other pictures are checked by pixels."""
     n = len(encoded.names)
     asked = np.unique(np.linspace(0, n - 1, min(n, _OWN)).astype(np.int64))
     duplicates: list[tuple[str, str]] = []

@@ -5,7 +5,7 @@ import math
 from PIL import Image
 
 from models.errors import UnreadableImage
-from models.images.formats import ACCEPTED, Format, picture_format, stranger
+from models.images.formats import ACCEPTED, Format, picture_format, unsupported_format
 from models.images.pixels import flatten, plain, to_srgb
 from models.images.rasters import SHORTEST_SIDE, load_raster, refusing_damage, shrunk, upright
 from models.images.svg import draw_svg
@@ -92,7 +92,7 @@ def _accepted_format(content: bytes, name: str) -> Format:
         raise UnreadableImage(f"{name}: the file is empty; send the picture again")
     kind = picture_format(content)
     if kind is None:
-        what = stranger(content) or "not a picture"
+        what = unsupported_format(content) or "not a picture"
         raise UnreadableImage(f"{name}: {what}; MarkLens reads {ACCEPTED}")
     return kind
 

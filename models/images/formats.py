@@ -1,4 +1,4 @@
-"""Which picture format some bytes are, told by the bytes alone: names and uploads' claims lie."""
+"""Recognises a picture's format by its bytes alone: file names and uploads' headers mislead."""
 
 import re
 import zlib
@@ -76,7 +76,7 @@ def media_type(content: bytes) -> str:
     return UNKNOWN_MEDIA_TYPE if found is None else _MEDIA_TYPES[found]
 
 
-def stranger(content: bytes) -> str | None:
+def unsupported_format(content: bytes) -> str | None:
     """Name what the bytes are if it is something people send by mistake."""
     if content[4:8] == b"ftyp" and re.search(rb"hei[cfx]|mif1", content[8:_HEAD]):
         return "an HEIC photograph"

@@ -1,4 +1,4 @@
-"""The pictures that a table names, found the way people name them."""
+"""Finds the pictures that a table names, however their names are spelt."""
 
 import os
 import unicodedata

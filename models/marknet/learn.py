@@ -28,7 +28,7 @@ from models.marknet.table import (
     Table,
     brand_groups,
     tabulate,
-    things_taught,
+    training_thing_groups,
     view_groups,
 )
 from models.marknet.training_pictures import SharedPack, all_jobs
@@ -166,7 +166,7 @@ def training_data(pack: SharedPack, table: Table) -> TrainingData:
         labelled=np.concatenate([rows for rows, _ in shares]),
         chances=np.concatenate([chances for _, chances in shares]),
         signs=[*brand_groups(pack, table, "train"), *view_groups(table)],
-        concepts=things_taught(pack, table),
+        concepts=training_thing_groups(pack, table),
         parts=table.parts_of("train"),
         shown=np.array([is_thing(code) for code in table.labels.codes]),
     )

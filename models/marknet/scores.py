@@ -15,7 +15,7 @@ from models.evaluation.classification_metrics import (
     mean_average_precision,
     micro_f1,
 )
-from models.evaluation.retrieval_metrics import Retrieved, retrieval_metrics
+from models.evaluation.retrieval_metrics import RetrievalMetrics, retrieval_metrics
 from models.marknet.table import (
     UNKNOWN,
     WITH_PARTS,
@@ -45,8 +45,8 @@ _LEAST_SAID = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What the held-out side says.
+class HeldOutScores:
+    """Calibration, weights and metrics from the held-out side.
 
     Attributes:
         calibration: fitted on the validation side's real logos and half of the composed marks.
@@ -67,11 +67,13 @@ class _Gallery:
     groups: Sequence[Sequence[int]]
     rows: Sequence[int]
 
-    def measured(self, embeddings: NDArray[np.float32]) -> Retrieved:
+    def measured(self, embeddings: NDArray[np.float32]) -> RetrievalMetrics:
         return retrieval_metrics(embeddings, self.groups, self.rows)
 
 
-def score(trainer: Trainer, pack: SharedPack, table: Table, colour: NDArray[np.float32]) -> Scored:
+def score(
+    trainer: Trainer, pack: SharedPack, table: Table, colour: NDArray[np.float32]
+) -> HeldOutScores:
     """Calibrate and choose weights on half of the held-out side; measure on the rest.
 
     Args:
@@ -106,7 +108,7 @@ def score(trainer: Trainer, pack: SharedPack, table: Table, colour: NDArray[np.f
         },
         "retrieval gallery": {of: len(gallery.rows) for of, gallery in galleries.items()},
     }
-    return Scored(calibration, weights, metrics)
+    return HeldOutScores(calibration, weights, metrics)
 
 
 def validate(trainer: Trainer, table: Table) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Where the shipped network's training starts: ImageNet's VGG16 made a VGG19, whitened features."""
+"""Makes the network that training starts from: ImageNet's VGG16 as a VGG19, heads whitened."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is known of each cached picture: its side of the split, its codes, its group."""
+"""A table of the cached pictures: side of the split, codes and group of each."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -249,7 +249,7 @@ def thing_groups(pack: SharedPack, table: Table, *sides: Split) -> list[Rows]:
     return _groups(table, _logos_of(pack, "brand:{}").values(), *sides)
 
 
-def things_taught(pack: SharedPack, table: Table) -> list[Rows]:
+def training_thing_groups(pack: SharedPack, table: Table) -> list[Rows]:
     """Training rows that show one thing: pictograms, real logos, and these beside lettering."""
     keys = _pictograms_of(pack)
     for form in ("brand:{}", "lettered:{}#0"):

@@ -1,4 +1,4 @@
-"""What real marks are made of: which Vienna divisions occur together, and how often with words."""
+"""Statistics of real marks: which Vienna divisions occur together, and how often with words."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Category 29 decided by the pixels: which chromatic colours a picture visibly has."""
+"""Decides the codes of category 29 by the pixels: the chromatic colours a picture has."""
 
 from typing import Final
 

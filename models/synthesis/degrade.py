@@ -1,4 +1,4 @@
-"""What registers do to pictures: JPEG, low resolution, scans and facsimiles."""
+"""Degrades pictures as registers do: JPEG, low resolution, scans and facsimiles."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What a mark is built of: elements with a shape, Vienna codes and a way to be printed."""
+"""The elements that a mark is built of: each has a shape and codes, and can be printed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which fonts there are, and which scripts each can really draw."""
+"""Finds fonts, and the scripts that each can really draw."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Invented words in many scripts: what a mark says, without being anybody's mark."""
+"""Invents words in many scripts, so that a composed mark is nobody's."""
 
 from typing import Final, Literal
 

@@ -1,4 +1,4 @@
-"""Which pictures each step of a training learns from."""
+"""Draws the batch of pictures of each training step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Logits → probabilities that mean what they say, and the probability from which a code counts."""
+"""Calibrates a network: logits → probabilities, and the threshold from which a code counts."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a network says of a training step's pictures, from as far down as something learns.
+"""Runs a network on a step's pictures, from the lowest layer that learns.
 
 From conv5's maps where the heads alone learn, from cached maps of the lower layers where conv5
 does too, and from the pictures themselves where everything does; in parts of one picture size.

@@ -65,7 +65,7 @@ def max_over_parts(wholes: Tensor, parts: Tensor, owner: Tensor, shown: Tensor) 
 
 
 class Memory(NamedTuple):
-    """Embeddings of earlier steps, to be told apart from too.
+    """Embeddings of earlier steps, which serve as further negatives.
 
     Cross-batch memory: Wang et al., "Cross-batch memory for embedding learning", CVPR 2020. While
     weights change slowly, old embeddings are nearly what they would be now; so a small batch has

@@ -214,7 +214,7 @@ def cache_lower_maps(
 
 
 def _parts(jobs: Sequence[PictureJob]) -> Iterator[Sequence[PictureJob]]:
-    """Shards' worth of jobs of one size each."""
+    """Divide jobs into shards of pictures of one size each."""
     for start in range(0, len(jobs), 4 * SHARD):
         near = sorted(jobs[start : start + 4 * SHARD], key=lambda job: job.size)
         for _, same in groupby(near, key=lambda job: job.size):

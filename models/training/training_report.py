@@ -1,4 +1,4 @@
-"""The report of a training run: curves, what the test says, every label."""
+"""The report of a training run: curves, test metrics, and every label's scores."""
 
 import csv
 import json

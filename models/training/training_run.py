@@ -89,7 +89,7 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One line of ``history.jsonl``: loss and what the validation pictures say."""
+    """One line of ``history.jsonl``: loss, and metrics on the validation pictures."""
 
     epoch: int
     step: int
@@ -102,7 +102,7 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class TrainingCallbacks:
-    """Whom to tell how it goes."""
+    """Functions that a training run calls with its progress."""
 
     gathered: Callable[[LabelledPictures, Depth], None]
     cached: Callable[[int, int], None]

@@ -1,4 +1,4 @@
-"""Starting from a network that knows other labels, and the mean of networks that began alike."""
+"""Takes over the weights of a network of other labels, and averages those of several."""
 
 from collections.abc import Sequence
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from search_api.cli import export, index, register, search, serve, train
-from search_api.cli.console import Commands, Context, complain, print_plain
+from search_api.cli.console import Commands, Context, print_plain, print_to_stderr
 from search_api.cli.evaluate import evaluate
 
 __all__ = ["app", "main"]
@@ -61,7 +61,7 @@ def _start(
 def main() -> None:
     """Run the command line; the script `marklens`."""
     if sys.platform == "win32":
-        # No flock for a run over a register, no fork and no resource limits for an SVG drawing.
-        complain("MarkLens runs on Linux and macOS; on Windows, run it in WSL")
+        # No fork and no resource limits for drawing an SVG, no fsync of a folder.
+        print_to_stderr("MarkLens runs on Linux and macOS; on Windows, run it in WSL")
         sys.exit(1)
     app()

@@ -1,4 +1,4 @@
-"""What every command shares: how results, warnings and errors leave the process."""
+"""Output and errors of every command: results to stdout, warnings and errors to stderr."""
 
 import sys
 import tempfile
@@ -53,21 +53,23 @@ class Commands(TyperGroup):
         except MarkLensError as error:
             from search_api.errors import problem_for
 
-            complain(str(error))
+            print_to_stderr(str(error))
             sys.exit(problem_for(error).exit_code)
         except _UsageFault as error:
-            complain(error.format_message())
+            print_to_stderr(error.format_message())
             sys.exit(error.exit_code)
         except typer.Abort:
             sys.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - the last stop: nobody shall see a traceback
-            complain(f"unexpected {type(error).__name__}: {error} (details: {_keep_details()})")
+            print_to_stderr(
+                f"unexpected {type(error).__name__}: {error} (details: {_keep_details()})"
+            )
             sys.exit(1)
         sys.exit(result if isinstance(result, int) else 0)
 
 
-def complain(sentence: str) -> None:
-    """Say on stderr what is wrong."""
+def print_to_stderr(sentence: str) -> None:
+    """Print a progress line, a warning or an error to stderr."""
     _write(sys.stderr, f"marklens: {plain(sentence)}\n")
 
 

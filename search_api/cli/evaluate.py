@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from search_api.cli.console import complain, print_plain, print_table
+from search_api.cli.console import print_plain, print_table, print_to_stderr
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
     from models.encoder import Encoder
-    from models.evaluation.classification_protocol import Classification
-    from models.evaluation.retrieval_protocol import Retrieval
+    from models.evaluation.classification_protocol import ClassificationResult
+    from models.evaluation.retrieval_protocol import RetrievalResult
 
 Images = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the pictures.")]
 Checkpoint = Annotated[
@@ -125,19 +125,21 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
         _tell(out)
 
 
-def _print_classification(found: "Classification") -> None:
+def _print_classification(found: "ClassificationResult") -> None:
     from models.evaluation.evaluation_report import metric_rows
 
     _complain_of(found.left_out)
     if found.unknown:
         codes = ", ".join(map(str, found.unknown[:6]))
-        complain(f"{len(found.unknown)} labels the network does not predict, such as {codes}")
+        print_to_stderr(
+            f"{len(found.unknown)} labels the network does not predict, such as {codes}"
+        )
     for name, level in found.levels.items():
         title = f"{found.pictures} pictures, level {name}, {len(level.labels)} labels"
         print_table(title, (*_COLUMNS, "constant prior"), metric_rows(level.metrics, level.prior))
 
 
-def _print_retrieval(found: "Retrieval") -> None:
+def _print_retrieval(found: "RetrievalResult") -> None:
     from models.evaluation.evaluation_report import metric_rows
 
     _complain_of(found.left_out)
@@ -170,10 +172,10 @@ def _encoder(checkpoint: Path | None, device: Literal["auto", "cpu", "cuda"]) ->
 
 def _complain_of(left_out: Sequence[str]) -> None:
     for line in left_out[:_SHOWN_LEFT_OUT]:
-        complain(f"left out: {line}")
+        print_to_stderr(f"left out: {line}")
     if len(left_out) > _SHOWN_LEFT_OUT:
         more = len(left_out) - _SHOWN_LEFT_OUT
-        complain(f"left out: {more} more, named in metrics.json of --out and in --json")
+        print_to_stderr(f"left out: {more} more, named in metrics.json of --out and in --json")
 
 
 def _keep(out: Path, values: dict[str, Any]) -> None:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 import typer
 
 import indexer
-from search_api.cli.console import INTERRUPTED, Context, complain, print_plain
+from search_api.cli.console import INTERRUPTED, Context, print_plain, print_to_stderr
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
     from indexer.ingest import IngestOptions, IngestProgress, IngestReport
-    from indexer.sources import Reading
+    from indexer.sources import SourceOptions
     from search_api.marklens import MarkLens
 
 _BAD_INPUT = 2
@@ -101,38 +101,38 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     from search_api.marklens import MarkLens
 
     given: Context = context.obj
-    reading: Reading = {
+    reading: SourceOptions = {
         "images": images,
         "format": format,
         "encoding": encoding,
         "strict": strict,
     }
-    with ending_at_a_signal() as stop, MarkLens.open(given.settings()) as marklens:
+    with stop_at_signal() as stop, MarkLens.open(given.settings()) as marklens:
         options = IngestOptions(resume=resume, dry_run=dry_run, stop=stop.is_set)
-        report = ingest_showing(marklens, source, options, quiet=as_json, **reading)
+        report = ingest_with_progress(marklens, source, options, quiet=as_json, **reading)
     if as_json:
         print_plain(json.dumps(_as_json(report), indent=2))
     else:
         _print_summary(report, dry_run=dry_run)
     if report.interrupted:
-        complain(f"stopped; go on with: {_how_to_go_on(given, source, reading)}")
+        print_to_stderr(f"stopped; go on with: {_how_to_go_on(given, source, reading)}")
         raise typer.Exit(INTERRUPTED)
     for sentence in report.broken:
-        complain(f"{sentence}; what stood before is indexed")
+        print_to_stderr(f"{sentence}; what stood before is indexed")
     if report.broken:
         raise typer.Exit(_BAD_INPUT)
     if report.read and report.read == report.rejected:
-        complain("no row could be read; the rejects file says why")
+        print_to_stderr("no row could be read; the rejects file says why")
         raise typer.Exit(_BAD_INPUT)
 
 
-def ingest_showing(
+def ingest_with_progress(
     marklens: "MarkLens",
     source: Path,
     options: "IngestOptions",
     *,
     quiet: bool,
-    **reading: "Unpack[Reading]",
+    **reading: "Unpack[SourceOptions]",
 ) -> "IngestReport":
     """Ingest with progress and the source's warnings on stderr.
 
@@ -153,12 +153,12 @@ def ingest_showing(
         report = marklens.ingest(source, options=options, on_progress=show, **reading)
     if not quiet:
         for warning in report.warnings:
-            complain(warning)
+            print_to_stderr(warning)
     return report
 
 
 @contextmanager
-def ending_at_a_signal() -> Iterator[Event]:
+def stop_at_signal() -> Iterator[Event]:
     """Set the event at Ctrl-C or a termination signal; a second Ctrl-C ends at once."""
     stop = Event()
 

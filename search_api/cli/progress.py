@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from search_api.cli.console import complain
+from search_api.cli.console import print_to_stderr
 
 _LINE_EVERY_S = 5.0
 
@@ -94,7 +94,7 @@ class _Lines:
         share = f"{marks:,} {self._unit}, {done / max(total, done, 1):.0%}"
         where = f"{done:,} of {total:,}" if done == marks else share
         parts = [where, str(self._pace), note]
-        complain(f"{self._title}: {', '.join(part for part in parts if part)}")
+        print_to_stderr(f"{self._title}: {', '.join(part for part in parts if part)}")
 
 
 @contextmanager

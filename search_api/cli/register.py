@@ -1,4 +1,4 @@
-"""`marklens status` and `marklens rebuild`: how the register is, and making its index afresh."""
+"""`marklens status` and `marklens rebuild`: the register's state, and making its index again."""
 
 import json
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from models.errors import MarkLensError
-from search_api.cli.console import Context, complain, print_plain, print_table
+from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def rebuild(
 
     given: Context = context.obj
     with MarkLens.open(given.settings(), create=False) as marklens:
-        report = rebuild_showing(marklens, encode=encode, quiet=as_json)
+        report = rebuild_with_progress(marklens, encode=encode, quiet=as_json)
     if as_json:
         print_plain(json.dumps(report, indent=2))
         return
@@ -63,14 +63,14 @@ def rebuild(
         print_plain(f"{report['encoded']:,} pictures encoded again")
 
 
-def rebuild_showing(marklens: "MarkLens", *, encode: bool, quiet: bool) -> dict[str, Any]:
+def rebuild_with_progress(marklens: "MarkLens", *, encode: bool, quiet: bool) -> dict[str, Any]:
     """Rebuild with progress on stderr; marks left out are named there, too."""
     with progress("encoding again", quiet=quiet or not encode) as advance:
         report = marklens.rebuild(
             encode=encode, on_progress=lambda done, total: advance(done, total, done)
         )
     for mark_id, reason in report.skipped:
-        complain(f"{mark_id} cannot be found by picture: {reason}")
+        print_to_stderr(f"{mark_id} cannot be found by picture: {reason}")
     fields = asdict(report)
     fields["skipped"] = [{"id": mark_id, "reason": reason} for mark_id, reason in report.skipped]
     return fields

@@ -10,7 +10,7 @@ import typer
 
 from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import FILTER_FIELDS, MAX_K, FilterKind
-from search_api.cli.console import Context, complain, print_plain, print_table
+from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
 
 if TYPE_CHECKING:
     from indexer.marks import Mark
@@ -147,7 +147,7 @@ def classify(
             try:
                 seen = ClassifyResponse.of(marklens.classify(image)).vienna
             except UnreadableImage as error:
-                complain(str(error))
+                print_to_stderr(str(error))
                 results.append({"image": str(image), "error": str(error)})
                 continue
             results.append({"image": str(image), "vienna": [one.model_dump() for one in seen]})
@@ -191,7 +191,7 @@ def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
         print_plain("")
     plan = answer.plan
     if not plan.total:
-        complain("the register is empty: read marks into it with `marklens index`")
+        print_to_stderr("the register is empty: read marks into it with `marklens index`")
     if answer.hits:
         rows = [
             (

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search_api.cli.console import INTERRUPTED, Context, complain, print_plain
-from search_api.cli.index import ingest_showing
-from search_api.cli.register import rebuild_showing
+from search_api.cli.console import INTERRUPTED, Context, print_plain, print_to_stderr
+from search_api.cli.index import ingest_with_progress
+from search_api.cli.register import rebuild_with_progress
 
 if TYPE_CHECKING:
     import uvicorn
@@ -75,7 +75,7 @@ def _demo_indexing(marklens: "MarkLens") -> "_Indexing | None":
         _ = marklens.searcher
     except FingerprintMismatch:
         # A newer MarkLens with another network: the demo's register belongs to nobody else.
-        rebuild_showing(marklens, encode=True, quiet=False)
+        rebuild_with_progress(marklens, encode=True, quiet=False)
     folder = demo_register()
     return (
         None if is_indexed(open_source(folder), marklens.register) else _Indexing(marklens, folder)
@@ -108,7 +108,7 @@ class _Indexing:
         if self.error is not None:
             raise self.error
         if self.interrupted:
-            complain("stopped; `marklens demo` goes on")
+            print_to_stderr("stopped; `marklens demo` goes on")
             raise typer.Exit(INTERRUPTED)
 
     def _run(self, on_end: Callable[[bool], None]) -> None:
@@ -116,7 +116,7 @@ class _Indexing:
 
         options = IngestOptions(stop=self._stop.is_set)
         try:
-            report = ingest_showing(self._marklens, self._source, options, quiet=False)
+            report = ingest_with_progress(self._marklens, self._source, options, quiet=False)
             self.interrupted = report.interrupted
         except Exception as error:  # noqa: BLE001 - raised again where the server has ended
             self.error = error
@@ -124,7 +124,7 @@ class _Indexing:
 
 
 def _listening(settings: "Settings") -> socket.socket:
-    """Take the port before anything slow happens, so that a taken one is told at once."""
+    """Take the port before anything slow happens, so that one in use is reported at once."""
     from search_api.errors import BadField
 
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET

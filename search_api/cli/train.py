@@ -9,7 +9,7 @@ import typer
 
 from search_api.cli.console import print_plain, print_table
 from search_api.cli.progress import progress
-from search_api.cli.training_progress import watching
+from search_api.cli.training_progress import training_progress
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the final metrics as JSON.")]
 _SHOWN = (
@@ -89,7 +89,7 @@ def train(  # noqa: PLR0913 - its parameters are the command's options
     request = TrainingRequest(
         labels, images, out, start or SHIPPED, epochs, patience, batch, depth, loss
     )
-    with watching(epochs, batch, where, quiet=as_json) as callbacks:
+    with training_progress(epochs, batch, where, quiet=as_json) as callbacks:
         metrics = run(replace(request, device=where), callbacks)
     _print(metrics, write_report(out), out, as_json)
 

@@ -1,10 +1,10 @@
-"""How a training run is watched: a line an epoch, and where it stands within one, on stderr."""
+"""Shows a training run on stderr: a line an epoch, and the progress within it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from search_api.cli.console import complain
+from search_api.cli.console import print_to_stderr
 from search_api.cli.progress import Advance, progress
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ _SHOWN = {"mAP": "mAP", "LRAP": "LRAP", "micro_F1": "micro F1"}
 
 
 @contextmanager
-def watching(
+def training_progress(
     epochs: int, batch: int, device: str, *, quiet: bool = False
 ) -> "Iterator[TrainingCallbacks]":
-    """Show how a run goes while the block runs.
+    """Show the progress of a training run while the block runs.
 
     Args:
         epochs: at most.
@@ -36,11 +36,13 @@ def watching(
     from models.training.training_run import TrainingCallbacks
 
     with ExitStack() as stack:
-        shown = _Shown(epochs, batch, device, stack, quiet)
+        shown = _TrainingDisplay(epochs, batch, device, stack, quiet)
         yield TrainingCallbacks(shown.gathered, shown.cached, shown.stepped, shown.finished)
 
 
-class _Shown:
+class _TrainingDisplay:
+    """A bar for each stage of a run, and a line for each epoch."""
+
     def __init__(self, epochs: int, batch: int, device: str, stack: ExitStack, quiet: bool) -> None:
         self._epochs = epochs
         self._batch = batch
@@ -88,4 +90,4 @@ class _Shown:
 
     def _say(self, sentence: str) -> None:
         if not self._quiet:
-            complain(sentence)
+            print_to_stderr(sentence)

@@ -1,4 +1,4 @@
-"""What routes ask for, as annotated types: the open register, the metrics, the right to write."""
+"""Dependencies of the routes, as annotated types: register, metrics, the right to write."""
 
 import secrets
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What Prometheus may ask a server; each application has a registry of its own."""
+"""Metrics of a server for Prometheus; each application has a registry of its own."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What surrounds every request: the limit on bodies, security headers, counting."""
+"""Middleware around every request: limit on bodies, security headers, counting."""
 
 from time import perf_counter
 

@@ -101,7 +101,7 @@ NotFoundPage = Callable[[Request, str], Response]
 
 
 def install(app: FastAPI, not_found_page: NotFoundPage) -> None:
-    """Make every error of an application a problem.
+    """Answer every error of an application with problem details.
 
     Args:
         app: the application.

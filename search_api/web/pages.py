@@ -25,7 +25,7 @@ from models.version import marklens_version
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
 from search_api.schemas import API, image_path
-from search_api.web.views import ControlView, MarkView, Sample, SliderView, fields_of_scripts
+from search_api.web.views import ControlView, MarkView, SampleMark, SliderView, fields_of_scripts
 
 _HERE = Path(__file__).parent
 _SAMPLES = 10
@@ -125,7 +125,7 @@ def _page(
     return templates.TemplateResponse(request, template, context, status_code=status)
 
 
-def _samples(register: Register) -> list[Sample]:
+def _samples(register: Register) -> list[SampleMark]:
     """A few marks from all over the register, the same ones until it changes."""
     last = register.sequence()
     oldest = register.changes(0, 1)
@@ -137,6 +137,6 @@ def _samples(register: Register) -> list[Sample]:
                 ids[change.id] = None
     marks = register.marks(list(ids))
     return [
-        Sample(mark_id, image_path(mark_id), mark.image_digest, mark.record.text or mark_id)
+        SampleMark(mark_id, image_path(mark_id), mark.image_digest, mark.record.text or mark_id)
         for mark_id, mark in marks.items()
     ]

@@ -1,4 +1,4 @@
-"""What templates show, as frozen values: nothing is looked up or computed in a template."""
+"""Frozen values for the templates, which look nothing up and compute nothing."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ _BLOCK_LABELS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleMark:
     """A mark offered to try a search with."""
 
     id: str

@@ -25,7 +25,7 @@ from indexer.ingest.rejects import RejectsFile
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
-from indexer.sources.fields import FieldReader
+from indexer.sources.field_reader import FieldReader
 from models.encoder import Encoder
 from models.errors import MarkLensError
 

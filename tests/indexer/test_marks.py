@@ -9,7 +9,7 @@ from indexer.errors import BadRecord
 from indexer.ingest import mark_digest
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
 from indexer.sources import SourceRow
-from indexer.sources.fields import FieldReader
+from indexer.sources.field_reader import FieldReader
 from indexer.sources.pictures import FolderPictures
 from models.vienna import PredictedCode, ViennaCode
 

@@ -16,10 +16,10 @@ def test_while_serving_what_is_loaded_is_passed_over_and_threads_take_short_turn
     alone("""
         import gc, sys
         import search_api.app  # as much as a server loads
-        from indexer.search.serving import searches_first
+        from indexer.search.serving import prioritise_searches
 
         before = sys.getswitchinterval(), gc.get_freeze_count()
-        with searches_first():
+        with prioritise_searches():
             assert sys.getswitchinterval() <= 0.001
             assert gc.get_freeze_count() > 10_000
             assert gc.isenabled()
@@ -31,10 +31,10 @@ def test_two_that_serve_in_one_process_may_end_in_any_order() -> None:
     alone("""
         import gc, sys
         import search_api.app  # as much as a server loads
-        from indexer.search.serving import searches_first
+        from indexer.search.serving import prioritise_searches
 
         before = sys.getswitchinterval(), gc.get_freeze_count()
-        first, second = searches_first(), searches_first()
+        first, second = prioritise_searches(), prioritise_searches()
         first.__enter__()
         second.__enter__()
         first.__exit__(None, None, None)

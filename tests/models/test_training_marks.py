@@ -14,7 +14,7 @@ from models.encoder import Encoder
 from models.marknet import training_pictures
 from models.marknet.learn import conclude, fit, training_data
 from models.marknet.real_logos import Reading
-from models.marknet.table import UNKNOWN, Table, tabulate, things_taught
+from models.marknet.table import UNKNOWN, Table, tabulate, training_thing_groups
 from models.marknet.training_pictures import SharedPack
 from models.network.checkpoint import Calibration, Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
@@ -209,7 +209,8 @@ def test_what_a_person_doubts_is_neither_taught_nor_measured(small: Small) -> No
 
 def test_logos_and_pictograms_of_one_thing_are_taught_together(small: Small) -> None:
     taught = [
-        {small.table.keys[row] for row in rows} for rows in things_taught(small.pack, small.table)
+        {small.table.keys[row] for row in rows}
+        for rows in training_thing_groups(small.pack, small.table)
     ]
     cats = next(keys for keys in taught if "icon:ink/cat-0" in keys or "icon:ink/cat-1" in keys)
     assert {key.partition(":")[0] for key in cats} == {"icon", "brand", "lettered"}

@@ -114,7 +114,7 @@ class IndexBuilder(Protocol):
     """Makes indexes of the kind and on the device that were chosen at start."""
 
     def __call__(self, vectors: NDArray[np.float16]) -> VectorIndex:
-        """Make the index that so many vectors deserve; training lists may take minutes.
+        """Make the kind of index that suits their number; training lists may take minutes.
 
         Args:
             vectors: (n, d) float16, whose memory the index may keep.
@@ -124,7 +124,7 @@ class IndexBuilder(Protocol):
         """Make an exact index of (n, d) float16 vectors at once, whatever their number."""
 
     def merged(self, parts: Sequence[Kept], proceed: Callable[[], None]) -> VectorIndex:
-        """Make the index that the kept rows of several deserve; may take minutes.
+        """Make the kind of index that suits the kept rows of several; may take minutes.
 
         Args:
             parts: indexes and the rows to keep.
@@ -132,7 +132,7 @@ class IndexBuilder(Protocol):
         """
 
     def is_settled(self, index: VectorIndex) -> bool:
-        """Whether an index is of the kind that its vectors deserve."""
+        """Whether an index is of the kind that suits the number of its vectors."""
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> VectorIndex:
         """Make an index of the arrays that one gave, perhaps one of another kind, at once.

@@ -235,7 +235,7 @@ def _assigned(
 
 
 def _components(sample: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Principal components of (s, d) vectors, dealt to subspaces: (count, d) orthonormal."""
+    """Principal components of (s, d) vectors, divided among subspaces: (count, d) orthonormal."""
     transform = faiss.PCAMatrix(sample.shape[1], count)
     transform.balanced_bins = _subspaces(count)
     transform.train(_repeated(sample, sample.shape[1]))

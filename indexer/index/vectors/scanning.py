@@ -145,7 +145,7 @@ class ThresholdScan:
 
 
 def selector_of(allowed: RowSet) -> faiss.IDSelectorBitmap:
-    """What FAISS asks whether a row is allowed; it keeps the bits alive."""
+    """A FAISS selector of the allowed rows; it keeps their bits alive."""
     return faiss.IDSelectorBitmap(allowed.bits)  # type: ignore[call-arg, arg-type]
 
 

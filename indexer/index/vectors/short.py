@@ -1,4 +1,4 @@
-"""Short forms of vectors: a few 8-bit numbers each, which say what is worth comparing.
+"""Short forms of vectors: a few 8-bit numbers each, which rule most rows out of a search.
 
 Embeddings have many numbers and spread over few directions, so the projection on their principal
 directions (PCA, on a sample) holds nearly all. A search reads the short forms, which are far less

@@ -122,7 +122,7 @@ class SnapshotStore:
         return None
 
     def remember(self, owner: object, name: str) -> None:
-        """Say which object a loaded part became, so that it is not written again."""
+        """Note which object a loaded part became, so that saving does not write it again."""
         self._written[owner] = name
 
     def save(self, facts: SnapshotFacts, parts: Sequence[SnapshotPart]) -> None:
@@ -162,7 +162,7 @@ class SnapshotStore:
         )
 
     def _place(self, write: Callable[[Path], object], name: Callable[[Path], str]) -> str:
-        """Write under a name of our own, force it to the disk, then give it its name."""
+        """Write a temporary file, force it to the disk, then rename it."""
         handle, temporary = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
         os.close(handle)
         path = Path(temporary)

@@ -21,7 +21,7 @@ def _claims(head: XmlHead) -> bool:
     spaces = ("euipo.europa.eu/trademark", "oami.europa.eu/trademark")
     is_empty = head.is_delivery("Transaction", *spaces)
     return is_empty or (
-        "TradeMark" in head.names and head.speaks_of("euipo.europa.eu", "oami.europa.eu")
+        "TradeMark" in head.names and head.has_namespace("euipo.europa.eu", "oami.europa.eu")
     )
 
 

@@ -46,7 +46,7 @@ def read(mark: Element) -> OfficeRecord:
         return record
     parties = (party for path in _PARTIES for party in _parties(mark, path))
     own = (code for is_vienna, code in _codes(mark) if not is_vienna)
-    return uspto.as_wipo_has_it(record, parties, own)
+    return uspto.read_wipo_record(record, parties, own)
 
 
 def image_files(*names: str | None) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def _name(party: Element) -> str:
 
 
 def _claims(head: XmlHead) -> bool:
-    is_other = head.speaks_of("euipo.europa.eu", "oami.europa.eu", "ST96")
+    is_other = head.has_namespace("euipo.europa.eu", "oami.europa.eu", "ST96")
     is_empty = head.is_delivery("Transaction", "XMLSchema/trademarks", "XMLSchema/wo-trademarks")
     return ("TradeMark" in head.names or is_empty) and not is_other
 

@@ -51,7 +51,7 @@ def _read(mark: Element) -> OfficeRecord:
     if record.office != "US":
         return record
     parties = (party for path in _PARTIES for party in _parties(mark, path))
-    return uspto.as_wipo_has_it(record, parties, texts(mark, f"{_IMAGE}/{_US_CODES}"))
+    return uspto.read_wipo_record(record, parties, texts(mark, f"{_IMAGE}/{_US_CODES}"))
 
 
 def _operation(mark: Element) -> str:
@@ -109,7 +109,7 @@ def _name(party: Element) -> str:
 
 def _claims(head: XmlHead) -> bool:
     is_empty = head.is_delivery("TrademarkTransaction", "ST96/Trademark")
-    is_old = "TradeMark" in head.names and head.speaks_of("ST96")
+    is_old = "TradeMark" in head.names and head.has_namespace("ST96")
     return "Trademark" in head.names or is_old or is_empty
 
 

@@ -97,10 +97,10 @@ def status(code: str | None, *, is_registered: bool, is_published: bool) -> str:
     return "published" if is_published else "pending"
 
 
-def as_wipo_has_it(
+def read_wipo_record(
     record: OfficeRecord, parties: Iterable[tuple[str | None, str | None]], codes: Iterable[str]
 ) -> OfficeRecord:
-    """Read a US record in a WIPO format, as TSDR hands them out, by the USPTO's own rules.
+    """Apply the USPTO's own rules to a US record in a WIPO format, as TSDR publishes them.
 
     Args:
         record: as other offices' records are read.

@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Marks of before have no digest of their pixels: their pictures count as not seen yet."""
+    """Add digests of pixels; marks written before have none, and count as not encoded yet."""
     op.add_column("marks", sa.Column("pixels_digest", sa.String(32)))
     op.create_index("marks_by_pixels", "marks", ["pixels_digest"])
     op.drop_index("marks_by_image", "marks")

@@ -1,4 +1,4 @@
-"""What searches ask of SQL: a mark's codes in its row, an index of words, a count of live marks.
+"""Makes searches quicker: a mark's codes in its row, an index of words, a count of live marks.
 
 SQLite's words are indexed by FTS5 with trigrams, PostgreSQL's by pg_trgm. Where the database has
 neither, searches by words read all marks, as before, and a warning says so.
