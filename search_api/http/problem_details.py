@@ -144,7 +144,9 @@ async def _marklens_error(request: Request, error: Exception) -> Response:
 async def _invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = [_field_problem(fault) for fault in error.errors()]
+    # A field that may be left out also fails to be None, which nobody can send.
+    faults = [fault for fault in error.errors() if fault["type"] != "none_required"]
+    errors = [_field_problem(fault) for fault in faults]
     detail = "; ".join(f"{one.field}: {one.detail}" if one.field else one.detail for one in errors)
     return problem_response(PROBLEMS[BadField], detail, request.url.path, errors)
 
