@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Annotated
@@ -149,7 +151,9 @@ def _serve(
     indexing: _Indexing | None = None,
 ) -> None:
     """Serve until a signal; the address is printed once it answers, then indexing starts."""
-    _ = marklens.searcher  # network and index, so that what is wrong with them is told plainly
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(import_module, "search_api.app")  # a third of a second, beside the network's
+        _ = marklens.searcher  # network and index, so that what is wrong with them is told plainly
     server = _server(marklens, log_level, indexing)
     # Uvicorn has closed in order and then passes the signal on; ending it is what was asked.
     with suppress(KeyboardInterrupt):
