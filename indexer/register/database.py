@@ -1,6 +1,7 @@
 """Opens the register's database: URL, engine, plain errors, schema at its newest step."""
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from indexer.errors import DatabaseLost, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+logger = logging.getLogger(__name__)
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _WAIT_S = 30.0  # how long a writer waits for another one
@@ -182,6 +185,12 @@ def prepare(engine: Engine, create: bool = True) -> None:
         raise DatabaseUnavailable(
             f"The database {shown(engine.url)} has schema {held}, which this version of MarkLens "
             "does not know: install the version that wrote it, or a newer one."
+        )
+    if held is not None:
+        logger.warning(
+            "The database %s has an earlier schema: it is brought up to date, which takes minutes "
+            "at a million marks.",
+            shown(engine.url),
         )
     migrate(engine)
 

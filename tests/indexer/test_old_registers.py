@@ -32,6 +32,18 @@ def old(tmp_path: Path) -> Iterator[Register]:
     register.close()
 
 
+def test_bringing_a_register_up_to_date_is_announced_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(OLD, tmp_path / "register.db")
+    for _ in range(2):
+        Register.open(f"sqlite:///{tmp_path / 'register.db'}").close()
+    assert [one.message for one in caplog.records if "earlier schema" in one.message] == [
+        f"The database sqlite:///{tmp_path / 'register.db'} has an earlier schema: it is brought "
+        "up to date, which takes minutes at a million marks."
+    ]
+
+
 def test_a_register_of_0_1_holds_what_it_held(old: Register) -> None:
     assert old.count() == 7
     assert old.bound() == ("tiny", 8)
