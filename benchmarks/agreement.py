@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoder import Encoder
-from models.marknet.export import read_pictures
 from models.network.checkpoint import SHIPPED, Checkpoint
+from models.training.export import read_pictures
 from search_api.demo import demo_register
 
 

@@ -13,8 +13,8 @@ import openvino
 import torch
 from numpy.typing import NDArray
 
-from models.marknet.export import convert, read_pictures
 from models.network.checkpoint import OPENVINO, SHIPPED, Checkpoint
+from models.training.export import convert, read_pictures
 from search_api.demo import demo_register
 
 Pixels = NDArray[np.uint8]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
@@ -147,8 +148,8 @@ def _json(value: object) -> str:
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     # pysqlite's own transaction handling starts them too late; BEGIN is sent by _begin_sqlite.
     connection.isolation_level = None
+    _use_write_ahead_log(connection)
     for setting in (
-        "journal_mode = WAL",  # readers do not wait for the writer
         # With WAL, NORMAL could lose the last commits at a power cut; the register loses nothing.
         "synchronous = FULL",
         "foreign_keys = ON",
@@ -156,6 +157,24 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {setting}")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Let readers not wait for the writer.
+
+    The first to open a new file needs it alone for that, and SQLite's own timeout does not cover
+    it: who comes at the same moment tries again.
+    """
+    deadline = monotonic() + _WAIT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or monotonic() > deadline:
+                raise
+            sleep(0.02)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -5,7 +5,7 @@ lower maps, trains the heads on the frozen backbone's pooled features, fine-tune
 heads together (each resumes where it was stopped), calibrates, evaluates on held-out icon sets and
 brands and writes ``RUN/checkpoint``. With ``--start CHECKPOINT`` a network that knows marks learns
 further instead, new codes too; with ``--average`` the mean of several is what is kept.
-`models.marknet.export` then adds the OpenVINO model.
+`models.training.export` then adds the OpenVINO model.
 """
 
 import argparse

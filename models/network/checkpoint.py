@@ -208,7 +208,7 @@ class Checkpoint:
         if self.openvino_sha256 is None:
             raise BadCheckpoint(
                 f"{self.folder}: holds no OpenVINO model; make it with "
-                f"'python -m models.marknet.export {self.folder} --images DIR'"
+                f"'python -m models.training.export {self.folder} --images DIR'"
             )
         try:
             found = _openvino_digest(path)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.errors import BadCheckpoint
 from models.runtimes import Activations
 
-# Names of tensors inside of the model, given by ``models.marknet.export``.
+# Names of tensors inside of the model, given by ``models.training.export``.
 CONV5, HIDDEN = "explain.conv5", "explain.hidden"
 
 

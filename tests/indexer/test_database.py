@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -117,6 +118,22 @@ def test_threads_that_open_a_new_register_at_once_share_it(register_url: str) ->
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(opened, range(4)))) == 1
+
+
+def test_connections_to_a_new_file_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite refuses the switch to its write-ahead log at once where another connection writes."""
+    file = tmp_path / "register.db"
+    holder = sqlite3.connect(file, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    engine = create_engine(parse_url(f"sqlite:///{file}"))
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(lambda: engine.connect().close())
+        time.sleep(0.2)
+        assert not opening.done()
+        holder.execute("COMMIT")
+        opening.result()
+    holder.close()
+    engine.dispose()
 
 
 def test_opening_a_register_does_not_wait_for_its_writer(register_url: str) -> None:

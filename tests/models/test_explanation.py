@@ -12,10 +12,10 @@ from PIL import Image
 from models.encoder import Encoder
 from models.explanation import Explainer
 from models.images import decode_image
-from models.marknet.export import convert, name_activations
 from models.network.marknet import MarkNet
 from models.runtimes.openvino_runtime import OpenVinoRuntime
 from models.runtimes.torch_runtime import TorchRuntime
+from models.training.export import convert, name_activations
 from models.vienna import PredictedCode
 from search_api.demo import demo_register
 

@@ -33,7 +33,7 @@ def test_openvino_int8_agrees_with_torch_on_real_marks() -> None:
     # 60 marks here; `python -m benchmarks.agreement` compares the whole demo register.
     cosines, shared, count = agreement(60)
     assert count == 60
-    # 0.992 where conv5_4 is rounded as a whole (`models.marknet.export.BesideIdentity`).
+    # 0.992 where conv5_4 is rounded as a whole (`models.training.export.BesideIdentity`).
     assert cosines.mean() >= 0.998
     assert cosines.min() >= 0.98
     assert shared >= 0.95
@@ -92,7 +92,7 @@ def test_a_damaged_or_missing_checkpoint_is_refused_in_words(
     weights.write_bytes(bytes(content))
     with pytest.raises(BadCheckpoint, match=r"does not match its config\.json"):
         Encoder.load(tmp_path, device="cpu", runtime="torch")
-    with pytest.raises(BadCheckpoint, match=r"marknet\.export"):
+    with pytest.raises(BadCheckpoint, match=r"training\.export"):
         Encoder.load(tmp_path, device="cpu", runtime="openvino")
 
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from models.marknet.export import BesideIdentity
 from models.marknet.start import Pooled, whiten
 from models.network.marknet import Lower, MarkNet, NetworkConfig, Upper, pool
 from models.network.pooling import average, mac
 from models.training.batches import TrainingData
+from models.training.export import BesideIdentity
 from models.training.recipe import Recipe
 from models.training.trainer import Trainer
 

@@ -1,6 +1,6 @@
 """A checkpoint's network for the CPU: OpenVINO, convolutions in int8.
 
-``python -m models.marknet.export CHECKPOINT --images DIR`` needs the ``export`` dependency group
+``python -m models.training.export CHECKPOINT --images DIR`` needs the ``export`` dependency group
 (NNCF). Only convolutions are quantised, and not the first: its input has all of 256 levels already
 and it costs 1 % of the time. Quantising the pooling too looks harmless and is not: it rounds the
 small averages of sparse maps to zero (measured: cosine of the averaged conv5 to float32 0.66
