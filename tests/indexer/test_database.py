@@ -124,7 +124,8 @@ def test_connections_to_a_new_file_wait_for_each_other(tmp_path: Path) -> None:
     """SQLite refuses the switch to its write-ahead log at once where another connection writes."""
     file = tmp_path / "register.db"
     holder = sqlite3.connect(file, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
+    holder.execute("CREATE TABLE held (number INTEGER)")
+    holder.execute("BEGIN IMMEDIATE")
     engine = create_engine(parse_url(f"sqlite:///{file}"))
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(lambda: engine.connect().close())
