@@ -139,6 +139,17 @@ def load_raster(content: bytes, kind: Format, name: str) -> tuple[Image.Image, t
     return image, whole
 
 
+def is_plain_jpeg(content: bytes, name: str) -> bool:
+    """Whether a JPEG is whole and not CMYK, by its header and its end: no pixel is decoded.
+
+    Raises:
+        UnreadableImage: the header is damaged.
+    """
+    with refusing_damage(name):
+        mode = JpegImagePlugin.JpegImageFile(BytesIO(content)).mode
+    return mode != "CMYK" and _END_OF_JPEG in content[-64:]
+
+
 def upright(image: Image.Image) -> Image.Image:
     """Turn the picture as its EXIF data says; damaged EXIF data says nothing."""
     try:

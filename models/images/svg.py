@@ -14,7 +14,7 @@ from io import BytesIO
 from models.errors import UnreadableImage
 from models.images.formats import picture_format
 from models.images.pixels import plain, to_srgb
-from models.images.rasters import load_raster
+from models.images.rasters import is_plain_jpeg, load_raster
 from models.images.svg_pool import DRAWN, REFUSED, SvgPool
 
 MOST_BYTES = 5 * 1024 * 1024
@@ -70,9 +70,9 @@ def _readable(found: re.Match[bytes], name: str) -> bytes:
         raise UnreadableImage(f"{within}: of a kind that is not read; export the drawing as PNG")
     if kind in _DRAWN_EMBEDDED:
         return found.group()
-    image, _ = load_raster(content, kind, within)
-    if kind == "JPEG" and image.mode != "CMYK":
+    if kind == "JPEG" and is_plain_jpeg(content, within):
         return found.group()
+    image, _ = load_raster(content, kind, within)
     file = BytesIO()
     to_srgb(plain(image), image.info.get("icc_profile")).save(file, "PNG", compress_level=1)
     return b"data:image/png;base64," + b64encode(file.getvalue())

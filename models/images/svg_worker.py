@@ -15,6 +15,7 @@ import resource
 import signal
 import struct
 import sys
+import unicodedata
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -34,6 +35,14 @@ _NEVER_LOADED = frozenset(("a", "script", "style", "link", "color-profile", "fon
 _FONTS = [str(Path(__file__).parent / "fonts" / f"DejaVuSans{one}.ttf") for one in ("", "-Bold")]
 _FAMILY = "DejaVu Sans"
 _DOTS_AN_INCH = 96.0  # CSS: what millimetres and points are worth
+# Elements whose words the renderer leaves out; within a <switch> another child stands for them.
+_UNDRAWN_TEXT = frozenset(("foreignObject", "flowRoot"))
+# What the renderer reports on stdout when it leaves something out.
+_NO_GLYPH = re.compile(rb"No fonts with a .{0,40}?/U\+([0-9A-F]{1,6}) character", re.DOTALL)
+_NO_FONT = re.compile(rb"No match for .{1,200} font-family")
+_NO_PICTURE = re.compile(rb"Failed to decode an? (\w{1,8}) image")
+_UNSEEN = frozenset(("Cc", "Cf", "Zs", "Zl", "Zp", "Mn"))  # blanks, controls, variation selectors
+_SHOWN_LETTERS = 5
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -52,6 +61,7 @@ class Inspector:
     def __init__(self) -> None:
         self.has_text = False
         self._root = ""
+        self._open: list[str] = []  # the elements around the present place
 
     def inspect(self, document: bytes) -> None:
         """Walk through all elements.
@@ -64,6 +74,8 @@ class Inspector:
         """
         parser = expat.ParserCreate("utf-8")
         parser.StartElementHandler = self._element
+        parser.EndElementHandler = lambda _: self._open.pop()
+        parser.CharacterDataHandler = self._characters
         parser.EntityDeclHandler = self._entity
         try:
             parser.Parse(document, True)
@@ -81,6 +93,7 @@ class Inspector:
             if local != "svg":
                 raise Refused(f"not an SVG drawing but a <{local[:40]}> document; export it as PNG")
         self.has_text = self.has_text or local == "text"
+        self._open.append(local)
         if local in _NEVER_LOADED:
             return
         for attribute, value in attributes.items():
@@ -92,6 +105,16 @@ class Inspector:
                     f"an SVG that refers to another file ({target[:80]}); embed it in the drawing "
                     "or export it as PNG"
                 )
+
+    def _characters(self, text: str) -> None:
+        if text.isspace() or "switch" in self._open:
+            return
+        undrawn = next((one for one in self._open if one in _UNDRAWN_TEXT), None)
+        if undrawn is not None:
+            raise Refused(
+                f"an SVG with words in a <{undrawn}>, which cannot be drawn ({text.strip()[:40]}); "
+                "convert them to paths or export it as PNG"
+            )
 
     @staticmethod
     def _entity(  # noqa: PLR0913 - expat's signature
@@ -137,17 +160,43 @@ def draw_apart(draw: "Drawing", document: bytes, timeout_s: float) -> tuple[int,
         try:
             signal.setitimer(signal.ITIMER_REAL, timeout_s)  # nothing handles it: it kills
             _limit(resource.RLIMIT_CPU, MOST_CPU_S)
+            os.dup2(writing, sys.stdout.fileno())  # where the renderer reports
             with os.fdopen(writing, "wb") as pipe:
                 status, answer = draw(document)
-                pipe.write(bytes([status]) + answer)
+                pipe.write(b"\0" + bytes([status]) + answer)
             os._exit(0)
         finally:
             os._exit(1)  # never back into the loop
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        found = pipe.read()
+        report, _, found = pipe.read().partition(b"\0")  # no document holds a NUL
     _, ended = os.waitpid(child, 0)
-    return (found[0], found[1:]) if found and ended == 0 else (FAILED, b"")
+    if not found or ended != 0:
+        return FAILED, b""
+    lost = left_out(report) if found[0] == DRAWN else ""
+    return (REFUSED, lost.encode()) if lost else (found[0], found[1:])
+
+
+def left_out(report: bytes) -> str:
+    """Say what the renderer reports to have left out of the drawing; nothing if all is there."""
+    picture = _NO_PICTURE.search(report)
+    if picture:
+        kind = picture.group(1).decode()
+        return f"an SVG with a {kind} picture in it that is damaged; export it as PNG"
+    if _NO_FONT.search(report):
+        return (
+            "an SVG with a drawing in it that has words, which cannot be drawn there; convert them "
+            "to paths or export it as PNG"
+        )
+    letters = dict.fromkeys(chr(int(one, 16)) for one in _NO_GLYPH.findall(report))
+    missing = [one for one in letters if unicodedata.category(one) not in _UNSEEN]
+    if not missing:
+        return ""
+    shown = " ".join(f"{one} U+{ord(one):04X}" for one in missing[:_SHOWN_LETTERS])
+    return (
+        f"an SVG with words in letters that no font here has ({shown}); convert the words to paths "
+        "in the drawing program, export it as PNG, or install a font that has them"
+    )
 
 
 class Drawing:
@@ -188,6 +237,7 @@ class Drawing:
             width=LONGEST_SIDE,
             height=LONGEST_SIDE,  # with both, resvg keeps the proportions and fits inside
             dpi=_DOTS_AN_INCH,
+            log_information=True,
             skip_system_fonts=not has_text,
             font_files=_FONTS if has_text else None,
             font_family=_FAMILY,

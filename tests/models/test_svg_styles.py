@@ -14,6 +14,7 @@ GREEN = (0, 104, 48)
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
 BOX = 'viewBox="0 0 40 40"'
 TRIANGLE = '<polygon points="6,34 20,6 34,34" {}/>'
+GREEN_TRIANGLE = TRIANGLE.format('fill="#006830"')
 
 
 def drawn(inside: str, attributes: str = BOX) -> Image.Image:
@@ -132,6 +133,71 @@ def test_an_embedded_picture_that_is_not_read_is_refused() -> None:
     data = b64encode(b"\x00\x00\x00\x0cjP  \r\n" + bytes(40)).decode()
     with pytest.raises(UnreadableImage, match="picture in it"):
         drawn(f'<image width="40" height="40" xlink:href="data:image/jp2;base64,{data}"/>')
+
+
+def jpeg(mode: str = "RGB") -> bytes:
+    file = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)
+    Image.fromarray(noise).convert(mode).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(jpeg()[: len(jpeg()) // 2], id="cut short"),
+        pytest.param(jpeg()[:400] + b"\xff\xff\xff\x00" * 400 + b"\xff\xd9", id="garbled"),
+    ],
+)
+def test_an_embedded_picture_that_is_damaged_is_refused(content: bytes) -> None:
+    data = b64encode(content).decode()
+    with pytest.raises(UnreadableImage, match=r"picture in it.*damaged"):
+        drawn(f'<image width="40" height="40" xlink:href="data:image/jpeg;base64,{data}"/>')
+
+
+def test_a_jpeg_within_a_drawing_is_left_to_the_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("decoded only to learn its kind of colours")
+
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", refuse)
+    data = b64encode(jpeg()).decode()
+    assert drawn(f'<image width="40" height="40" xlink:href="data:image/jpeg;base64,{data}"/>')
+
+
+_STRANGE = chr(0x10F8F8)  # a private letter that no font has
+
+
+def test_words_whose_letters_no_font_has_are_refused_by_name() -> None:
+    words = f'<text x="2" y="26" font-size="12">TOR{_STRANGE}</text>'
+    with pytest.raises(UnreadableImage, match=r"^mark\.svg: .*no font here has.*U\+10F8F8"):
+        drawn(GREEN_TRIANGLE + words)
+
+
+def test_blanks_without_a_glyph_and_hidden_words_do_no_harm() -> None:
+    word = '<text x="2" y="26" font-size="12">TOR\u2063\ufe0fVO</text>'
+    hidden = f'<text display="none">{_STRANGE}</text>'
+    assert (np.asarray(drawn(word + hidden).convert("L")) < 128).mean() > 0.05
+
+
+def test_words_in_a_drawing_within_are_refused() -> None:
+    inner = f'{HEAD} {BOX}><text x="2" y="26" font-size="12">TORVO</text></svg>'.encode()
+    data = b64encode(inner).decode()
+    with pytest.raises(UnreadableImage, match="a drawing in it that has words"):
+        drawn(f'<image width="40" height="40" xlink:href="data:image/svg+xml;base64,{data}"/>')
+
+
+_PARAGRAPH = (
+    '<foreignObject width="40" height="40"><p xmlns="http://www.w3.org/1999/xhtml">TORVO</p>'
+    "</foreignObject>"
+)
+
+
+@pytest.mark.parametrize("words", [_PARAGRAPH, "<flowRoot><flowPara>TORVO</flowPara></flowRoot>"])
+def test_words_that_the_renderer_leaves_out_are_refused(words: str) -> None:
+    with pytest.raises(UnreadableImage, match=r"words in a <f.*TORVO"):
+        drawn(GREEN_TRIANGLE + words)
+    alternative = f"<switch>{words}{GREEN_TRIANGLE}</switch>"
+    assert near(colour(drawn(alternative)), GREEN)
 
 
 def test_words_are_drawn_in_the_font_that_comes_along() -> None:
