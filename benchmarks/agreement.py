@@ -9,7 +9,7 @@ import argparse
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoder import Encoder
+from models.encoder import Encoder, Prepared
 from models.network.checkpoint import SHIPPED, Checkpoint
 from models.training.export import read_pictures
 from search_api.demo import demo_register
@@ -35,9 +35,10 @@ def agreement(number: int | None) -> tuple[NDArray[np.float32], float, int]:
     """Cosine of each mark's two embeddings, share of equal top-10 places, marks compared."""
     images = demo_register() / "images"
     count = number or sum(1 for _ in images.glob("*.png"))
-    pixels = read_pictures(images, Checkpoint.open(SHIPPED).preprocess, count)
+    preprocess = Checkpoint.open(SHIPPED).preprocess
+    pictures = list(map(Prepared, read_pictures(images, preprocess, count)))
     rows = [
-        weighted(encoder, encoder.encode_pixels(pixels).embeddings)
+        weighted(encoder, encoder.encode_prepared(pictures).wholes)
         for encoder in (
             Encoder.load(device="cpu", runtime="torch"),
             Encoder.load(device="cpu", runtime="openvino"),

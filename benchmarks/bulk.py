@@ -7,7 +7,7 @@ second lap on with a small coloured patch, so that no two have the same pixels, 
 duplicates under other names, every second one in another file format. Then, with one encoder at one
 batch size:
 
-1. the bare encoder: `Encoder.encode_pixels` on the round's different pictures, decoded and scaled
+1. the bare encoder: `Encoder.encode_prepared` on the round's different pictures, decoded and scaled
    beforehand, nothing else running;
 2. the pipeline: `MarkLens.ingest` of the table into a register on the disk (read, decode, scale,
    encode, write, commit);
@@ -38,7 +38,7 @@ from PIL import Image, ImageDraw
 
 from indexer.ingest import IngestOptions
 from indexer.ingest.encoding import pixels_digest
-from models.encoder import Encoder
+from models.encoder import Encoder, Prepared
 from models.images import decode_image
 from search_api.demo import demo_register
 from search_api.marklens import MarkLens
@@ -187,30 +187,30 @@ def _measured(plan: Plan, marklens: MarkLens, table: Path, seen: set[str]) -> Ro
         )
     pictures = _fresh(encoder, table, seen)
     bare_s, bare_cpu_s = zip(before, _bare(encoder, pictures, plan.batch), strict=True)
-    seen.update(pixels_digest(one[np.newaxis]) for one in pictures)
+    seen.update(map(pixels_digest, pictures))
     busy = report.encoding_s / spent
     return Round(plan.marks, count, spent, busy, bare_s, cpu, bare_cpu_s, peak)
 
 
-def _fresh(encoder: Encoder, table: Path, seen: set[str]) -> NDArray[np.uint8]:
-    """(n, size, size, 3) uint8: the table's different pictures that no earlier round had."""
-    found: dict[str, NDArray[np.uint8]] = {}
+def _fresh(encoder: Encoder, table: Path, seen: set[str]) -> list[Prepared]:
+    """The table's different pictures that no earlier round had."""
+    found: dict[str, Prepared] = {}
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             image = decode_image((table.parent / row["image"]).read_bytes(), row["image"])
-            pixels = encoder.preprocess([image])
-            digest = pixels_digest(pixels)
+            picture = encoder.prepare(image)
+            digest = pixels_digest(picture)
             if digest not in seen:
-                found[digest] = pixels
-    return np.concatenate(list(found.values()))
+                found[digest] = picture
+    return list(found.values())
 
 
-def _bare(encoder: Encoder, pixels: NDArray[np.uint8], batch: int) -> tuple[float, float]:
+def _bare(encoder: Encoder, pictures: Sequence[Prepared], batch: int) -> tuple[float, float]:
     """Seconds on the wall and of the processor."""
-    encoder.encode_pixels(pixels[:batch])  # whatever is made at the first call
+    encoder.encode_prepared(pictures[:batch])  # whatever is made at the first call
     started = _clocks()
-    for at in range(0, len(pixels), batch):
-        encoder.encode_pixels(pixels[at : at + batch])
+    for at in range(0, len(pictures), batch):
+        encoder.encode_prepared(pictures[at : at + batch])
     spent, cpu = (_clocks() - started).tolist()
     return spent, cpu
 

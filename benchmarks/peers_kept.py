@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.peer_networks import Backbone, Peer, backbones, imagenet_vgg19, pixel_peers
-from models.encoder import Encoder
+from models.encoder import Encoder, Prepared
 from models.network.preprocess import Preprocess
 from models.training.feature_sources import mixed_precision
 
@@ -89,7 +89,7 @@ def competitors(checkpoint: Path | None, weights: Path, out: Path) -> list[Compe
 
 def _ours(encoder: Encoder) -> Callable[[NDArray[np.uint8]], Vectors]:
     def embed(pixels: NDArray[np.uint8]) -> Vectors:
-        embedding = encoder.encode_pixels(pixels).embeddings.astype(np.float32)
+        embedding = encoder.encode_prepared(list(map(Prepared, pixels))).wholes.astype(np.float32)
         blocks = {
             block.name: embedding[:, block.start : block.stop] * block.weight**0.5
             for block in encoder.blocks

@@ -13,11 +13,13 @@ from PIL import Image
 
 from models.errors import MissingPackage
 from models.network.checkpoint import SHIPPED, Block, Checkpoint
-from models.network.parts import best_seen
+from models.network.embedding import Embedding
+from models.network.parts import Cutouts, best_seen
+from models.network.preprocess import Prepared
 from models.runtimes import Runtime
 from models.vienna import PredictedCode, ViennaCode
 
-__all__ = ["Block", "Encoded", "Encoder"]
+__all__ = ["Block", "Embedding", "Encoded", "Encoder", "Prepared"]
 
 Device = Literal["auto", "cpu", "cuda"]
 RuntimeName = Literal["auto", "torch", "openvino"]
@@ -29,13 +31,18 @@ class Encoded:
     """What the network says of n pictures.
 
     Attributes:
-        embeddings: (n, d) float16, unit-length blocks side by side.
+        embeddings: of each picture, the whole and its parts.
         probabilities: (n, labels) float32, calibrated; a category is at least as probable as any
             of its divisions.
     """
 
-    embeddings: NDArray[np.float16]
+    embeddings: tuple[Embedding, ...]
     probabilities: NDArray[np.float32]
+
+    @property
+    def wholes(self) -> NDArray[np.float16]:
+        """The vectors of the whole signs, (n, d)."""
+        return np.stack([one.whole for one in self.embeddings])
 
 
 class Encoder:
@@ -78,25 +85,38 @@ class Encoder:
         Args:
             images: mode RGB, any sizes.
         """
-        return self.encode_pixels(self._preprocess.batch(images))
+        return self.encode_prepared([self.prepare(image) for image in images])
 
-    def encode_pixels(self, pixels: NDArray[np.uint8]) -> Encoded:
-        """Encode pictures that :meth:`preprocess` has made ready.
+    def encode_prepared(self, pictures: Sequence[Prepared]) -> Encoded:
+        """Encode pictures that :meth:`prepare` has made ready; safe to call from several threads.
 
         Args:
-            pixels: (n, size, size, 3) uint8 RGB.
+            pictures: of this network's size.
         """
+        if not pictures:
+            return Encoded((), np.zeros((0, len(self.labels)), np.float32))
+        pixels = np.stack([one.pixels for one in pictures])
+        with ThreadPoolExecutor(1) as beside:  # parts are sought while the whole is looked at
+            cut = beside.map(self._cut, pixels)
+            wholes, logits = self._run(pixels)
+            cutouts = list(cut)
+        owner = np.repeat(np.arange(len(pictures)), [len(one.boxes) for one in cutouts])
+        parts, parts_logits = self._run(np.concatenate([one.pixels for one in cutouts]))
+        logits = best_seen(logits, parts_logits, owner, self.labels)
+        embeddings = (
+            Embedding(
+                np.concatenate([wholes[row : row + 1], parts[owner == row]]),
+                np.concatenate([[one.sign], one.in_picture(cutouts[row].boxes)], dtype=np.float32),
+            )
+            for row, one in enumerate(pictures)
+        )
+        return Encoded(tuple(embeddings), self._calibration.probabilities(logits, self.labels))
+
+    def _cut(self, pixels: NDArray[np.uint8]) -> Cutouts:
+        """The parts of one picture; none for a network that sees whole pictures only."""
         if self._parts is None:
-            embeddings, logits = self._run(pixels)
-        else:
-            with ThreadPoolExecutor(1) as beside:  # parts are sought while the whole is looked at
-                cut = beside.map(self._parts.cut, pixels)
-                embeddings, logits = self._run(pixels)
-                parts = list(cut)
-            owner = np.repeat(np.arange(len(pixels)), [len(one) for one in parts])
-            if len(owner):
-                logits = best_seen(logits, self._run(np.concatenate(parts))[1], owner, self.labels)
-        return Encoded(embeddings, self._calibration.probabilities(logits, self.labels))
+            return Cutouts(np.zeros((0, *pixels.shape), np.uint8), np.zeros((0, 4), np.float32))
+        return self._parts.cut(pixels)
 
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
         """Embeddings and logits of (n, s, s, 3) uint8 RGB of one size."""
@@ -108,13 +128,13 @@ class Encoder:
             embeddings[some] = embedding.astype(np.float16)
         return embeddings, logits
 
-    def preprocess(self, images: Sequence[Image.Image]) -> NDArray[np.uint8]:
-        """Make pictures ready: the part of encoding that runs in any thread without the network.
+    def prepare(self, image: Image.Image) -> Prepared:
+        """Make a picture ready: the part of encoding that runs in any thread without the network.
 
-        Returns:
-            (n, size, size, 3) uint8 RGB.
+        Args:
+            image: mode RGB, any size.
         """
-        return self._preprocess.batch(images)
+        return self._preprocess.prepare(image)
 
     def predicted(
         self, probabilities: NDArray[np.float32], minimum: float | None = None

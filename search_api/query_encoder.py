@@ -90,7 +90,7 @@ def encode_picture(
         encoded = encoder.encode([image])
     ended = perf_counter()
     return EncodedQuery(
-        embedding=encoded.embeddings[0],
+        embedding=encoded.embeddings[0].whole,
         vienna=encoder.predicted(encoded.probabilities[0]),
         milliseconds={
             "decode": 1000 * (ready - admitted),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
-from models.encoder import Encoder
+from models.encoder import Encoder, Prepared
 from models.images import decode_image, full_size, media_type, refuse_blank
 from models.vienna import PredictedCode, ViennaCode
 
@@ -49,14 +49,13 @@ class PreparedMark:
 
     Attributes:
         mark: complete but for what the network says.
-        pixels: (1, size, size, 3) uint8, small whatever the size of the picture was; None for a
-            mark without picture, which no network sees. Their digest is the mark's
-            `pixels_digest`.
+        picture: ready for the network, small whatever its size was; None for a mark without
+            picture, which no network sees. Its digest is the mark's `pixels_digest`.
         is_new: the register holds no mark of this id.
     """
 
     mark: EncodedMark
-    pixels: NDArray[np.uint8] | None
+    picture: Prepared | None
     is_new: bool = True
 
 
@@ -80,59 +79,59 @@ def prepare(encoder: Encoder, record: MarkRecord, content: bytes | None) -> Prep
     refuse_blank(image, name)
     width, height = full_size(image)
     image_digest = hashlib.sha256(content).hexdigest()
-    pixels = encoder.preprocess([image])
+    picture = encoder.prepare(image)
     mark = EncodedMark(
         record=record,
         digest=mark_digest(record, image_digest, encoder.fingerprint),
         image_digest=image_digest,
-        pixels_digest=pixels_digest(pixels),
+        pixels_digest=pixels_digest(picture),
         media_type=media_type(content),
         width=width,
         height=height,
     )
-    return PreparedMark(mark, pixels)
+    return PreparedMark(mark, picture)
 
 
-def pixels_digest(pixels: NDArray[np.uint8]) -> str:
-    """BLAKE2b (hex) of what the network gets to see: one for a PNG and a BMP of one drawing."""
-    content = np.ascontiguousarray(pixels).data
-    return hashlib.blake2b(content, digest_size=_PIXELS_DIGEST_BYTES).hexdigest()
+def pixels_digest(picture: Prepared) -> str:
+    """BLAKE2b (hex) of all that decides an embedding: one for a PNG and a BMP of one drawing.
+
+    Where the sign stands in the picture is part of it, since an embedding says where its parts are.
+    """
+    digest = hashlib.blake2b(picture.pixels.tobytes(), digest_size=_PIXELS_DIGEST_BYTES)
+    digest.update(np.array([picture.square, picture.sign], "<f8").tobytes())
+    return digest.hexdigest()
 
 
 def encode(encoder: Encoder, marks: Sequence[PreparedMark]) -> list[EncodedMark]:
     """Run the network once for each different picture of some marks."""
-    pixels = {one.mark.pixels_digest: one.pixels for one in marks if one.pixels is not None}
-    encodings = run_network(encoder, pixels)
+    pictures = {one.mark.pixels_digest: one.picture for one in marks if one.picture is not None}
+    encodings = run_network(encoder, pictures)
     return [with_encoding(one, encodings) for one in marks]
 
 
-def run_network(
-    encoder: Encoder, pixels: Mapping[str | None, NDArray[np.uint8]]
-) -> dict[str, Encoding]:
+def run_network(encoder: Encoder, pictures: Mapping[str | None, Prepared]) -> dict[str, Encoding]:
     """What the network says of pictures, by the digest of their pixels.
 
     Args:
         encoder: the network.
-        pixels: digest to (1, size, size, 3) uint8.
+        pictures: digest to picture.
     """
-    if not pixels:
-        return {}
-    encoded = encoder.encode_pixels(np.concatenate(list(pixels.values())))
+    encoded = encoder.encode_prepared(list(pictures.values()))
     return {
         digest or "": (
-            embedding,
+            embedding.whole,
             encoder.predicted(seen, LEAST_PROBABILITY),
             frozenset(one.code for one in encoder.predicted(seen)),
         )
         for digest, embedding, seen in zip(
-            pixels, encoded.embeddings, encoded.probabilities, strict=True
+            pictures, encoded.embeddings, encoded.probabilities, strict=True
         )
     }
 
 
 def with_encoding(prepared: PreparedMark, encodings: Mapping[str, Encoding]) -> EncodedMark:
     """A mark with what the network said of its picture, by the digest of its pixels."""
-    if prepared.pixels is None:
+    if prepared.picture is None:
         return prepared.mark
     embedding, codes, confident = encodings[prepared.mark.pixels_digest or ""]
     return replace(prepared.mark, embedding=embedding, predicted=codes, confident=confident)

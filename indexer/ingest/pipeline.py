@@ -109,9 +109,9 @@ class Pipeline:
         """Encode a batch, in the encoding thread: the network runs once for each new picture."""
         held = {**known, **self._recall(marks)}
         fresh = {
-            one.mark.pixels_digest: one.pixels
+            one.mark.pixels_digest: one.picture
             for one in marks
-            if one.pixels is not None and one.mark.pixels_digest not in held
+            if one.picture is not None and one.mark.pixels_digest not in held
         }
         begun = time.monotonic()
         seen = run_network(self._encoder, fresh)

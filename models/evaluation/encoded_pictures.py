@@ -65,9 +65,10 @@ def encode_files(
                 continue
             images.append(image if change is None else change(image, np.random.default_rng(at)))
             names.append(name)
-        encoded = encoder.encode(images)
-        embeddings.append(encoded.embeddings.astype(np.float32))
-        probabilities.append(encoded.probabilities)
+        if images:
+            encoded = encoder.encode(images)
+            embeddings.append(encoded.wholes.astype(np.float32))
+            probabilities.append(encoded.probabilities)
         on_progress(min(start + _BATCH, len(pictures)), len(pictures))
     if not names:
         raise BadLabels(f"none of {len(pictures)} pictures can be read{_first(left_out)}")

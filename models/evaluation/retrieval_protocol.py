@@ -149,4 +149,4 @@ def _itself(encoder: Encoder, paths: Mapping[str, Path], encoded: EncodedPicture
 
 
 def _pixels(encoder: Encoder, path: Path) -> NDArray[np.uint8]:
-    return encoder.preprocess([decode_image(path.read_bytes(), path.name)])
+    return encoder.prepare(decode_image(path.read_bytes(), path.name)).pixels

@@ -82,6 +82,20 @@ class Part:
     paper: Colour
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Cutouts:
+    """The parts of one picture, cut out and enlarged.
+
+    Attributes:
+        pixels: (parts, size, size, 3) uint8 RGB; none where the sign is of one piece.
+        boxes: (parts, 4) float32, left, top, right and bottom in pixels of the picture, with one to
+            spare on each side: scaling has blurred the edges.
+    """
+
+    pixels: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """How parts are cut out; saved with the weights, whose calibration counts on it.
@@ -100,17 +114,19 @@ class Parts:
         """Plain values for the checkpoint's ``config.json``."""
         return asdict(self)
 
-    def cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def cut(self, pixels: NDArray[np.uint8]) -> Cutouts:
         """Cut out the parts of one picture.
 
         Args:
             pixels: (s, s, 3) uint8 RGB, from ``Preprocess``.
-
-        Returns:
-            (parts, size, size, 3) uint8 RGB; none where the sign is of one piece.
         """
-        cut = [self.enlarge(pixels, part) for part in self.find(pixels)]
-        return np.stack(cut) if cut else np.zeros((0, self.size, self.size, 3), np.uint8)
+        found = self.find(pixels)
+        cut = np.zeros((len(found), self.size, self.size, 3), np.uint8)
+        boxes = np.zeros((len(found), 4), np.float32)
+        for row, part in enumerate(found):
+            cut[row] = self.enlarge(pixels, part)
+            boxes[row] = part.box
+        return Cutouts(cut, boxes + np.array([-1, -1, 1, 1], np.float32))
 
     def find(self, pixels: NDArray[np.uint8]) -> list[Part]:
         """The parts that :meth:`cut` cuts out."""

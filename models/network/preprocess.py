@@ -13,9 +13,43 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.network.sign import find_sign
+from models.network.sign import Bounds, find_sign
+
+Shares = tuple[float, float, float, float]  # left, top, right, bottom of a picture's sides
 
 SIGN_RULE = 2  # of `models.network.sign`; 1 was the box of every pixel that differs from the paper
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One picture as the network sees it, and where that lies in the picture it was made of.
+
+    Attributes:
+        pixels: (size, size, 3) uint8, RGB, 0..255.
+        square: what the pixels show, in shares of the picture's width and height; it reaches over
+            the edges where paper was added.
+        sign: the sign's box within the picture, in the same shares.
+    """
+
+    pixels: NDArray[np.uint8]
+    square: Shares = (0.0, 0.0, 1.0, 1.0)
+    sign: Shares = (0.0, 0.0, 1.0, 1.0)
+
+    def in_picture(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Find boxes of the square in the picture that it was made of.
+
+        Args:
+            boxes: (k, 4), left, top, right and bottom in pixels of the square.
+
+        Returns:
+            (k, 4) float32 in shares of the picture's width and height, within the sign's box.
+        """
+        left, top, right, bottom = self.square
+        corner = np.tile(np.array([left, top]), 2)
+        side = np.tile(np.array([right - left, bottom - top]), 2)
+        first, last = np.tile(self.sign[:2], 2), np.tile(self.sign[2:], 2)
+        placed = (corner + boxes / len(self.pixels) * side).clip(first, last)
+        return np.asarray(placed, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +85,11 @@ class Preprocess:
         """Plain values for the checkpoint's ``config.json``."""
         return asdict(self)
 
-    def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
+    def prepare(self, image: Image.Image) -> Prepared:
         """Cut out the sign, pad with the background colour and resize one picture.
 
         Args:
             image: mode RGB, any size.
-
-        Returns:
-            (size, size, 3) uint8, RGB, 0..255.
         """
         box, background = find_sign(image, self.tolerance)
         sign = image.crop(box)
@@ -69,7 +100,15 @@ class Preprocess:
         canvas.paste(sign, corner)
         # BOX first for large pictures would be quicker, but aliases thin lines; LANCZOS keeps them.
         resized = canvas.resize((self.size, self.size), Image.Resampling.LANCZOS)
-        return np.asarray(resized, dtype=np.uint8)
+        left, top = box[0] - corner[0], box[1] - corner[1]
+        square = (left, top, left + canvas.width, top + canvas.height)
+        return Prepared(
+            np.asarray(resized, dtype=np.uint8), _shares(square, image), _shares(box, image)
+        )
+
+    def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
+        """The pixels alone of :meth:`prepare`."""
+        return self.prepare(image).pixels
 
     def batch(self, images: Sequence[Image.Image]) -> NDArray[np.uint8]:
         """Stack the preprocessed pictures.
@@ -80,3 +119,10 @@ class Preprocess:
         if not images:
             return np.zeros((0, self.size, self.size, 3), np.uint8)
         return np.stack([self(image) for image in images])
+
+
+def _shares(box: Bounds, image: Image.Image) -> Shares:
+    """A box in pixels as shares of a picture's width and height."""
+    left, top, right, bottom = box
+    width, height = image.size
+    return (left / width, top / height, right / width, bottom / height)

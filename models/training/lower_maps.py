@@ -257,7 +257,7 @@ def _cut(
         (part_key(job.key, number), part)
         for job, picture in zip(jobs, pixels, strict=True)
         if job.parts is not None
-        for number, part in enumerate(job.parts.cut(picture))
+        for number, part in enumerate(job.parts.cut(picture).pixels)
     ]
     fresh = [(key, part) for key, part in cut if key not in done]
     pictures = [part for _, part in fresh]

@@ -2,7 +2,7 @@
 
 import csv
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources import MarkSource, open_source
-from models.encoder import Encoded, Encoder
+from models.encoder import Encoded, Encoder, Prepared
 from models.vienna import PredictedCode, ViennaCode
 
 SUN, TREE, TREE_1 = (ViennaCode.parse(text) for text in ("01.03", "05.01", "05.01.01"))
@@ -72,9 +72,9 @@ class CountingEncoder(Encoder):
     def __init__(self, encoder: Encoder) -> None:
         self.__dict__.update(encoder.__dict__)
 
-    def encode_pixels(self, pixels: np.ndarray) -> Encoded:
-        self.pictures += len(pixels)
-        return super().encode_pixels(pixels)
+    def encode_prepared(self, pictures: Sequence[Prepared]) -> Encoded:
+        self.pictures += len(pictures)
+        return super().encode_prepared(pictures)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """A table read into a register: what becomes of each row, and what a run reports."""
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from indexer.ingest import (
     mark_digest,
 )
 from indexer.marks import MarkRecord
-from models.encoder import Encoded
+from models.encoder import Encoded, Prepared
 from models.errors import MarkLensError
 
 Office = Any  # the fixture `office`
@@ -99,14 +100,14 @@ def test_the_same_pixels_in_other_files_and_formats_are_encoded_once(
 
 def test_after_a_batch_that_fails_none_is_committed(office: Office) -> None:
     office.marks(40)
-    encode, turns = office.encoder.encode_pixels, iter(range(100))
+    encode, turns = office.encoder.encode_prepared, iter(range(100))
 
-    def failing(pixels: np.ndarray) -> Encoded:
+    def failing(pictures: Sequence[Prepared]) -> Encoded:
         if next(turns) == 2:
             raise MarkLensError("the network broke")
-        return encode(pixels)
+        return encode(pictures)
 
-    office.encoder.encode_pixels = failing  # type: ignore[method-assign]
+    office.encoder.encode_prepared = failing  # type: ignore[method-assign]
     with pytest.raises(MarkLensError, match="the network broke"):
         office.ingest(IngestOptions(batch=4))
     (run,) = office.register.last_runs()

@@ -44,7 +44,7 @@ def test_the_heat_is_what_autograd_computes(
     codes = [PredictedCode(code, 0.5) for code in encoder.labels]
     for seed in range(5):
         picture = draw_mark(seed)
-        wanted = added_by_autograd(network, encoder.preprocess([picture])[0], rows)
+        wanted = added_by_autograd(network, encoder.prepare(picture).pixels, rows)
         highest = wanted.max(axis=(1, 2), keepdims=True)
         assert (highest > 0).any()
         heat = explainer.explain(picture, codes).heat
@@ -60,7 +60,7 @@ def test_openvino_gives_the_activations_of_torch(
     network = encoder.checkpoint.load_network()
     path = tmp_path / "float.xml"
     openvino.save_model(name_activations(convert(network, 64)), path, compress_to_fp16=False)
-    pixels = encoder.preprocess([draw_mark(seed) for seed in range(3)])
+    pixels = encoder.checkpoint.preprocess.batch([draw_mark(seed) for seed in range(3)])
     found = OpenVinoRuntime(path, [64]).activations(pixels)
     wanted = TorchRuntime(network, "cpu").activations(pixels)
     for name, array in wanted._asdict().items():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from models.encoder import Encoder
+from models.encoder import Encoder, Prepared
 from models.explanation import Explainer
 from models.network.checkpoint import Checkpoint, save_checkpoint
 from models.network.parts import Box, Parts, best_seen, find_parts
@@ -76,14 +76,14 @@ def test_a_sign_of_one_piece_has_no_parts(draw: str) -> None:
     elif draw == "speck":
         pen.point((90, 90), fill=BLACK)
     assert find_parts(np.asarray(picture)) == []
-    assert Parts().cut(np.asarray(picture)).shape == (0, 128, 128, 3)
+    assert Parts().cut(np.asarray(picture)).pixels.shape == (0, 128, 128, 3)
 
 
 def test_a_cut_out_shows_the_part_large_on_its_own_paper() -> None:
     pixels = lockup(BLACK, WHITE)
     parts = Parts(size=96)
     number = next(at for at, part in enumerate(parts.find(pixels)) if near(part.box, DEVICE))
-    cut = parts.cut(pixels)[number]
+    cut = parts.cut(pixels).pixels[number]
     assert cut.shape == (96, 96, 3)
     assert cut[0].max() < 32  # paper, to the edges
     lit = np.flatnonzero(cut.max(axis=(0, 2)) > 128)
@@ -103,7 +103,7 @@ def test_wild_pictures_give_boxes_within_them(seed: int, side: int, share: float
     parts = Parts(most=3, size=32)
     found = parts.find(pixels)
     assert len(found) <= 3
-    assert parts.cut(pixels).shape == (len(found), 32, 32, 3)
+    assert parts.cut(pixels).pixels.shape == (len(found), 32, 32, 3)
     for part in found:
         left, top, right, bottom = part.box
         assert 0 <= left < right <= side
@@ -135,33 +135,44 @@ def listening(tiny_checkpoint: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_encoder_hears_the_parts_and_embeds_the_whole(listening: Path) -> None:
+def test_an_encoder_embeds_the_whole_and_its_parts_and_counts_what_the_parts_show(
+    listening: Path,
+) -> None:
     encoder = Encoder.load(listening, device="cpu", runtime="torch")
     alone = Encoder.load(listening, device="cpu", runtime="torch")
     alone._parts = None
-    pixels = np.stack([lockup(), lockup(BLACK, WHITE), np.full((192, 192, 3), 255, np.uint8)])
-    heard, whole = encoder.encode_pixels(pixels), alone.encode_pixels(pixels)
-    assert (heard.embeddings == whole.embeddings).all()
+    drawn = (lockup(), lockup(BLACK, WHITE), np.full((192, 192, 3), 255, np.uint8))
+    pictures = list(map(Prepared, drawn))
+    heard, whole = encoder.encode_prepared(pictures), alone.encode_prepared(pictures)
+    assert (heard.wholes == whole.wholes).all()
+    assert [len(one.vectors) for one in whole.embeddings] == [1, 1, 1]
+    parts = encoder.checkpoint.parts
+    assert parts
+    for pixels, one in zip(drawn, heard.embeddings, strict=True):
+        cut = parts.cut(pixels)
+        apart = encoder._run(cut.pixels)[0]
+        np.testing.assert_allclose(one.vectors[1:], apart, atol=2e-3)
+        np.testing.assert_allclose(one.boxes[1:], cut.boxes / 192, atol=1e-6)
     gained = heard.probabilities - whole.probabilities
     things = np.array([code.category <= 24 for code in encoder.labels])
     assert gained[:2, things].max() > 1e-4
     assert gained.min() >= 0
     assert (gained[:, ~things] == 0).all()
     assert (gained[2] == 0).all()  # a blank picture has no parts
-    one_by_one = [encoder.encode_pixels(pixels[at : at + 1]).probabilities[0] for at in range(3)]
+    one_by_one = [encoder.encode_prepared([one]).probabilities[0] for one in pictures]
     np.testing.assert_allclose(one_by_one, heard.probabilities, atol=1e-5)
 
 
 def test_an_explanation_points_into_the_part_that_shows_the_code(listening: Path) -> None:
     encoder = Encoder.load(listening, device="cpu", runtime="torch")
     picture = Image.fromarray(lockup())
-    pixels = encoder.preprocess([picture])
+    pixels = encoder.prepare(picture).pixels[None]
     explainer = Explainer(encoder)
     whole = encoder._run(pixels)[1][0]
     parts = encoder.checkpoint.parts
     assert parts
     found = parts.find(pixels[0])
-    said = encoder._run(parts.cut(pixels[0]))[1]
+    said = encoder._run(parts.cut(pixels[0]).pixels)[1]
     told = 0
     for column, code in enumerate(encoder.labels):
         heat = explainer.explain(picture, [PredictedCode(code, 0.5)]).heat

@@ -42,7 +42,7 @@ def test_openvino_int8_agrees_with_torch_on_real_marks() -> None:
 def test_every_block_of_a_real_mark_has_unit_length(shipped: Encoder) -> None:
     pictures = sorted((demo_register() / "images").glob("*.png"))[:6]
     images = [decode_image(path.read_bytes(), path.name) for path in pictures]
-    rows = shipped.encode(images).embeddings.astype(np.float32)
+    rows = shipped.encode(images).wholes.astype(np.float32)
     for block in shipped.blocks:
         lengths = np.linalg.norm(rows[:, block.start : block.stop], axis=1)
         assert lengths == pytest.approx(np.ones(6), abs=2e-3), block.name

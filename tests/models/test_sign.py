@@ -149,10 +149,10 @@ def test_pages_that_lost_their_mark_before(name: str, box: Bounds) -> None:
 def test_a_dirty_scan_finds_its_own_mark_first(dirt: Dirt) -> None:
     encoder = Encoder.load()
     gallery = [read(path) for path in MARKS[::19]]
-    known = encoder.encode(gallery).embeddings.astype(np.float32)
+    known = encoder.encode(gallery).wholes.astype(np.float32)
     rng = np.random.default_rng(3)
     pages = [scanned(mark, dirt, rng) for mark in gallery[:20]]
-    scores = encoder.encode(pages).embeddings.astype(np.float32) @ known.T
+    scores = encoder.encode(pages).wholes.astype(np.float32) @ known.T
     assert (scores.argmax(axis=1) == np.arange(20)).sum() >= 18
 
 
