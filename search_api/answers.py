@@ -20,11 +20,13 @@ class Answer:
         hits: the marks found, nearest first; of a request that compares nothing, by id.
         plan: how they were found, and in what time.
         vienna: the codes seen in the query picture, most probable first.
+        pages: of the file that the query picture comes from.
     """
 
     hits: tuple[Hit, ...]
     plan: PlanReport
     vienna: tuple[PredictedCode, ...] = ()
+    pages: int = 1
 
 
 @dataclass(frozen=True, slots=True)

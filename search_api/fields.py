@@ -26,8 +26,10 @@ from indexer.query import FILTER_FIELDS, MAX_K, MAX_WEIGHT, Filter, FilterField,
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode, split_codes
 from search_api.errors import BadField
-from search_api.request import Box, Picture, SearchRequest
+from search_api.request import Box, Picture, SearchRequest, View
 
+MAX_PAGE = 1000
+MAX_TURN = 360
 _LONGEST = 500
 
 
@@ -255,7 +257,42 @@ else:
     )
 
 
-class SearchFields(FilterFields):
+class ViewFields(Fields):
+    """What of a picture is looked at."""
+
+    crop: Annotated[
+        Text | Absent,
+        Field(
+            description="x,y,width,height of the part to look at, in pixels of the upright "
+            "original, after it is turned.",
+            examples=["10,20,200,100"],
+        ),
+    ] = None
+    page: Annotated[
+        int,
+        Field(ge=1, le=MAX_PAGE, description="Page of a TIFF, counted from 1.", examples=[1]),
+    ] = 1
+    turn: Annotated[
+        int,
+        Field(
+            ge=-MAX_TURN,
+            le=MAX_TURN,
+            description="Degrees by which the picture is turned clockwise first.",
+            examples=[90],
+        ),
+    ] = 0
+
+    def view(self) -> View:
+        """What of the picture is looked at.
+
+        Raises:
+            BadField: the crop is none.
+        """
+        crop = None if self.crop is None else parse_crop(self.crop)
+        return View(crop, self.page, self.turn)
+
+
+class SearchFields(ViewFields, FilterFields):
     """What to compare with beside a picture, how, and which marks may be found."""
 
     mark_id: Annotated[
@@ -264,14 +301,6 @@ class SearchFields(FilterFields):
             description="Instead of a picture: a mark of the register; it is left out of the "
             "hits itself.",
             examples=["EM-018000001"],
-        ),
-    ] = None
-    crop: Annotated[
-        Text | Absent,
-        Field(
-            description="x,y,width,height of the part to compare, in pixels of the upright "
-            "original.",
-            examples=["10,20,200,100"],
         ),
     ] = None
     k: Annotated[
@@ -302,10 +331,13 @@ class SearchFields(FilterFields):
             BadField: a text is no Vienna code, crop or weight.
             BadFilter, BadQuery: the values do not go together.
         """
+        view = self.view()
         return SearchRequest(
             picture=picture,
             mark_id=self.mark_id,
-            crop=None if self.crop is None else parse_crop(self.crop),
+            crop=view.crop,
+            page=view.page,
+            turn=view.turn,
             filter=self.filter(),
             weights=None if self.weights is None else parse_weights(self.weights),
             k=self.k,

@@ -45,7 +45,7 @@ from search_api.query_encoder import (
     encode_picture,
     stored_query,
 )
-from search_api.request import Box, Picture, SearchRequest
+from search_api.request import WHOLE, Picture, SearchRequest, View
 from search_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -182,17 +182,17 @@ class MarkLens:
         result = searcher.search(query)
         spent = {**encoded.milliseconds, **result.plan.milliseconds}
         plan = replace(result.plan, milliseconds=spent)
-        return Answer(result.hits[request.offset :], plan, encoded.vienna)
+        return Answer(result.hits[request.offset :], plan, encoded.vienna, encoded.pages)
 
-    def classify(self, picture: Picture, crop: Box | None = None) -> tuple[PredictedCode, ...]:
+    def classify(self, picture: Picture, view: View = WHOLE) -> tuple[PredictedCode, ...]:
         """Name the Vienna codes seen in a picture, most probable first.
 
         Raises:
             UnreadableImage, TooBusy: as in `search`.
         """
-        return encode_picture(self.encoder, self._semaphore, picture, crop).vienna
+        return encode_picture(self.encoder, self._semaphore, picture, view).vienna
 
-    def explain(self, picture: Picture, crop: Box | None = None) -> Image.Image:
+    def explain(self, picture: Picture, view: View = WHOLE) -> Image.Image:
         """Draw where in a picture each code was seen: a contact sheet, the picture first.
 
         Raises:
@@ -203,14 +203,14 @@ class MarkLens:
             if self._explainer is None:
                 self._explainer = Explainer(encoder)
         with self._semaphore:
-            image = decoded(picture, crop)
+            image = decoded(picture, view)
             seen = encoder.predicted(encoder.encode([image]).probabilities[0])
             return self._explainer.explain(image, seen).sheet()
 
-    def draw(self, picture: Picture) -> Image.Image:
+    def draw(self, picture: Picture, view: View = WHOLE) -> Image.Image:
         """Decode a picture as a search sees it; raises what `classify` does."""
         with self._semaphore:
-            return decoded(picture, None)
+            return decoded(picture, view)
 
     def mark(self, mark_id: str) -> Mark:
         """Return a live mark.
@@ -357,13 +357,13 @@ class MarkLens:
         """The embedding to compare: stored, or made of a picture."""
         picture = request.picture
         if picture is None and request.mark_id is not None:
-            if request.crop is None:
+            if request.view == WHOLE:
                 mark = self.register.mark(request.mark_id)
                 return stored_query(self.register, self.encoder.thresholds, mark)
             picture = self.image(request.mark_id)
         if picture is None:
             raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
-        return encode_picture(self.encoder, self._semaphore, picture, request.crop)
+        return encode_picture(self.encoder, self._semaphore, picture, request.view)
 
     def _list(self, request: SearchRequest) -> Answer:
         """The marks that pass a filter, by id: those without picture, too."""

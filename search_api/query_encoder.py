@@ -16,10 +16,10 @@ from indexer.marks import Mark
 from indexer.register import Register
 from models.encoder import Encoder
 from models.errors import UnreadableImage
-from models.images import crop_image, decode_image, refuse_blank
+from models.images import crop_image, decode_image, page_count, refuse_blank, turn_image
 from models.vienna import PredictedCode, ViennaCode
 from search_api.errors import TooBusy
-from search_api.request import Box, Picture
+from search_api.request import Picture, View
 
 
 class EncodingSemaphore:
@@ -65,33 +65,36 @@ class EncodedQuery:
     Attributes:
         embedding: (d,) float16, unit-length blocks.
         vienna: the codes seen, most probable first.
+        pages: of the file that the picture comes from.
         milliseconds: spent on ``decode`` (and cropping) and on ``encode`` (waiting included).
     """
 
     embedding: npt.NDArray[np.float16]
     vienna: tuple[PredictedCode, ...]
+    pages: int = 1
     milliseconds: Mapping[str, float] = field(default_factory=lambda: {"decode": 0, "encode": 0})
 
 
 def encode_picture(
-    encoder: Encoder, semaphore: EncodingSemaphore, picture: Picture, crop: Box | None
+    encoder: Encoder, semaphore: EncodingSemaphore, picture: Picture, view: View
 ) -> EncodedQuery:
-    """Decode a picture, cut out `crop` (x, y, width, height in pixels) and encode it.
+    """Decode a picture and encode what is looked at of it.
 
     Raises:
-        UnreadableImage: it cannot be decoded, or `crop` lies outside of it.
+        UnreadableImage: it cannot be decoded, lacks the page, or the crop lies outside of it.
         TooBusy: too many pictures wait already.
     """
     began = perf_counter()
     with semaphore:
         admitted = perf_counter()
-        image = decoded(picture, crop)
+        image = decoded(picture, view)
         ready = perf_counter()
         encoded = encoder.encode([image])
     ended = perf_counter()
     return EncodedQuery(
         embedding=encoded.embeddings[0].whole,
         vienna=encoder.predicted(encoded.probabilities[0]),
+        pages=page_count(image),
         milliseconds={
             "decode": 1000 * (ready - admitted),
             "encode": 1000 * (ended - ready + admitted - began),
@@ -116,19 +119,22 @@ def stored_query(
     return EncodedQuery(embedding, tuple(ordered))
 
 
-def decoded(picture: Picture, crop: Box | None) -> Image.Image:
-    """Decode a picture and cut out `crop`.
+def decoded(picture: Picture, view: View) -> Image.Image:
+    """Decode what is looked at of a picture.
 
     Raises:
-        UnreadableImage: it cannot be decoded, `crop` lies outside of it, or all is white.
+        UnreadableImage: it cannot be decoded, lacks the page, the crop lies outside of it, or all
+            is white.
     """
     name = picture.name if isinstance(picture, Path) else "image"
     if isinstance(picture, Image.Image):
         image = picture
     else:
-        image = decode_image(_read(picture) if isinstance(picture, Path) else picture, name)
-    if crop is not None:
-        image, name = crop_image(image, crop), f"{name}, cropped"
+        content = _read(picture) if isinstance(picture, Path) else picture
+        image = decode_image(content, name, view.page)
+    image = turn_image(image, view.turn)
+    if view.crop is not None:
+        image, name = crop_image(image, view.crop), f"{name}, cropped"
     refuse_blank(image, name)
     return image
 

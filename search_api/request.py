@@ -14,14 +14,35 @@ Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What of a picture is looked at: a page, turned, and then a part of it.
+
+    Attributes:
+        crop: x, y, width, height in pixels of the upright original, after it is turned.
+        page: of a TIFF, counted from 1.
+        turn: degrees clockwise.
+    """
+
+    crop: Box | None = None
+    page: int = 1
+    turn: int = 0
+
+
+WHOLE = View()  # the first page as it is
+
+
+@dataclass(frozen=True, slots=True)
 class SearchRequest:
     """What to look for: a picture, a mark of the register, or nothing but a filter.
 
     Attributes:
         picture: the query, as an open picture, the bytes of a file, or a path.
         mark_id: instead of a picture, a mark of the register; it is left out of the hits itself.
-            Its stored embedding is compared; only with a `crop` is its picture encoded.
-        crop: x, y, width, height of the part to compare, in pixels of the upright original.
+            Its stored embedding is compared; only cropped or turned is its picture encoded.
+        crop: x, y, width, height of the part to compare, in pixels of the upright original, after
+            it is turned.
+        page: of a TIFF, counted from 1.
+        turn: degrees clockwise by which the picture is turned first.
         filter: which marks may be found. Without picture and mark they are listed by id, also
             those that have no picture.
         weights: block name to weight, 0 to 1000; a block left out keeps its default.
@@ -35,6 +56,8 @@ class SearchRequest:
     picture: Picture | None = None
     mark_id: str | None = None
     crop: Box | None = None
+    page: int = 1
+    turn: int = 0
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
     k: int = 20
@@ -52,10 +75,17 @@ class SearchRequest:
                 f"offset {self.offset} and k {self.k} reach past the {MAX_K} marks that a search "
                 "ranks; narrow it by a filter"
             )
-        if self.crop is not None and not self.is_ranked:
-            raise BadQuery("a crop needs a picture, or the id of a mark, to cut from")
+        if self.view != WHOLE and not self.is_ranked:
+            raise BadQuery("a crop, page or turn needs a picture, or the id of a mark")
+        if self.page != 1 and self.picture is None:
+            raise BadQuery("a page can be chosen of a picture that is sent, not of a mark")
 
     @property
     def is_ranked(self) -> bool:
         """Whether there is something to compare with; else marks are listed by id."""
         return self.picture is not None or self.mark_id is not None
+
+    @property
+    def view(self) -> View:
+        """What of the picture is compared."""
+        return View(self.crop, self.page, self.turn)

@@ -187,6 +187,9 @@ class QueryResponse(BaseModel):
     vienna: list[PredictedResponse] = Field(
         description="Vienna codes that reach their threshold, most probable first."
     )
+    pages: int = Field(
+        description="Pages of the file that was sent; `page` says which of them is looked at."
+    )
 
 
 class SearchResponse(BaseModel):
@@ -194,7 +197,9 @@ class SearchResponse(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"query": {"vienna": [_PREDICTED]}, "plan": _PLAN, "hits": [_HIT]}]
+            "examples": [
+                {"query": {"vienna": [_PREDICTED], "pages": 1}, "plan": _PLAN, "hits": [_HIT]}
+            ]
         }
     )
 
@@ -207,7 +212,9 @@ class SearchResponse(BaseModel):
         """Show an answer."""
         plan = answer.plan
         return cls(
-            query=QueryResponse(vienna=[PredictedResponse.of(seen) for seen in answer.vienna]),
+            query=QueryResponse(
+                vienna=[PredictedResponse.of(seen) for seen in answer.vienna], pages=answer.pages
+            ),
             plan=PlanResponse(
                 kind=plan.kind,
                 index=plan.index,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
 from models.encoder import Encoder, Prepared
-from models.images import decode_image, full_size, media_type, refuse_blank
+from models.images import decode_image, full_size, media_type, page_count, refuse_blank
 from models.vienna import PredictedCode, ViennaCode
 
 _PIXELS_DIGEST_BYTES = 16  # chance meetings among a hundred million pictures: 1 in 10^22
@@ -52,11 +52,13 @@ class PreparedMark:
         picture: ready for the network, small whatever its size was; None for a mark without
             picture, which no network sees. Its digest is the mark's `pixels_digest`.
         is_new: the register holds no mark of this id.
+        pages: of the picture's file; the first is what is indexed.
     """
 
     mark: EncodedMark
     picture: Prepared | None
     is_new: bool = True
+    pages: int = 1
 
 
 def prepare(encoder: Encoder, record: MarkRecord, content: bytes | None) -> PreparedMark:
@@ -89,7 +91,7 @@ def prepare(encoder: Encoder, record: MarkRecord, content: bytes | None) -> Prep
         width=width,
         height=height,
     )
-    return PreparedMark(mark, picture)
+    return PreparedMark(mark, picture, pages=page_count(image))
 
 
 def pixels_digest(picture: Prepared) -> str:

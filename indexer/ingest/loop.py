@@ -263,6 +263,8 @@ class _Loop:
             self._withdrawn += 1
         else:
             self._counts["indexed" if result.is_new else "updated"] += 1
+            if result.pages > 1:
+                self._faults.add_pages(result.mark.record.id, result.pages)
 
     def _is_save_due(self) -> bool:
         return self._counts["read"] - self._handed_over.counts.read >= _SAVE_EVERY
@@ -291,11 +293,15 @@ class _Loop:
 
 
 class _PictureFaults:
-    """Counts the marks that are kept though their picture cannot be read, and names the first."""
+    """Counts the marks whose picture is not, or not wholly, indexed, and names the first."""
 
     def __init__(self) -> None:
-        self._missing = self._unreadable = 0
-        self._first_missing = self._first_unreadable = ""
+        self._missing = self._unreadable = self._paged = 0
+        self._first_missing = self._first_unreadable = self._first_paged = ""
+
+    def add_pages(self, mark_id: str, pages: int) -> None:
+        self._paged += 1
+        self._first_paged = self._first_paged or f"{mark_id} ({pages} pages)"
 
     def add(self, fault: PictureFault) -> None:
         if isinstance(fault.reason, MissingPicture):
@@ -306,6 +312,12 @@ class _PictureFaults:
             self._first_unreadable = self._first_unreadable or f"{fault.mark_id} ({fault.reason})"
 
     def warnings(self) -> Iterator[str]:
+        if self._paged:
+            yield (
+                f"{self._paged} marks have a picture of several pages, first {self._first_paged}: "
+                "the first page is indexed; save the page that shows the mark as a file of its own "
+                "where it is another"
+            )
         if self._unreadable:
             yield (
                 f"{self._unreadable} marks have a picture that cannot be read, first "

@@ -12,8 +12,16 @@ import what stands in ``__all__``.
     decoding     the above in order
 """
 
-from models.images.decoding import crop_image, decode_image, full_size
+from models.images.decoding import crop_image, decode_image, full_size, page_count, turn_image
 from models.images.formats import media_type
 from models.images.pixels import refuse_blank
 
-__all__ = ["crop_image", "decode_image", "full_size", "media_type", "refuse_blank"]
+__all__ = [
+    "crop_image",
+    "decode_image",
+    "full_size",
+    "media_type",
+    "page_count",
+    "refuse_blank",
+    "turn_image",
+]

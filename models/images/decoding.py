@@ -7,31 +7,46 @@ from PIL import Image
 from models.errors import UnreadableImage
 from models.images.formats import ACCEPTED, Format, picture_format, unsupported_format
 from models.images.pixels import flatten, plain, to_srgb
-from models.images.rasters import SHORTEST_SIDE, load_raster, refusing_damage, shrunk, upright
+from models.images.rasters import (
+    SHORTEST_SIDE,
+    load_raster,
+    refusing_damage,
+    shrunk,
+    tiff_pages,
+    upright,
+)
 from models.images.svg import draw_svg
 
-_FULL_SIZE = "full_size"  # key in Image.info, set where the picture was reduced
+# Keys in Image.info.
+_FULL_SIZE = "full_size"  # set where the picture was reduced
+_PAGES = "pages"  # how many the file has
+_WHITE = (255, 255, 255)
 
 
-def decode_image(content: bytes, name: str = "image") -> Image.Image:
+def decode_image(content: bytes, name: str = "image", page: int = 1) -> Image.Image:
     """Decode a picture somebody sent.
 
     Args:
-        content: the file's bytes; the first frame or page of an animated or paged one counts.
+        content: the file's bytes; the first frame of an animated one counts.
         name: what to call the picture in errors.
+        page: of a TIFF, counted from 1; `page_count` tells how many there are.
 
     Returns:
         Mode RGB (sRGB), upright, transparency laid on white (on black for a sign made for a dark
         ground), at most 2048 pixels a side (1024 for an SVG). `full_size` tells what it was.
 
     Raises:
-        UnreadableImage: not a picture, damaged, too small to compare or too large to open; the
-            text says which and what to do.
+        UnreadableImage: not a picture, damaged, too small to compare or too large to open, or
+            without such a page; the text says which and what to do.
     """
     kind = _accepted_format(content, name)
+    frames = tiff_pages(content, name) if kind == "TIFF" else (0,)
+    if not 1 <= page <= len(frames):
+        count = "1 page" if len(frames) == 1 else f"{len(frames)} pages"
+        raise UnreadableImage(f"{name}: there is no page {page}; the picture has {count}")
     if kind in ("SVG", "SVGZ"):
         content, kind = draw_svg(content, name), "PNG"
-    image, whole = load_raster(content, kind, name)
+    image, whole = load_raster(content, kind, name, frames[page - 1])
     with refusing_damage(name):
         profile = image.info.get("icc_profile")
         level = upright(image)
@@ -41,7 +56,9 @@ def decode_image(content: bytes, name: str = "image") -> Image.Image:
         small = _reduced(plain(level))
         coloured = to_srgb(small, profile)
     result = flatten(coloured, name)
-    result.info = {} if result.size == whole else {_FULL_SIZE: whole}
+    result.info = {_PAGES: len(frames)}
+    if result.size != whole:
+        result.info[_FULL_SIZE] = whole
     return result
 
 
@@ -49,6 +66,32 @@ def full_size(image: Image.Image) -> tuple[int, int]:
     """Width and height in pixels of the picture as it was sent, upright."""
     width, height = image.info.get(_FULL_SIZE, image.size)
     return (width, height)
+
+
+def page_count(image: Image.Image) -> int:
+    """How many pages the file has that a decoded picture comes from."""
+    return int(image.info.get(_PAGES, 1))
+
+
+def turn_image(image: Image.Image, degrees: int) -> Image.Image:
+    """Turn a decoded picture clockwise, without losing a corner of it.
+
+    What comes in beside a slanted picture has the colour of its corners where they agree, or else
+    is white.
+    """
+    if degrees % 360 == 0:
+        return image
+    corners = {image.getpixel((x, y)) for x in (0, image.width - 1) for y in (0, image.height - 1)}
+    turned = image.rotate(
+        -degrees,
+        Image.Resampling.BICUBIC,
+        expand=True,
+        fillcolor=corners.pop() if len(corners) == 1 else _WHITE,
+    )
+    scale = full_size(image)[0] / image.width
+    whole = (round(turned.width * scale), round(turned.height * scale))
+    turned.info = dict(image.info) | ({} if turned.size == whole else {_FULL_SIZE: whole})
+    return turned
 
 
 def crop_image(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
@@ -78,7 +121,7 @@ def crop_image(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Imag
             f"{SHORTEST_SIDE} pixels a side"
         )
     region = image.crop((left, top, right, bottom))
-    region.info = {}
+    region.info = {_PAGES: page_count(image)}
     return region
 
 

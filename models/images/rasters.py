@@ -33,6 +33,8 @@ LONGEST_SIDE = 2048  # pixels; larger pictures are reduced to it, to bound memor
 # A progressive JPEG repeats the whole picture in every scan; encoders write a dozen.
 _MOST_SCANS = 64
 _ORIENTATION = 0x0112
+_SUBFILE, _REDUCED_OR_MASK = 254, 5  # NewSubfileType; its bits for previews and masks
+_MOST_PAGES = 1000
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _BITS, _PLANES, _X_RESOLUTION, _Y_RESOLUTION = 258, 284, 282, 283
 _MOST_OBLONG = 5.0  # width to height of a pixel, or the reverse; more is a nonsensical tag
@@ -96,13 +98,37 @@ def refusing_damage(name: str) -> Iterator[None]:
         ) from error
 
 
-def load_raster(content: bytes, kind: Format, name: str) -> tuple[Image.Image, tuple[int, int]]:
-    """Decode the first frame or page.
+def tiff_pages(content: bytes, name: str) -> tuple[int, ...]:
+    """The frames of a TIFF that are its pages, in order: previews and masks are none.
+
+    At most 1,000 are counted, and none behind one that cannot be opened.
+
+    Raises:
+        UnreadableImage: not even the first can be opened.
+    """
+    with refusing_damage(name), _naming_unread_tiffs("TIFF", name):
+        image = TiffImagePlugin.TiffImageFile(BytesIO(content))
+    pages = [0]
+    try:
+        for frame in range(1, _MOST_PAGES):
+            image.seek(frame)
+            if not int(image.tag_v2.get(_SUBFILE, 0)) & _REDUCED_OR_MASK:
+                pages.append(frame)
+    except DAMAGE:  # EOFError after the last one
+        return tuple(pages)
+    return tuple(pages)
+
+
+def load_raster(
+    content: bytes, kind: Format, name: str, frame: int = 0
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Decode one frame or page.
 
     Args:
         content: the file.
         kind: any format but an SVG.
         name: what to call the picture in errors.
+        frame: of a TIFF; of other formats the first counts.
 
     Returns:
         The picture in its own mode, not yet upright, a JPEG perhaps already reduced (to no less
@@ -122,6 +148,8 @@ def load_raster(content: bytes, kind: Format, name: str) -> tuple[Image.Image, t
         content = _closed(content)
     with refusing_damage(name), _naming_unread_tiffs(kind, name):
         image = _READERS[kind](BytesIO(content))
+        if frame:
+            image.seek(frame)
         whole = image.size
     _check_size(whole, name)
     if isinstance(image, TiffImagePlugin.TiffImageFile):

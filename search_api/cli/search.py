@@ -51,6 +51,10 @@ Crop = Annotated[
         metavar="BOX", help="The part of the picture to compare: x,y,width,height in pixels."
     ),
 ]
+Page = Annotated[str, typer.Option(metavar="NUMBER", help="Page of a TIFF, counted from 1.")]
+Turn = Annotated[
+    str, typer.Option(metavar="DEGREES", help="Turn the picture clockwise first, before --crop.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -86,6 +90,8 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     offset: Offset = "0",
     weights: Weights = None,
     crop: Crop = None,
+    page: Page = "1",
+    turn: Turn = "0",
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
@@ -100,8 +106,9 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     """
     if image is not None and mark_id is not None:
         raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
-    texts = {"mark_id": mark_id, "k": k, "offset": offset, "weights": weights, "crop": crop}
-    request = _request(image, {**texts, **asked})
+    texts = {"mark_id": mark_id, "k": k, "offset": offset, "weights": weights}
+    view = {"crop": crop, "page": page, "turn": turn}
+    request = _request(image, {**texts, **view, **asked})
     if not request.is_ranked and request.filter.is_empty:
         raise typer.BadParameter(
             "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
@@ -112,6 +119,11 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     with MarkLens.open(given.settings()) as marklens:
         answer = marklens.search(request)
     if request.is_ranked:
+        if answer.pages > 1:
+            print_to_stderr(
+                f"{image} has {answer.pages} pages; page {request.page} was compared: --page "
+                "chooses another"
+            )
         _show_ranking(answer, as_json=as_json)
     else:
         _show_listing(answer, as_json=as_json)
@@ -126,6 +138,9 @@ def classify(
             metavar="FILE", help="Gets a PNG that shows where each code was seen; one IMAGE only."
         ),
     ] = None,
+    page: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="Page of a TIFF, counted from 1.")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Name the Vienna codes seen in pictures, most probable first.
@@ -138,21 +153,23 @@ def classify(
 
     from models.errors import UnreadableImage
     from search_api.marklens import MarkLens
+    from search_api.request import View
     from search_api.schemas import ClassifyResponse
 
+    view = View(page=page)
     given: Context = context.obj
     results: list[dict[str, object]] = []
     with MarkLens.open(given.settings()) as marklens:
         for image in images:
             try:
-                seen = ClassifyResponse.of(marklens.classify(image)).vienna
+                seen = ClassifyResponse.of(marklens.classify(image, view)).vienna
             except UnreadableImage as error:
                 print_to_stderr(str(error))
                 results.append({"image": str(image), "error": str(error)})
                 continue
             results.append({"image": str(image), "vienna": [one.model_dump() for one in seen]})
             if explain is not None:
-                marklens.explain(image).save(explain, "PNG")
+                marklens.explain(image, view).save(explain, "PNG")
             if not as_json:
                 print_table(str(image), ("probability", "code", "title"), _codes(seen))
     if as_json:

@@ -19,10 +19,10 @@ from search_api.fields import (
     NiceClasses,
     SearchFields,
     Text,
+    ViewFields,
     parse_codes,
-    parse_crop,
 )
-from search_api.request import Box, SearchRequest
+from search_api.request import SearchRequest
 
 _CATEGORIES = 29
 # By contentMediaType alone, as OpenAPI 3.1 has it, generated clients take a picture for a text.
@@ -34,28 +34,12 @@ def _shown_name(filename: str | None) -> str | None:
     return filename[-255:] if filename and filename.isprintable() else None
 
 
-class PictureForm(Fields):
+class PictureForm(ViewFields):
     """A picture, or a part of one."""
 
     image: Annotated[
         UploadFile, Field(description=f"The picture: {ACCEPTED}.", json_schema_extra=_FILE)
     ]
-    crop: Annotated[
-        Text | Absent,
-        Field(
-            description="x,y,width,height of the part to look at, in pixels of the upright "
-            "original.",
-            examples=["10,20,200,100"],
-        ),
-    ] = None
-
-    def box(self) -> Box | None:
-        """The part to look at.
-
-        Raises:
-            BadField: it is no crop.
-        """
-        return None if self.crop is None else parse_crop(self.crop)
 
 
 class SearchForm(SearchFields):

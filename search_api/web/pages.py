@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 from indexer.errors import UnknownMark
 from indexer.register import Register
-from models.images import full_size
+from models.images import full_size, page_count
 from models.images.formats import ACCEPTED
 from models.version import marklens_version
 from search_api.http.dependencies import MarkLensDep, form_of
@@ -102,14 +102,19 @@ def preview(
 ) -> Response:
     """Draw a query picture for a browser that does not show its format, as a WebP.
 
-    The header ``Picture-Size`` has the original's width and height, in which crops are measured.
+    The header ``Picture-Size`` has width and height of the original, turned, in which crops are
+    measured, and ``Picture-Pages`` the number of pages of the file.
     """
-    drawn = marklens.draw(form.image.file.read())
+    drawn = marklens.draw(form.image.file.read(), form.view())
     width, height = full_size(drawn)
     drawn.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     content = io.BytesIO()
     drawn.save(content, "WEBP", quality=90)
-    headers = {"Picture-Size": f"{width}x{height}", "Cache-Control": "no-store"}
+    headers = {
+        "Picture-Size": f"{width}x{height}",
+        "Picture-Pages": str(page_count(drawn)),
+        "Cache-Control": "no-store",
+    }
     return Response(content.getvalue(), headers=headers, media_type="image/webp")
 
 

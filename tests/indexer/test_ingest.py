@@ -98,6 +98,16 @@ def test_the_same_pixels_in_other_files_and_formats_are_encoded_once(
     assert embeddings["m2"] != embeddings["m0"]
 
 
+def test_of_a_picture_of_several_pages_the_first_is_indexed_with_a_warning(office: Office) -> None:
+    first, second = office.draw(1), office.draw(2)
+    first.save(office.folder / "paged.tif", save_all=True, append_images=[second])
+    first.save(office.folder / "one.tif")
+    office.table(["m1,paged.tif,,", "m2,one.tif,,"])
+    report = office.ingest()
+    assert (report.indexed, office.encoder.pictures) == (2, 1)
+    assert [one for one in report.warnings if "several pages" in one and "m1 (2 pages)" in one]
+
+
 def test_after_a_batch_that_fails_none_is_committed(office: Office) -> None:
     office.marks(40)
     encode, turns = office.encoder.encode_prepared, iter(range(100))

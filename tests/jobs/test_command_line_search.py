@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.Image import Transpose
 
 from search_api.cli.search import shown_score
 
@@ -30,6 +32,20 @@ def test_search_finds_the_picture_itself_first(run: Run, source: Path, parsed: P
     assert set(found["plan"]["milliseconds"]) == {"decode", "encode", "filter", "search"}
     for seen in found["query"]["vienna"]:
         assert set(seen) == {"code", "title", "probability"}
+    assert found["query"]["pages"] == 1
+
+
+def test_of_a_picture_with_pages_one_can_be_chosen(run: Run, source: Path, parsed: Parsed) -> None:
+    run("index", source)
+    first, second = (Image.open(source / f"{number}.png").convert("RGB") for number in (2, 5))
+    file = source.parent / "paged.tif"
+    first.save(file, "TIFF", save_all=True, append_images=[second.transpose(Transpose.ROTATE_90)])
+    shown = run("search", file, "-k", "1")
+    assert "paged.tif has 2 pages; page 1 was compared: --page chooses another" in shown.stderr
+    assert "EM-2" in shown.stdout
+    chosen = parsed(run("search", file, "--page", "2", "--turn", "90", "-k", "1", "--json"))
+    assert [hit["id"] for hit in chosen["hits"]] == ["EM-5"]
+    assert parsed(run("classify", file, "--page", "2", "--json"))["images"]
 
 
 def test_search_shows_people_a_table(run: Run, source: Path) -> None:
@@ -128,6 +144,8 @@ def test_an_empty_register_says_what_to_do(run: Run, source: Path) -> None:
         (["--weights", "visual=0,concept=0,colour=0"], "0"),
         (["--crop", "1,2,3"], "x,y,width,height"),
         (["--crop", "0,0,9999,9999"], "9999"),
+        (["--page", "2"], "no page 2"),
+        (["--turn", "1000"], "--turn"),
         (["--filed-from", "31.1.2024"], "31.1.2024"),
         (["--filed-from", "2024-01-01", "--filed-to", "2020-01-01"], "2024-01-01"),
         (["--min-probability", "2"], "2"),

@@ -5,10 +5,10 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, TiffImagePlugin
 
 from models.errors import UnreadableImage
-from models.images import decode_image
+from models.images import crop_image, decode_image, full_size, page_count, turn_image
 
 
 def apple(mode: str = "RGB") -> Image.Image:
@@ -126,3 +126,65 @@ def test_a_jpeg_that_lacks_rows_is_refused(lacking: int, options: dict[str, int]
     whole = encoded(noise, "JPEG", **options)
     with pytest.raises(UnreadableImage, match="cut short"):
         decode_image(whole[:-lacking], "a.jpg")
+
+
+def paged(*pages: Image.Image) -> bytes:
+    return encoded(pages[0], "TIFF", save_all=True, append_images=list(pages[1:]))
+
+
+def test_a_page_of_a_tiff_is_chosen() -> None:
+    form = Image.new("RGB", (90, 30), "white")
+    ImageDraw.Draw(form).line((5, 5, 80, 20), fill="black")
+    content = paged(form, apple(), form)
+    first = decode_image(content, "a.tif")
+    assert (first.size, page_count(first)) == ((90, 30), 3)
+    second = decode_image(content, "a.tif", page=2)
+    assert (page_count(second), difference(second, apple())) == (3, 0)
+    assert page_count(decode_image(encoded(apple(), "PNG"))) == 1
+    with pytest.raises(UnreadableImage, match=r"^a\.tif: there is no page 4; .* 3 pages"):
+        decode_image(content, "a.tif", page=4)
+    with pytest.raises(UnreadableImage, match="no page 2; the picture has 1 page"):
+        decode_image(encoded(apple(), "PNG"), "a.png", page=2)
+
+
+def test_a_preview_within_a_tiff_is_no_page() -> None:
+    preview, mark = apple().resize((32, 24)), apple().transpose(Image.Transpose.ROTATE_180)
+    file = BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(file, new=True) as writer:
+        for page, kind in ((apple(), 0), (preview, 1), (mark, 0)):
+            page.save(writer, "TIFF", tiffinfo={254: kind})
+            writer.newFrame()
+    drawn = decode_image(file.getvalue(), page=2)
+    assert (page_count(drawn), difference(drawn, mark)) == (2, 0)
+
+
+def test_a_tiff_with_damage_behind_its_first_page_is_read() -> None:
+    content = bytearray(paged(apple(), apple()))
+    start = struct.unpack_from("<I", content, 4)[0]
+    count = struct.unpack_from("<H", content, start)[0]
+    struct.pack_into("<I", content, start + 2 + 12 * count, 0x7FFFFFF0)
+    drawn = decode_image(bytes(content), "a.tif")
+    assert (page_count(drawn), difference(drawn, apple())) == (1, 0)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, -90, 450])
+def test_a_picture_is_turned_clockwise(degrees: int) -> None:
+    turned = turn_image(apple(), degrees)
+    wanted = np.rot90(np.asarray(apple()), -degrees // 90 % 4)
+    assert np.array_equal(np.asarray(turned), wanted)
+
+
+def test_a_slanted_picture_keeps_its_corners_and_its_paper() -> None:
+    paper = Image.new("RGB", (64, 48), (250, 240, 200))
+    turned = turn_image(paper, 30)
+    assert min(turned.size) > 64
+    assert (np.asarray(turned) == (250, 240, 200)).all()
+
+
+def test_a_crop_after_a_turn_is_measured_in_the_turned_original() -> None:
+    large = Image.new("RGB", (4096, 2048), "white")
+    ImageDraw.Draw(large).rectangle((0, 0, 1000, 1000), fill="red")
+    turned = turn_image(decode_image(encoded(large, "PNG")), 90)
+    assert full_size(turned) == (2048, 4096)
+    red = np.asarray(crop_image(turned, (1100, 50, 900, 900)))
+    assert (red == (255, 0, 0)).all()

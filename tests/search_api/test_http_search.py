@@ -1,6 +1,7 @@
 """`POST /search` and `/classify` over real HTTP."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import httpx
@@ -84,6 +85,38 @@ def test_a_crop_of_everything_changes_nothing(search: Callable[..., dict[str, An
     assert ids(search(3)) == ids(search(3, crop="0,0,96,96"))
 
 
+def test_a_page_and_a_turn_of_the_picture_are_what_is_searched(
+    client: httpx.Client, draw_mark: Callable[..., Image.Image]
+) -> None:
+    file = BytesIO()
+    marks = [draw_mark(seed) for seed in (1, 3)]
+    upside_down = marks[1].transpose(Image.Transpose.ROTATE_180)
+    marks[0].save(file, "TIFF", save_all=True, append_images=[marks[1], upside_down])
+    files = {"image": file.getvalue()}
+
+    def first(**fields: str) -> tuple[str, int]:
+        answer = client.post(SEARCH, files=files, data=fields).json()
+        return ids(answer)[0], answer["query"]["pages"]
+
+    assert first() == ("M-1", 3)
+    assert first(page="2") == ("M-3", 3)
+    assert first(page="3", turn="180") == ("M-3", 3)
+    drawn = client.post("/api/v1/preview", files=files, data={"page": "2", "turn": "90"})
+    assert drawn.headers["Picture-Pages"] == "3"
+    lacking = client.post(SEARCH, files=files, data={"page": "4"})
+    assert lacking.status_code == 422
+    assert "no page 4" in lacking.json()["detail"]
+
+
+def test_a_mark_is_searched_from_as_if_it_were_turned(client: httpx.Client) -> None:
+    def scores(**fields: str) -> list[float]:
+        answer = client.post(SEARCH, data={"mark_id": "M-3", **fields}).json()
+        return [hit["score"] for hit in answer["hits"]]
+
+    assert scores(turn="90") != scores()
+    assert client.post(SEARCH, data={"mark_id": "M-3", "page": "2"}).status_code == 422
+
+
 def test_weights_of_one_block_rank_by_it(search: Callable[..., dict[str, Any]]) -> None:
     hits = search(3, weights="visual=0,concept=0,colour=1")["hits"]
     assert all(abs(hit["score"] - hit["scores"]["colour"]) < 1e-6 for hit in hits)
@@ -120,6 +153,8 @@ def test_classify_names_codes_with_titles(
         {"weights": "smell=1"},
         {"crop": "0,0,0,0"},
         {"crop": "90,90,50,50"},
+        {"page": "0"},
+        {"turn": "361"},
         {"viena_any": "03"},
         {"min_probability": "2"},
     ],

@@ -34,7 +34,7 @@ SEARCH_FIELDS = {
         "vienna_source",
     ),
     *("min_probability", "nice", "status", "office", "filed_from", "filed_to", "text"),
-    *("weights", "crop"),
+    *("weights", "crop", "page", "turn"),
 }
 
 

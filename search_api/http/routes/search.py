@@ -47,7 +47,7 @@ def classify(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> ClassifyResponse:
     """Look at a picture, or a part of one, without searching."""
-    return ClassifyResponse.of(marklens.classify(form.image.file.read(), form.box()))
+    return ClassifyResponse.of(marklens.classify(form.image.file.read(), form.view()))
 
 
 @router.post(
@@ -66,5 +66,5 @@ def explain(
 ) -> Response:
     """Draw the class activation maps of the codes that `/classify` names."""
     sheet = io.BytesIO()
-    marklens.explain(form.image.file.read(), form.box()).save(sheet, "PNG")
+    marklens.explain(form.image.file.read(), form.view()).save(sheet, "PNG")
     return Response(sheet.getvalue(), media_type="image/png")
