@@ -119,11 +119,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     with MarkLens.open(given.settings()) as marklens:
         answer = marklens.search(request)
     if request.is_ranked:
-        if answer.pages > 1:
-            print_to_stderr(
-                f"{image} has {answer.pages} pages; page {request.page} was compared: --page "
-                "chooses another"
-            )
+        _warn_of_pages(request, answer)
         _show_ranking(answer, as_json=as_json)
     else:
         _show_listing(answer, as_json=as_json)
@@ -194,6 +190,14 @@ def _request(image: Path | None, texts: Mapping[str, Any]) -> "SearchRequest":
             f"{str(fault['input'])[:80]!r}: {plain_fault(fault)}",
             param_hint=_FLAGS.get(name, "--" + name),
         ) from error
+
+
+def _warn_of_pages(request: "SearchRequest", answer: "Answer") -> None:
+    if answer.pages > 1:
+        print_to_stderr(
+            f"{request.picture} has {answer.pages} pages; page {request.page} was compared: "
+            "--page chooses another"
+        )
 
 
 def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
