@@ -52,6 +52,9 @@ Crop = Annotated[
     ),
 ]
 Page = Annotated[str, typer.Option(metavar="NUMBER", help="Page of a TIFF, counted from 1.")]
+PageNumber = Annotated[
+    int, typer.Option(metavar="NUMBER", min=1, help="Page of a TIFF, counted from 1.")
+]
 Turn = Annotated[
     str, typer.Option(metavar="DEGREES", help="Turn the picture clockwise first, before --crop.")
 ]
@@ -119,7 +122,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     with MarkLens.open(given.settings()) as marklens:
         answer = marklens.search(request)
     if request.is_ranked:
-        _warn_of_pages(request, answer)
+        _warn_of_pages(image, request.page, answer.pages)
         _show_ranking(answer, as_json=as_json)
     else:
         _show_listing(answer, as_json=as_json)
@@ -134,9 +137,7 @@ def classify(
             metavar="FILE", help="Gets a PNG that shows where each code was seen; one IMAGE only."
         ),
     ] = None,
-    page: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Page of a TIFF, counted from 1.")
-    ] = 1,
+    page: PageNumber = 1,
     as_json: AsJson = False,
 ) -> None:
     """Name the Vienna codes seen in pictures, most probable first.
@@ -192,11 +193,10 @@ def _request(image: Path | None, texts: Mapping[str, Any]) -> "SearchRequest":
         ) from error
 
 
-def _warn_of_pages(request: "SearchRequest", answer: "Answer") -> None:
-    if answer.pages > 1:
+def _warn_of_pages(image: Path | None, page: int, pages: int) -> None:
+    if pages > 1:
         print_to_stderr(
-            f"{request.picture} has {answer.pages} pages; page {request.page} was compared: "
-            "--page chooses another"
+            f"{image} has {pages} pages; page {page} was compared: --page chooses another"
         )
 
 
