@@ -14,7 +14,7 @@ from PIL import Image
 from models.errors import MissingPackage
 from models.network.checkpoint import SHIPPED, Block, Checkpoint
 from models.network.embedding import Embedding
-from models.network.parts import Cutouts, best_seen
+from models.network.parts import Cutouts, best_seen, is_thing
 from models.network.preprocess import Prepared
 from models.runtimes import Runtime
 from models.vienna import PredictedCode, ViennaCode
@@ -58,6 +58,8 @@ class Encoder:
         self.labels: tuple[ViennaCode, ...] = checkpoint.labels
         self.blocks: tuple[Block, ...] = checkpoint.blocks
         self.dimension = checkpoint.blocks[-1].stop
+        self._code_block = checkpoint.code_block
+        self._shown = np.array([is_thing(code) for code in self.labels])
         self.device = runtime.device
         self.runtime_name = runtime.name
 
@@ -103,6 +105,10 @@ class Encoder:
         owner = np.repeat(np.arange(len(pictures)), [len(one.boxes) for one in cutouts])
         parts, parts_logits = self._run(np.concatenate([one.pixels for one in cutouts]))
         logits = best_seen(logits, parts_logits, owner, self.labels)
+        probabilities = self._calibration.probabilities(logits, self.labels)
+        of_parts = self._calibration.probabilities(parts_logits, self.labels)
+        wholes = self._with_codes(wholes, probabilities)
+        parts = self._with_codes(parts, np.where(self._shown, of_parts, np.float32(0)))
         embeddings = (
             Embedding(
                 np.concatenate([wholes[row : row + 1], parts[owner == row]]),
@@ -110,7 +116,15 @@ class Encoder:
             )
             for row, one in enumerate(pictures)
         )
-        return Encoded(tuple(embeddings), self._calibration.probabilities(logits, self.labels))
+        return Encoded(tuple(embeddings), probabilities)
+
+    def _with_codes(
+        self, vectors: NDArray[np.float16], probabilities: NDArray[np.float32]
+    ) -> NDArray[np.float16]:
+        """Vectors with the block "codes" at their end, where this network has it."""
+        if self._code_block is None:
+            return vectors
+        return np.concatenate([vectors, self._code_block.of(probabilities)], axis=1)
 
     def _cut(self, pixels: NDArray[np.uint8]) -> Cutouts:
         """The parts of one picture; none for a network that sees whole pictures only."""
@@ -120,7 +134,8 @@ class Encoder:
 
     def _run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
         """Embeddings and logits of (n, s, s, 3) uint8 RGB of one size."""
-        embeddings = np.zeros((len(pixels), self.dimension), np.float16)
+        width = 0 if self._code_block is None else self._code_block.width
+        embeddings = np.zeros((len(pixels), self.dimension - width), np.float16)
         logits = np.zeros((len(pixels), len(self.labels)), np.float32)
         for start in range(0, len(pixels), _CHUNK):
             some = slice(start, start + _CHUNK)

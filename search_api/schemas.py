@@ -39,7 +39,7 @@ _MARK: dict[str, Any] = {
 _HIT: dict[str, Any] = {
     **_MARK,
     "score": 0.87,
-    "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72},
+    "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72, "codes": 0.64},
 }
 _PLAN: dict[str, Any] = {
     "kind": "exact",

@@ -27,7 +27,8 @@ from PIL import Image, ImageDraw
 
 from indexer.register import Register
 from models.encoder import Encoder
-from models.network.checkpoint import Calibration, Checkpoint, save_checkpoint
+from models.network.calibration import Calibration
+from models.network.checkpoint import Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.preprocess import Preprocess
 from models.vienna import ViennaCode

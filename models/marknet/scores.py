@@ -26,7 +26,7 @@ from models.marknet.table import (
     thing_groups,
 )
 from models.marknet.training_pictures import SharedPack
-from models.network.checkpoint import Calibration
+from models.network.calibration import Calibration
 from models.network.parts import best_seen, is_thing
 from models.training.calibrate import calibrate
 from models.training.trainer import Trainer

@@ -5,18 +5,18 @@ A checkpoint is a folder::
     model.safetensors    every tensor of MarkNet, float16
     config.json          NetworkConfig, Preprocess, Parts, labels, blocks, calibration, metrics
     openvino_int8.xml    the same network for the CPU, convolutions in int8 (with .bin beside it)
+    codes.safetensors    how probabilities become the block "codes"; without it there is none
     MODEL_CARD.md        how it was made and what it scores
 
-The fingerprint names what the embeddings depend on: tensors, shape and preprocessing. Vectors of
-different fingerprints must never meet in one index. The OpenVINO model computes the same embeddings
-and has a digest of its own in config.json, so that neither a damaged one nor another network's is
-used.
+The fingerprint names what the embeddings depend on: tensors, shape, preprocessing, how parts are
+cut out, and what makes the block "codes". Vectors of different fingerprints must never meet in one
+index. The OpenVINO model computes the same embeddings. It and the block have digests of their own
+in config.json, so that neither a damaged one nor another network's is used.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from models.errors import BadCheckpoint
+from models.network.calibration import Calibration
+from models.network.code_block import CODES, SHARE, CodeBlock
 from models.network.parts import Parts
 from models.network.preprocess import Preprocess
 from models.vienna import ViennaCode
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 WEIGHTS, CONFIG, OPENVINO = "model.safetensors", "config.json", "openvino_int8.xml"
+CODE_BLOCK = "codes.safetensors"
+EMBEDDING = 2  # version of what embeddings hold; 1 was the whole sign alone
 SHIPPED = Path(__file__).parents[1] / "weights" / "marknet"
 
 
@@ -45,77 +49,6 @@ class Block:
     start: int
     stop: int
     weight: float
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Logit → probability and decision, per label.
-
-    Attributes:
-        slope: (labels,) float32.
-        offset: (labels,) float32; probability = sigmoid(slope · logit + offset) (Platt scaling:
-            Platt, "Probabilistic outputs for support vector machines", 1999).
-        threshold: (labels,) float32, the probability from which a code counts as seen.
-    """
-
-    slope: NDArray[np.float32]
-    offset: NDArray[np.float32]
-    threshold: NDArray[np.float32]
-
-    @classmethod
-    def none(cls, labels: int) -> "Calibration":
-        """Probabilities as the network says them; from one half on a code counts."""
-        ones = np.ones(labels, np.float32)
-        return cls(ones, np.zeros_like(ones), 0.5 * ones)
-
-    def probabilities(
-        self, logits: NDArray[np.float32], labels: tuple[ViennaCode, ...]
-    ) -> NDArray[np.float32]:
-        """Turn logits into probabilities that respect the hierarchy.
-
-        A section implies its division, a division its category: each is at least as probable as
-        what lies below it (Giunchiglia and Lukasiewicz, "Coherent hierarchical multi-label
-        classification networks", NeurIPS 2020: their max constraint).
-
-        Args:
-            logits: (n, labels).
-            labels: the code of each column.
-
-        Returns:
-            (n, labels) float32.
-        """
-        scaled = self.slope * logits + self.offset
-        said: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))
-        said = said.astype(np.float32)
-        for child, parent in _steps_up(labels):
-            np.maximum(said[:, parent], said[:, child], out=said[:, parent])
-        return said
-
-    def coherent(self, labels: tuple[ViennaCode, ...]) -> "Calibration":
-        """The same with no threshold below that of a code which it implies.
-
-        So that where a section counts as seen, its division and category do too. Sections give
-        way: thresholds of categories rest on more examples.
-
-        Args:
-            labels: the code of each column.
-        """
-        threshold = self.threshold.copy()
-        for child, parent in reversed(_steps_up(labels)):  # divisions before their sections
-            threshold[child] = max(threshold[child], threshold[parent])
-        return replace(self, threshold=threshold)
-
-
-@lru_cache(maxsize=4)
-def _steps_up(labels: tuple[ViennaCode, ...]) -> tuple[tuple[int, int], ...]:
-    """Columns of a code and of each above it, sections before divisions."""
-    column = {code: at for at, code in enumerate(labels)}
-    return tuple(
-        (at, column[parent])
-        for code, at in sorted(column.items(), reverse=True)
-        for parent in code.ancestors()
-        if parent in column
-    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +66,7 @@ class Checkpoint:
         metrics: what the network scores.
         fingerprint: 16 hexadecimal digits that name what the embeddings depend on.
         openvino_sha256: digest of the OpenVINO model's files; None where there is no such model.
+        code_block: what makes the block "codes"; None where the embedding has none.
     """
 
     folder: Path
@@ -145,6 +79,7 @@ class Checkpoint:
     metrics: dict[str, Any]
     fingerprint: str
     openvino_sha256: str | None
+    code_block: CodeBlock | None = None
 
     @classmethod
     def open(cls, folder: Path = SHIPPED) -> "Checkpoint":
@@ -175,15 +110,10 @@ class Checkpoint:
     @classmethod
     def _from_config(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
         calibration = config["calibration"]
-        preprocess = Preprocess(**config["preprocess"])
-        named = config["fingerprint"]
-        if "sign_rule" not in config["preprocess"]:
-            # Saved by MarkLens 0.1, which prepared pictures otherwise: vectors must not meet.
-            named = fingerprint(folder / WEIGHTS, config["network"], preprocess)
-        return cls(
+        checkpoint = cls(
             folder=folder,
             network=config["network"],
-            preprocess=preprocess,
+            preprocess=Preprocess(**config["preprocess"]),
             parts=Parts(**config["parts"]) if config.get("parts") else None,
             labels=tuple(ViennaCode.parse(text) for text in config["labels"]),
             blocks=tuple(Block(**block) for block in config["blocks"]),
@@ -194,9 +124,14 @@ class Checkpoint:
                 )
             ),
             metrics=config["metrics"],
-            fingerprint=named,
+            fingerprint=config["fingerprint"],
             openvino_sha256=config.get("openvino_sha256"),
+            code_block=_read_code_block(folder, config.get("codes_sha256")),
         )
+        if config.get("embedding") == EMBEDDING:
+            return checkpoint
+        # Saved by a MarkLens that embedded pictures otherwise: their vectors must not meet.
+        return replace(checkpoint, fingerprint=checkpoint.computed_fingerprint())
 
     def openvino_model(self) -> Path:
         """Return the path of the OpenVINO model, checked against its digest.
@@ -252,17 +187,40 @@ class Checkpoint:
             network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
         except Exception as error:
             raise BadCheckpoint(f"{path}: damaged or of another shape ({error})") from error
-        if fingerprint(path, self.network, self.preprocess) != self.fingerprint:
+        if self.computed_fingerprint() != self.fingerprint:
             raise BadCheckpoint(f"{path}: does not match its config.json; copy the folder again")
         return network.eval()
 
+    def computed_fingerprint(self) -> str:
+        """Name the network by what its embeddings depend on: 16 hexadecimal digits."""
+        settings: dict[str, Any] = {
+            "embedding": EMBEDDING,
+            "network": self.network,
+            "preprocess": self.preprocess.to_dict(),
+            "parts": self.parts and self.parts.to_dict(),
+        }
+        digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes())
+        if self.code_block is not None:
+            slope, offset = self.calibration.slope, self.calibration.offset
+            settings["calibration"] = [slope.tolist(), offset.tolist()]
+            digest.update(self.code_block.to_bytes())
+        digest.update(json.dumps(settings, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
 
-def fingerprint(weights: Path, network: dict[str, Any], preprocess: Preprocess) -> str:
-    """Name a network by what its embeddings depend on: 16 hexadecimal digits."""
-    digest = hashlib.sha256(weights.read_bytes())
-    settings = {"network": network, "preprocess": preprocess.to_dict()}
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+
+def _read_code_block(folder: Path, sha256: str | None) -> CodeBlock | None:
+    """Read what makes the block "codes"; None for a network that has none.
+
+    Raises:
+        BadCheckpoint: it is missing or damaged.
+    """
+    if sha256 is None:
+        return None
+    path = folder / CODE_BLOCK
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise BadCheckpoint(f"{path}: missing or damaged; copy the whole folder again")
+    return CodeBlock.from_bytes(content)
 
 
 def _openvino_digest(model: Path) -> str:
@@ -282,10 +240,38 @@ def record_openvino(folder: Path) -> None:
     Args:
         folder: the checkpoint, with ``openvino_int8.xml`` and ``.bin`` just written.
     """
-    path = folder / CONFIG
-    config = json.loads(path.read_text("utf-8"))
-    config["openvino_sha256"] = _openvino_digest(folder / OPENVINO)
-    path.write_text(json.dumps(config, indent=1) + "\n", "utf-8")
+    config = json.loads((folder / CONFIG).read_text("utf-8"))
+    _write_config(folder, {**config, "openvino_sha256": _openvino_digest(folder / OPENVINO)})
+
+
+def add_code_block(folder: Path, block: CodeBlock) -> Checkpoint:
+    """Give a checkpoint's embeddings the block "codes", or another one than it had.
+
+    Its weight is such that it makes a tenth of the default score.
+
+    Args:
+        folder: the checkpoint.
+        block: made for its labels and calibration.
+    """
+    config = json.loads((folder / CONFIG).read_text("utf-8"))
+    content = block.to_bytes()
+    (folder / CODE_BLOCK).write_bytes(content)
+    others = [one for one in config["blocks"] if one["name"] != CODES]
+    weight = sum(one["weight"] for one in others) * SHARE / (1.0 - SHARE)
+    start = others[-1]["stop"]
+    added = Block(CODES, start, start + block.width, round(weight, 4))
+    config["blocks"] = [*others, asdict(added)]
+    config["codes_sha256"] = hashlib.sha256(content).hexdigest()
+    return _write_config(folder, config)
+
+
+def _write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:
+    """Write ``config.json`` with the network's fingerprint; return the checkpoint read back."""
+    known = {**config, "embedding": EMBEDDING, "fingerprint": ""}
+    checkpoint = Checkpoint._from_config(folder, known)
+    known["fingerprint"] = checkpoint.computed_fingerprint()
+    (folder / CONFIG).write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+    return Checkpoint.open(folder)
 
 
 def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two by keyword
@@ -301,14 +287,16 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
 ) -> Checkpoint:
     """Write ``model.safetensors`` (float16) and ``config.json``; return the checkpoint read back.
 
-    An OpenVINO model that the folder held is another network's now, and removed.
+    An OpenVINO model and a block "codes" that the folder held are another network's now, and
+    removed.
 
     Args:
         folder: created if missing.
         network: its ``config`` is saved too.
         preprocess: the pictures' way in.
         labels: the Vienna code of each logit.
-        weights: default weight of each block, in the embedding's order.
+        weights: default weight of each block, in the embedding's order; that of the block
+            "codes" is for :func:`add_code_block`.
         calibration: arrays of ``len(labels)``.
         metrics: what the network scores, as shown in the model card.
         parts: how parts are cut out, where the calibration is of pictures with theirs.
@@ -316,21 +304,17 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (folder / OPENVINO, (folder / OPENVINO).with_suffix(".bin")):
-        stale.unlink(missing_ok=True)
+    for stale in (OPENVINO, Path(OPENVINO).with_suffix(".bin"), CODE_BLOCK):
+        (folder / stale).unlink(missing_ok=True)
     state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS)
     (folder / WEIGHTS).chmod(0o644)  # safetensors leaves it to its owner alone; servers read it
-    blocks = _laid_out(network, weights)
-    # Through JSON once, so that tuples compare equal to what reading back gives.
-    shape = json.loads(json.dumps(network.config.to_dict()))
     config = {
         "format": FORMAT,
-        "fingerprint": fingerprint(folder / WEIGHTS, shape, preprocess),
-        "network": shape,
+        "network": network.config.to_dict(),
         "preprocess": preprocess.to_dict(),
         "parts": parts and parts.to_dict(),
-        "blocks": blocks,
+        "blocks": _laid_out(network, weights),
         "labels": [str(code) for code in labels],
         "calibration": {
             part: [round(float(value), 6) for value in getattr(calibration, part)]
@@ -338,8 +322,8 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
         },
         "metrics": metrics,
     }
-    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", "utf-8")
-    return Checkpoint.open(folder)
+    # Through JSON once, so that the fingerprint is of what reading back gives.
+    return _write_config(folder, json.loads(json.dumps(config)))
 
 
 def _laid_out(network: "MarkNet", weights: dict[str, float]) -> list[dict[str, object]]:
@@ -352,6 +336,8 @@ def _laid_out(network: "MarkNet", weights: dict[str, float]) -> list[dict[str, o
     blocks: list[dict[str, object]] = []
     start = 0
     for name, weight in weights.items():
+        if name == CODES:
+            continue
         stop = start + lengths[name]
         blocks.append({"name": name, "start": start, "stop": stop, "weight": weight})
         start = stop

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from models.evaluation.classification_metrics import micro_f1
-from models.network.checkpoint import Calibration
+from models.network.calibration import Calibration
 from models.network.parts import is_thing
 from models.vienna import ViennaCode
 

@@ -29,12 +29,15 @@ from numpy.typing import NDArray
 from models.errors import BadCheckpoint, BadLabels
 from models.evaluation.classification_metrics import classify_metrics, constant_prior
 from models.evaluation.labels_csv import read_labels
-from models.network.checkpoint import SHIPPED, Calibration, Checkpoint, save_checkpoint
+from models.network.calibration import Calibration
+from models.network.checkpoint import SHIPPED, Checkpoint, add_code_block, save_checkpoint
+from models.network.code_block import CodeBlock
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.preprocess import Preprocess
 from models.run_folder import claim_folder, write_atomically
 from models.training.batches import TrainingData, steps_an_epoch
 from models.training.calibrate import calibrate
+from models.training.code_block import fit_code_block
 from models.training.feature_sources import FeatureSource, LowerMapSource, PictureSource
 from models.training.labelled_pictures import LabelledPictures
 from models.training.lower_maps import (
@@ -298,8 +301,8 @@ def _conclude(
 ) -> dict[str, Any]:
     """Calibrate on the validation pictures, measure on the test pictures, write it all down."""
     validation, test = pictures.rows("validation"), pictures.rows("test")
-    codes = pictures.labels.codes
-    calibration = calibrate(trainer.predict(validation).logits, pictures.targets[validation], codes)
+    logits, codes = trainer.predict(validation).logits, pictures.labels.codes
+    calibration = calibrate(logits, pictures.targets[validation], codes)
     probabilities = calibration.probabilities(trainer.predict(test).logits, codes)
     targets = pictures.targets[test]
     nothing = constant_prior(targets, prior_of(pictures))
@@ -318,7 +321,7 @@ def _conclude(
         thresholds=calibration.threshold,
         prior=prior_of(pictures),
     )
-    save_checkpoint(
+    saved = save_checkpoint(
         request.out / "checkpoint",
         trainer.network,
         preprocess=preprocess,
@@ -327,5 +330,13 @@ def _conclude(
         calibration=calibration,
         metrics=metrics,
     )
+    add_code_block(saved.folder, _code_block(calibration.probabilities(logits, codes), pictures))
     write_atomically(request.out / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     return metrics
+
+
+def _code_block(probabilities: NDArray[np.float32], pictures: LabelledPictures) -> CodeBlock:
+    """The block "codes": rare is what few of the training pictures bear."""
+    targets = pictures.targets[pictures.rows("train")]
+    counts = (targets > 0).sum(axis=0).astype(np.float64)
+    return fit_code_block(probabilities, counts, len(targets), pictures.labels.codes)

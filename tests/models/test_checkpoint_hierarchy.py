@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.network.checkpoint import Calibration
+from models.network.calibration import Calibration
 from models.vienna import ViennaCode
 
 LABELS = tuple(

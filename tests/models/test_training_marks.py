@@ -16,7 +16,8 @@ from models.marknet.learn import conclude, fit, training_data
 from models.marknet.real_logos import Reading
 from models.marknet.table import UNKNOWN, Table, tabulate, training_thing_groups
 from models.marknet.training_pictures import SharedPack
-from models.network.checkpoint import Calibration, Checkpoint, save_checkpoint
+from models.network.calibration import Calibration
+from models.network.checkpoint import Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.parts import Parts
 from models.network.preprocess import Preprocess

@@ -25,7 +25,12 @@ const hitOf = (sample, place) => ({
   ...sample,
   image_digest: null,
   score: 0.93 - 0.07 * place,
-  scores: { visual: 0.95 - 0.06 * place, concept: 0.88 - 0.1 * place, colour: 0.7 - 0.12 * place },
+  scores: {
+    visual: 0.95 - 0.06 * place,
+    concept: 0.88 - 0.1 * place,
+    colour: 0.7 - 0.12 * place,
+    codes: 0.9 - 0.2 * place,
+  },
   owner: 'An owner with quite a long name Ltd',
   office: ['EM', 'US', null][place % 3],
   status: ['registered', 'filed', null][place % 3],

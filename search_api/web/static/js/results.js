@@ -6,7 +6,7 @@ import { bar, byId, h, icon, plural, thousands } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
 import { codesOf, isCovered, sharedCodes, titleOf } from './vienna.js'
 
-const BLOCKS = { visual: 'Form', concept: 'Concept', colour: 'Colour' }
+const BLOCKS = { visual: 'Form', concept: 'Concept', codes: 'Codes', colour: 'Colour' }
 const SCANS = {
   none: 'nothing to scan',
   gather: 'exact scan of the matches',

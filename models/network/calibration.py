@@ -1,0 +1,80 @@
+"""From logits to probabilities that respect the hierarchy of codes, and to decisions."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.vienna import ViennaCode
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Logit → probability and decision, per label.
+
+    Attributes:
+        slope: (labels,) float32.
+        offset: (labels,) float32; probability = sigmoid(slope · logit + offset) (Platt scaling:
+            Platt, "Probabilistic outputs for support vector machines", 1999).
+        threshold: (labels,) float32, the probability from which a code counts as seen.
+    """
+
+    slope: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    threshold: NDArray[np.float32]
+
+    @classmethod
+    def none(cls, labels: int) -> "Calibration":
+        """Probabilities as the network says them; from one half on a code counts."""
+        ones = np.ones(labels, np.float32)
+        return cls(ones, np.zeros_like(ones), 0.5 * ones)
+
+    def probabilities(
+        self, logits: NDArray[np.float32], labels: tuple[ViennaCode, ...]
+    ) -> NDArray[np.float32]:
+        """Turn logits into probabilities that respect the hierarchy.
+
+        A section implies its division, a division its category: each is at least as probable as
+        what lies below it (Giunchiglia and Lukasiewicz, "Coherent hierarchical multi-label
+        classification networks", NeurIPS 2020: their max constraint).
+
+        Args:
+            logits: (n, labels).
+            labels: the code of each column.
+
+        Returns:
+            (n, labels) float32.
+        """
+        scaled = self.slope * logits + self.offset
+        said: NDArray[np.float32] = 1.0 / (1.0 + np.exp(-scaled.clip(-30, 30)))
+        said = said.astype(np.float32)
+        for child, parent in _steps_up(labels):
+            np.maximum(said[:, parent], said[:, child], out=said[:, parent])
+        return said
+
+    def coherent(self, labels: tuple[ViennaCode, ...]) -> "Calibration":
+        """The same with no threshold below that of a code which it implies.
+
+        So that where a section counts as seen, its division and category do too. Sections give
+        way: thresholds of categories rest on more examples.
+
+        Args:
+            labels: the code of each column.
+        """
+        threshold = self.threshold.copy()
+        for child, parent in reversed(_steps_up(labels)):  # divisions before their sections
+            threshold[child] = max(threshold[child], threshold[parent])
+        return replace(self, threshold=threshold)
+
+
+@lru_cache(maxsize=4)
+def _steps_up(labels: tuple[ViennaCode, ...]) -> tuple[tuple[int, int], ...]:
+    """Columns of a code and of each above it, sections before divisions."""
+    column = {code: at for at, code in enumerate(labels)}
+    return tuple(
+        (at, column[parent])
+        for code, at in sorted(column.items(), reverse=True)
+        for parent in code.ancestors()
+        if parent in column
+    )
