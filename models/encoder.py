@@ -1,6 +1,6 @@
 """Pictures in, embeddings and calibrated Vienna probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -161,9 +161,33 @@ class Encoder:
             minimum: least probability; None takes each code's own calibrated threshold.
         """
         least = self._calibration.threshold if minimum is None else np.float32(minimum)
-        seen = np.flatnonzero(probabilities >= least)
-        codes = [PredictedCode(self.labels[row], float(probabilities[row])) for row in seen]
+        return self._named(probabilities, np.flatnonzero(probabilities >= least))
+
+    def perhaps(self, probabilities: NDArray[np.float32]) -> tuple[PredictedCode, ...]:
+        """Name the codes that may be there, but reach their lower threshold only.
+
+        Args:
+            probabilities: (labels,), one row of :attr:`Encoded.probabilities`.
+        """
+        calibration = self._calibration
+        offered = (probabilities >= calibration.perhaps) & (probabilities < calibration.threshold)
+        return self._named(probabilities, np.flatnonzero(offered))
+
+    def _named(
+        self, probabilities: NDArray[np.float32], columns: NDArray[np.int64]
+    ) -> tuple[PredictedCode, ...]:
+        codes = [PredictedCode(self.labels[at], float(probabilities[at])) for at in columns]
         return tuple(sorted(codes, key=lambda seen: (-seen.probability, seen.code)))
+
+    def probabilities_of(self, predicted: Iterable[PredictedCode]) -> NDArray[np.float32]:
+        """The row of :attr:`Encoded.probabilities` that codes were named from: (labels,).
+
+        Args:
+            predicted: codes with their probabilities; all others count as 0, and those that are no
+                labels of this network are left out.
+        """
+        known = {seen.code: seen.probability for seen in predicted}
+        return np.array([known.get(code, 0.0) for code in self.labels], np.float32)
 
     @property
     def thresholds(self) -> dict[ViennaCode, float]:

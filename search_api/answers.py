@@ -13,6 +13,19 @@ from models.vienna import PredictedCode
 
 
 @dataclass(frozen=True, slots=True)
+class SeenCodes:
+    """The Vienna codes that the network sees in a picture, most probable first.
+
+    Attributes:
+        vienna: those that reach their threshold: three of five are right.
+        perhaps: those that may be there, less certain.
+    """
+
+    vienna: tuple[PredictedCode, ...]
+    perhaps: tuple[PredictedCode, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to one search.
 
@@ -20,12 +33,14 @@ class Answer:
         hits: the marks found, nearest first; of a request that compares nothing, by id.
         plan: how they were found, and in what time.
         vienna: the codes seen in the query picture, most probable first.
+        perhaps: codes that may be there, less certain than those.
         pages: of the file that the query picture comes from.
     """
 
     hits: tuple[Hit, ...]
     plan: PlanReport
     vienna: tuple[PredictedCode, ...] = ()
+    perhaps: tuple[PredictedCode, ...] = ()
     pages: int = 1
 
 

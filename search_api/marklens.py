@@ -28,7 +28,7 @@ from indexer.index.vectors import IndexChoice
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, encode_marks, ingest
 from indexer.ingest.reencode import encode_again
 from indexer.marks import Mark, MarkRecord
-from indexer.query import Filter, Hit, PlanReport, SearchQuery
+from indexer.query import Hit, PlanReport, SearchQuery
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
@@ -36,8 +36,15 @@ from indexer.sources import SourceOptions, open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
-from models.vienna import PredictedCode, ViennaTree
-from search_api.answers import Added, Answer, IndexingState, RebuildReport, Status
+from models.vienna import PredictedCode
+from search_api.answers import (
+    Added,
+    Answer,
+    IndexingState,
+    RebuildReport,
+    SeenCodes,
+    Status,
+)
 from search_api.query_encoder import (
     EncodedQuery,
     EncodingSemaphore,
@@ -45,7 +52,7 @@ from search_api.query_encoder import (
     encode_picture,
     stored_query,
 )
-from search_api.request import WHOLE, Picture, SearchRequest, View
+from search_api.request import WHOLE, Picture, SearchRequest, View, require_known_codes
 from search_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -182,7 +189,8 @@ class MarkLens:
         result = searcher.search(query)
         spent = {**encoded.milliseconds, **result.plan.milliseconds}
         plan = replace(result.plan, milliseconds=spent)
-        return Answer(result.hits[request.offset :], plan, encoded.vienna, encoded.pages)
+        hits = result.hits[request.offset :]
+        return Answer(hits, plan, encoded.vienna, encoded.perhaps, encoded.pages)
 
     def classify(self, picture: Picture, view: View = WHOLE) -> tuple[PredictedCode, ...]:
         """Name the Vienna codes seen in a picture, most probable first.
@@ -190,7 +198,16 @@ class MarkLens:
         Raises:
             UnreadableImage, TooBusy: as in `search`.
         """
-        return encode_picture(self.encoder, self._semaphore, picture, view).vienna
+        return self.codes(picture, view).vienna
+
+    def codes(self, picture: Picture, view: View = WHOLE) -> SeenCodes:
+        """Name the Vienna codes seen in a picture, and those that may be there.
+
+        Raises:
+            UnreadableImage, TooBusy: as in `search`.
+        """
+        seen = encode_picture(self.encoder, self._semaphore, picture, view)
+        return SeenCodes(seen.vienna, seen.perhaps)
 
     def explain(self, picture: Picture, view: View = WHOLE) -> Image.Image:
         """Draw where in a picture each code was seen: a contact sheet, the picture first.
@@ -359,7 +376,7 @@ class MarkLens:
         if picture is None and request.mark_id is not None:
             if request.view == WHOLE:
                 mark = self.register.mark(request.mark_id)
-                return stored_query(self.register, self.encoder.thresholds, mark)
+                return stored_query(self.register, self.encoder, mark)
             picture = self.image(request.mark_id)
         if picture is None:
             raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
@@ -379,19 +396,3 @@ class MarkLens:
             milliseconds={"filter": 1000 * (perf_counter() - began), "search": 0.0},
         )
         return Answer(tuple(Hit(mark.record.id, None, {}, mark) for mark in marks), plan)
-
-
-def require_known_codes(wanted: Filter, marks: Register | Follower) -> None:
-    """Refuse codes that neither the classification nor a mark's owner ever used.
-
-    Raises:
-        BadViennaCode: there is one.
-    """
-    tree = ViennaTree.load()
-    unknown = [code for code in wanted.codes if code not in tree]
-    if not unknown:
-        return
-    held = marks.code_counts("assigned")
-    for code in unknown:
-        if code not in held:
-            tree.require(code)

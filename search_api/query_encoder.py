@@ -17,7 +17,7 @@ from indexer.register import Register
 from models.encoder import Encoder
 from models.errors import UnreadableImage
 from models.images import crop_image, decode_image, page_count, refuse_blank, turn_image
-from models.vienna import PredictedCode, ViennaCode
+from models.vienna import PredictedCode
 from search_api.errors import TooBusy
 from search_api.request import Picture, View
 
@@ -65,12 +65,14 @@ class EncodedQuery:
     Attributes:
         embedding: (d,) float16, unit-length blocks.
         vienna: the codes seen, most probable first.
+        perhaps: those that may be there, less certain.
         pages: of the file that the picture comes from.
         milliseconds: spent on ``decode`` (and cropping) and on ``encode`` (waiting included).
     """
 
     embedding: npt.NDArray[np.float16]
     vienna: tuple[PredictedCode, ...]
+    perhaps: tuple[PredictedCode, ...]
     pages: int = 1
     milliseconds: Mapping[str, float] = field(default_factory=lambda: {"decode": 0, "encode": 0})
 
@@ -94,6 +96,7 @@ def encode_picture(
     return EncodedQuery(
         embedding=encoded.embeddings[0].whole,
         vienna=encoder.predicted(encoded.probabilities[0]),
+        perhaps=encoder.perhaps(encoded.probabilities[0]),
         pages=page_count(image),
         milliseconds={
             "decode": 1000 * (ready - admitted),
@@ -102,10 +105,8 @@ def encode_picture(
     )
 
 
-def stored_query(
-    register: Register, thresholds: Mapping[ViennaCode, float], mark: Mark
-) -> EncodedQuery:
-    """Read a mark's stored embedding, and those of its codes that reach their threshold.
+def stored_query(register: Register, encoder: Encoder, mark: Mark) -> EncodedQuery:
+    """Read a mark's stored embedding, and those of its codes that reach their thresholds.
 
     Raises:
         BadQuery: the mark has no embedding.
@@ -114,9 +115,8 @@ def stored_query(
     embedding = register.embedding(mark.record.id)
     if embedding is None:
         raise BadQuery(f"The mark {mark.record.id!r} has no picture to compare.")
-    seen = (code for code in mark.predicted if code.probability >= thresholds.get(code.code, 2.0))
-    ordered = sorted(seen, key=lambda code: (-code.probability, code.code))
-    return EncodedQuery(embedding, tuple(ordered))
+    probabilities = encoder.probabilities_of(mark.predicted)
+    return EncodedQuery(embedding, encoder.predicted(probabilities), encoder.perhaps(probabilities))
 
 
 def decoded(picture: Picture, view: View) -> Image.Image:

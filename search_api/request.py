@@ -3,11 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from indexer.errors import BadQuery
 from indexer.query import MAX_K, Filter, check_ranges
+from models.vienna import ViennaTree
+
+if TYPE_CHECKING:  # requests are checked without loading database and index
+    from indexer.index.follower import Follower
+    from indexer.register import Register
 
 Picture = Image.Image | bytes | Path
 Box = tuple[int, int, int, int]
@@ -89,3 +95,19 @@ class SearchRequest:
     def view(self) -> View:
         """What of the picture is compared."""
         return View(self.crop, self.page, self.turn)
+
+
+def require_known_codes(wanted: Filter, marks: "Register | Follower") -> None:
+    """Refuse codes that neither the classification nor a mark's owner ever used.
+
+    Raises:
+        BadViennaCode: there is one.
+    """
+    tree = ViennaTree.load()
+    unknown = [code for code in wanted.codes if code not in tree]
+    if not unknown:
+        return
+    held = marks.code_counts("assigned")
+    for code in unknown:
+        if code not in held:
+            tree.require(code)

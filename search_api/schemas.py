@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.query import Hit
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
-from search_api.answers import Answer
+from search_api.answers import Answer, SeenCodes
 
 API = "/api/v1"
 
@@ -36,6 +36,8 @@ _MARK: dict[str, Any] = {
     "image_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "predicted": [_PREDICTED],
 }
+_PERHAPS: dict[str, Any] = {"code": "03.07", "title": "Birds, bats", "probability": 0.21}
+_SEEN: dict[str, Any] = {"vienna": [_PREDICTED], "perhaps": [_PERHAPS]}
 _HIT: dict[str, Any] = {
     **_MARK,
     "score": 0.87,
@@ -181,12 +183,32 @@ class PlanResponse(BaseModel):
     milliseconds: Milliseconds
 
 
-class QueryResponse(BaseModel):
-    """What was seen in the query."""
+class ClassifyResponse(BaseModel):
+    """The Vienna codes seen in a picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SEEN]})
 
     vienna: list[PredictedResponse] = Field(
         description="Vienna codes that reach their threshold, most probable first."
     )
+    perhaps: list[PredictedResponse] = Field(
+        description="Codes that may be there but do not reach it, most probable first."
+    )
+
+    @classmethod
+    def of(cls, seen: SeenCodes | Answer) -> "ClassifyResponse":
+        """Show what was seen."""
+        return cls(
+            vienna=[PredictedResponse.of(one) for one in seen.vienna],
+            perhaps=[PredictedResponse.of(one) for one in seen.perhaps],
+        )
+
+
+class QueryResponse(ClassifyResponse):
+    """What was seen in the query."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_SEEN, "pages": 1}]})
+
     pages: int = Field(
         description="Pages of the file that was sent; `page` says which of them is looked at."
     )
@@ -197,9 +219,7 @@ class SearchResponse(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {"query": {"vienna": [_PREDICTED], "pages": 1}, "plan": _PLAN, "hits": [_HIT]}
-            ]
+            "examples": [{"query": {**_SEEN, "pages": 1}, "plan": _PLAN, "hits": [_HIT]}]
         }
     )
 
@@ -212,9 +232,7 @@ class SearchResponse(BaseModel):
         """Show an answer."""
         plan = answer.plan
         return cls(
-            query=QueryResponse(
-                vienna=[PredictedResponse.of(seen) for seen in answer.vienna], pages=answer.pages
-            ),
+            query=QueryResponse(**ClassifyResponse.of(answer).model_dump(), pages=answer.pages),
             plan=PlanResponse(
                 kind=plan.kind,
                 index=plan.index,
@@ -225,19 +243,6 @@ class SearchResponse(BaseModel):
             ),
             hits=[HitResponse.of(hit) for hit in answer.hits],
         )
-
-
-class ClassifyResponse(BaseModel):
-    """The Vienna codes seen in a picture, most probable first."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"vienna": [_PREDICTED]}]})
-
-    vienna: list[PredictedResponse]
-
-    @classmethod
-    def of(cls, seen: tuple[PredictedCode, ...]) -> "ClassifyResponse":
-        """Show what was seen."""
-        return cls(vienna=[PredictedResponse.of(one) for one in seen])
 
 
 class ViennaNode(BaseModel):

@@ -52,9 +52,8 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     n = len(TINY_LABELS)
-    calibration = Calibration(
-        np.ones(n, np.float32), np.zeros(n, np.float32), np.full(n, 0.5, np.float32)
-    )
+    shown, perhaps = np.full(n, 0.5, np.float32), np.full(n, 0.3, np.float32)
+    calibration = Calibration(np.ones(n, np.float32), np.zeros(n, np.float32), shown, perhaps)
     save_checkpoint(
         folder,
         network,

@@ -161,8 +161,12 @@ def _codes(
     composed = table.labelled("composed", "test")
     choosing = [table.labelled(kind, "validation") for kind in ("brand", "lettered")]
     calibrating = np.concatenate([composed[::2], *choosing])
+    real = np.arange(len(calibrating)) >= len(composed[::2])
     calibration = calibrate(
-        logits[place[calibrating]], table.targets[calibrating], table.labels.codes
+        logits[place[calibrating]],
+        table.targets[calibrating],
+        table.labels.codes,
+        real if real.any() else None,
     )
     probabilities = calibration.probabilities(logits, table.labels.codes)
     measured = {
@@ -222,22 +226,21 @@ def _classified(
         )
         result[name] = asdict(found) | {"labels": len(at), "constant prior": asdict(nothing)}
         if things:
-            result[name]["precision, recall"] = _operating_points(targets, probabilities[:, at])
+            said = probabilities[:, at]
+            result[name]["precision, recall"] = {
+                f"{least:.2f}": _precision_recall(targets, said >= least) for least in _LEAST_SAID
+            }
+            offered = _precision_recall(targets, said >= calibration.perhaps[at])
+            result[name]["precision, recall with perhaps"] = offered
     sections = _sections(table, rows, probabilities, calibration.threshold, prior)
     return result | ({"section": sections} if sections else {})
 
 
-def _operating_points(
-    targets: NDArray[np.float32], probabilities: NDArray[np.float32]
-) -> dict[str, tuple[float, float]]:
-    """Precision and recall, over all pairs, of what is said from a probability on."""
-    true, known = targets > 0, targets != UNKNOWN
-    found = {}
-    for least in _LEAST_SAID:
-        said = (probabilities >= least) & known
-        hits = float((true & said).sum())
-        found[f"{least:.2f}"] = (hits / max(1, said.sum()), hits / max(1, true.sum()))
-    return found
+def _precision_recall(targets: NDArray[np.float32], said: NDArray[np.bool_]) -> tuple[float, float]:
+    """Over all pairs of a picture and a code of which it is known whether it bears it."""
+    true, said = targets > 0, said & (targets != UNKNOWN)
+    hits = float((true & said).sum())
+    return (hits / max(1, said.sum()), hits / max(1, true.sum()))
 
 
 def _sections(

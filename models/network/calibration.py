@@ -1,6 +1,7 @@
 """From logits to probabilities that respect the hierarchy of codes, and to decisions."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -18,17 +19,36 @@ class Calibration:
         offset: (labels,) float32; probability = sigmoid(slope · logit + offset) (Platt scaling:
             Platt, "Probabilistic outputs for support vector machines", 1999).
         threshold: (labels,) float32, the probability from which a code counts as seen.
+        perhaps: (labels,) float32, the lower one from which it may be there.
     """
 
     slope: NDArray[np.float32]
     offset: NDArray[np.float32]
     threshold: NDArray[np.float32]
+    perhaps: NDArray[np.float32]
 
     @classmethod
     def none(cls, labels: int) -> "Calibration":
         """Probabilities as the network says them; from one half on a code counts."""
         ones = np.ones(labels, np.float32)
-        return cls(ones, np.zeros_like(ones), 0.5 * ones)
+        return cls(ones, np.zeros_like(ones), 0.5 * ones, 0.5 * ones)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Sequence[float]]) -> "Calibration":
+        """Read what :meth:`to_dict` gave; before there was `perhaps`, nothing was offered as such.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        saved = {"perhaps": saved["threshold"], **saved}
+        return cls(*(np.asarray(saved[part.name], np.float32) for part in fields(cls)))
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Plain values for the checkpoint's ``config.json``."""
+        return {
+            part.name: [round(float(value), 6) for value in getattr(self, part.name)]
+            for part in fields(self)
+        }
 
     def probabilities(
         self, logits: NDArray[np.float32], labels: tuple[ViennaCode, ...]
@@ -62,10 +82,11 @@ class Calibration:
         Args:
             labels: the code of each column.
         """
-        threshold = self.threshold.copy()
+        threshold, perhaps = self.threshold.copy(), self.perhaps.copy()
         for child, parent in reversed(_steps_up(labels)):  # divisions before their sections
-            threshold[child] = max(threshold[child], threshold[parent])
-        return replace(self, threshold=threshold)
+            for least in (threshold, perhaps):
+                least[child] = max(least[child], least[parent])
+        return replace(self, threshold=threshold, perhaps=perhaps)
 
 
 @lru_cache(maxsize=4)

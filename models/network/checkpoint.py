@@ -109,7 +109,6 @@ class Checkpoint:
 
     @classmethod
     def _from_config(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
-        calibration = config["calibration"]
         checkpoint = cls(
             folder=folder,
             network=config["network"],
@@ -117,12 +116,7 @@ class Checkpoint:
             parts=Parts(**config["parts"]) if config.get("parts") else None,
             labels=tuple(ViennaCode.parse(text) for text in config["labels"]),
             blocks=tuple(Block(**block) for block in config["blocks"]),
-            calibration=Calibration(
-                *(
-                    np.asarray(calibration[part], np.float32)
-                    for part in ("slope", "offset", "threshold")
-                )
-            ),
+            calibration=Calibration.from_dict(config["calibration"]),
             metrics=config["metrics"],
             fingerprint=config["fingerprint"],
             openvino_sha256=config.get("openvino_sha256"),
@@ -316,10 +310,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
         "parts": parts and parts.to_dict(),
         "blocks": _laid_out(network, weights),
         "labels": [str(code) for code in labels],
-        "calibration": {
-            part: [round(float(value), 6) for value in getattr(calibration, part)]
-            for part in ("slope", "offset", "threshold")
-        },
+        "calibration": calibration.to_dict(),
         "metrics": metrics,
     }
     # Through JSON once, so that the fingerprint is of what reading back gives.

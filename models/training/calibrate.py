@@ -1,4 +1,4 @@
-"""Calibrates a network: logits → probabilities, and the threshold from which a code counts."""
+"""Calibrates a network: logits → probabilities, and from which of them a code counts."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,17 @@ from models.network.calibration import Calibration
 from models.network.parts import is_thing
 from models.vienna import ViennaCode
 
+_PRECISION = 0.6  # of the codes that are shown
+_RECALL = 0.5  # of the codes that are shown or offered as "perhaps"
+_GRID = np.linspace(0.1, 0.9, 81)  # thresholds that are tried
 _PRIOR_STRENGTH = 4.0  # pulls a rare label's offset towards the common one
 
 
 def calibrate(
-    logits: NDArray[np.float32], targets: NDArray[np.float32], codes: Sequence[ViennaCode]
+    logits: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    codes: Sequence[ViennaCode],
+    deciding: NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Fit Platt scaling: one slope for all labels, an offset for each.
 
@@ -27,6 +33,7 @@ def calibrate(
         logits: (n, labels) of pictures not trained on.
         targets: (n, labels) of 0 and 1; a negative entry is unknown and counts for nothing.
         codes: the code of each label.
+        deciding: (n,) the pictures by which thresholds are chosen; all by default.
     """
     # In units of the logits' own size, and in float64: a network that learnt unscaled features says
     # thousands, and no step would suit both such a slope and the offsets.
@@ -53,28 +60,43 @@ def calibrate(
     offset = (common + own).detach().numpy().astype(np.float32)
     slopes = np.full(x.shape[1], slope.item() / size, np.float32)
     probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
-    thresholds = _thresholds(probabilities, targets, codes)
-    return Calibration(slopes, offset, thresholds).coherent(tuple(codes))
+    rows = slice(None) if deciding is None else deciding
+    chosen = _thresholds(probabilities[rows], targets[rows], codes)
+    return Calibration(slopes, offset, *chosen).coherent(tuple(codes))
 
 
 def _thresholds(
     probabilities: NDArray[np.float32],
     targets: NDArray[np.float32],
     codes: Sequence[ViennaCode],
-) -> NDArray[np.float32]:
-    """The threshold of best micro F1, for things shown (01 to 24) and for the rest, by level.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """From which probability codes are shown, and from which they are offered as "perhaps".
 
-    One a group, since most labels have too few examples to find their own. Things shown are
-    apart: lettering and colours are on most marks and would decide for all.
+    Shown: the threshold of best micro F1, or the next above it from which `_PRECISION` of what is
+    shown is right. Perhaps: the highest from which `_RECALL` of what there is are found.
+
+    One a group, things shown (01 to 24) and the rest by level, since most labels have too few
+    examples to find their own. Things shown are apart: lettering and colours are on most marks and
+    would decide for all.
     """
-    grid = np.linspace(0.1, 0.7, 61)
     known = targets >= 0
     levels = [len(code.ancestors()) for code in codes]
     groups = np.array([3 * is_thing(c) + level for c, level in zip(codes, levels, strict=True)])
-    chosen = np.zeros(len(codes), np.float32)
+    shown, perhaps = np.zeros((2, len(codes)), np.float32)
     for group in np.unique(groups):
         at = groups == group
-        said = np.where(known, probabilities, 0.0)[:, at]
-        scores = [micro_f1(targets[:, at], said >= least) for least in grid]
-        chosen[at] = grid[int(np.argmax(scores))]
-    return chosen
+        said, truth = np.where(known, probabilities, 0.0)[:, at], targets[:, at]
+        scores = [micro_f1(truth, said >= least) for least in _GRID]
+        precision, recall = np.transpose([_precision_recall(truth, said >= p) for p in _GRID])
+        best = int(np.argmax(scores))
+        precise = np.flatnonzero(precision[best:] >= _PRECISION)
+        first = best + int(precise[0]) if len(precise) else len(_GRID) - 1
+        found = np.flatnonzero(recall[: first + 1] >= _RECALL)
+        shown[at], perhaps[at] = _GRID[first], _GRID[found[-1] if len(found) else 0]
+    return shown, perhaps
+
+
+def _precision_recall(truth: NDArray[np.float32], said: NDArray[np.bool_]) -> tuple[float, float]:
+    """Over all pairs; of nothing said the precision is 1."""
+    hits = float((said & (truth > 0)).sum())
+    return (hits / said.sum() if said.any() else 1.0, hits / max(1.0, float((truth > 0).sum())))

@@ -1,7 +1,7 @@
 """`marklens search` and `marklens classify`: a picture in, marks or codes out."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from indexer.marks import Mark
     from search_api.answers import Answer
     from search_api.request import SearchRequest
-    from search_api.schemas import PredictedResponse
+    from search_api.schemas import ClassifyResponse
 
 _BAD_INPUT = 2
 _SHOWN_CODES = 4  # codes of a hit that fit its line
@@ -140,7 +140,7 @@ def classify(
     page: PageNumber = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Name the Vienna codes seen in pictures, most probable first.
+    """Name the Vienna codes seen in pictures, most probable first; less certain ones apart.
 
     A picture that cannot be read does not keep the others from being looked at; the exit code
     is 2 then.
@@ -159,16 +159,16 @@ def classify(
     with MarkLens.open(given.settings()) as marklens:
         for image in images:
             try:
-                seen = ClassifyResponse.of(marklens.classify(image, view)).vienna
+                seen = ClassifyResponse.of(marklens.codes(image, view))
             except UnreadableImage as error:
                 print_to_stderr(str(error))
                 results.append({"image": str(image), "error": str(error)})
                 continue
-            results.append({"image": str(image), "vienna": [one.model_dump() for one in seen]})
+            results.append({"image": str(image), **seen.model_dump()})
             if explain is not None:
                 marklens.explain(image, view).save(explain, "PNG")
             if not as_json:
-                print_table(str(image), ("probability", "code", "title"), _codes(seen))
+                _print_codes(str(image), seen)
     if as_json:
         print_plain(json.dumps({"images": results}, indent=2))
     if any("error" in result for result in results):
@@ -206,9 +206,8 @@ def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
     if as_json:
         print_plain(SearchResponse.of(answer).model_dump_json(indent=2))
         return
-    if answer.vienna:
-        seen = ClassifyResponse.of(answer.vienna).vienna
-        print_table("seen in the query", ("probability", "code", "title"), _codes(seen))
+    if answer.vienna or answer.perhaps:
+        _print_codes("seen in the query", ClassifyResponse.of(answer))
         print_plain("")
     plan = answer.plan
     if not plan.total:
@@ -256,8 +255,12 @@ def _show_listing(answer: "Answer", *, as_json: bool) -> None:
     print_plain(f"{len(rows):,} of {total:,} marks that pass")
 
 
-def _codes(seen: "Iterable[PredictedResponse]") -> list[tuple[str, str, str]]:
-    return [(f"{one.probability:.2f}", one.code, one.title) for one in seen]
+def _print_codes(title: str, seen: "ClassifyResponse") -> None:
+    """The codes that are seen, and apart from them those that may be there."""
+    for name, codes in ((title, seen.vienna), (f"{title}: perhaps", seen.perhaps)):
+        if codes or name == title:
+            rows = [(f"{one.probability:.2f}", one.code, one.title) for one in codes]
+            print_table(name, ("probability", "code", "title"), rows)
 
 
 def shown_score(value: float, digits: int) -> str:

@@ -181,9 +181,14 @@ def test_classify_goes_on_after_a_bad_picture(run: Run, source: Path) -> None:
     assert [one["image"] for one in (first, bad, second)] == [str(path) for path in pictures]
     assert "error" in bad
     for one in (first, second):
-        probabilities = [code["probability"] for code in one["vienna"]]
+        probabilities = [code["probability"] for code in [*one["vienna"], *one["perhaps"]]]
         assert probabilities == sorted(probabilities, reverse=True)
-    assert str(source / "2.png") in run("classify", source / "2.png").stdout
+    shown = run("classify", source / "2.png").stdout
+    sure, _, perhaps = shown.partition("2.png: perhaps")
+    assert str(source / "2.png") in sure
+    for codes, part in ((second["vienna"], sure), (second["perhaps"], perhaps)):
+        assert all(code["title"] in part for code in codes)
+    assert second["perhaps"]
 
 
 def test_hostile_words_do_not_reach_the_terminal(run: Run, source: Path) -> None:

@@ -22,15 +22,17 @@ def test_what_is_implied_is_at_least_as_probable_and_seen_wherever_it_is(seed: i
         rng.uniform(0.5, 2, n).astype(np.float32),
         rng.normal(size=n).astype(np.float32),
         rng.uniform(0.1, 0.9, n).astype(np.float32),
+        rng.uniform(0.1, 0.9, n).astype(np.float32),
     )
     found = raw.coherent(LABELS)
     said = found.probabilities(rng.normal(size=(20, n), scale=3).astype(np.float32), LABELS)
-    seen = said >= found.threshold
+    seen, perhaps = said >= found.threshold, said >= found.perhaps
     for at, code in enumerate(LABELS):
         for above in code.ancestors():
             if above in LABELS:
                 parent = LABELS.index(above)
                 assert (said[:, parent] >= said[:, at]).all()
                 assert (seen[:, parent] >= seen[:, at]).all()
+                assert (perhaps[:, parent] >= perhaps[:, at]).all()
     categories = [at for at, code in enumerate(LABELS) if code.level == "category"]
     assert (found.threshold[categories] == raw.threshold[categories]).all()

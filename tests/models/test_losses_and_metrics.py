@@ -145,6 +145,27 @@ def test_calibration_of_few_pictures_that_logits_separate_stays_finite() -> None
     assert ((fitted.slope * logits + fitted.offset > 0) == (targets > 0)).all()
 
 
+def test_three_of_five_shown_codes_are_right_and_half_are_found_with_those_that_may_be() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.normal(size=(4000, 6)) - 2.5
+    targets = (rng.random(truth.shape) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+    logits = (truth + rng.normal(scale=1.5, size=truth.shape)).astype(np.float32)
+    codes = tuple(ViennaCode(number) for number in range(1, 7))
+    fitted = calibrate(logits, targets, codes)
+    said = fitted.probabilities(logits, codes)
+    shown, offered = said >= fitted.threshold, said >= fitted.perhaps
+    assert targets[shown].mean() >= 0.6
+    assert targets[said >= fitted.threshold - 0.05].mean() < 0.6  # no more is kept back
+    assert (offered & (targets > 0)).sum() >= 0.5 * targets.sum() > (shown & (targets > 0)).sum()
+    assert (fitted.perhaps < fitted.threshold).all()
+    easy = np.arange(len(logits)) < 2000
+    told = np.where(easy[:, None], 6 * targets - 3, logits).astype(np.float32)
+    for deciding, is_precise in ((None, False), (~easy, True)):
+        fitted = calibrate(told, targets, codes, deciding)
+        shown = fitted.probabilities(told, codes)[~easy] >= fitted.threshold
+        assert (targets[~easy][shown].mean() >= 0.6) == is_precise
+
+
 @pytest.mark.parametrize("seed", [4, 21, 28])
 def test_calibration_tames_logits_in_thousands(seed: int) -> None:
     """A dense layer on unscaled features says such; the answer was one half for every code."""

@@ -116,8 +116,23 @@ def test_a_mark_as_query_ranks_like_its_picture_and_leaves_itself_out(
         like = marklens.search(SearchRequest(mark_id="A-3"))
         assert [hit.id for hit in like.hits] == by_picture[1:]
         assert like.vienna == marklens.classify(draw_mark(3))
+        assert like.perhaps == marklens.codes(draw_mark(3)).perhaps
         with pytest.raises(UnknownMark, match="A-9"):
             marklens.search(SearchRequest(mark_id="A-9"))
+
+
+def test_less_certain_codes_are_apart_from_those_that_are_seen(
+    open_marklens: Open, draw_mark: Draw
+) -> None:
+    some = 0
+    with open_marklens() as marklens:
+        for number in range(12):
+            seen = marklens.codes(draw_mark(number))
+            assert seen.vienna == marklens.classify(draw_mark(number))
+            assert all(one.probability >= 0.5 for one in seen.vienna)  # the tiny network's
+            assert all(0.3 <= one.probability < 0.5 for one in seen.perhaps)
+            some += bool(seen.perhaps)
+    assert some
 
 
 def test_a_crop_of_a_mark_is_compared_instead_of_the_whole(

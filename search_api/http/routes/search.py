@@ -39,7 +39,7 @@ def search(
 @router.post(
     "/classify",
     summary="Name the Vienna codes seen in a picture",
-    response_description="The codes that reach their threshold, most probable first.",
+    response_description="The codes that reach their threshold, and those that may be there.",
     dependencies=[form_of(PictureForm)],
     responses=documented(400, 413, 415, 422, 503),
 )
@@ -47,7 +47,7 @@ def classify(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> ClassifyResponse:
     """Look at a picture, or a part of one, without searching."""
-    return ClassifyResponse.of(marklens.classify(form.image.file.read(), form.view()))
+    return ClassifyResponse.of(marklens.codes(form.image.file.read(), form.view()))
 
 
 @router.post(
