@@ -48,6 +48,11 @@ if TYPE_CHECKING:
     from search_api.answers import Status as Status
     from search_api.errors import TooBusy as TooBusy
     from search_api.marklens import MarkLens as MarkLens
+    from search_api.report.contents import Report as Report
+    from search_api.report.contents import ReportRequest as ReportRequest
+    from search_api.report.contents import make_report as make_report
+    from search_api.report.writing import report_bytes as report_bytes
+    from search_api.report.writing import write_report as write_report
     from search_api.request import SearchRequest as SearchRequest
     from search_api.settings import BadSettings as BadSettings
     from search_api.settings import Settings as Settings
@@ -63,6 +68,8 @@ _HOMES = {
     "search_api.answers": "Added Answer RebuildReport Status",
     "search_api.errors": "TooBusy",
     "search_api.marklens": "MarkLens",
+    "search_api.report.contents": "Report ReportRequest make_report",
+    "search_api.report.writing": "report_bytes write_report",
     "search_api.request": "SearchRequest",
     "search_api.settings": "BadSettings Settings",
 }

@@ -11,6 +11,7 @@ import typer
 from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import FILTER_FIELDS, MAX_K, FilterKind
 from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
+from search_api.cli.report import REPORT_OPTIONS, ReportOptions, write_report_of
 
 if TYPE_CHECKING:
     from indexer.marks import Mark
@@ -75,10 +76,10 @@ def _filter_options() -> Iterator[Parameter]:
 
 
 def _with_filter(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a filter, in place of its `asked`."""
+    """Give a command the options of a report and a filter, in place of its `asked`."""
     given = signature(command).parameters.values()
     own = [one for one in given if one.kind is not Parameter.VAR_KEYWORD]
-    options = [*own, *_filter_options()]
+    options = [*own, *REPORT_OPTIONS, *_filter_options()]
     command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what Typer reads
     return command
 
@@ -109,6 +110,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     """
     if image is not None and mark_id is not None:
         raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
+    report = ReportOptions.taken_from(asked)
     texts = {"mark_id": mark_id, "k": k, "offset": offset, "weights": weights}
     view = {"crop": crop, "page": page, "turn": turn}
     request = _request(image, {**texts, **view, **asked})
@@ -120,6 +122,9 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
 
     given: Context = context.obj
     with MarkLens.open(given.settings()) as marklens:
+        if report is not None:
+            write_report_of(marklens, request, report, as_json=as_json)
+            return
         answer = marklens.search(request)
     if request.is_ranked:
         _warn_of_pages(image, request.page, answer.pages)

@@ -29,7 +29,7 @@ _CATEGORIES = 29
 _FILE: JsonDict = {"format": "binary"}
 
 
-def _shown_name(filename: str | None) -> str | None:
+def shown_name(filename: str | None) -> str | None:
     """The name an upload gave itself, where it is one that can be shown."""
     return filename[-255:] if filename and filename.isprintable() else None
 
@@ -105,7 +105,7 @@ class MarkForm(RecordFields):
             BadRecord: it breaks another rule of the register.
         """
         values = {one.name: self._value(one) for one in _SENT}
-        return MarkRecord(**values, image_name=_shown_name(self.image.filename))
+        return MarkRecord(**values, image_name=shown_name(self.image.filename))
 
     def _value(self, one: MarkField) -> Any:
         value = getattr(self, one.name)

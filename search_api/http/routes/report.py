@@ -1,0 +1,122 @@
+"""`POST /search/report`: a search as a report for the file."""
+
+import json
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request, Response
+from pydantic import Field
+from starlette.exceptions import HTTPException
+
+from search_api.errors import BadField
+from search_api.fields import REPEATED, Absent, Day, Words
+from search_api.http.dependencies import MarkLensDep, form_of
+from search_api.http.forms import SearchForm, shown_name
+from search_api.http.problem_details import documented
+from search_api.report.contents import ReportRequest, make_report
+from search_api.report.writing import FORMATS, MEDIA_TYPES, ReportFormat, report_bytes
+from search_api.schemas import API
+
+router = APIRouter(prefix=API, tags=["search"])
+
+
+class ReportForm(SearchForm):
+    """A search, and what its report is to say."""
+
+    format: Annotated[
+        Literal["pdf", "xlsx", "csv"] | Absent,
+        Field(
+            description="Of the report; where left out, the first that `Accept` names, or PDF.",
+            examples=["pdf"],
+        ),
+    ] = None
+    shortlist: Words = Field(
+        default=[],
+        description="Ids of the marks to report, of whatever place, 200 at most; where left out, "
+        f"the first `k`. {REPEATED}",
+        examples=[["EM-018000001"]],
+    )
+    notes: Annotated[
+        str | Absent,
+        Field(
+            description="What the report says of marks: a JSON object, id to text of at most "
+            "2000 characters.",
+            examples=['{"EM-018000001": "Same device; class 30 only."}'],
+        ),
+    ] = None
+    date: Annotated[
+        Day | Absent,
+        Field(
+            description="The report's date; today's (UTC) where left out. The same register "
+            "state, query and date give the same bytes.",
+            examples=["2026-11-29"],
+        ),
+    ] = None
+
+    def reported(self) -> ReportRequest:
+        """The report that the form asks for.
+
+        Raises:
+            BadField: the notes are no JSON object of texts.
+            BadQuery: a note is too long.
+        """
+        day: date | None = self.date
+        name = "" if self.image is None else shown_name(self.image.filename) or ""
+        return ReportRequest(self.asked(), self.shortlist, self._notes(), day, name)
+
+    def _notes(self) -> dict[str, str]:
+        try:
+            notes = {} if self.notes is None else json.loads(self.notes)
+        except (ValueError, RecursionError) as error:
+            raise BadField("notes", "The notes are not JSON.") from error
+        if not isinstance(notes, dict) or not all(isinstance(one, str) for one in notes.values()):
+            raise BadField("notes", "The notes must be a JSON object, id to text.")
+        return notes
+
+
+@router.post(
+    "/search/report",
+    summary="Write a report of a search: PDF, XLSX or CSV",
+    response_class=Response,
+    response_description="The report, as a file.",
+    dependencies=[form_of(ReportForm)],
+    responses={
+        200: {
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in MEDIA_TYPES.values()
+            }
+        },
+        **documented(400, 404, 406, 413, 415, 422, 503),
+    },
+)
+def report(
+    form: Annotated[ReportForm, Form(media_type="multipart/form-data")],
+    request: Request,
+    marklens: MarkLensDep,
+) -> Response:
+    """Search, and lay out the query, the marks with their pictures, and the notes on them.
+
+    It says the register's state, network and index, so that it can be made again.
+    """
+    format = form.format or _accepted(request.headers.get("accept", ""))
+    report = make_report(marklens, form.reported())
+    name = f"marklens-{report.day.isoformat()}.{format}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(report_bytes(report, format), headers=headers, media_type=MEDIA_TYPES[format])
+
+
+def _accepted(header: str) -> ReportFormat:
+    """The first format that an `Accept` header names; PDF where it takes anything.
+
+    Raises:
+        HTTPException: it takes no format of a report.
+    """
+    wanted = [part.partition(";")[0].strip().lower() for part in header.split(",")]
+    for kind in wanted:
+        for format in FORMATS:
+            if kind == MEDIA_TYPES[format]:
+                return format
+    if {"", "*/*", "application/*"} & set(wanted):
+        return "pdf"
+    raise HTTPException(406, f"A report is {', '.join(MEDIA_TYPES.values())}.")

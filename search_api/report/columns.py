@@ -1,0 +1,65 @@
+"""The columns of a mark in the tables of a report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from indexer.marks import MARK_FIELDS, FieldKind
+from search_api.report.contents import Report, ReportedMark
+
+Cell = str | int | float | date | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: as a program reads it.
+        title: as people read it.
+        width: in characters.
+        value: its cell of a mark.
+    """
+
+    name: str
+    title: str
+    width: int
+    value: Callable[[ReportedMark], Cell]
+
+
+def columns_of(report: Report) -> list[Column]:
+    """The columns of a report's marks: place, scores, what the register says, note."""
+    return [
+        Column("rank", "Place", 7, lambda one: one.rank),
+        Column("score", "Score", 8, lambda one: None if one.hit is None else one.hit.score),
+        *(_score(name) for name in report.blocks),
+        *(_field(one) for one in MARK_FIELDS if one.name != "image_name"),
+        Column("predicted", "Codes seen", 28, lambda one: "; ".join(_seen(one))),
+        Column("note", "Note", 40, lambda one: one.note or None),
+    ]
+
+
+def _score(block: str) -> Column:
+    title = block.replace("_", " ").capitalize()
+    return Column(
+        block, title, 9, lambda one: None if one.hit is None else one.hit.scores.get(block)
+    )
+
+
+def _field(field: Any) -> Column:
+    def value(one: ReportedMark) -> Cell:
+        if field.kind is FieldKind.DAY:
+            day: date | None = getattr(one.mark.record, field.name)
+            return day
+        held = field.as_json(one.mark.record)
+        return "; ".join(map(str, held)) if isinstance(held, list) else held
+
+    return Column(field.column, field.title, _WIDTHS.get(field.kind, 14), value)
+
+
+_WIDTHS = {FieldKind.TEXT: 24, FieldKind.DAY: 12, FieldKind.ID: 18}
+
+
+def _seen(one: ReportedMark) -> list[str]:
+    return [f"{seen.code} {seen.probability:.2f}" for seen in one.mark.predicted]

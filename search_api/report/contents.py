@@ -1,0 +1,317 @@
+"""What the report of a search says, before anything is laid out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from indexer.errors import BadQuery, UnknownMark
+from indexer.marks import MARK_FIELDS, Mark
+from indexer.query import FILTER_FIELDS, MAX_K, Filter, FilterField, Hit, PlanReport
+from indexer.register.image_store import ImageStore
+from models.errors import MarkLensError
+from models.images import decode_image, full_size
+from models.version import marklens_version
+from models.vienna import PredictedCode, ViennaTree
+from search_api.answers import Answer
+from search_api.marklens import MarkLens
+from search_api.request import Box, SearchRequest
+
+MAX_NOTE = 2000  # characters: a row of the PDF must fit on a page
+_TITLES = {one.name: one.title for one in MARK_FIELDS}
+_ASKS = {
+    "any_code": "any of",
+    "all_codes": "all of",
+    "no_code": "none of",
+    "classes": "any of",
+    "words": "any of",
+    "first_day": "from",
+    "last_day": "to",
+    "text": "containing",
+}
+_SHOWN_ELSEWHERE = frozenset(("picture", "mark_id", "filter", "weights", "k", "offset"))
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to report.
+
+    Attributes:
+        search: the search; of its marks the first `k` after `offset`, unless some are named.
+        shortlist: ids of the marks to report, of whatever place.
+        notes: id → what is to be said of the mark, at most 2000 characters.
+        day: of the report; today's (UTC) where left out.
+        picture_name: what the query picture is called, where it is not a file with a name.
+
+    Raises:
+        BadQuery: a note is too long, or the shortlist names more than 1000 marks.
+    """
+
+    search: SearchRequest
+    shortlist: Sequence[str] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    day: date | None = None
+    picture_name: str = ""
+
+    def __post_init__(self) -> None:
+        """Check lengths."""
+        if len(self.shortlist) > MAX_K:
+            raise BadQuery(f"the shortlist names {len(self.shortlist)} marks; give at most {MAX_K}")
+        for mark_id, note in self.notes.items():
+            if len(note) > MAX_NOTE:
+                raise BadQuery(
+                    f"the note on {mark_id} has {len(note)} characters; give it at most {MAX_NOTE}"
+                )
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of what a report says of the search."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class ReportedMark:
+    """A mark of a report.
+
+    Attributes:
+        mark: what the register holds of it.
+        rank: its place; None where a shortlisted mark is not among the first 1000.
+        hit: how near it is; None of a listing, and where `rank` is.
+        note: what its reader wrote.
+    """
+
+    mark: Mark
+    rank: int | None
+    hit: Hit | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report says.
+
+    Attributes:
+        day: of the report.
+        facts: of the query, the filters, the register, the network and the index.
+        marks: in the order of their places.
+        seen: Vienna codes that the network saw in the query picture.
+        is_ranked: whether marks were compared, or only listed.
+        blocks: names of the scores that each hit has.
+        picture: the query picture, upright RGB, a crop outlined; None without one.
+        images: where the marks' pictures are read as the report is written.
+    """
+
+    day: date
+    facts: tuple[Fact, ...]
+    marks: tuple[ReportedMark, ...]
+    seen: tuple[PredictedCode, ...]
+    is_ranked: bool
+    blocks: tuple[str, ...]
+    picture: Image.Image | None
+    images: ImageStore
+
+    def fact(self, name: str) -> str:
+        """The value of a fact; empty where there is none."""
+        return next((one.value for one in self.facts if one.name == name), "")
+
+    def picture_of(self, mark: Mark, side: int) -> Image.Image | None:
+        """A mark's picture, RGB, at most `side` pixels a side; None where there is none to see."""
+        if mark.image_digest is None:
+            return None
+        try:
+            return _reduced(decode_image(self.images.get(mark.image_digest)), side)
+        except MarkLensError:  # lost or damaged since: the report shows that there is none
+            return None
+
+
+def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
+    """Search, and put down what a report says of it.
+
+    Raises:
+        UnknownMark: the shortlist names a mark that the register does not hold.
+        BadQuery: a note is on a mark that is not reported.
+        MarkLensError: as `MarkLens.search` raises.
+    """
+    request = asked.search
+    if asked.shortlist:
+        request = replace(request, k=MAX_K, offset=0)
+    answer = marklens.search(request)
+    marks = _reported(marklens, asked, answer)
+    lost = sorted(asked.notes.keys() - {one.mark.record.id for one in marks})
+    if lost:
+        raise BadQuery(f"there is a note on {lost[0]}, which is not among the marks reported")
+    content = _content(marklens, request)
+    picture = None if content is None else marklens.draw(content, replace(request.view, crop=None))
+    day = asked.day or datetime.now(UTC).date()
+    return Report(
+        day=day,
+        facts=tuple(_facts(marklens, asked, answer.plan, _named(asked, content, picture))),
+        marks=marks,
+        seen=answer.vienna,
+        is_ranked=request.is_ranked,
+        blocks=tuple(answer.hits[0].scores) if answer.hits else (),
+        picture=None if picture is None else _outlined(picture, request.crop),
+        images=marklens.images,
+    )
+
+
+def _reported(marklens: MarkLens, asked: ReportRequest, answer: Answer) -> tuple[ReportedMark, ...]:
+    """The marks to report: those named, in the order of their places, or all hits."""
+    ranked = asked.search.is_ranked
+    first = 1 if asked.shortlist else asked.search.offset + 1
+    found = {
+        hit.id: ReportedMark(
+            hit.mark,
+            place if ranked else None,
+            hit if ranked else None,
+            asked.notes.get(hit.id, ""),
+        )
+        for place, hit in enumerate(answer.hits, first)
+    }
+    if not asked.shortlist:
+        return tuple(found.values())
+    named = dict.fromkeys(asked.shortlist)
+    others = marklens.register.marks([mark_id for mark_id in named if mark_id not in found])
+    for mark_id in named:
+        if mark_id not in found and mark_id not in others:
+            raise UnknownMark(mark_id)
+    chosen = [one for mark_id, one in found.items() if mark_id in named]
+    return (
+        *chosen,
+        *(ReportedMark(one, None, None, asked.notes.get(key, "")) for key, one in others.items()),
+    )
+
+
+def _content(marklens: MarkLens, request: SearchRequest) -> bytes | Image.Image | None:
+    """The query picture as it was given: a file's bytes, or an open picture."""
+    picture = request.picture
+    if picture is None:
+        if request.mark_id is None or marklens.mark(request.mark_id).image_digest is None:
+            return None
+        return marklens.image(request.mark_id)
+    return picture.read_bytes() if isinstance(picture, Path) else picture
+
+
+def _facts(marklens: MarkLens, asked: ReportRequest, plan: PlanReport, query: str) -> list[Fact]:
+    request = asked.search
+    bound = marklens.register.bound()
+    facts = [Fact("Query", _query(marklens, request) or query)]
+    for one in fields(request):  # what else was asked, also what is new to a search
+        value = getattr(request, one.name)
+        if one.name not in _SHOWN_ELSEWHERE and value not in (None, one.default):
+            facts.append(Fact(one.name.replace("_", " ").capitalize(), _shown(value)))
+    if request.is_ranked:
+        default = {block.name: block.weight for block in marklens.encoder.blocks}
+        weights = {**default, **(request.weights or {})}
+        shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+        facts.append(Fact("Weights", shown))
+    filters = filters_of(request.filter)
+    facts.append(Fact("Filters", "; ".join(filters) or "none"))
+    done = "compared" if request.is_ranked else "listed"
+    facts.append(Fact("Marks", f"{plan.matched:,} of {plan.total:,} pass and were {done}"))
+    facts.append(Fact("Reported", _which(asked)))
+    facts.append(Fact("Register state", f"change {plan.sequence:,}"))
+    facts.append(Fact("Network", bound[0] if bound else "none"))
+    facts.append(Fact("Index", f"{plan.index}, {_PLANS.get(plan.kind, plan.kind)}"))
+    facts.append(Fact("Made with", f"MarkLens {marklens_version()}"))
+    return facts
+
+
+_PLANS = {
+    "none": "no mark to compare",
+    "gather": "each mark compared",
+    "exact": "each mark compared",
+    "ivf": "nearest lists compared: a mark may be missing",
+    "sql": "listed by number",
+}
+
+
+def _which(asked: ReportRequest) -> str:
+    if asked.shortlist:
+        return "a shortlist"
+    first, last = asked.search.offset + 1, asked.search.offset + asked.search.k
+    return f"places {first:,} to {last:,}" if asked.search.offset else f"the first {last:,}"
+
+
+def _query(marklens: MarkLens, request: SearchRequest) -> str | None:
+    """What is searched with, where it is no picture of the user's."""
+    if request.mark_id is not None:
+        words = marklens.mark(request.mark_id).record.text
+        return f"mark {request.mark_id}" + (f", {words}" if words else "")
+    return None if request.is_ranked else "no picture: the marks that pass the filters"
+
+
+def _named(
+    asked: ReportRequest, content: bytes | Image.Image | None, picture: Image.Image | None
+) -> str:
+    """The query picture's name, size and digest; empty without one."""
+    if picture is None:
+        return ""
+    given = asked.search.picture
+    name = given.name if isinstance(given, Path) else asked.picture_name
+    width, height = full_size(picture)
+    parts = [name or "a picture", f"{width} × {height} pixels"]
+    if isinstance(content, bytes):
+        parts.append(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
+    return ", ".join(parts)
+
+
+def filters_of(filter: Filter) -> list[str]:
+    """What a filter asks, a phrase each field."""
+    said = []
+    for one in FILTER_FIELDS:
+        value = getattr(filter, one.name)
+        if value and not (one.kind == "choice" and value == one.example):
+            said.append(f"{_phrase(one)} {_shown(value)}")
+    return said
+
+
+def _phrase(one: FilterField) -> str:
+    if one.kind in ("choice", "share"):
+        return one.name.replace("_", " ").capitalize()
+    return f"{_TITLES[one.of]} {_ASKS.get(one.kind, one.kind.replace('_', ' '))}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items())
+    if isinstance(value, frozenset):
+        value = sorted(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def seen_as_text(seen: Sequence[PredictedCode], most: int) -> str:
+    """Predicted codes with their titles and probabilities, the first few."""
+    tree = ViennaTree.load()
+    parts = [f"{one.code} {tree.title(one.code)} ({one.probability:.0%})" for one in seen[:most]]
+    return "; ".join(parts) + (f" and {len(seen) - most} more" if len(seen) > most else "")
+
+
+def _outlined(image: Image.Image, crop: Box | None) -> Image.Image:
+    """The query picture with a red line around the part that was compared."""
+    whole = full_size(image)
+    small = _reduced(image, _QUERY_SIDE)
+    if crop is None:
+        return small
+    x, y, width, height = crop
+    across, down = small.width / whole[0], small.height / whole[1]
+    box = (x * across, y * down, (x + width) * across - 1, (y + height) * down - 1)
+    ImageDraw.Draw(small).rectangle(box, outline=(200, 30, 45), width=3)
+    return small
+
+
+_QUERY_SIDE = 800
+
+
+def _reduced(image: Image.Image, side: int) -> Image.Image:
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return small
