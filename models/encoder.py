@@ -14,7 +14,7 @@ from PIL import Image
 from models.errors import MissingPackage
 from models.network.checkpoint import SHIPPED, Block, Checkpoint
 from models.network.embedding import Embedding
-from models.network.parts import Cutouts, best_seen, is_thing
+from models.network.parts import Cutouts, best_seen
 from models.network.preprocess import Prepared
 from models.runtimes import Runtime
 from models.vienna import PredictedCode, ViennaCode
@@ -59,7 +59,6 @@ class Encoder:
         self.blocks: tuple[Block, ...] = checkpoint.blocks
         self.dimension = checkpoint.blocks[-1].stop
         self._code_block = checkpoint.code_block
-        self._shown = np.array([is_thing(code) for code in self.labels])
         self.device = runtime.device
         self.runtime_name = runtime.name
 
@@ -106,9 +105,8 @@ class Encoder:
         parts, parts_logits = self._run(np.concatenate([one.pixels for one in cutouts]))
         logits = best_seen(logits, parts_logits, owner, self.labels)
         probabilities = self._calibration.probabilities(logits, self.labels)
-        of_parts = self._calibration.probabilities(parts_logits, self.labels)
         wholes = self._with_codes(wholes, probabilities)
-        parts = self._with_codes(parts, np.where(self._shown, of_parts, np.float32(0)))
+        parts = self._with_codes(parts, probabilities[owner])
         embeddings = (
             Embedding(
                 np.concatenate([wholes[row : row + 1], parts[owner == row]]),
@@ -121,7 +119,11 @@ class Encoder:
     def _with_codes(
         self, vectors: NDArray[np.float16], probabilities: NDArray[np.float32]
     ) -> NDArray[np.float16]:
-        """Vectors with the block "codes" at their end, where this network has it."""
+        """Vectors with the block "codes" at their end, where this network has it.
+
+        It is of the whole mark, in the vectors of parts too: a part alone would be like every mark
+        of which some part shows as much.
+        """
         if self._code_block is None:
             return vectors
         return np.concatenate([vectors, self._code_block.of(probabilities)], axis=1)

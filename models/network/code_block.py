@@ -1,7 +1,7 @@
 """The block "codes" of an embedding: what is depicted, rare codes counting more than common ones.
 
-Probabilities of codes times their inverse frequency, as words of a text are weighed (Sparck Jones,
-"A statistical interpretation of term specificity and its application in retrieval", 1972), make
+Probabilities of codes times their rarity, as words of a text are weighed (Sparck Jones, "A
+statistical interpretation of term specificity and its application in retrieval", 1972), make
 vectors whose cosine says how far two marks show the same. They are as long as there are codes; a
 projection onto the directions in which real predictions lie keeps their cosines in fewer numbers
 (latent semantic indexing: Deerwester et al., 1990, without centring).
@@ -25,7 +25,7 @@ class CodeBlock:
     """Turns probabilities into the block.
 
     Attributes:
-        projection: (labels, width) float16: the inverse frequencies, projected.
+        projection: (labels, width) float16: the rarities, projected.
     """
 
     projection: NDArray[np.float16]
@@ -34,20 +34,22 @@ class CodeBlock:
     def fit(
         cls,
         probabilities: NDArray[np.float32],
-        frequencies: NDArray[np.float64],
+        rarity: NDArray[np.float64],
         width: int = WIDTH,
     ) -> "CodeBlock":
         """Find the projection that keeps cosines of predictions best.
 
         Args:
             probabilities: (n, labels) of typical pictures.
-            frequencies: (labels,) share of all marks that bear each code, above 0, at most 1.
-            width: numbers of the block; with as many labels or fewer nothing is left out.
+            rarity: (labels,) how much each code counts; 0 leaves it out.
+            width: numbers of the block; where as many codes count, or fewer, it keeps all.
         """
-        rarity = (1.0 - np.log(frequencies)).astype(np.float32)
-        weighed = _unit(probabilities * rarity)
+        counting = np.flatnonzero(rarity)
+        weighed = _unit(probabilities[:, counting] * rarity[counting])
         directions = np.linalg.svd(weighed, full_matrices=True)[2][:width]
-        return cls((rarity[:, None] * directions.T).astype(np.float16))
+        projection = np.zeros((len(rarity), len(directions)), np.float16)
+        projection[counting] = rarity[counting, None] * directions.T
+        return cls(projection)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "CodeBlock":
@@ -63,8 +65,7 @@ class CodeBlock:
 
     def to_bytes(self) -> bytes:
         """The content of a ``.safetensors`` file."""
-        # safetensors writes memory as it lies, whatever the order of its axes.
-        return save({CODES: np.ascontiguousarray(self.projection)})
+        return save({CODES: self.projection})
 
     @property
     def width(self) -> int:
@@ -83,6 +84,6 @@ class CodeBlock:
         return _unit(probabilities @ self.projection.astype(np.float32)).astype(np.float16)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def _unit(rows: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(lengths, 1e-6), np.float32)

@@ -36,16 +36,18 @@ def fit_code_block(
 ) -> CodeBlock:
     """Fit the block on predictions of whole pictures.
 
+    Only things shown count, unless the network knows none: lettering, figures and colours are on
+    most marks, and would make all those that have them alike.
+
     Args:
         probabilities: (n, labels), calibrated, of pictures not trained on.
         counts: (labels,) of marks that bear each code, among `marks`.
         marks: how many were counted.
         labels: the code of each column.
     """
+    rarity = 1.0 - np.log((counts + _SMOOTHING) / (marks + _SMOOTHING))
     things = np.array([is_thing(code) for code in labels])
-    of_parts = np.where(things, probabilities, np.float32(0))  # a part is embedded by things alone
-    typical = np.concatenate([probabilities, of_parts])
-    return CodeBlock.fit(typical, (counts + _SMOOTHING) / (marks + _SMOOTHING))
+    return CodeBlock.fit(probabilities, np.where(things, rarity, 0.0) if things.any() else rarity)
 
 
 def read_counts(path: Path, labels: Sequence[ViennaCode]) -> tuple[NDArray[np.float64], int]:

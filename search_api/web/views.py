@@ -15,7 +15,7 @@ from search_api.schemas import image_path
 _BLOCK_LABELS = {
     "visual": ("Visual form", "shape, layout, line"),
     "concept": ("Concept", "what is depicted"),
-    "codes": ("Vienna codes", "codes seen, rare ones more"),
+    "codes": ("Vienna codes", "things seen, rare ones more"),
     "colour": ("Colour", "which colours, how much"),
     "words": ("Words", "what is written"),
 }

@@ -16,6 +16,7 @@ from models.network.code_block import CodeBlock
 from models.network.parts import Parts
 from models.network.preprocess import Preprocess
 from models.training.code_block import fit_code_block, main
+from models.vienna import ViennaCode
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -33,11 +34,11 @@ def test_with_few_labels_cosines_are_those_of_probability_times_rarity(
     seed: int, labels: int, pictures: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    frequencies = rng.uniform(1e-4, 1.0, labels)
-    block = CodeBlock.fit(rng.random((pictures, labels), np.float32), frequencies)
+    rarity = rng.uniform(0.5, 9.0, labels)
+    block = CodeBlock.fit(rng.random((pictures, labels), np.float32), rarity)
     assert block.width == labels
     seen = rng.random((6, labels), np.float32) ** 4 + np.float32(1e-3)
-    exact = cosines(seen * (1 - np.log(frequencies)))
+    exact = cosines(seen * rarity)
     made = block.of(seen)
     assert made.dtype == np.float16
     np.testing.assert_allclose(np.linalg.norm(made.astype(np.float32), axis=1), 1, atol=2e-3)
@@ -48,21 +49,22 @@ def test_with_many_labels_the_directions_of_real_predictions_are_kept() -> None:
     rng = np.random.default_rng(1)
     kinds = rng.random((12, 300)) * (rng.random((12, 300)) < 0.05)
     mixed = (rng.dirichlet(np.full(12, 0.3), 400) @ kinds).astype(np.float32)
-    block = CodeBlock.fit(mixed[:200], np.full(300, 0.01), width=16)
+    block = CodeBlock.fit(mixed[:200], np.ones(300), width=16)
     assert block.width == 16
     np.testing.assert_allclose(cosines(block.of(mixed[200:])), cosines(mixed[200:]), atol=5e-3)
 
 
 def test_a_rare_code_in_common_is_worth_more_than_a_common_one() -> None:
-    block = CodeBlock.fit(np.eye(3, dtype=np.float32), np.array([0.5, 0.001, 0.5]))
+    labels = tuple(map(ViennaCode.parse, ("01.15", "03.01", "02.03")))
+    block = fit_code_block(np.eye(3, dtype=np.float32), np.array([500.0, 1, 500]), 1000, labels)
     common, rare, both = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], np.float32)
     made = block.of(np.stack([common, rare, both])).astype(np.float32)
     assert made[2] @ made[1] > 0.9
-    assert made[2] @ made[0] < 0.3
+    assert made[2] @ made[0] < 0.4
 
 
 def test_nothing_seen_is_like_nothing() -> None:
-    block = CodeBlock.fit(np.eye(3, dtype=np.float32), np.full(3, 0.1))
+    block = CodeBlock.fit(np.eye(3, dtype=np.float32), np.ones(3))
     assert (block.of(np.zeros((2, 3), np.float32)) == 0).all()
 
 
@@ -101,7 +103,7 @@ def test_embeddings_end_with_the_block_and_are_otherwise_the_same(folder: Path) 
     opened = add_code_block(folder, block)
     assert [one.name for one in opened.blocks] == ["visual", "concept", "colour", "codes"]
     codes, weights = opened.blocks[-1], [one.weight for one in opened.blocks]
-    assert codes.stop - codes.start == labels
+    assert codes.stop - codes.start == sum(code.category <= 24 for code in before.labels)
     assert codes.weight / sum(weights) == pytest.approx(0.1, abs=1e-3)
     assert opened.fingerprint != before.fingerprint
 
@@ -114,11 +116,18 @@ def test_embeddings_end_with_the_block_and_are_otherwise_the_same(folder: Path) 
     assert (vectors[:, : codes.start] == old.embeddings[0].vectors).all()
     assert (new.probabilities == old.probabilities).all()
     whole = block.of(new.probabilities)[0]
-    np.testing.assert_allclose(vectors[0, codes.start :], whole, atol=2e-3)
-    # A part is no writing and no colour: nothing of categories 25 to 29 is in its block.
-    others = np.flatnonzero([code.category > 24 for code in after.labels])
-    alone = block.of(np.eye(labels, dtype=np.float32)[others]).astype(np.float32)
-    np.testing.assert_allclose(vectors[1:, codes.start :] @ alone.T, 0, atol=5e-3)
+    for vector in vectors:  # of the parts, too
+        np.testing.assert_allclose(vector[codes.start :], whole, atol=2e-3)
+
+
+def test_things_count_and_writing_does_not_unless_the_network_knows_nothing_else() -> None:
+    seen = np.eye(3, dtype=np.float32)
+    for texts, counting in (("03 27 03.01", [0, 2]), ("26 27 29", [0, 1, 2])):
+        labels = tuple(map(ViennaCode.parse, texts.split()))
+        block = fit_code_block(seen, np.full(3, 5.0), 10, labels)
+        lengths = np.linalg.norm(block.of(seen).astype(np.float32), axis=1)
+        assert np.flatnonzero(lengths > 0.5).tolist() == counting
+        assert block.width == len(counting)
 
 
 def test_the_block_is_fitted_by_one_command(folder: Path, tmp_path: Path) -> None:
@@ -145,7 +154,7 @@ def test_the_block_is_fitted_by_one_command(folder: Path, tmp_path: Path) -> Non
 
 def test_a_block_that_is_missing_or_damaged_is_refused(folder: Path) -> None:
     labels = Checkpoint.open(folder).labels
-    block = CodeBlock.fit(np.eye(len(labels), dtype=np.float32), np.full(len(labels), 0.1))
+    block = CodeBlock.fit(np.eye(len(labels), dtype=np.float32), np.ones(len(labels)))
     add_code_block(folder, block)
     path = folder / "codes.safetensors"
     content = bytearray(path.read_bytes())

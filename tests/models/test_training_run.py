@@ -217,6 +217,9 @@ def test_what_the_start_knows_of_a_code_is_kept(
     train(replace(run_request, epochs=1, depth="heads", heads_rate=0.0), quiet())
     start = Checkpoint.open(tiny_checkpoint)
     end = Checkpoint.open(run_request.out / "checkpoint")
+    added = end.blocks[-1]  # fitted for the labels that were learnt
+    things = sum(code.category <= 24 for code in end.labels)
+    assert (added.name, added.stop - added.start) == ("codes", min(64, things))
     old, new = (one.load_network().heads.vienna.weight for one in (start, end))
     for code in ("01", "03", "29"):
         at, to = ([str(c) for c in one.labels].index(code) for one in (start, end))

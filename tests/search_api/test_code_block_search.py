@@ -34,7 +34,7 @@ def settings(
         metrics={},
     )
     labels = len(tiny.labels)
-    add_code_block(folder, CodeBlock.fit(np.eye(labels, dtype=np.float32), np.full(labels, 0.1)))
+    add_code_block(folder, CodeBlock.fit(np.eye(labels, dtype=np.float32), np.ones(labels)))
     return tiny_settings(tmp_path / "data", checkpoint=folder)
 
 
