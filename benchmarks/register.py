@@ -28,6 +28,7 @@ from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.query import Filter
 from indexer.register import Register
+from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 DIMENSION, FINGERPRINT = 432, "synthetic"
@@ -64,7 +65,11 @@ def _mark(at: int, vector: np.ndarray, rng: np.random.Generator) -> EncodedMark:
     )
     predicted = tuple(PredictedCode(code, float(rng.random())) for code in seen)
     return EncodedMark(
-        record, f"{at:x}", embedding=vector, predicted=predicted, confident=frozenset(seen)
+        record,
+        f"{at:x}",
+        embedding=Embedding.without_boxes(vector),
+        predicted=predicted,
+        confident=frozenset(seen),
     )
 
 

@@ -125,7 +125,7 @@ def _encoded() -> np.ndarray:
     for start in range(0, len(chosen), 16):
         part = [(MarkRecord(path.stem), path.read_bytes()) for path in chosen[start : start + 16]]
         made += [mark.embedding for mark in encode_marks(encoder, part)]
-    return np.stack([one for one in made if one is not None])
+    return np.stack([one.whole for one in made if one is not None])
 
 
 def _machine() -> Found:

@@ -44,6 +44,7 @@ from indexer.query import SearchQuery
 from indexer.register import Register
 from indexer.search.searcher import Searcher
 from indexer.search.serving import prioritise_searches
+from models.encoder import Embedding
 
 _POLL_S = 1.0  # the product's default
 _SINGLE = 20  # marks committed alone
@@ -93,7 +94,7 @@ class _Reader:
     def __init__(self, data: Path, searcher: Searcher) -> None:
         case = next(case for case in CASES if case.name == _READ)
         dataset = Dataset(data)
-        embedding = dataset.queries(case)[0]
+        embedding = Embedding.without_boxes(dataset.queries(case)[0])
         self._query = SearchQuery(embedding, k=10, filter=filter_of(case.code(0)))
         self._searcher = searcher
         self._spent: list[list[float]] = [[]]
@@ -164,7 +165,7 @@ def _single_commits(data: Path, searcher: Searcher, first: int) -> list[float]:
     return waits
 
 
-def _finds(searcher: Searcher, embedding: np.ndarray, wanted: str) -> bool:
+def _finds(searcher: Searcher, embedding: Embedding, wanted: str) -> bool:
     # It is a copy of another mark, so it shares the first place with it and perhaps with more.
     hits = searcher.search(SearchQuery(embedding, k=10)).hits
     return any(hit.id == wanted for hit in hits)

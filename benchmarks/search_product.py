@@ -33,7 +33,7 @@ from indexer.query import Filter, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.register.database import sqlite_url
 from indexer.search.searcher import Searcher
-from models.encoder import Block
+from models.encoder import Block, Embedding
 from models.vienna import ViennaCode
 
 IndexName = Literal["exact", "ivf"]
@@ -123,7 +123,10 @@ def search(data: Path, index: IndexName) -> dict[str, Any]:
     follower.refresh()
     searcher = open_searcher(data, register, follower)
     dataset = Dataset(data)
-    _timed(searcher, [SearchQuery(one, k=K) for one in dataset.queries(CASES[0])])
+    _timed(
+        searcher,
+        [SearchQuery(Embedding.without_boxes(one), k=K) for one in dataset.queries(CASES[0])],
+    )
     memory = memory_mb()  # before recall is computed from the vectors' file, which is mapped
     unread = open_searcher(data, cast(Register, _KnownMarks(register)), follower)
     cases = {case.name: _searched(searcher, unread, dataset, case) for case in CASES}
@@ -161,7 +164,7 @@ class _KnownMarks:
 def _searched(searcher: Searcher, unread: Searcher, dataset: Dataset, case: Case) -> dict[str, Any]:
     """Ask a case's queries one after the other: with the marks read from SQL, then with known."""
     asked = [
-        SearchQuery(embedding, k=K, filter=filter_of(case.code(query)))
+        SearchQuery(Embedding.without_boxes(embedding), k=K, filter=filter_of(case.code(query)))
         for query, embedding in enumerate(dataset.queries(case))
     ]
     for query in asked[:_WARM]:
@@ -184,7 +187,10 @@ def _searched(searcher: Searcher, unread: Searcher, dataset: Dataset, case: Case
 
 def _resolved(searcher: Searcher, dataset: Dataset, wanted: Filter) -> dict[str, Any]:
     """How long a richer filter takes to become rows, and its search."""
-    asked = [SearchQuery(one, k=K, filter=wanted) for one in dataset.queries(Case("all"))]
+    asked = [
+        SearchQuery(Embedding.without_boxes(one), k=K, filter=wanted)
+        for one in dataset.queries(Case("all"))
+    ]
     results, _ = _timed(searcher, asked[:_WARM] + asked)
     stages = [result.plan.milliseconds for result in results[_WARM:]]
     return {

@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.search_data import SHARES, Dataset
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
+from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 FINGERPRINT = "synthetic"
@@ -63,7 +64,7 @@ def new_marks(dataset: Dataset, first: int, count: int, seed: int) -> list[Encod
         EncodedMark(
             MarkRecord(mark_id(first + at), office="EM", status="registered", nice=(25,)),
             digest=f"{first + at:x}",
-            embedding=vectors[at],
+            embedding=Embedding.without_boxes(vectors[at]),
         )
         for at in range(count)
     ]
@@ -109,7 +110,7 @@ def _mark(
     return EncodedMark(
         record,
         digest=f"{row:x}",
-        embedding=vector,
+        embedding=Embedding.without_boxes(vector),
         predicted=tuple(PredictedCode(code, 0.9) for code in seen),
         confident=frozenset(seen),
     )

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # the command line lists its options without loading NumPy
     import numpy as np
     from numpy.typing import NDArray
 
+    from models.encoder import Embedding
+
 MAX_ID = 128
 MAX_TEXT = 10_000  # characters a field; the longest owners' names on record have some hundreds
 NICE_CLASSES = range(1, 46)  # the Nice Classification's goods and services classes
@@ -28,6 +30,7 @@ RunState = Literal["running", "interrupted", "failed", "finished"]
 _US_DESIGN = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CodeSource = Literal["assigned", "predicted", "either"]
+Box = tuple[float, float, float, float]  # left, top, right, bottom, as shares of a picture
 
 
 class FieldKind(Enum):
@@ -273,12 +276,12 @@ class EncodedMark:
             and formats with the same pixels.
         media_type: of the picture.
         width, height: of the picture, pixels.
-        embedding: (d,) float16, or None without picture.
+        embedding: of the whole sign and its parts, or None without picture.
         predicted: codes seen with a probability worth keeping.
         confident: those of them that reach their calibrated threshold.
 
     Raises:
-        BadRecord: the embedding or a probability is not what it should be.
+        BadRecord: a probability is not what it should be.
     """
 
     record: MarkRecord
@@ -288,21 +291,16 @@ class EncodedMark:
     media_type: str | None = None
     width: int | None = None
     height: int | None = None
-    embedding: "NDArray[np.float16] | None" = None
+    embedding: "Embedding | None" = None
     predicted: tuple[PredictedCode, ...] = ()
     confident: frozenset[ViennaCode] = frozenset()
 
     def __post_init__(self) -> None:
-        """Check shapes and ranges.
+        """Check ranges.
 
-        Finiteness is the index's business: it leaves such a mark out with a warning, while a
-        refusal here would stop a whole batch.
+        That an embedding is finite is the index's business: it leaves such a mark out with a
+        warning, while a refusal here would stop a whole batch.
         """
-        vector = self.embedding
-        if vector is not None and (vector.ndim != 1 or vector.dtype != "float16"):
-            raise BadRecord(
-                f"the embedding is {vector.shape} {vector.dtype}; it must be (d,) float16"
-            )
         wrong = [seen for seen in self.predicted if not 0.0 <= seen.probability <= 1.0]
         if wrong:
             raise BadRecord(
@@ -324,6 +322,7 @@ class Mark:
     height: int | None
     predicted: tuple[PredictedCode, ...]
     updated: datetime
+    boxes: tuple[Box, ...] = ()  # of the sign and its parts; none in a register before parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +342,7 @@ class Change:
     sequence: int
     deleted: bool
     number: int = field(kw_only=True)  # the mark keeps it, however often it is written
-    embedding: "NDArray[np.float16] | None" = None
+    embedding: "NDArray[np.float16] | None" = None  # (v, d), of the whole sign and its parts
     assigned: tuple[ViennaCode, ...] = ()
     predicted: tuple[StoredPrediction, ...] = ()
     nice: tuple[int, ...] = ()

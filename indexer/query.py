@@ -7,14 +7,14 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from indexer.errors import BadFilter, BadQuery
-from indexer.marks import MARK_FIELDS, NICE_CLASSES, CodeSource, FieldKind, Mark, is_storable
+from indexer.marks import MARK_FIELDS, NICE_CLASSES, Box, CodeSource, FieldKind, Mark, is_storable
 from models.vienna import ViennaCode
 
 if TYPE_CHECKING:  # the command line lists its options without loading NumPy
-    import numpy as np
-    from numpy.typing import NDArray
+    from models.encoder import Embedding
 
 MAX_K = 1000
+PARTS = "parts"  # among the weights: whether parts are compared
 LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
 PlanKind = Literal["none", "gather", "exact", "ivf", "sql"]
@@ -214,17 +214,18 @@ class SearchQuery:
     """What to look for.
 
     Attributes:
-        embedding: (d,) float16, unit-length blocks.
+        embedding: of the whole sign and its parts.
         k: how many marks, 1 to 1000.
         filter: which may be found.
         weights: block name → weight, 0 to 1000, not all 0; a block left out keeps its default.
+            ``parts`` is 1 (the default) to compare parts, too, or 0 for the whole signs alone.
         exclude: ids never to return, such as the query mark's own.
 
     Raises:
         BadQuery: ``k`` or a weight is out of range.
     """
 
-    embedding: "NDArray[np.float16]"
+    embedding: "Embedding"
     k: int = 20
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
@@ -244,10 +245,28 @@ def check_ranges(k: int, weights: Mapping[str, float] | None) -> None:
     if not 1 <= k <= MAX_K:
         raise BadQuery(f"k is {k}; ask for 1 to {MAX_K} marks")
     for name, weight in (weights or {}).items():
+        if name == PARTS and weight not in (0, 1):
+            raise BadQuery(f"the weight of {name} is {weight}; it is 0, or 1 to compare parts, too")
         if weight != 0 and not LEAST_WEIGHT <= weight <= MAX_WEIGHT:
             raise BadQuery(
                 f"the weight of {name} is {weight}; it is 0, or {LEAST_WEIGHT:f} to {MAX_WEIGHT:g}"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What matched best: the whole sign or a part of the query, and of the mark.
+
+    Attributes:
+        query, mark: 0 for the whole sign, 1 to 3 for its parts, the largest first.
+        query_box, mark_box: where it is: left, top, right, bottom as shares of the picture's width
+            and height; None for a mark of which no box is stored.
+    """
+
+    query: int
+    mark: int
+    query_box: Box
+    mark_box: Box | None
 
 
 @dataclass(frozen=True)
@@ -256,16 +275,18 @@ class Hit:
 
     Attributes:
         id: of the mark.
-        score: Σ weight · cosine / Σ weight over the blocks, -1 to 1; higher is nearer. None in a
-            listing, where nothing is compared.
-        scores: cosine of each block; empty in a listing.
+        score: of the pair: Σ weight · cosine / Σ weight over the blocks, -1 to 1, less 0.05 where
+            a part takes part; higher is nearer. None in a listing, where nothing is compared.
+        scores: cosine of each block for the pair; empty in a listing.
         mark: what the register holds of it.
+        pair: the pair that scores highest; None in a listing.
     """
 
     id: str
     score: float | None
     scores: Mapping[str, float]
     mark: Mark
+    pair: Pair | None = None
 
 
 @dataclass(frozen=True)

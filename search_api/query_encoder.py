@@ -7,14 +7,12 @@ from threading import BoundedSemaphore
 from time import perf_counter
 from types import TracebackType
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from indexer.errors import BadQuery
 from indexer.marks import Mark
 from indexer.register import Register
-from models.encoder import Encoder
+from models.encoder import Embedding, Encoder
 from models.errors import UnreadableImage
 from models.images import crop_image, decode_image, page_count, refuse_blank, turn_image
 from models.vienna import PredictedCode
@@ -63,14 +61,14 @@ class EncodedQuery:
     """What a search compares, and what the network sees in it.
 
     Attributes:
-        embedding: (d,) float16, unit-length blocks.
+        embedding: of the whole sign and of its parts; boxes are shares of the whole picture.
         vienna: the codes seen, most probable first.
         perhaps: those that may be there, less certain.
         pages: of the file that the picture comes from.
         milliseconds: spent on ``decode`` (and cropping) and on ``encode`` (waiting included).
     """
 
-    embedding: npt.NDArray[np.float16]
+    embedding: Embedding
     vienna: tuple[PredictedCode, ...]
     perhaps: tuple[PredictedCode, ...]
     pages: int = 1
@@ -94,7 +92,7 @@ def encode_picture(
         encoded = encoder.encode([image])
     ended = perf_counter()
     return EncodedQuery(
-        embedding=encoded.embeddings[0].whole,
+        embedding=encoded.embeddings[0],
         vienna=encoder.predicted(encoded.probabilities[0]),
         perhaps=encoder.perhaps(encoded.probabilities[0]),
         pages=page_count(image),

@@ -14,9 +14,10 @@ from threading import Event, Lock, Thread
 import numpy as np
 
 from indexer.errors import FingerprintMismatch, SnapshotDamaged
+from indexer.index.drafts import SegmentDraft
 from indexer.index.facets import count_codes, count_facets
 from indexer.index.merging import LiveView, Merger, grown
-from indexer.index.segments import ReadView, SegmentDraft, bounds_of
+from indexer.index.segments import ReadView, bounds_of
 from indexer.index.vectors import IndexChoice, open_builder
 from indexer.index.view_store import ViewStore
 from indexer.marks import Change, CodeSource, Facets

@@ -12,9 +12,10 @@ from threading import Event, Lock, Thread
 
 import numpy as np
 
+from indexer.index.drafts import SegmentDraft
 from indexer.index.row_sets import RowSet
-from indexer.index.segments import Bounds, LiveSegment, ReadView, Segment, SegmentDraft
-from indexer.index.vectors import IndexBuilder, Kept, NoVectors, VectorIndex, kept_vectors
+from indexer.index.segments import Bounds, LiveSegment, ReadView, Segment
+from indexer.index.vectors import IndexBuilder, Kept, VectorIndex, kept_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -46,17 +47,19 @@ class Merge:
             build: makes its index.
             proceed: called every fraction of a second; what it raises ends the work.
         """
-        return self._segment(lambda indexes: build.merged(indexes, proceed))
+        return self._segment(build, lambda build, indexes: build.merged(indexes, proceed))
 
     def quick_segment(self, build: IndexBuilder) -> Segment:
         """Write the segment at once, with an exact index."""
-        return self._segment(lambda indexes: build.quick(kept_vectors(indexes, lambda: None)))
+        return self._segment(build, lambda build, indexes: build.quick(kept_vectors(indexes)))
 
-    def _segment(self, build: Callable[[Sequence[Kept]], VectorIndex]) -> Segment:
+    def _segment(
+        self,
+        build: IndexBuilder,
+        merge: Callable[[IndexBuilder, Sequence[Kept]], VectorIndex],
+    ) -> Segment:
         kept = [(part.segment, part.alive.rows()) for part in self.parts]
-        if all(isinstance(segment.vectors, NoVectors) for segment, _ in kept):
-            return Segment.merged(kept, NoVectors(self.count))
-        return Segment.merged(kept, build([(segment.vectors, rows) for segment, rows in kept]))
+        return Segment.merged(kept, build, merge)
 
     def swapped(self, parts: Sequence[LiveSegment], merged: Segment) -> list[LiveSegment] | None:
         """Segments of a later view with the merged one in its place; None if one is gone.
@@ -81,7 +84,7 @@ def next_merge(parts: Sequence[LiveSegment], build: IndexBuilder) -> Merge | Non
     due = [
         Merge(tuple(group))
         for group in _groups(parts)
-        if len(group) > 1 or _is_worn(group[0]) or not build.is_settled(group[0].segment.vectors)
+        if len(group) > 1 or _is_worn(group[0]) or not group[0].segment.is_settled(build)
     ]
     return min(due, key=lambda merge: merge.count, default=None)
 
@@ -121,7 +124,8 @@ def grown(
     busy: frozenset[Segment] = frozenset(),
 ) -> ReadView:
     """Return the view after the changes of a draft, its small segments merged; see `tidied`."""
-    view = view.advanced(draft, sequence, build)
+    found, bare = draft.segment(build), draft.segment_without_vectors()
+    view = view.advanced(draft.touched, found, bare, sequence)
     return replace(
         view,
         parts=tuple(tidied(view.parts, build, busy)),

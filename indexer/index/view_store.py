@@ -101,7 +101,7 @@ class ViewStore:
         sequence = int(segment.sequences[row])
         for change in self._register.changes(sequence - 1, 1, sequence):
             vector = segment.vectors.vectors(np.array([row]))[0]
-            held = vector[:0] if change.embedding is None else change.embedding
+            held = vector[:0] if change.embedding is None else change.embedding[0]
             same = not len(vector) or np.array_equal(vector, held)
             return same and change.number == int(segment.numbers[row])
         return False

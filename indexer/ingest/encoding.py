@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
-from models.encoder import Encoder, Prepared
+from models.encoder import Embedding, Encoder, Prepared
 from models.images import decode_image, full_size, media_type, page_count, refuse_blank
 from models.vienna import PredictedCode, ViennaCode
 
@@ -40,7 +39,7 @@ def encode_marks(encoder: Encoder, marks: Sequence[tuple[MarkRecord, bytes]]) ->
     return encode(encoder, [prepare(encoder, record, content) for record, content in marks])
 
 
-Encoding = tuple[NDArray[np.float16], tuple[PredictedCode, ...], frozenset[ViennaCode]]
+Encoding = tuple[Embedding, tuple[PredictedCode, ...], frozenset[ViennaCode]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def run_network(encoder: Encoder, pictures: Mapping[str | None, Prepared]) -> di
     encoded = encoder.encode_prepared(list(pictures.values()))
     return {
         digest or "": (
-            embedding.whole,
+            embedding,
             encoder.predicted(seen, LEAST_PROBABILITY),
             frozenset(one.code for one in encoder.predicted(seen)),
         )

@@ -31,6 +31,7 @@ from indexer.marks import (
 from indexer.query import Filter
 from indexer.register import counters, listing, rows, runs, schema, word_search
 from indexer.register.database import create_engine, parse_url, plain_errors, prepare, shown
+from models.encoder import Embedding
 from models.vienna import ViennaCode
 
 __all__ = ["Register", "Run", "RunCounts", "RunPosition"]
@@ -173,7 +174,7 @@ class Register:
         """What the network said of pictures that live marks have, by the digest of their pixels.
 
         Returns:
-            Embedding (d,) float16, predicted codes, the confident ones.
+            Embedding, predicted codes, the confident ones.
         """
         with self._reading() as connection:
             return rows.read_encodings(connection, pixels_digests)
@@ -220,8 +221,8 @@ class Register:
             found = _by_ids(connection, sa.select(marks.id, marks.number), ids)
             return np.fromiter((number for _, number in found), np.int64)
 
-    def embedding(self, mark_id: str) -> NDArray[np.float16] | None:
-        """The embedding (d,) of a live mark; None if it has none, or there is none of this id."""
+    def embedding(self, mark_id: str) -> Embedding | None:
+        """The embedding of a live mark; None if it has none, or there is none of this id."""
         if not is_mark_id(mark_id):
             return None
         with self._reading() as connection:
@@ -385,8 +386,9 @@ def _withdraw(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
 def _refuse_other_shapes(connection: Connection, marks: Sequence[EncodedMark]) -> None:
     dimension = int(counters.fact(connection, "dimension") or 0)
     for mark in marks:
-        if dimension and mark.embedding is not None and mark.embedding.shape != (dimension,):
+        numbers = dimension if mark.embedding is None else mark.embedding.vectors.shape[1]
+        if dimension and numbers != dimension:
             raise FingerprintMismatch(
-                f"The embedding of {mark.record.id} has shape {mark.embedding.shape}, the "
-                f"register's have ({dimension},): it comes from another network."
+                f"The vectors of {mark.record.id} have {numbers} numbers, the register's "
+                f"{dimension}: they come from another network."
             )

@@ -1,6 +1,7 @@
 """Writes marks as rows of their tables, and reads them again."""
 
 import functools
+import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +25,7 @@ from indexer.query import DAY_COLUMNS, WORD_COLUMNS
 from indexer.register import schema
 from indexer.register.runs import aware
 from indexer.register.word_search import fold
+from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 LIVE = schema.marks.c.deleted.is_(False)
@@ -34,12 +36,13 @@ _LISTS = tuple(one for one in MARK_FIELDS if one.kind.is_list)  # what `marks.li
 _ASKED = (*WORD_COLUMNS, *DAY_COLUMNS)  # what filters want to know of a change
 _PICTURE = ("image_digest", "media_type", "width", "height")
 _PREDICTED = "predicted"  # beside the fields' names in `marks.lists`; a source in `mark_codes`
+_BOX = struct.Struct("<4f")
 _SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
 _CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings)
-_STORED = np.dtype("<f2")
+_STORED, _STORED_BOXES = np.dtype("<f2"), np.dtype("<f4")
 
-# Embedding (d,), predicted codes, those that reached their thresholds.
-Encoding = tuple[NDArray[np.float16], tuple[PredictedCode, ...], frozenset[ViennaCode]]
+# Embedding, predicted codes, those that reached their thresholds.
+Encoding = tuple[Embedding, tuple[PredictedCode, ...], frozenset[ViennaCode]]
 
 
 def in_parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -75,7 +78,7 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
         [
             {
                 "mark_id": mark.record.id,
-                "embedding": np.ascontiguousarray(mark.embedding, _STORED).tobytes(),
+                "embedding": mark.embedding.vectors.astype(_STORED).tobytes(),
             }
             for mark in marks
             if mark.embedding is not None
@@ -124,6 +127,9 @@ def _columns(mark: EncodedMark, sequence: int, now: datetime) -> dict[str, Any]:
     return {
         **{name: getattr(record, name) for name in _PLAIN},
         **{name: getattr(mark, name) for name in _PICTURE},
+        "boxes": None
+        if mark.embedding is None
+        else mark.embedding.boxes.astype(_STORED_BOXES).tobytes(),
         "sequence": sequence,
         "number": sequence,
         "deleted": False,
@@ -179,10 +185,10 @@ def _insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]])
 def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[int, Mark]:
     """Live marks that meet a condition on `marks`, by number, in no order: one statement."""
     table = schema.marks
-    names = ("number", "sequence", "updated", "lists", *_PICTURE, *_PLAIN)
+    names = ("number", "sequence", "updated", "lists", "boxes", *_PICTURE, *_PLAIN)
     found = connection.execute(sa.select(*(table.c[name] for name in names)).where(LIVE, wanted))
     marks = {}
-    for number, sequence, updated, lists, *values in found.all():
+    for number, sequence, updated, lists, boxes, *values in found.all():
         picture, plain = values[: len(_PICTURE)], values[len(_PICTURE) :]
         marks[number] = Mark(
             record=_record(plain, lists),
@@ -190,6 +196,7 @@ def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[i
             **dict(zip(_PICTURE, picture, strict=True)),
             predicted=tuple(PredictedCode(one.code, one.probability) for one in _predicted(lists)),
             updated=aware(updated),
+            boxes=tuple(_BOX.iter_unpack(boxes or b"")),
         )
     return marks
 
@@ -209,7 +216,7 @@ def _record(plain: Sequence[Any], lists: dict[str, list[Any]]) -> MarkRecord:
 def read_changes(connection: Connection, after: int, limit: int, upto: int | None) -> list[Change]:
     """Rows above a sequence number, in order: one statement."""
     table, embeddings = schema.marks, schema.mark_embeddings
-    names = ("id", "number", "sequence", "deleted", "lists", *_ASKED)
+    names = ("id", "number", "sequence", "deleted", "lists", "boxes", *_ASKED)
     wanted = (
         sa.select(*(table.c[name] for name in names), embeddings.c.embedding)
         .outerjoin(embeddings, embeddings.c.mark_id == table.c.id)
@@ -227,7 +234,7 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
             row.sequence,
             deleted=False,
             number=row.number,
-            embedding=None if row.embedding is None else _vector(row.embedding),
+            embedding=None if row.embedding is None else _vectors(row.embedding, row.boxes),
             assigned=tuple(map(_code, row.lists.get("vienna", ()))),
             predicted=_predicted(row.lists),
             nice=tuple(row.lists.get("nice", ())),
@@ -237,11 +244,16 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
     ]
 
 
-def read_embedding(connection: Connection, mark_id: str) -> NDArray[np.float16] | None:
-    """The embedding (d,) of a live mark; None if it has none, or there is none of this id."""
-    embeddings = schema.mark_embeddings.c
-    stored = connection.scalar(sa.select(embeddings.embedding).where(embeddings.mark_id == mark_id))
-    return None if stored is None else _vector(stored)
+def read_embedding(connection: Connection, mark_id: str) -> Embedding | None:
+    """The embedding of a live mark; None if it has none, or there is none of this id."""
+    table, embeddings = schema.marks, schema.mark_embeddings
+    wanted = (
+        sa.select(embeddings.c.embedding, table.c.boxes)
+        .join(table, embeddings.c.mark_id == table.c.id)
+        .where(table.c.id == mark_id)
+    )
+    stored = connection.execute(wanted).one_or_none()
+    return None if stored is None else _embedding(*stored)
 
 
 def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dict[str, Encoding]:
@@ -250,14 +262,14 @@ def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dic
     found = {}
     for part in in_parts(pixels_digests):
         wanted = (
-            sa.select(table.c.pixels_digest, table.c.lists, embeddings.c.embedding)
+            sa.select(table.c.pixels_digest, table.c.lists, embeddings.c.embedding, table.c.boxes)
             .join(embeddings, embeddings.c.mark_id == table.c.id)
             .where(table.c.pixels_digest.in_(part))
         )
-        for digest, lists, stored in connection.execute(wanted):
+        for digest, lists, stored, boxes in connection.execute(wanted):
             seen = _predicted(lists)
             found[digest] = (
-                _vector(stored),
+                _embedding(stored, boxes),
                 tuple(PredictedCode(one.code, one.probability) for one in seen),
                 frozenset(one.code for one in seen if one.confident),
             )
@@ -276,5 +288,14 @@ def _code(text: str) -> ViennaCode:
     return ViennaCode.parse(text)
 
 
-def _vector(stored: bytes) -> NDArray[np.float16]:
-    return np.frombuffer(stored, _STORED).astype(np.float16, copy=False)
+def _embedding(stored: bytes, boxes: bytes | None) -> Embedding:
+    if boxes is None:
+        return Embedding.without_boxes(_vectors(stored, None))
+    held = np.frombuffer(boxes, _STORED_BOXES).astype(np.float32, copy=False)
+    return Embedding(_vectors(stored, boxes), held.reshape(-1, 4))
+
+
+def _vectors(stored: bytes, boxes: bytes | None) -> NDArray[np.float16]:
+    """Vectors (v, d), one for each box; one alone where a register before parts has no boxes."""
+    count = 1 if boxes is None else len(boxes) // _BOX.size
+    return np.frombuffer(stored, _STORED).astype(np.float16, copy=False).reshape(count, -1)

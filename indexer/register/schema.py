@@ -52,6 +52,8 @@ marks = Table(
     Column("media_type", Text),
     Column("width", Integer),
     Column("height", Integer),
+    # Where the sign and its parts are: 4 little-endian float32 for each vector of the embedding.
+    Column("boxes", LargeBinary),
     Column("updated", DateTime(timezone=True), nullable=False),
     Index("marks_by_number", "number", unique=True),
     Index("marks_by_pixels", "pixels_digest"),
@@ -62,7 +64,8 @@ mark_embeddings = Table(
     "mark_embeddings",
     metadata,
     Column("mark_id", ForeignKey("marks.id", ondelete="CASCADE"), primary_key=True),
-    Column("embedding", LargeBinary, nullable=False),  # little-endian float16
+    # Little-endian float16: the vector of the whole sign, then those of its parts.
+    Column("embedding", LargeBinary, nullable=False),
 )
 
 # What SQL filters and counts by, where no view in RAM does; the key is the table: half the size.

@@ -10,10 +10,11 @@ from indexer.errors import FingerprintMismatch
 from indexer.index.follower import Follower
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView
-from indexer.marks import Mark
-from indexer.query import Hit, PlanKind, PlanReport, SearchQuery, SearchResult
+from indexer.marks import Box, Mark
+from indexer.query import Hit, Pair, PlanKind, PlanReport, SearchQuery, SearchResult
 from indexer.register import Register
-from indexer.search.ranking import AllowedRows, Ranked, Scorer, rank
+from indexer.search.ranking import AllowedRows, Ranked, rank
+from indexer.search.scoring import Query
 from models.encoder import Block
 
 logger = logging.getLogger(__name__)
@@ -61,46 +62,46 @@ class Searcher:
             BadQuery: the embedding's shape or a weight does not fit the network's blocks.
             DatabaseUnavailable: the register cannot be read.
         """
-        scorer = Scorer(self._blocks, query.embedding, query.weights)
+        compared = Query(self._blocks, query.embedding.vectors, query.weights)
         view = self._follower.view()
         for _ in range(_ATTEMPTS):
-            result = self._search_view(view, query, scorer)
+            result = self._search_view(view, query, compared)
             if result is not None:
                 return result
             # A mark was written between the view and the look-up: start over with the newer state.
             view = self._follower.refresh_briefly()
-        return self._search_changing(view, query, scorer)
+        return self._search_changing(view, query, compared)
 
     def _search_view(
-        self, view: ReadView, query: SearchQuery, scorer: Scorer
+        self, view: ReadView, query: SearchQuery, compared: Query
     ) -> SearchResult | None:
         """Search one view; None if the register turned out to have moved past it."""
-        search = self._begin(view, query, scorer)
+        search = self._begin(view, query, compared)
         if query.filter.text and self._register.sequence() != view.sequence:
             return None  # the words may be newer or older than the view
         found = self._described(search.ranked(), query.k)
         if any(mark is None or mark.sequence != one.sequence for one, mark in found):
             return None
-        return self._result(search, found)
+        return self._result(search, query, found)
 
-    def _search_changing(self, view: ReadView, query: SearchQuery, scorer: Scorer) -> SearchResult:
+    def _search_changing(self, view: ReadView, query: SearchQuery, compared: Query) -> SearchResult:
         """Search while the register changes faster than one search takes.
 
         Marks are then ranked as of the view, and described as they are now; those withdrawn
         since give way to the next.
         """
         logger.info("the register changes during searches: answering as of %d", view.sequence)
-        search = self._begin(view, query, scorer)
+        search = self._begin(view, query, compared)
         while True:
             found = self._described(search.ranked(), query.k)
             gone = [one.number for one, mark in found if mark is None]
             if not gone:
-                return self._result(search, found)
+                return self._result(search, query, found)
             search.leave_out(np.array(gone))
 
-    def _begin(self, view: ReadView, query: SearchQuery, scorer: Scorer) -> "_Search":
+    def _begin(self, view: ReadView, query: SearchQuery, compared: Query) -> "_Search":
         """Find out what may be found; the register says what has an id, or a text in its words."""
-        search = _Search(view, query, scorer)
+        search = _Search(view, query, compared)
         if query.exclude:
             search.leave_out(self._register.numbers_of(sorted(query.exclude)))
         if query.filter.text:
@@ -115,7 +116,10 @@ class Searcher:
         marks = self._register.marks_numbered([one.number for one in ranked])
         return [(one, marks.get(one.number)) for one in ranked]
 
-    def _result(self, search: "_Search", found: "list[tuple[Ranked, Mark | None]]") -> SearchResult:
+    def _result(
+        self, search: "_Search", query: SearchQuery, found: "list[tuple[Ranked, Mark | None]]"
+    ) -> SearchResult:
+        boxes: list[Box] = list(map(tuple, query.embedding.boxes.tolist()))
         names = [block.name for block in self._blocks]
         in_order = sorted(
             ((one, mark) for one, mark in found if mark is not None),
@@ -127,6 +131,7 @@ class Searcher:
                 score=one.score,
                 scores=dict(zip(names, one.cosines, strict=True)),
                 mark=mark,
+                pair=Pair(*one.pair, boxes[one.pair[0]], _box(mark, one.pair[1])),
             )
             for one, mark in in_order
         )
@@ -136,11 +141,11 @@ class Searcher:
 class _Search:
     """One search over one view, with its stop watch."""
 
-    def __init__(self, view: ReadView, query: SearchQuery, scorer: Scorer) -> None:
+    def __init__(self, view: ReadView, query: SearchQuery, compared: Query) -> None:
         started = perf_counter()
         self._view = view
         self._query = query
-        self._scorer = scorer
+        self._compared = compared
         self._allowed = [_allowed(part, query) for part in view.parts]
         self._plan: PlanKind = "none"
         self._filter_s = perf_counter() - started
@@ -166,7 +171,7 @@ class _Search:
     def ranked(self) -> list[Ranked]:
         """The nearest allowed marks, and all that score as much as the last of them."""
         started = perf_counter()
-        ranking = rank(self._allowed, self._scorer, self._query.k)
+        ranking = rank(self._allowed, self._compared, self._query.k)
         self._search_s += perf_counter() - started
         self._plan = ranking.plan
         return ranking.best
@@ -197,3 +202,8 @@ def _narrowed(one: AllowedRows, rows: RowSet) -> AllowedRows:
 
 def _replaced(one: AllowedRows, rows: RowSet) -> AllowedRows:
     return AllowedRows(one.segment, rows, len(rows))
+
+
+def _box(mark: Mark, place: int) -> Box | None:
+    """Where one of a mark's vectors was seen; its boxes may be newer, and fewer, than vectors."""
+    return mark.boxes[place] if place < len(mark.boxes) else None

@@ -35,6 +35,12 @@ class Embedding:
                 f"boxes are {boxes.shape} {boxes.dtype}, not ({len(vectors)}, 4) float32"
             )
 
+    @classmethod
+    def without_boxes(cls, vectors: NDArray[np.float16]) -> "Embedding":
+        """Vectors (v, d) or (d,) that nobody knows the places of: each box is all the picture."""
+        vectors = np.atleast_2d(vectors)
+        return cls(vectors, np.tile(np.array([0, 0, 1, 1], np.float32), (len(vectors), 1)))
+
     @property
     def whole(self) -> NDArray[np.float16]:
         """The vector of the whole sign, (d,)."""

@@ -22,7 +22,7 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.search.searcher import Searcher
-from models.encoder import Block
+from models.encoder import Block, Embedding
 from models.vienna import ViennaCode
 
 BLOCKS = (Block("visual", 0, 8, 1.0), Block("colour", 8, 12, 0.5))
@@ -30,11 +30,13 @@ DIMENSION = 12
 MARKS = 40
 
 
-def embedding(seed: int) -> np.ndarray:
-    vector = np.random.default_rng(seed).standard_normal(DIMENSION)
+def embedding(seed: int) -> Embedding:
+    """Of a whole sign and of up to two parts."""
+    vectors = np.random.default_rng(seed).standard_normal((1 + seed % 3, DIMENSION))
     for block in BLOCKS:
-        vector[block.start : block.stop] /= np.linalg.norm(vector[block.start : block.stop])
-    return vector.astype(np.float16)
+        part = vectors[:, block.start : block.stop]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return Embedding.without_boxes(vectors.astype(np.float16))
 
 
 def mark(at: int, seed: int | None = None) -> EncodedMark:
@@ -163,7 +165,7 @@ def test_a_snapshot_of_an_earlier_format_is_noticed_and_replaced(register, folde
     (folder / "manifest.json").write_text(json.dumps({"sha256": digest, "body": body}))
     follower = reopened(register, folder)
     assert answers(register, follower) == truth(register)
-    assert "has format 2; this version reads 3" in caplog.text
+    assert "has format 2; this version reads 4" in caplog.text
     follower.save_snapshot()
     assert not list(folder.glob("*.npz"))
     assert reopened(register, folder).status.saved == register.sequence()

@@ -16,7 +16,7 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources import MarkSource, open_source
-from models.encoder import Encoded, Encoder, Prepared
+from models.encoder import Embedding, Encoded, Encoder, Prepared
 from models.vienna import PredictedCode, ViennaCode
 
 SUN, TREE, TREE_1 = (ViennaCode.parse(text) for text in ("01.03", "05.01", "05.01.01"))
@@ -56,7 +56,10 @@ def mark() -> Callable[..., EncodedMark]:
             media_type="image/png",
             width=320,
             height=200 + seed,
-            embedding=rng.normal(size=16).astype(np.float16),
+            embedding=Embedding(
+                rng.normal(size=(1 + seed % 4, 16)).astype(np.float16),
+                rng.random((1 + seed % 4, 4), dtype=np.float32),
+            ),
             predicted=(PredictedCode(FACE, float(rng.random())), PredictedCode(STAR, 0.07)),
             confident=frozenset({FACE}) if seed % 2 else frozenset(),
         )

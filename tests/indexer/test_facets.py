@@ -13,6 +13,7 @@ from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
+from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 DIMENSION = 4
@@ -47,7 +48,7 @@ def random_mark(rng: np.random.Generator) -> EncodedMark:
     return EncodedMark(
         record,
         "0" * 64,
-        embedding=vector if rng.random() < 0.6 else None,
+        embedding=Embedding.without_boxes(vector) if rng.random() < 0.6 else None,
         predicted=predicted,
         confident=frozenset(some(rng, [seen.code for seen in predicted])),
     )

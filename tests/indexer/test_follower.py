@@ -17,6 +17,7 @@ from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
+from models.encoder import Embedding
 
 DIMENSION = 8
 
@@ -24,7 +25,7 @@ DIMENSION = 8
 def mark(mark_id: str, seed: int = 0) -> EncodedMark:
     vector = np.random.default_rng(seed).standard_normal(DIMENSION)
     unit = (vector / np.linalg.norm(vector)).astype(np.float16)
-    return EncodedMark(MarkRecord(mark_id), "0" * 64, embedding=unit)
+    return EncodedMark(MarkRecord(mark_id), "0" * 64, embedding=Embedding.without_boxes(unit))
 
 
 def shown(view: ReadView, register: Register) -> dict[str, list[float]]:
@@ -86,7 +87,7 @@ def test_adds_updates_and_withdrawals_are_replayed(follower, register) -> None:
     register.delete(["a"])
     view = follower.refresh()
     expected = {name: mark(name, seed).embedding for name, seed in [("b", 9), ("c", 3), ("d", 4)]}
-    assert shown(view, register) == {name: vector.tolist() for name, vector in expected.items()}
+    assert shown(view, register) == {name: one.whole.tolist() for name, one in expected.items()}
     assert view.sequence == register.sequence()
 
 
@@ -112,7 +113,7 @@ def test_a_withdrawn_mark_may_come_back(follower, register) -> None:
     register.delete(["a"])
     follower.refresh()
     register.add([mark("a", 2)])
-    assert shown(follower.refresh(), register) == {"a": mark("a", 2).embedding.tolist()}
+    assert shown(follower.refresh(), register) == {"a": mark("a", 2).embedding.whole.tolist()}
 
 
 def test_many_small_changes_leave_few_segments(follower, register) -> None:
@@ -196,7 +197,8 @@ def test_a_register_bound_to_another_network_is_not_mixed_in(follower, register)
 
 
 def test_an_embedding_of_another_length_is_not_mixed_in(follower, register) -> None:
-    register.add([EncodedMark(MarkRecord("a"), "0" * 64, embedding=np.ones(4, np.float16))])
+    short = Embedding.without_boxes(np.ones(4, np.float16))
+    register.add([EncodedMark(MarkRecord("a"), "0" * 64, embedding=short)])
     with pytest.raises(FingerprintMismatch, match="'a'"):
         follower.refresh()
 

@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Event
+from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 
+from indexer.index.drafts import SegmentDraft
 from indexer.index.merging import LiveView, Merger
 from indexer.index.row_sets import RowSet
-from indexer.index.segments import SegmentDraft
 from indexer.index.vectors import CpuBuilder, Kept, VectorIndex
 from indexer.index.vectors.faiss_exact import FaissShortIndex
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
@@ -125,9 +126,10 @@ def exact_scans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     scan = FaissShortIndex.scan
 
-    def watched(index: FaissShortIndex, query: np.ndarray, k: int, allowed: RowSet | None):
+    def watched(index: FaissShortIndex, *asked: Any):
+        allowed = asked[2]
         counts.append(len(index) if allowed is None else len(allowed))
-        return scan(index, query, k, allowed)
+        return scan(index, *asked)
 
     monkeypatch.setattr(FaissShortIndex, "scan", watched)
     return counts
@@ -255,7 +257,10 @@ def test_stopping_while_lists_are_trained_ends_the_training() -> None:
     merger = Merger(live, watched, lambda rows: None)
     draft = SegmentDraft(DIMENSION)
     draft.add(
-        [Change(f"m{at}", at + 1, False, one, number=at) for at, one in enumerate(clustered())]
+        [
+            Change(f"m{at}", at + 1, False, one, number=at)
+            for at, one in enumerate(clustered()[:, None])
+        ]
     )
     live.advance(draft, ROWS)
     merger.start()

@@ -8,15 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.index.drafts import SegmentDraft
 from indexer.index.merging import LiveView, Merger
 from indexer.index.row_sets import RowSet
-from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft
+from indexer.index.segments import LiveSegment, ReadView, Segment
 from indexer.index.vectors import CpuBuilder, IndexChoice, TorchBuilder, open_builder
 from indexer.index.vectors.faiss_exact import FaissExactIndex
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
 from indexer.index.vectors.inverted_lists import lists_for
 from indexer.marks import Change
-from indexer.search.ranking import AllowedRows, Scorer, rank
+from indexer.search.ranking import PART_LOSS, AllowedRows, rank
+from indexer.search.scoring import Query
 from models.encoder import Block
 from models.errors import MarkLensError
 
@@ -49,7 +51,7 @@ def queries(n: int) -> np.ndarray:
 
 
 def weighted(query: np.ndarray, weights: dict[str, float] | None = None) -> np.ndarray:
-    return Scorer(BLOCKS, query, weights).scaled
+    return Query(BLOCKS, query[None], weights).scorers[0].scaled
 
 
 def best_rows(query: np.ndarray, allowed: np.ndarray, k: int) -> np.ndarray:
@@ -310,15 +312,17 @@ def changes_of(rng: np.random.Generator, n: int) -> tuple[list[Change], dict[int
             changes.append(Change(f"m{number}", sequence, deleted=True, number=number))
             alive.pop(number, None)
         else:
-            alive[number] = vectors[rng.integers(ROWS)]
+            alive[number] = vectors[rng.integers(ROWS, size=1 + number % 4)]
             changes.append(Change(f"m{number}", sequence, False, alive[number], number=number))
     return changes, alive
 
 
-def best_numbers(alive: dict[int, np.ndarray], scorer: Scorer, k: int) -> list[int]:
-    scores, _ = scorer.score(np.stack(list(alive.values())))
-    ranked = sorted(zip(-scores, alive, strict=True))
-    return [number for _, number in ranked[:k]]
+def best_numbers(alive: dict[int, np.ndarray], query: Query, k: int) -> list[int]:
+    best = {}
+    for number, vectors in alive.items():
+        scores = np.stack([scorer.score(vectors)[0] for scorer in query.scorers]) - PART_LOSS
+        best[number] = max(scores.max(), scores[0, 0] + PART_LOSS)
+    return sorted(best, key=lambda number: -best[number])[:k]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -330,12 +334,12 @@ def test_tombstones_and_deltas_are_searched_together_with_lists(seed: int) -> No
     assert not kinds[0], "the large segment has lists"
     assert view.total == len(alive)
     found = 0.0
-    for query in queries(20):
-        scorer = Scorer(BLOCKS, query, {"colour": 1.0})
+    for query in queries(60).reshape(20, 3, DIMENSION):
+        compared = Query(BLOCKS, query, {"colour": 1.0})
         allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
-        numbers = {one.number for one in rank(allowed, scorer, K).best}
+        numbers = {one.number for one in rank(allowed, compared, K).best}
         assert numbers <= alive.keys()
-        found += len(numbers & set(best_numbers(alive, scorer, K))) / K
+        found += len(numbers & set(best_numbers(alive, compared, K))) / K
     assert found / 20 >= 0.99
 
 
@@ -344,10 +348,10 @@ def test_a_segment_with_lists_comes_back_from_its_arrays_and_answers_the_same() 
     part = max(view_of(changes, 1).parts, key=lambda part: part.count)
     again = Segment.from_arrays(dict(part.segment.arrays()), WITH_LISTS)
     assert not again.vectors.is_exact
-    for query in queries(10):
-        scorer = Scorer(BLOCKS, query, None)
+    for query in queries(20).reshape(10, 2, DIMENSION):
+        compared = Query(BLOCKS, query, None)
         one, other = (
-            rank([AllowedRows(live.segment, live.alive, live.count)], scorer, K)
+            rank([AllowedRows(live.segment, live.alive, live.count)], compared, K)
             for live in (part, LiveSegment.of(again, part.alive))
         )
         assert one == other
@@ -393,4 +397,4 @@ def test_a_register_that_has_outgrown_its_lists_gets_new_ones() -> None:
 def test_a_plan_says_lists_only_where_a_mark_may_be_missed(monkeypatch, count, kind) -> None:
     monkeypatch.setattr("indexer.search.plan.FEW_MARKS", 0)
     changes, _ = changes_of(np.random.default_rng(1), 4_000)
-    assert AllowedRows(view_of(changes, 5).parts[0].segment, None, count).plan == kind
+    assert AllowedRows(view_of(changes, 5).parts[0].segment, None, count).wholes.plan == kind

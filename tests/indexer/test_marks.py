@@ -2,7 +2,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from indexer.errors import BadRecord
@@ -54,18 +53,6 @@ def test_records_that_say_the_same_are_equal_however_they_were_ordered() -> None
     other = MarkRecord("a", status="registered", nice=(2, 1), filed=date(2020, 1, 2))
     assert one == other
     assert hash(one) == hash(other)
-
-
-@pytest.mark.parametrize("shape", [(), (1, 8), (2, 4)])
-def test_an_embedding_that_is_not_one_row_is_refused_with_its_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(BadRecord, match="embedding is") as caught:
-        EncodedMark(MarkRecord("a"), "d", embedding=np.zeros(shape, np.float16))
-    assert str(shape) in str(caught.value)
-
-
-def test_an_embedding_of_another_precision_is_refused() -> None:
-    with pytest.raises(BadRecord, match="float32; it must be"):
-        EncodedMark(MarkRecord("a"), "d", embedding=np.zeros(8, np.float32))
 
 
 @pytest.mark.parametrize("probability", [-0.01, 1.01, float("nan")])

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.index.drafts import SegmentDraft
 from indexer.index.merging import LiveView, Merge, Merger, grown
-from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft
+from indexer.index.segments import LiveSegment, ReadView, Segment
 from indexer.index.vectors import CpuBuilder, Kept, VectorIndex
 from indexer.marks import Change
-from indexer.search.ranking import AllowedRows, Ranked, Scorer, rank
+from indexer.search.ranking import AllowedRows, Ranked, rank
+from indexer.search.scoring import Query
 from models.encoder import Block
 
 BLOCKS = (Block("visual", 0, 4, 1.0), Block("colour", 4, 6, 0.5))
@@ -23,10 +25,12 @@ LISTS = CpuBuilder(most_exact=8)  # so that a few rows are enough to be merged i
 
 
 def embedding(seed: int) -> np.ndarray:
-    vector = np.random.default_rng(seed).standard_normal(DIMENSION)
+    """Vectors of a whole sign and of up to three parts."""
+    vectors = np.random.default_rng(seed).standard_normal((1 + seed % 4, DIMENSION))
     for block in BLOCKS:
-        vector[block.start : block.stop] /= np.linalg.norm(vector[block.start : block.stop])
-    return vector.astype(np.float16)
+        part = vectors[:, block.start : block.stop]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return vectors.astype(np.float16)
 
 
 def draft_of(changes: Sequence[Change]) -> SegmentDraft:
@@ -43,19 +47,25 @@ def added(first: int, n: int, seed: int = 0) -> list[Change]:
     ]
 
 
-def shown(parts: Sequence[LiveSegment]) -> dict[str, list[float]]:
-    marks: dict[str, list[float]] = {}
+def shown(parts: Sequence[LiveSegment]) -> dict[str, list[list[float]]]:
+    marks: dict[str, list[list[float]]] = {}
     for part in parts:
         for row in part.alive.rows():
             mark_id = f"m{part.segment.numbers[row]}"
             assert mark_id not in marks, "a mark is shown twice"
-            marks[mark_id] = part.segment.vectors.vectors(np.array([row]))[0].tolist()
+            segment, rows = part.segment, np.array([row])
+            of_parts = segment.part_vectors.of_rows(rows)
+            vectors = (
+                segment.vectors.vectors(rows),
+                segment.part_vectors.vectors.vectors(of_parts),
+            )
+            marks[mark_id] = [one.tolist() for each in vectors for one in each]
     return marks
 
 
 def ranking(view: ReadView, seed: int) -> list[Ranked]:
     allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
-    return rank(allowed, Scorer(BLOCKS, embedding(seed), None), 20).best
+    return rank(allowed, Query(BLOCKS, embedding(seed), None), 20).best
 
 
 def until(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -131,6 +141,13 @@ def test_a_mark_withdrawn_during_a_merge_is_dead_in_the_merged_segment() -> None
     assert not live.now.parts[0].segment.vectors.is_exact, "the merged segment is in place"
     assert shown(live.now.parts).keys() == {f"m{at}" for at in range(1, 21)} - {"m3"}
     assert shown(live.now.parts)["m4"] == embedding(99).tolist()
+
+
+def test_many_marks_without_picture_are_merged_once_and_then_left_alone() -> None:
+    live = LiveView(CpuBuilder(most_exact=8, most_plain=4))
+    changes = [Change(f"m{at}", at, False, None, number=at) for at in range(1, 31)]
+    live.advance(draft_of(changes), 30)
+    assert live.plan() is None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.search.searcher import Searcher
-from models.encoder import Block
+from models.encoder import Block, Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 OLD = Path(__file__).parents[1] / "data" / "register-0.1.db"
@@ -133,7 +133,16 @@ def test_without_pg_trgm_words_are_found_by_reading_all_marks(postgres_url: str,
 
 
 def check_words(register: Register) -> None:
-    register.add([EncodedMark(MarkRecord("a", text="Löwe"), "d", embedding=np.ones(8, np.float16))])
+    short = Embedding.without_boxes(np.ones(8, np.float16))
+    register.add(
+        [
+            EncodedMark(
+                MarkRecord("a", text="Löwe"),
+                "d",
+                embedding=short,
+            )
+        ]
+    )
     register.add([EncodedMark(MarkRecord("b", text="Lö"), "d")])
     for text, expected in (("löw", ["a"]), ("LÖ", ["a", "b"]), ("w", ["a"]), ("löwen", [])):
         numbers = register.numbers_with_text(text).tolist()

@@ -9,6 +9,7 @@ import pytest
 from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.marks import Change, EncodedMark, MarkRecord
 from indexer.register import Register
+from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 Mark = Callable[..., EncodedMark]  # the fixture `mark`
@@ -52,11 +53,11 @@ def test_probabilities_given_as_numpy_numbers_come_back_to_the_bit(register: Reg
 
 
 def test_an_embedding_cut_out_of_a_larger_array_is_stored_whole(register: Register) -> None:
-    table = np.arange(12, dtype=np.float16).reshape(3, 4)
-    register.add([EncodedMark(MarkRecord("a"), "d", embedding=table[:, 1])])
+    embedding = Embedding.without_boxes(np.arange(12, dtype=np.float16).reshape(3, 4)[:, 1])
+    register.add([EncodedMark(MarkRecord("a"), "d", embedding=embedding)])
     (change,) = register.changes(0, 1)
     assert change.embedding is not None
-    assert change.embedding.tolist() == [1.0, 5.0, 9.0]
+    assert change.embedding.tolist() == [[1.0, 5.0, 9.0]]
 
 
 def test_marks_come_in_the_order_asked_for_and_unknown_ones_are_left_out(
@@ -102,5 +103,7 @@ def test_the_embedding_of_a_mark_is_its_latest(register: Register, mark: Mark) -
     register.add([mark("a", 2)])
     found = register.embedding("a")
     assert found is not None
-    assert found.tobytes() == np.asarray(mark("a", 2).embedding).tobytes()
+    written = mark("a", 2).embedding
+    assert found.vectors.tolist() == written.vectors.tolist()
+    assert found.boxes.tolist() == written.boxes.tolist()
     assert [register.embedding(mark_id) for mark_id in ("bare", "unknown", "a\0")] == [None] * 3

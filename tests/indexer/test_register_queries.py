@@ -127,6 +127,7 @@ def test_what_the_network_said_of_a_picture_is_known_by_its_pixels(
     known = register.encodings([digest, "unknown"])
     assert known.keys() == {digest}
     embedding, predicted, confident = known[digest]
-    assert embedding.tobytes() == carrier.embedding.tobytes()
+    assert embedding.vectors.tolist() == carrier.embedding.vectors.tolist()
+    assert embedding.boxes.tolist() == carrier.embedding.boxes.tolist()
     assert set(predicted) == set(carrier.predicted)
     assert confident == carrier.confident == {FACE}

@@ -10,6 +10,7 @@ import pytest
 from indexer.errors import FingerprintMismatch
 from indexer.marks import EncodedMark, MarkRecord, RunCounts, RunPosition
 from indexer.register import Register
+from models.encoder import Embedding
 
 Mark = Callable[..., EncodedMark]  # the fixture `mark`
 
@@ -31,7 +32,8 @@ def test_a_runs_position_is_saved_with_the_marks_up_to_there(
 def test_a_write_that_fails_does_not_move_its_run(register: Register) -> None:
     register.bind_fingerprint("net", 16)
     run = register.start_run("x", 1, 1)
-    odd = EncodedMark(MarkRecord("c"), "d", embedding=np.zeros(8, np.float16))
+    short = Embedding.without_boxes(np.zeros(8, np.float16))
+    odd = EncodedMark(MarkRecord("c"), "d", embedding=short)
     with pytest.raises(FingerprintMismatch):
         register.add([odd], RunPosition(run.id, 9, RunCounts(read=9)))
     assert register.last_runs() == [run]

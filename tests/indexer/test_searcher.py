@@ -1,3 +1,4 @@
+import itertools
 import math
 import shutil
 import threading
@@ -16,10 +17,11 @@ from indexer.errors import FingerprintMismatch
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, Mark, MarkRecord
-from indexer.query import Filter, SearchQuery
+from indexer.query import Filter, Pair, SearchQuery
 from indexer.register import Register
+from indexer.search.ranking import PART_LOSS
 from indexer.search.searcher import Searcher
-from models.encoder import Block
+from models.encoder import Block, Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 BLOCKS = (Block("visual", 0, 8, 1.0), Block("concept", 8, 12, 0.5), Block("colour", 12, 16, 0.25))
@@ -69,18 +71,23 @@ def cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 def slow_search(held: dict[str, EncodedMark], query: SearchQuery) -> tuple[int, list]:
     weights = {block.name: block.weight for block in BLOCKS} | dict(query.weights or {})
-    ranking = []
+    ranking, most = [], None if weights.get("parts", 1) else 1
     for mark_id, mark in held.items():
         if mark.embedding is None or mark_id in query.exclude or not passes(mark, query.filter):
             continue
-        cosines = {
-            block.name: cosine(
-                query.embedding[block.start : block.stop], mark.embedding[block.start : block.stop]
-            )
-            for block in BLOCKS
-        }
-        score = sum(weights[name] * value for name, value in cosines.items())
-        ranking.append((mark_id, score / sum(weights[block.name] for block in BLOCKS), cosines))
+        best: tuple = (mark_id, -2.0)
+        vectors = (query.embedding.vectors[:most], mark.embedding.vectors[:most])
+        for (i, one), (j, other) in itertools.product(*map(enumerate, vectors)):
+            cosines = {
+                block.name: cosine(one[block.start : block.stop], other[block.start : block.stop])
+                for block in BLOCKS
+            }
+            score = sum(weights[name] * value for name, value in cosines.items())
+            score = score / sum(weights[block.name] for block in BLOCKS) - PART_LOSS * (i + j > 0)
+            if score > best[1]:
+                boxes = (query.embedding.boxes[i].tolist(), mark.embedding.boxes[j].tolist())
+                best = (mark_id, score, cosines, Pair(i, j, *map(tuple, boxes)))
+        ranking.append(best)
     ranking.sort(key=lambda one: (-one[1], one[0]))
     return len(ranking), ranking[: query.k]
 
@@ -88,14 +95,19 @@ def slow_search(held: dict[str, EncodedMark], query: SearchQuery) -> tuple[int, 
 # Random registers and searches from small pools, so that ties, updates and matches abound.
 
 
-def embedding(seed: int) -> np.ndarray:
+def embedding(seed: int) -> Embedding:
+    """One to three vectors, of which that of the whole is another seed's part."""
     rng = np.random.default_rng(seed)
-    vector = rng.standard_normal(DIMENSION)
+    vectors = rng.standard_normal((1 + seed % 3, DIMENSION))
+    if seed % 5 == 2:
+        vectors[-1] = np.random.default_rng(seed - 1).standard_normal((2, DIMENSION))[0]
     for block in BLOCKS:
-        vector[block.start : block.stop] /= np.linalg.norm(vector[block.start : block.stop])
+        part = vectors[:, block.start : block.stop]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
     if seed % 7 == 0:
-        vector[12:] = 0  # a mark without colour
-    return vector.astype(np.float16)
+        vectors[:, 12:] = 0  # a mark without colour
+    boxes = rng.random((len(vectors), 4), dtype=np.float32)
+    return Embedding(vectors.astype(np.float16), boxes)
 
 
 CODES = [
@@ -158,6 +170,7 @@ queries = st.builds(
     weights=st.one_of(
         st.none(),
         st.fixed_dictionaries({"visual": st.sampled_from([0.1, 1.0])}),
+        st.fixed_dictionaries({"parts": st.sampled_from([0, 1])}),
         st.fixed_dictionaries(
             {"visual": st.just(0.0), "colour": st.just(1e-3) | st.floats(0.1, 3.0)}
         ),
@@ -214,7 +227,7 @@ def test_every_search_is_the_filtered_exact_ranking(
 def compare(searcher: Searcher, held: dict[str, EncodedMark], query: SearchQuery) -> None:
     result = searcher.search(query)
     matched, ranking = slow_search(held, query)
-    assert [(hit.id, hit.score, dict(hit.scores)) for hit in result.hits] == ranking
+    assert [(hit.id, hit.score, hit.scores, hit.pair) for hit in result.hits] == ranking
     assert [hit.mark.record for hit in result.hits] == [held[hit.id].record for hit in result.hits]
     assert result.plan.matched == matched
     assert result.plan.total == sum(mark.embedding is not None for mark in held.values())

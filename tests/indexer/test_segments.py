@@ -1,12 +1,14 @@
 import gc
+from dataclasses import replace
 from types import FunctionType, ModuleType
 
 import numpy as np
 import pytest
 
 from indexer.errors import FingerprintMismatch
-from indexer.index.merging import grown
-from indexer.index.segments import LiveSegment, ReadView, Segment, SegmentDraft, bounds_of
+from indexer.index.drafts import SegmentDraft
+from indexer.index.merging import Merge, grown
+from indexer.index.segments import LiveSegment, ReadView, Segment, bounds_of
 from indexer.index.vectors import CpuBuilder
 from indexer.marks import Change
 from models.encoder import Block
@@ -16,7 +18,7 @@ BLOCKS = (Block("visual", 0, 2, 1.0), Block("colour", 2, 4, 0.5))
 
 def change(mark_id: str, sequence: int, value: float = 1.0, deleted: bool = False) -> Change:
     """A change of the mark a, b, … or m0, m1, …, whose number says which it is."""
-    vector = None if deleted else np.array([value, 0, 0, 1], np.float16)
+    vector = None if deleted else np.array([[value, 0, 0, 1]], np.float16)
     number = int(mark_id[1:]) if mark_id[1:] else ord(mark_id)
     return Change(mark_id, sequence, deleted, vector, number=number)
 
@@ -73,7 +75,7 @@ def test_a_segment_is_few_objects_however_many_rows_it_has() -> None:
     def objects_of(rows: int) -> int:
         segment = segment_of(*(change(f"m{at}", at + 1) for at in range(rows)))
         assert segment is not None
-        merged = Segment.merged([(segment, np.arange(rows))], segment.vectors)
+        merged = Merge((LiveSegment.of(segment),)).quick_segment(CpuBuilder())
         restored = Segment.from_arrays(dict(merged.arrays()), CpuBuilder())
         return max(objects_in(merged), objects_in(restored))
 
@@ -84,7 +86,7 @@ def test_a_segment_with_columns_of_different_lengths_is_refused() -> None:
     segment = segment_of(change("a", 3), change("b", 7))
     assert segment is not None
     with pytest.raises(ValueError, match=r"\[1, 2\]"):
-        Segment(marks("a"), segment.sequences, segment.filters, segment.vectors)
+        replace(segment, numbers=marks("a"))
 
 
 def test_length_error_bounds_the_lengths_of_blocks_also_after_merging() -> None:
@@ -122,5 +124,5 @@ def test_a_live_segment_without_some_marks_leaves_the_first_as_it_was() -> None:
 
 
 def test_an_embedding_of_another_length_is_refused() -> None:
-    with pytest.raises(FingerprintMismatch, match=r"\(4,\).*8 numbers"):
+    with pytest.raises(FingerprintMismatch, match=r"\(1, 4\).*8 numbers"):
         SegmentDraft(8).add([change("a", 1)])

@@ -1,7 +1,7 @@
 """The one place that decides where vectors live and which index is built of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -99,6 +99,12 @@ class CpuBuilder:
             return self._exact(index.vectors(), proceed)  # the same memory, not a copy of it
         return self._exact(kept_vectors(parts, proceed), proceed)
 
+    def beside(self, index: VectorIndex) -> "CpuBuilder":
+        """See `IndexBuilder`."""
+        if self.most_exact is None or index.is_exact:
+            return replace(self, most_exact=None)
+        return replace(self, most_exact=min(self.most_exact, _FEWEST_LISTED))
+
     def is_settled(self, index: VectorIndex) -> bool:
         """See `IndexBuilder`."""
         from indexer.index.vectors.faiss_exact import FaissShortIndex
@@ -149,6 +155,10 @@ class TorchBuilder:
     def merged(self, parts: Sequence[Kept], proceed: Callable[[], None]) -> VectorIndex:
         """See `IndexBuilder`."""
         return self(kept_vectors(parts, proceed))
+
+    def beside(self, index: VectorIndex) -> "TorchBuilder":
+        """See `IndexBuilder`: there is one kind."""
+        return self
 
     def is_settled(self, index: VectorIndex) -> bool:
         """See `IndexBuilder`: there is one kind."""

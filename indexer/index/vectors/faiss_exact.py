@@ -58,7 +58,9 @@ class FaissExactIndex:
         """Count the rows."""
         return len(self._vectors)
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
+    def scan(
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) > _SKIPPED * len(self):
             return self._scan_all(query, k, allowed)
@@ -74,7 +76,9 @@ class FaissExactIndex:
                 best.over(scan.scanner, self._vectors[start:stop], start)
         return best.nearest()
 
-    def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+    def gather(
+        self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
         return self.compare(query, k, rows)
 
@@ -130,18 +134,22 @@ class FaissShortIndex(FaissExactIndex):
         """
         return cls(arrays["vectors"], ShortForms.restored(arrays))
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
+    def scan(
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) <= _GATHERED * len(self):
-            return self.gather(query, k, allowed.rows())
-        few = self._candidates(query, k, None, allowed)
+            return self.gather(query, k, allowed.rows(), least)
+        few = self._candidates(query, k, None, allowed, least)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 
-    def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+    def gather(
+        self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with the named rows that may be near; see `VectorIndex.gather`."""
         if len(rows) < _READ_FIRST:
             return self.compare(query, k, rows)
-        few = self._candidates(query, k, rows, None)
+        few = self._candidates(query, k, rows, None, least)
         return self.compare(query, k, rows if few is None else few)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
@@ -154,6 +162,7 @@ class FaissShortIndex(FaissExactIndex):
         k: int,
         rows: NDArray[np.int64] | None,
         allowed: RowSet | None,
+        least: float,
     ) -> NDArray[np.int64] | None:
         """The rows whose short forms do not rule them out, in order; None if they are too many.
 
@@ -162,11 +171,13 @@ class FaissShortIndex(FaissExactIndex):
             k: see `scan`.
             rows: (m,) int64, which to look at; None for all.
             allowed: with all rows; None allows all.
+            least: rows that score less than this are ruled out, too.
         """
         short_query = self._short.encode_query(query)
         bounds = self._short.bounds(short_query)
         count = len(self) if rows is None else len(rows)
         found = ThresholdScan(k, allowed, bounds.margin, count)
+        found.raise_to(bounds.least(least))
         names = self._rows if rows is None else rows
         check = _FIRST_CHECK
         with Scan(self._short_scanners, short_query.numbers, 1) as scan:

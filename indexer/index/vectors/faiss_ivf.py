@@ -90,15 +90,17 @@ class FaissIvfIndex(FaissShortIndex):
         """The vectors, their short forms and lists; see `VectorIndex.arrays`."""
         return {**super().arrays(), **self._lists.arrays()}
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
+    def scan(
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with the best rows of some lists; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) <= self.exact_share * len(self):
-            return self.gather(query, k, allowed.rows())
-        found = self._best_of_lists(query, k, allowed)
-        return super().scan(query, k, allowed) if found is None else found
+            return self.gather(query, k, allowed.rows(), least)
+        found = self._best_of_lists(query, k, allowed, least)
+        return super().scan(query, k, allowed, least) if found is None else found
 
     def _best_of_lists(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float
     ) -> Nearest | None:
         """The k best rows of the lists that were read; None if their codes say too little."""
         compared = max(_LEAST, _EACH * k)

@@ -47,22 +47,28 @@ class VectorIndex(Protocol):
     def __len__(self) -> int:
         """Count the rows."""
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
+    def scan(
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+    ) -> Nearest:
         """The nearest of the allowed rows; up to `exact_share` of all, none is missed.
 
         Args:
             query: (d,) float32.
             k: how many rows, at most the number of allowed ones.
             allowed: n rows; None allows all.
+            least: rows that score less may be missing, which takes less time.
         """
 
-    def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+    def gather(
+        self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with the named rows only; for few rows faster than a scan.
 
         Args:
             query: (d,) float32.
             k: how many rows, at most ``len(rows)``.
             rows: (m,) int64, each once.
+            least: rows that score less may be missing.
         """
 
     def vectors(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float16]:
@@ -90,11 +96,15 @@ class NoVectors:
         """Count the rows."""
         return self._count
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
+    def scan(
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+    ) -> Nearest:
         """Find nothing."""
         return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))
 
-    def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+    def gather(
+        self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], least: float = -np.inf
+    ) -> Nearest:
         """Find nothing."""
         return self.scan(query, k, None)
 
@@ -131,6 +141,12 @@ class IndexBuilder(Protocol):
             proceed: called every fraction of a second; what it raises ends the work.
         """
 
+    def beside(self, index: VectorIndex) -> "IndexBuilder":
+        """What makes the index of the parts of marks whose wholes are in this one.
+
+        It chooses lists only where the wholes have them: a search is exact altogether or not.
+        """
+
     def is_settled(self, index: VectorIndex) -> bool:
         """Whether an index is of the kind that suits the number of its vectors."""
 
@@ -142,7 +158,9 @@ class IndexBuilder(Protocol):
         """
 
 
-def kept_vectors(parts: Sequence[Kept], proceed: Callable[[], None]) -> NDArray[np.float16]:
+def kept_vectors(
+    parts: Sequence[Kept], proceed: Callable[[], None] = lambda: None
+) -> NDArray[np.float16]:
     """The kept rows' vectors in one array, copied a few at a time: see `IndexBuilder.merged`."""
     count = sum(len(rows) for _, rows in parts)
     dimension = parts[0][0].vectors(np.zeros(0, np.int64)).shape[1]

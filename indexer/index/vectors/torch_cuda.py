@@ -34,7 +34,9 @@ class TorchIndex:
         """Count the rows."""
         return len(self._vectors)
 
-    def scan(self, query: NDArray[np.float32], k: int, allowed: RowSet | None) -> Nearest:
+    def scan(
+        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
         scores = self._scores(self._vectors, query)
         if allowed is not None:
@@ -42,7 +44,9 @@ class TorchIndex:
             scores.masked_fill_(forbidden, -torch.inf)
         return _best(scores, k)
 
-    def gather(self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64]) -> Nearest:
+    def gather(
+        self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], least: float = -np.inf
+    ) -> Nearest:
         """Compare the query with the named rows; see `VectorIndex.gather`."""
         where = torch.from_numpy(rows).to(self._vectors.device)
         found = _best(self._scores(self._vectors[where], query), k)
