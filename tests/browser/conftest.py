@@ -239,6 +239,7 @@ def page(driver: webdriver.Chrome, address: str) -> Iterator[Page]:
     shown.console()
     shown.requested()
     yield shown
+    shown.js("localStorage.clear()")
     assert shown.console() == []
     elsewhere = {
         url

@@ -30,18 +30,38 @@ def _search(page: Any, address: str = "/?mark_id=EM-001") -> None:
 
 def _start(page: Any) -> None:
     page.open("/")
-    page.js("document.getElementById('filter-box').open = true")
+    _open_sheet(page)
+
+
+def _open_sheet(page: Any) -> None:
+    """Show the filters, which a phone has in a sheet."""
+    page.js(
+        "const isShown = (button) => button.checkVisibility();"
+        "[...document.querySelectorAll('[data-action=filters]')].find(isShown)?.click()"
+    )
 
 
 def _filtered(page: Any) -> None:
     page.open(_SEARCH)
     page.hits()
     page.js("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    _open_sheet(page)
 
 
 def _thumbnails(page: Any) -> None:
     _search(page)
     page.js("document.querySelector('[name=density][value=thumbs]').click()")
+
+
+def _list(page: Any) -> None:
+    _search(page)
+    page.js("document.querySelector('[name=density][value=list]').click()")
+
+
+def _crop(page: Any) -> None:
+    _search(page)
+    page.click('[data-action="crop"]')
+    page.until(lambda: page.one(".crop-handle").is_displayed(), "no handles")
 
 
 def _typed_code(page: Any) -> None:
@@ -58,12 +78,13 @@ def _refused_code(page: Any) -> None:
 
 def _code_menu(page: Any) -> None:
     _search(page)
+    _open_sheet(page)
     page.click("#seen-codes .chip-menu")
 
 
 def _classification(page: Any) -> None:
     _search(page, _SEARCH)
-    page.js("document.getElementById('filter-box').open = true")
+    _open_sheet(page)
     page.click('[data-action="browse"]')
     page.until(lambda: page.all("#tree-body .node"), "no tree")
     page.click("#tree-body .node-toggle")
@@ -76,6 +97,7 @@ def _comparison(page: Any) -> None:
 
 def _explanation(page: Any) -> None:
     _search(page)
+    _open_sheet(page)
     page.click("#explain")
     page.until(lambda: page.one("#explain-dialog").is_displayed(), "no drawing")
 
@@ -119,9 +141,9 @@ def _patterns(page: Any) -> None:
 _STATES: dict[str, Callable[[Any], None]] = {
     state.__name__.removeprefix("_"): state
     for state in (
-        _start, _search, _filtered, _thumbnails, _typed_code, _refused_code, _code_menu,
-        _classification, _comparison, _explanation, _nothing_found, _unknown_mark, _notice, _mark,
-        _lost, _patterns,
+        _start, _search, _filtered, _thumbnails, _list, _crop, _typed_code, _refused_code,
+        _code_menu, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
+        _notice, _mark, _lost, _patterns,
     )
 }  # fmt: skip
 

@@ -57,7 +57,7 @@ def test_no_page_scrolls_sideways(page, path):
     page.resize(390)
     _ready(page, path)
     if path == "/":
-        page.js("document.getElementById('filter-box').open = true")
+        page.click('#welcome [data-action="filters"]')
     for width in (390, 320, 768):
         page.resize(width)
         found = page.js("return document.documentElement.scrollWidth")

@@ -247,11 +247,3 @@ def test_weights_change_the_ranking_and_say_their_share(page):
     assert scores == pytest.approx(colours, abs=0.006)
     page.button("Default weights").click()
     assert page.until_hits(lambda ids: ids != by_colour) == usual
-
-
-def test_asking_for_more_marks_shows_more(page):
-    page.open("/?mark_id=EM-001")
-    assert len(page.hits()) == 20
-    page.one("#k option:nth-child(2)").click()
-    page.until_hits(lambda ids: len(ids) == 23)
-    assert page.path == "/?mark_id=EM-001&k=50"

@@ -27,13 +27,19 @@ export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, {
 /** Draw where each code was seen in a picture: a Blob of the sheet. */
 export const explain = (fields) => askBlob('/classify/explain', { method: 'POST', body: fields })
 
-/** Let the server draw a picture that browsers do not: {drawing: a Blob, size: of the original}. */
-export async function preview(picture) {
+/** Let the server draw a picture: {drawing: a Blob, size: of the original, turned, pages}. */
+export async function preview(picture, page, turn) {
   const fields = new FormData()
   fields.append('image', picture, picture.name ?? 'picture')
+  fields.append('page', page)
+  fields.append('turn', turn)
   const answer = await reach('/preview', { method: 'POST', body: fields })
   if (!answer.ok) throw problemOf(answer, await answer.json().catch(() => null))
-  return { drawing: await answer.blob(), size: answer.headers.get('Picture-Size').split('x').map(Number) }
+  return {
+    drawing: await answer.blob(),
+    size: answer.headers.get('Picture-Size').split('x').map(Number),
+    pages: Number(answer.headers.get('Picture-Pages')),
+  }
 }
 
 /** The picture of a mark as a Blob. */

@@ -1,43 +1,59 @@
-// Query and hit side by side at large size; arrow keys go through the hits, Esc closes.
+// Query and hit side by side at large size, zoomed together; arrow keys go through the hits, Esc
+// closes.
 
 import { imagePath } from './api.js'
-import { bar, byId, h } from './dom.js'
-import { blockLabel, codeTag, factsOf, focusCard, pageOf, score, titleOfMark } from './results.js'
+import { bar, byId, h, thousands } from './dom.js'
+import { figure } from './figure.js'
+import { focusCard } from './hits.js'
+import { blockLabel, codeTag, factsOf, pageOf, score, titleOfMark } from './results.js'
 import { codesOf, deepest, sharedCodes } from './vienna.js'
+import { startZoom } from './zoom.js'
 
-/** Make the dialog; returns open(place, compared), `compared` = {hits, query, queryCodes, asked}. */
+/** Make the dialog; returns open(place, compared), `compared` = {hits, query, queryCodes, asked}:
+ *  `hits` as `startHits` returns them, `query` {label, source} as `figure` takes it. */
 export function startCompare() {
   const dialog = byId('compare-dialog')
+  const control = (action) => dialog.querySelector(`[data-action="${action}"]`)
+  const zoom = startZoom(byId('compare-body'), (scale) => {
+    byId('compare-zoom').textContent = `${Math.round(100 * scale)} %`
+  })
   let compared = null
   let place = 0
 
-  const show = () => {
-    const hit = compared.hits[place]
-    byId('compare-title').textContent = `${place + 1} of ${compared.hits.length} · ${titleOfMark(hit)}`
-    byId('compare-body').replaceChildren(comparison(hit, compared))
-    dialog.querySelector('[data-action="previous"]').disabled = place === 0
-    dialog.querySelector('[data-action="next"]').disabled = place === compared.hits.length - 1
-  }
-  const go = (step) => {
-    const to = place + step
-    if (to < 0 || to >= compared.hits.length) return
+  const go = async (to) => {
+    const hit = to < 0 ? null : await compared.hits.at(to)
+    if (!hit) return
     place = to
-    show()
+    const total = compared.hits.total()
+    byId('compare-title').textContent = `${place + 1} of ${thousands(total)} · ${titleOfMark(hit)}`
+    byId('compare-body').replaceChildren(comparison(hit, compared))
+    zoom.show()
+    control('previous').disabled = place === 0
+    control('next').disabled = place === total - 1
   }
-  dialog.querySelector('[data-action="previous"]').addEventListener('click', () => go(-1))
-  dialog.querySelector('[data-action="next"]').addEventListener('click', () => go(1))
+  const actions = {
+    previous: () => go(place - 1),
+    next: () => go(place + 1),
+    'zoom-in': () => zoom.by(1),
+    'zoom-out': () => zoom.by(-1),
+    'zoom-fit': zoom.reset,
+  }
+  for (const [name, act] of Object.entries(actions)) control(name).addEventListener('click', act)
+  const keys = {
+    ArrowRight: 'next', ArrowLeft: 'previous', '+': 'zoom-in', '=': 'zoom-in', '-': 'zoom-out', 0: 'zoom-fit',
+  }
   dialog.addEventListener('keydown', (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
-    if (!step) return
+    const act = actions[keys[event.key]]
+    if (!act || event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
-    go(step)
+    act()
   })
   dialog.addEventListener('close', () => focusCard(byId('hits').children[place]))
 
-  return (at, what) => {
+  return async (at, what) => {
     compared = what
-    place = at
-    show()
+    await go(at)
+    zoom.reset()
     dialog.showModal()
   }
 }
@@ -55,14 +71,13 @@ export function startDialogs() {
 export function comparison(hit, { query, queryCodes, asked }) {
   const mine = deepest(queryCodes)
   const theirs = codesOf(hit, asked)
-  const src = imagePath(hit.id, { digest: hit.image_digest })
-  const picture = h('img', { src, alt: titleOfMark(hit) })
+  const source = { src: imagePath(hit.id, { digest: hit.image_digest }) }
   const shared = sharedCodes(queryCodes, theirs)
   return h(
     'div',
     { class: 'comparison' },
-    side('Query', query.label, plate(query)),
-    side('Hit', titleOfMark(hit), picture),
+    side('Query', query.label, figure(query.source, query.label || 'Query picture')),
+    side('Hit', titleOfMark(hit), figure(source, titleOfMark(hit))),
     h('div', { class: 'comparison-facts' },
       h('div', { class: 'comparison-scores' },
         measure('Score', hit.score),
@@ -81,21 +96,6 @@ const side = (role, label, picture) =>
   h('figure', { class: 'comparison-side' },
     h('figcaption', { class: 'hint' }, label ? `${role}: ${label}` : role),
     h('div', { class: 'comparison-plate' }, picture))
-
-/** The query picture, or the part of it that was searched with. */
-function plate({ src, crop, label, size }) {
-  if (!src) return h('p', { class: 'hint' }, 'No preview of the query picture.')
-  const image = h('img', { src, alt: label || 'Query picture' })
-  if (!crop) return image
-  const [,, width, height] = crop
-  const canvas = h('canvas', { width, height, role: 'img', 'aria-label': 'Part of the query picture' })
-  image.addEventListener('load', () => {
-    const by = image.naturalWidth / size[0] // the server shows some formats scaled down
-    const from = crop.map((value) => value * by)
-    canvas.getContext('2d').drawImage(image, ...from, 0, 0, width, height)
-  })
-  return canvas
-}
 
 const measure = (label, value) =>
   h('div', {}, h('span', {}, label), bar(value), h('span', { class: 'number' }, score(value)))

@@ -2,18 +2,19 @@
 
 import { explain, getImage } from './api.js'
 import { byId } from './dom.js'
+import { viewFields } from './state.js'
 
-/** Make the button and the dialog; `asked()` gives {picture or markId, crop} of the query. */
+/** Make the button and the dialog; `asked()` gives {picture or markId, crop, page, turn}. */
 export function startExplain(asked, onproblem) {
   const dialog = byId('explain-dialog')
   const image = byId('explain-image')
   const button = byId('explain')
 
   const draw = async () => {
-    const { picture, markId, crop } = asked()
+    const { picture, markId, ...view } = asked()
     const fields = new FormData()
     fields.append('image', picture ?? await getImage(markId), 'query')
-    if (crop) fields.append('crop', crop.join(','))
+    for (const [name, value] of viewFields(view)) fields.append(name, value)
     URL.revokeObjectURL(image.src)
     image.src = URL.createObjectURL(await explain(fields))
     dialog.showModal()

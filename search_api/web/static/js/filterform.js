@@ -4,7 +4,6 @@ import { byId, debounced, percent } from './dom.js'
 
 const TYPING_MS = 350
 const SLIDING_MS = 150
-const PHONE = '(max-width: 44rem)'
 
 /**
  * Make the form. `onchange(change, control)` is called with what a person changed: only that, since
@@ -15,7 +14,6 @@ export function startFilterForm(onchange) {
   const form = byId('filters')
   const sliders = [...form.querySelectorAll('[data-block]')]
   const reset = form.querySelector('[data-action="reset-weights"]')
-  byId('filter-box').open = !matchMedia(PHONE).matches
   let shown = null // the state as last set
 
   const typed = debounced((control) => onchange({ [control.name]: control.value.trim() }, control.name), TYPING_MS)
@@ -78,12 +76,11 @@ function setControl(control, state) {
   }
 }
 
-/** Make sure that a list of numbers to choose from holds the value that an address asks for. */
+/** Make sure that the shares to choose from hold the one that an address asks for. */
 function offer(select, value) {
   if ([...select.options].some((option) => option.value === value)) return
-  const label = select.name === 'min_probability' ? percent(value) : value
   const larger = [...select.options].find((option) => Number(option.value) > Number(value))
-  select.add(new Option(label, value), larger ?? null)
+  select.add(new Option(percent(value), value), larger ?? null)
 }
 
 function weightsOf(sliders) {

@@ -2,19 +2,20 @@
 // page was scrolled to, so that going back leads to where one was.
 
 import { byId, debounced } from './dom.js'
-import { focusCard } from './results.js'
+import { focusCard } from './hits.js'
 
 const SCROLLED_MS = 120
 
-/** `onarrive(picture)` is called after back and forward with the key of the step's picture. */
-export function startHistory(onarrive) {
+/** `onarrive(picture)` is called after back and forward with the key of the step's picture; `hits` are
+ *  the list of the page. */
+export function startHistory(onarrive, hits) {
   const panel = document.querySelector('.panel-scroll')
   let arriving = null // the step whose place on the page is still to be found
 
   const remember = () => {
     if (arriving) return
     const hit = document.activeElement.closest('.hit')?.dataset.id ?? null
-    const place = { top: scrollY, panel: panel.scrollTop, hit }
+    const place = { top: scrollY, panel: panel.scrollTop, hit, drawn: hits.drawn() }
     history.replaceState({ ...history.state, place }, '')
   }
   const soon = debounced(remember, SCROLLED_MS)
@@ -31,6 +32,9 @@ export function startHistory(onarrive) {
 
   return {
     picture: () => history.state?.picture ?? null,
+
+    /** How many hits were drawn when the step that is returned to was left. */
+    drawn: () => arriving?.place?.drawn ?? 0,
 
     /** Add a step, or change the present one where it only goes on with an edit of `control`. */
     add(address, picture, control) {

@@ -3,7 +3,8 @@
 import { search } from './api.js'
 import { startCompare, startDialogs } from './compare.js'
 import { byId, plural } from './dom.js'
-import { planLine, showHits, showNothing, showProblem, showSkeletons, startGridKeys } from './results.js'
+import { firstPiece, showSkeletons, startHits } from './hits.js'
+import { planLine, showNothing, showProblem } from './results.js'
 import { blank, toFields } from './state.js'
 import { loadVienna } from './vienna.js'
 
@@ -15,14 +16,19 @@ async function showSimilar() {
   results.setAttribute('aria-busy', 'true')
   showSkeletons(6)
   try {
-    const fields = toFields({ ...blank(), query: { kind: 'mark', id } }, null)
-    const [answer] = await Promise.all([search(fields), loadVienna().catch(() => null)])
+    const [answer] = await Promise.all([piece(0, firstPiece()), loadVienna().catch(() => null)])
     show(answer)
   } catch (error) {
-    showProblem(error, error.isPassing && showSimilar)
+    fail(error)
   } finally {
     results.setAttribute('aria-busy', 'false')
   }
+}
+
+const piece = (offset, k) => search(toFields({ ...blank(), query: { kind: 'mark', id } }, null, offset, k))
+function fail(error) {
+  hits.clear()
+  showProblem(error, error.isPassing && showSimilar)
 }
 
 function show(answer) {
@@ -30,16 +36,14 @@ function show(answer) {
   const assigned = [...document.querySelectorAll('[aria-labelledby="assigned-title"] .code')]
   const codes = [...answer.query.vienna.map(({ code }) => code), ...assigned.map((link) => link.textContent)]
   const context = { queryCodes: codes, asked: [] }
-  const query = { src: picture.src, label: picture.alt, crop: null }
-  const oncompare = (place) => compare(place, { hits: answer.hits, query, ...context })
-  if (answer.hits.length) showHits(answer.hits, context, { oncompare })
-  else showNothing(0)
+  const query = { source: { src: picture.src }, label: picture.alt }
+  const oncompare = (place) => compare(place, { hits, query, ...context })
+  hits.show({ hits: answer.hits, total: answer.hits.length, context, actions: { oncompare } }, 0)
+  if (!answer.hits.length) showNothing(0)
   byId('status').textContent = `${plural(answer.hits.length, 'similar mark')} found`
 }
 
 const compare = startCompare()
 startDialogs()
-if (picture) {
-  startGridKeys()
-  showSimilar()
-}
+const hits = picture && startHits(fail)
+if (picture) showSimilar()

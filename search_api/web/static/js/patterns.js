@@ -4,7 +4,9 @@ import { chip } from './chips.js'
 import { comparison } from './compare.js'
 import { byId, h, icon } from './dom.js'
 import { showShares } from './filterform.js'
-import { codeTag, hitCard, nothingBox, problemBox } from './results.js'
+import { hitCard } from './cards.js'
+import { hitRow } from './list.js'
+import { codeTag, nothingBox, problemBox } from './results.js'
 import { Problem } from './api.js'
 import { loadVienna, titleOf } from './vienna.js'
 
@@ -24,6 +26,7 @@ const samples = [...document.querySelectorAll('.sample')].map((link) => ({
 const hitOf = (sample, place) => ({
   ...sample,
   image_digest: null,
+  rank: place + 1,
   score: 0.93 - 0.07 * place,
   scores: {
     visual: 0.95 - 0.06 * place,
@@ -55,10 +58,13 @@ function show() {
   const context = { queryCodes: ['03.01', '26'], asked: ['27.05'] }
   const cards = () => hits.map((hit, place) => hitCard(hit, place, context, { oncompare: () => {} }))
   byId('pattern-hits').replaceChildren(...cards())
+  byId('pattern-rows').replaceChildren(
+    ...hits.map((hit, place) => hitRow(hit, place, context, { oncompare: () => {} })),
+  )
   byId('pattern-thumbs').replaceChildren(...cards(), h('li', { class: 'hit skeleton' }))
   if (hits.length) {
     const { src } = document.querySelector('.sample img')
-    const query = { src, label: samples[0].text, crop: null }
+    const query = { source: { src }, label: samples[0].text }
     byId('pattern-comparison').replaceChildren(comparison(hits[hits.length - 1], { query, ...context }))
   }
   byId('pattern-filters').replaceChildren(

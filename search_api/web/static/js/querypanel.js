@@ -1,62 +1,62 @@
-// The query picture: an uploaded file or a mark of the register, and the part of it to compare.
+// The query picture: an uploaded file or a mark of the register, and what of it is looked at.
 
-import { Problem, getMark, imagePath, preview } from './api.js'
-import { startCrop } from './crop.js'
+import { Problem, getImage, getMark, imagePath, preview } from './api.js'
+import { startCropBox } from './cropbox.js'
+import { startCropDialog } from './cropdialog.js'
 import { byId, h } from './dom.js'
+import { boxLines, sizeOf } from './figure.js'
+import { svg } from './dom.js'
 import { loadPicture } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
 
-const DRAWN_SIDE = 1024 // as models/images draws an SVG
-
-/** Make the panel; `oncrop(box)` is called with a new part. */
-export function startQueryPanel(oncrop) {
+/** Make the panel; `onview(change)` is called with a new crop, page or turn. */
+export function startQueryPanel(onview) {
   const image = byId('query-image')
-  const crop = startCrop(oncrop)
-  let shown = null // {query, picture, mark, src, label, size where the server has drawn it}
-  let size = null // picture pixels that crops are measured in
-  let box = null
-
-  const measure = () => {
-    if (!shown) return // the picture came after it had been removed
-    const { mark, picture } = shown
-    const natural = [image.naturalWidth, image.naturalHeight]
-    if (shown.size) size = shown.size
-    else if (mark) size = mark.width ? [mark.width, mark.height] : null
-    else if (!natural[0] || image.hidden) size = null
-    else size = picture.type.includes('svg') ? drawn(natural) : natural
-    crop.set(box, size)
-  }
-  image.addEventListener('load', measure)
-  image.addEventListener('error', async () => {
-    image.hidden = true
-    measure()
-    const failed = shown
-    if (!failed) return
-    const isFile = failed.picture && !failed.size
-    if (isFile) await drawByServer(failed)
-    if (shown !== failed) return
-    if (isFile && failed.size) {
-      image.src = failed.src
-      image.hidden = false
-    } else byId('stage-note').hidden = false
+  const frame = image.parentElement
+  const cropper = startCropBox(frame, image, {
+    hasHandles: false,
+    oncommit: (crop) => onview({ crop }),
+    onclick: () => open(),
   })
+  let shown = null // {query, picture, mark, label, view, drawing: promise of {src, size, pages}}
 
-  const start = async (query, signal) => {
-    if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src)
-    shown = query.kind === 'mark' ? await ofMark(query, signal) : await ofPicture(query)
-    image.hidden = false
-    byId('stage-note').hidden = true
+  const openDialog = startCropDialog((turn) => shown.drawn(shown.view.page, turn), onview)
+  const open = () => openDialog(shown.view)
+  document.querySelector('[data-action="crop"]').addEventListener('click', open)
+  for (const [name, step] of [['previous-page', -1], ['next-page', 1]]) {
+    document.querySelector(`[data-action="${name}"]`).addEventListener('click', () => {
+      onview({ page: shown.view.page + step, crop: null })
+    })
+  }
+
+  const draw = async (mine) => {
+    const drawing = await mine.drawing
+    if (shown !== mine) return
+    byId('stage-note').hidden = Boolean(drawing)
+    image.hidden = !drawing
+    document.querySelector('[data-action="crop"]').disabled = !drawing
+    if (drawing) image.src = drawing.src
+    else image.removeAttribute('src')
+    cropper.set(mine.view.crop, drawing?.size ?? null)
+    showPages(mine.view.page, drawing?.pages ?? 1)
+  }
+
+  const start = async (query, view, signal) => {
+    const mine = query.kind === 'mark' ? await ofMark(query, signal) : await ofPicture(query)
+    shown?.forget()
+    shown = { ...mine, query, view, drawing: mine.drawn(view.page, view.turn) }
     image.alt = shown.label || 'Query picture'
-    image.src = shown.src
     byId('query-title').textContent = shown.mark ? 'Query mark' : 'Your picture'
     byId('query-name').replaceChildren(
       shown.mark ? h('a', { href: pageOf(shown.mark.id) }, shown.label) : shown.label,
     )
     document.title = `Similar to ${shown.label || 'your picture'} · MarkLens`
+    draw(shown)
   }
 
   const hide = () => {
     byId('query').hidden = true
+    shown?.forget()
     shown = null
     document.title = 'Search marks by picture · MarkLens'
   }
@@ -64,45 +64,96 @@ export function startQueryPanel(oncrop) {
   return {
     /** Show the state's query; resolves to its file, or null for a mark. */
     async show(state, signal) {
-      box = state.crop
-      if (!shown || !isSame(shown.query, state.query)) {
-        hide()
-        await start(state.query, signal)
-        byId('query').hidden = false
-      } else crop.set(box, size)
+      const view = { crop: state.crop, page: state.page, turn: state.turn }
+      byId('query').hidden = false
+      if (!shown || !isSame(shown.query, state.query)) await start(state.query, view, signal)
+      else if (view.page !== shown.view.page || view.turn !== shown.view.turn) {
+        shown = { ...shown, view, drawing: shown.drawn(view.page, view.turn) }
+        draw(shown)
+      } else {
+        shown.view = view
+        draw(shown)
+      }
       return shown.picture
     },
     hide,
     codes: () => shown?.mark?.vienna ?? [],
-    asked: () => ({ picture: shown.picture, markId: shown.mark?.id, crop: box }),
-    view: () => ({ src: shown.src, label: shown.label, crop: box, size }),
+    asked: () => ({ picture: shown.picture, markId: shown.mark?.id, ...shown.view }),
+    /** The query as `figure` draws it: {label, source}. */
+    figure() {
+      const { drawing, label, view } = shown
+      return { label, source: drawing.then((drawn) => drawn && { src: drawn.src, part: partOf(view.crop, drawn.size) }) }
+    },
+    /** Outline a part of what was searched with (shares of it), or nothing. */
+    async outline(box) {
+      const mine = shown
+      const drawing = await mine?.drawing
+      if (!drawing || shown !== mine) return
+      const [left, top, right, bottom] = partOf(mine.view.crop, drawing.size)
+      const [w, hi] = [right - left, bottom - top]
+      const whole = box && [left + w * box[0], top + hi * box[1], left + w * box[2], top + hi * box[3]]
+      const lines = svg('svg', { class: 'stage-lines', viewBox: `0 0 ${drawing.size.join(' ')}`, 'aria-hidden': 'true' })
+      lines.append(...boxLines(whole, ...drawing.size))
+      frame.querySelector('.stage-lines')?.remove()
+      if (box) frame.append(lines)
+    },
   }
 }
 
-/** Show what the server draws of a file that this browser does not; of a refusal the search tells. */
-async function drawByServer(shown) {
-  URL.revokeObjectURL(shown.src)
-  shown.src = null
-  try {
-    const { drawing, size } = await preview(shown.picture)
-    Object.assign(shown, { src: URL.createObjectURL(drawing), size })
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error
-  }
+function showPages(page, pages) {
+  byId('pages').hidden = pages < 2
+  byId('page-of').textContent = `Page ${page} of ${pages}`
+  document.querySelector('[data-action="previous-page"]').disabled = page <= 1
+  document.querySelector('[data-action="next-page"]').disabled = page >= pages
 }
 
-/** The pixels a drawing has on the server: its longest side is `DRAWN_SIDE`. */
-function drawn(sides) {
-  const by = DRAWN_SIDE / Math.max(...sides)
-  return sides.map((side) => Math.max(1, Math.floor(side * by)))
-}
+/** A crop as shares of the picture: left, top, right, bottom. */
+const partOf = (crop, [width, height]) =>
+  crop
+    ? [crop[0] / width, crop[1] / height, (crop[0] + crop[2]) / width, (crop[1] + crop[3]) / height]
+    : [0, 0, 1, 1]
 
 const isSame = (one, other) => one.kind === other.kind && one.id === other.id && one.key === other.key
+
+/** Draws a picture as a page and turn ask, by the browser where it can; each is drawn once. */
+function drawer(plain, getPicture) {
+  const made = new Map()
+  const draw = async (page, turn) => {
+    if (page === 1 && turn === 0) {
+      const found = await plain()
+      if (found) return found
+    }
+    try {
+      const { drawing, ...told } = await preview(await getPicture(), page, turn)
+      return { src: URL.createObjectURL(drawing), ...told }
+    } catch (error) {
+      if (error instanceof Problem) return null // the search tells of it
+      throw error
+    }
+  }
+  return {
+    drawn(page, turn) {
+      const key = `${page}/${turn}`
+      if (!made.has(key)) made.set(key, draw(page, turn))
+      return made.get(key)
+    },
+    async forget() {
+      for (const drawing of made.values()) {
+        const src = (await drawing)?.src
+        if (src?.startsWith('blob:')) URL.revokeObjectURL(src)
+      }
+    },
+  }
+}
 
 async function ofMark(query, signal) {
   const mark = await getMark(query.id, signal)
   const src = imagePath(mark.id, { digest: mark.image_digest })
-  return { query, mark, picture: null, src, label: titleOfMark(mark) }
+  const plain = async () => {
+    const natural = await sizeOf(src)
+    return natural && { src, size: mark.width ? [mark.width, mark.height] : natural, pages: 1 }
+  }
+  return { mark, picture: null, label: titleOfMark(mark), ...drawer(plain, () => getImage(mark.id)) }
 }
 
 async function ofPicture(query) {
@@ -111,5 +162,13 @@ async function ofPicture(query) {
     const advice = 'This browser no longer keeps it: choose, drop or paste it again.'
     throw new Problem('The picture is gone', advice)
   }
-  return { query, mark: null, picture, src: URL.createObjectURL(picture), label: picture.name ?? '' }
+  // Only the server knows the pages of a TIFF, and the size at which it draws an SVG.
+  const isServers = /svg|tif/.test(`${picture.type} ${picture.name}`)
+  const plain = async () => {
+    if (isServers) return null
+    const src = URL.createObjectURL(picture)
+    const size = await sizeOf(src)
+    return size && { src, size, pages: 1 }
+  }
+  return { mark: null, picture, label: picture.name ?? '', ...drawer(plain, () => picture) }
 }

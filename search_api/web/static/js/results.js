@@ -1,8 +1,7 @@
-// The ranked marks as a grid of cards, the line that says how they were found, and what is shown
-// instead: skeletons, nothing found, a problem.
+// What is said of results: how they were found, what a mark is, its codes; and what is shown instead
+// of them: nothing found, a problem.
 
-import { imagePath } from './api.js'
-import { bar, byId, h, icon, plural, thousands } from './dom.js'
+import { byId, h, icon, plural, thousands } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
 import { codesOf, isCovered, sharedCodes, titleOf } from './vienna.js'
 
@@ -85,76 +84,7 @@ export function codeTag(code, role = '') {
   )
 }
 
-/** A card. `actions`: oncompare(place), onsearch(event, hit); `context`: queryCodes, asked. */
-export function hitCard(hit, place, context, actions) {
-  const title = titleOfMark(hit)
-  const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
-  const facts = statusAndDates(hit)
-  const tags = codeTags(hit, context.queryCodes, context.asked)
-  return h(
-    'li',
-    { class: 'hit', 'data-id': hit.id },
-    h(
-      'button',
-      {
-        type: 'button',
-        class: 'hit-picture',
-        'aria-label': `${place + 1}. ${title}, score ${score(hit.score)}. Compare`,
-        title,
-        onclick: () => actions.oncompare(place),
-      },
-      hit.image && h('img', {
-        src: imagePath(hit.id, { size: 320, digest: hit.image_digest }),
-        alt: '',
-        loading: place < 12 ? null : 'lazy',
-        draggable: 'false',
-      }),
-    ),
-    h(
-      'div',
-      { class: 'hit-body' },
-      h('div', { class: 'hit-score' },
-        h('span', { class: 'hit-rank' }, place + 1),
-        h('span', { class: 'hit-value' }, score(hit.score)),
-        bar(hit.score)),
-      h('div', {},
-        h('p', { class: 'hit-title', title }, title),
-        names && h('p', { class: 'hit-meta', title: names }, names),
-        facts.length > 0 && h('p', { class: 'hit-dates' }, facts.map((fact) => h('span', {}, fact)))),
-      h('div', { class: 'blocks' }, Object.entries(hit.scores).map(([name, cosine]) => block(name, cosine))),
-      tags.length > 0 && h('div', { class: 'tags' }, tags),
-    ),
-    h(
-      'div',
-      { class: 'hit-actions' },
-      h('a', {
-        class: 'button is-quiet', href: `/?mark_id=${encodeURIComponent(hit.id)}`,
-        onclick: (event) => actions.onsearch?.(event, hit),
-      }, icon('search'), 'Search from this'),
-      h('a', { class: 'button is-quiet', href: pageOf(hit.id), 'aria-label': `Open ${title}` }, 'Open'),
-    ),
-  )
-}
-
-const block = (name, cosine) =>
-  h('div', { class: 'block', title: `${blockLabel(name)} ${score(cosine)}` },
-    h('span', {}, score(cosine, 2)), bar(cosine), h('span', { class: 'block-name' }, blockLabel(name)))
-
-/** Show hits in the grid, the first one in the keyboard's path. */
-export function showHits(hits, context, actions) {
-  byId('problem').replaceChildren()
-  byId('hits').replaceChildren(...hits.map((hit, place) => hitCard(hit, place, context, actions)))
-  enterCard(byId('hits').firstElementChild)
-}
-
-export function showSkeletons(count) {
-  byId('problem').replaceChildren()
-  const skeleton = () => h('li', { class: 'hit skeleton', 'aria-hidden': 'true' })
-  byId('hits').replaceChildren(...Array.from({ length: count }, skeleton))
-}
-
 export function showProblem(problem, onretry) {
-  byId('hits').replaceChildren()
   byId('problem').replaceChildren(problemBox(problem, onretry))
 }
 
@@ -168,7 +98,6 @@ export const problemBox = (problem, onretry) =>
         h('button', { type: 'button', class: 'button', onclick: onretry }, 'Try again'))))
 
 export function showNothing(filters, onclear) {
-  byId('hits').replaceChildren()
   byId('problem').replaceChildren(nothingBox(filters, onclear))
 }
 
@@ -182,37 +111,3 @@ export const nothingBox = (filters, onclear) =>
       : 'Fill it with “marklens index”.'),
     filters > 0 &&
       h('button', { type: 'button', class: 'button', onclick: onclear }, 'Clear all filters'))
-
-/** Only one card is in the tab order; arrow keys go from card to card. */
-function enterCard(card) {
-  for (const control of byId('hits').querySelectorAll('button, a')) {
-    control.tabIndex = card?.contains(control) ? 0 : -1
-  }
-}
-
-export function startGridKeys() {
-  const grid = byId('hits')
-  grid.addEventListener('focusin', (event) => enterCard(event.target.closest('.hit')))
-  grid.addEventListener('keydown', (event) => {
-    const cards = [...grid.querySelectorAll('.hit[data-id]')]
-    const at = cards.indexOf(event.target.closest('.hit'))
-    const columns = getComputedStyle(grid).gridTemplateColumns.split(' ').length
-    const to = {
-      ArrowRight: at + 1,
-      ArrowLeft: at - 1,
-      ArrowDown: at + columns,
-      ArrowUp: at - columns,
-      Home: 0,
-      End: cards.length - 1,
-    }[event.key]
-    if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return
-    event.preventDefault()
-    focusCard(cards[to])
-  })
-}
-
-export function focusCard(card) {
-  if (!card) return
-  enterCard(card)
-  card.querySelector('.hit-picture').focus()
-}

@@ -10,15 +10,20 @@ import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
 import { byId, h, icon, plural } from './dom.js'
 import { startHistory } from './history.js'
+import { firstPiece, showSkeletons, startHits } from './hits.js'
 import { followIndexing } from './indexing.js'
 import { startIntake } from './intake.js'
 import { savePicture } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
+import { planLine, problemBox, showNothing, showProblem } from './results.js'
+import { startSheet } from './sheet.js'
 import {
-  planLine, problemBox, showHits, showNothing, showProblem, showSkeletons, startGridKeys,
-} from './results.js'
-import { activeFilters, blank, fromAddress, toAddress, toFields, withCode, withoutFilters } from './state.js'
+  activeFilters, blank, fromAddress, toAddress, toFields, WHOLE, withCode, withoutFilters,
+} from './state.js'
 import { loadVienna, titleOf } from './vienna.js'
+
+const MOST = 1000 // marks that a search ranks
+const DENSITY = 'marklens-density' // what local storage keeps the chosen look of hits under
 
 const page = byId('content')
 const results = byId('results')
@@ -28,9 +33,10 @@ let answer = null // of the last search
 let running = null // AbortController of the search under way
 let counted = null // the source of codes whose counts are loaded
 
-const panel = startQueryPanel((crop) => go({ crop }))
+const panel = startQueryPanel(go)
 const form = startFilterForm(go)
-const steps = startHistory(arrive)
+const hits = startHits(notifyOf)
+const steps = startHistory(arrive, hits)
 const compare = startCompare()
 const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode)
 
@@ -62,15 +68,20 @@ function show(edited = null) {
 function showCodes() {
   const stateOf = (code) => state.codes.get(code) ?? 'off'
   const seen = state.query && answer ? answer.query.vienna : []
-  byId('seen').hidden = !state.query || !answer
+  byId('seen').hidden = !state.query
   byId('explain').hidden = !seen.length
-  byId('seen-hint').textContent = seen.length
-    ? 'Click a code to filter by it: any, must, not, off.'
-    : 'The network is sure of none; add codes below.'
+  byId('seen-hint').textContent = seenHint(seen)
   showChips(byId('seen-codes'), inTreeOrder(seen), stateOf, chooseCode)
   const added = [...state.codes.keys()].filter((code) => !seen.some((one) => one.code === code))
   showChips(byId('added-codes'), added.map((code) => ({ code, title: titleOf(code) })), stateOf, chooseCode)
   showActiveFilters()
+}
+
+function seenHint(seen) {
+  if (!answer) return 'The network looks at the picture …'
+  return seen.length
+    ? 'Click a code to filter by it: any, must, not, off.'
+    : 'The network is sure of none; add codes below.'
 }
 
 function showActiveFilters() {
@@ -95,7 +106,7 @@ async function run() {
   running?.abort()
   dismiss()
   if (!state.query) {
-    byId('hits').replaceChildren()
+    hits.clear()
     steps.place()
     return panel.hide()
   }
@@ -106,8 +117,10 @@ async function run() {
   if (!byId('hits').querySelector('[data-id]')) showSkeletons(8)
   try {
     const picture = await panel.show(state, mine.signal)
-    const came = await search(toFields(state, picture), mine.signal)
-    if (running === mine) showAnswer(came)
+    const asked = state
+    const piece = (offset, k) => search(toFields(asked, picture, offset, k), mine.signal)
+    const came = await piece(0, firstPiece(steps.drawn()))
+    if (running === mine) showAnswer(came, piece)
   } catch (error) {
     if (running === mine && error.name !== 'AbortError') showFailure(error)
   } finally {
@@ -119,14 +132,21 @@ async function run() {
   }
 }
 
-function showAnswer(came) {
+/** `piece(offset, k)` fetches more of the same answer. */
+function showAnswer(came, piece) {
   answer = came
   byId('plan').textContent = planLine(came.plan)
   byId('plan').title = came.plan.index
   showCodes()
-  if (came.hits.length) showHits(came.hits, context(), actions)
-  else showNothing(activeFilters(state, titleOf).length, clearFilters)
-  byId('status').textContent = `${plural(came.hits.length, 'mark')} shown, ${planLine(came.plan)}`
+  if (came.hits.length) {
+    const fetch = async (offset, k) => (await piece(offset, k)).hits
+    const total = Math.min(MOST, came.plan.matched)
+    hits.show({ hits: came.hits, total, fetch, context: context(), actions }, steps.drawn())
+  } else {
+    hits.clear()
+    showNothing(activeFilters(state, titleOf).length, clearFilters)
+  }
+  byId('status').textContent = `${plural(hits.total(), 'mark')} found, ${planLine(came.plan)}`
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
 
@@ -135,6 +155,7 @@ function showFailure(error) {
   answer = null
   byId('plan').textContent = ''
   showCodes()
+  hits.clear()
   showProblem(error, error.isPassing && (() => run()))
 }
 
@@ -146,7 +167,7 @@ const context = () => ({
 })
 
 const actions = {
-  oncompare: (place) => compare(place, { hits: answer.hits, query: panel.view(), ...context() }),
+  oncompare: (place) => compare(place, { hits, query: panel.figure(), ...context() }),
   onsearch: (event, hit) => {
     if (isForAnotherTab(event)) return
     event.preventDefault()
@@ -155,7 +176,7 @@ const actions = {
 }
 
 function searchFrom(id) {
-  go({ query: { kind: 'mark', id }, crop: null })
+  go({ query: { kind: 'mark', id }, ...WHOLE })
   scrollTo({ top: 0 })
 }
 
@@ -168,7 +189,7 @@ async function searchPicture(file, count = 1) {
     return notify(new Problem('The picture is too large', detail))
   }
   const key = await savePicture(file)
-  go({ query: { kind: 'picture', key }, crop: null })
+  go({ query: { kind: 'picture', key }, ...WHOLE })
   scrollTo({ top: 0 })
   if (count > 1) {
     const detail = `The search is for ${file.name}. Drop one picture at a time.`
@@ -194,16 +215,17 @@ function notifyOf(error) {
 const dismiss = () => byId('notice').replaceChildren()
 
 function startPage() {
+  byId('hits').dataset.density = localStorage.getItem(DENSITY) ?? 'cards'
   startDialogs()
   followIndexing(() => !state.query && !document.querySelector('dialog[open]'))
-  startGridKeys()
+  startSheet()
   startExplain(panel.asked, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'))
   startIntake(searchPicture, (text) => notify(new Problem('No picture in it', text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
   document.querySelector('[data-action="browse"]').addEventListener('click', tree.open)
   document.querySelector('[data-action="clear-query"]').addEventListener('click', () => {
-    go({ query: null, crop: null })
+    go({ query: null, ...WHOLE })
     document.querySelector('#welcome [data-action="choose"]').focus()
   })
   document.querySelector('.brand').addEventListener('click', (event) => {
@@ -220,9 +242,12 @@ function startPage() {
     link.addEventListener('click', (event) => actions.onsearch(event, { id: link.dataset.markId }))
   }
   for (const radio of document.getElementsByName('density')) {
-    radio.addEventListener('change', () => { byId('hits').dataset.density = radio.value })
+    radio.checked = radio.value === byId('hits').dataset.density
+    radio.addEventListener('change', () => {
+      localStorage.setItem(DENSITY, radio.value)
+      hits.setDensity(radio.value)
+    })
   }
-  byId('k').addEventListener('change', (event) => go({ k: event.target.value }))
   arrive(steps.picture())
 }
 
@@ -249,7 +274,7 @@ async function loadTitles(source) {
   }
   tree.refresh()
   showCodes()
-  if (answer?.hits.length) showHits(answer.hits, context(), actions)
+  if (answer?.hits.length) hits.again(context())
 }
 
 startPage()

@@ -9,19 +9,20 @@ export const STATES = [
   { value: 'all', label: 'must', name: 'Must have', hint: 'each of these', field: 'vienna_all' },
   { value: 'none', label: 'not', name: 'Exclude', hint: 'none of these', field: 'vienna_none' },
 ]
-const DEFAULT_K = '20'
 const DEFAULT_SOURCE = 'either'
+
+/** What of a picture is looked at when it comes in: its first page as it is. */
+export const WHOLE = { crop: null, page: 1, turn: 0 }
 
 /** Nothing asked yet. `query` is null, {kind: 'mark', id} or {kind: 'picture', key}. */
 export const blank = () => ({
   query: null,
-  crop: null,
+  ...WHOLE, // page of a TIFF; degrees clockwise; [x, y, w, h] in pixels after the turn
   codes: new Map(), // code → 'any' | 'all' | 'none', in the order they were chosen
   weights: new Map(), // block → weight, only where it is not the default
   vienna_source: DEFAULT_SOURCE,
   min_probability: '',
   ...Object.fromEntries(FILTER_FIELDS.map((field) => [field.name, isList(field) ? [] : ''])),
-  k: DEFAULT_K,
 })
 
 const split = (value) => (value ? value.split(',').filter(Boolean) : [])
@@ -32,6 +33,8 @@ export function fromAddress(address) {
   if (given.get('mark_id')) state.query = { kind: 'mark', id: given.get('mark_id') }
   const crop = split(given.get('crop')).map(Number)
   if (crop.length === 4 && crop.every(Number.isFinite)) state.crop = crop
+  state.page = Number(given.get('page')) || 1
+  state.turn = Number(given.get('turn')) || 0
   for (const { value, field } of STATES) {
     for (const code of given.getAll(field).flatMap(split)) state.codes.set(code, value)
   }
@@ -46,29 +49,29 @@ export function fromAddress(address) {
   }
   state.min_probability = given.get('min_probability') ?? ''
   state.vienna_source = given.get('vienna_source') ?? DEFAULT_SOURCE
-  state.k = given.get('k') ?? DEFAULT_K
   return state
 }
 
 export function toAddress(state) {
   const parts = new URLSearchParams([...fields(state)])
   if (state.vienna_source === DEFAULT_SOURCE) parts.delete('vienna_source')
-  if (state.k === DEFAULT_K) parts.delete('k')
   const query = parts.toString().replaceAll('%2C', ',').replaceAll('%3D', '=')
   return query ? `/?${query}` : '/'
 }
 
-/** The fields of `POST /search`; `picture` is the query's file where it is one. */
-export function toFields(state, picture) {
+/** The fields of `POST /search` for `k` hits from `offset` on; `picture` is the query's file, if any. */
+export function toFields(state, picture, offset, k) {
   const form = new FormData()
   for (const [name, value] of fields(state)) form.append(name, value)
+  form.append('offset', offset)
+  form.append('k', k)
   if (state.query?.kind === 'picture') form.append('image', picture, picture.name ?? 'pasted picture')
   return form
 }
 
 function* fields(state) {
   if (state.query?.kind === 'mark') yield ['mark_id', state.query.id]
-  if (state.query && state.crop) yield ['crop', state.crop.join(',')]
+  if (state.query) yield* viewFields(state)
   for (const { value, field } of STATES) {
     for (const [code, chosen] of state.codes) if (chosen === value) yield [field, code]
   }
@@ -80,7 +83,13 @@ function* fields(state) {
   if (state.weights.size) {
     yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
   }
-  yield ['k', state.k]
+}
+
+/** The fields that say what of a picture is looked at. */
+export function* viewFields({ crop, page, turn }) {
+  if (crop) yield ['crop', crop.join(',')]
+  if (page !== 1) yield ['page', page]
+  if (turn !== 0) yield ['turn', turn]
 }
 
 /**
@@ -135,8 +144,8 @@ const FILTER_LABELS = {
   text: (title, text) => `${title.toLowerCase()} “${text}”`,
 }
 
-/** The change that takes every filter away; query, weights and k stay. */
+/** The change that takes every filter away; query and weights stay. */
 export function withoutFilters() {
-  const { query, crop, weights, k, ...filters } = blank()
+  const { query, crop, page, turn, weights, ...filters } = blank()
   return filters
 }

@@ -1,0 +1,72 @@
+// A hit as a card.
+
+import { imagePath } from './api.js'
+import { bar, h, icon } from './dom.js'
+import { blockLabel, codeTags, pageOf, score, statusAndDates, titleOfMark } from './results.js'
+
+const EAGER = 12 // hits whose pictures are loaded before they are scrolled to
+
+/** A card. `actions`: oncompare(place), onsearch(event, hit); `context`: queryCodes, asked. */
+export function hitCard(hit, place, context, actions) {
+  const title = titleOfMark(hit)
+  const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
+  const facts = statusAndDates(hit)
+  const tags = codeTags(hit, context.queryCodes, context.asked)
+  return h(
+    'li',
+    { class: 'hit', 'data-id': hit.id },
+    hitPicture(hit, place, actions, 320),
+    h(
+      'div',
+      { class: 'hit-body' },
+      h('div', { class: 'hit-score' },
+        h('span', { class: 'hit-rank' }, hit.rank),
+        h('span', { class: 'hit-value' }, score(hit.score)),
+        bar(hit.score)),
+      h('div', {},
+        h('p', { class: 'hit-title', title }, title),
+        names && h('p', { class: 'hit-meta', title: names }, names),
+        facts.length > 0 && h('p', { class: 'hit-dates' }, facts.map((fact) => h('span', {}, fact)))),
+      h('div', { class: 'blocks' }, Object.entries(hit.scores).map(([name, cosine]) => block(name, cosine))),
+      tags.length > 0 && h('div', { class: 'tags' }, tags),
+    ),
+    hitActions(hit, actions),
+  )
+}
+
+/** The picture of a hit, a button that compares it with the query. */
+export function hitPicture(hit, place, actions, size) {
+  const title = titleOfMark(hit)
+  return h(
+    'button',
+    {
+      type: 'button',
+      class: 'hit-picture',
+      'aria-label': `${hit.rank}. ${title}, score ${score(hit.score)}. Compare`,
+      title,
+      onclick: () => actions.oncompare(place),
+    },
+    hit.image && h('img', {
+      src: imagePath(hit.id, { size, digest: hit.image_digest }),
+      alt: '',
+      loading: place < EAGER ? null : 'lazy',
+      draggable: 'false',
+    }),
+  )
+}
+
+export function hitActions(hit, actions) {
+  return h(
+    'div',
+    { class: 'hit-actions' },
+    h('a', {
+      class: 'button is-quiet', href: `/?mark_id=${encodeURIComponent(hit.id)}`,
+      onclick: (event) => actions.onsearch?.(event, hit),
+    }, icon('search'), 'Search from this'),
+    h('a', { class: 'button is-quiet', href: pageOf(hit.id), 'aria-label': `Open ${titleOfMark(hit)}` }, 'Open'),
+  )
+}
+
+const block = (name, cosine) =>
+  h('div', { class: 'block', title: `${blockLabel(name)} ${score(cosine)}` },
+    h('span', {}, score(cosine, 2)), bar(cosine), h('span', { class: 'block-name' }, blockLabel(name)))

@@ -1,0 +1,59 @@
+// A picture as an SVG, so that boxes and places drawn on it stay where they belong at any size.
+
+import { svg } from './dom.js'
+
+/**
+ * Make the figure. `source` is {src, part} or a promise of it, or of null where nothing can be shown:
+ * `part` is what is shown of the picture, [left, top, right, bottom] as shares of width and height.
+ * `marks`: {box, places} to be drawn on that part: shares of it.
+ */
+export function figure(source, label, marks = {}) {
+  const drawing = svg('svg', { class: 'figure', role: 'img', 'aria-label': label })
+  Promise.resolve(source).then((shown) => fill(drawing, shown, marks))
+  return drawing
+}
+
+async function fill(drawing, shown, { box, places = [] }) {
+  const size = shown && (await sizeOf(shown.src))
+  if (!size) return drawing.replaceWith(missing())
+  const [width, height] = size
+  const [left, top, right, bottom] = shown.part ?? [0, 0, 1, 1]
+  const [w, h] = [(right - left) * width, (bottom - top) * height]
+  drawing.setAttribute('viewBox', `0 0 ${w} ${h}`)
+  const image = svg('image', { href: shown.src, x: -left * width, y: -top * height, width, height })
+  const view = svg('svg', { width: w, height: h, overflow: 'hidden' }, image)
+  drawing.replaceChildren(view, ...placeDots(places, w, h), ...boxLines(box, w, h))
+}
+
+/** A box as a line that keeps its width at any zoom; none where it is the whole picture. */
+export function boxLines(box, width, height) {
+  if (!box) return []
+  const [left, top, right, bottom] = box
+  const at = {
+    x: left * width, y: top * height, width: (right - left) * width, height: (bottom - top) * height,
+  }
+  return [svg('rect', { class: 'box-halo', ...at }), svg('rect', { class: 'box-line', ...at })]
+}
+
+const placeDots = (places, width, height) =>
+  places.map(([x, y]) =>
+    svg('circle', { class: 'place', cx: x * width, cy: y * height, r: Math.max(width, height) / 40 }))
+
+/** Natural width and height; null where it cannot be shown. */
+export async function sizeOf(src) {
+  const image = new Image()
+  image.src = src
+  try {
+    await image.decode()
+  } catch {
+    return null
+  }
+  return [image.naturalWidth, image.naturalHeight]
+}
+
+function missing() {
+  const note = document.createElement('p')
+  note.className = 'hint'
+  note.textContent = 'No preview of this picture.'
+  return note
+}

@@ -1,0 +1,62 @@
+// The hits as a list whose columns can be sorted by.
+
+import { h, icon } from './dom.js'
+import { MARK_FIELDS } from './fields.js'
+import { hitPicture } from './cards.js'
+import { pageOf, score, titleOfMark } from './results.js'
+
+const SHOWN = ['id', 'text', 'word', 'day', 'nice'] // kinds of field that have a column
+const HIDDEN = ['image_name']
+
+const fields = MARK_FIELDS
+  .filter(({ name, kind }) => SHOWN.includes(kind) && !HIDDEN.includes(name))
+  .sort((a, b) => (b.name === 'text') - (a.name === 'text'))
+
+/** {field, title}: of a mark; field null sorts as ranked, without one the column is not sorted by. */
+export const COLUMNS = [
+  { field: null, title: 'Rank' },
+  { title: 'Picture' },
+  ...fields.map(({ name, title }) => ({ field: name, title })),
+  { field: 'score', title: 'Score' },
+]
+
+/** Hits in the order of a field; those that lack it come last either way. */
+export function sorted(hits, { field, isDown }) {
+  if (!field) return [...hits]
+  const keyOf = (hit) => (Array.isArray(hit[field]) ? hit[field][0] : hit[field])
+  const lacks = (key) => key === null || key === undefined || key === ''
+  const compare = (a, b) => (typeof a === 'number' ? a - b : String(a).localeCompare(String(b), 'en', { numeric: true }))
+  return [...hits].sort((one, other) => {
+    const [a, b] = [keyOf(one), keyOf(other)]
+    if (lacks(a) || lacks(b)) return lacks(a) - lacks(b)
+    return isDown ? compare(b, a) : compare(a, b)
+  })
+}
+
+/** A hit as a row; takes what `hitCard` takes. */
+export function hitRow(hit, place, context, actions) {
+  const cell = ({ name }) => {
+    const value = Array.isArray(hit[name]) ? hit[name].join(', ') : hit[name]
+    return h('span', { class: `cell is-${name}`, title: value || null }, value || '–')
+  }
+  return h(
+    'li',
+    { class: 'hit hit-row', 'data-id': hit.id },
+    h('span', { class: 'hit-rank' }, hit.rank),
+    hitPicture(hit, place, actions, 96),
+    ...fields.map((field) => (field.name === 'text'
+      ? h('span', { class: 'cell hit-title', title: titleOfMark(hit) }, titleOfMark(hit))
+      : cell(field))),
+    h('span', { class: 'cell hit-value' }, score(hit.score)),
+    h('div', { class: 'hit-actions' },
+      h('a', {
+        class: 'button is-quiet is-icon', href: `/?mark_id=${encodeURIComponent(hit.id)}`,
+        'aria-label': `Search from ${titleOfMark(hit)}`, title: 'Search from this',
+        onclick: (event) => actions.onsearch?.(event, hit),
+      }, icon('search')),
+      h('a', {
+        class: 'button is-quiet is-icon', href: pageOf(hit.id),
+        'aria-label': `Open ${titleOfMark(hit)}`, title: 'Open',
+      }, icon('open'))),
+  )
+}
