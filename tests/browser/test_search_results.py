@@ -1,0 +1,131 @@
+"""The hits on the search page: cards, thumbnails, list, comparison, on screens of all widths."""
+
+import pytest
+from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+pytestmark = pytest.mark.browser
+
+
+def test_hits_are_compared_side_by_side_with_arrow_keys(page):
+    page.open("/?mark_id=EM-002")
+    hits = page.hits()
+    page.one(".hit-picture").click()
+    assert page.one("#compare-dialog").is_displayed()
+    assert page.text("#compare-title").startswith("1 of 23")
+    page.until(
+        lambda: len(page.all("#compare-body .comparison-plate image")) == 2, "not two pictures"
+    )
+    ActionChains(page.driver).send_keys("\ue014").perform()  # arrow right
+    page.until(lambda: page.text("#compare-title").startswith("2 of 23"), "not the next one")
+    assert hits[1] in page.text("#compare-body")
+    ActionChains(page.driver).send_keys("\ue00c").perform()  # escape
+    page.until(lambda: not page.one("#compare-dialog").is_displayed(), "the dialog stays open")
+    focused = page.js("return document.activeElement.closest('.hit').dataset.id")
+    assert focused == hits[1]
+
+
+def test_both_pictures_are_zoomed_and_moved_together(page):
+    page.open("/?mark_id=EM-002")
+    page.hits()
+    page.one(".hit-picture").click()
+    moved = "return [...document.querySelectorAll('.figure')].map(x => x.style.transform)"
+    page.until(lambda: len(page.all(".comparison-plate image")) == 2, "not two pictures")
+    ActionChains(page.driver).send_keys("+", "+").perform()
+    assert page.text("#compare-zoom") == "196 %"
+    plate = page.one(".comparison-plate")
+    ActionChains(page.driver).drag_and_drop_by_offset(plate, 40, 30).perform()
+    one, other = page.js(moved)
+    assert one == other
+    assert "scale(1.96)" in one
+    assert "translate(0%" not in one
+    page.click('[data-action="zoom-fit"]')
+    assert page.js(moved) == ["translate(0%, 0%) scale(1)"] * 2
+
+
+def test_all_marks_come_as_one_scrolls_and_compare_goes_on_past_those_shown(page):
+    page.open("/?mark_id=EM-001")
+    first = page.hits()
+    assert len(first) == 20
+    assert page.text("#more") == "3 more marks below"
+    page.all(".hit-picture")[19].click()
+    page.until(lambda: page.text("#compare-title").startswith("20 of 23"), "no comparison")
+    ActionChains(page.driver).send_keys(Keys.ARROW_RIGHT).perform()
+    page.until(lambda: page.text("#compare-title").startswith("21 of 23"), "it ends at 20")
+    page.click("#compare-dialog [data-action=close-dialog]")
+    everything = page.hits()
+    assert (everything[:20], len(everything)) == (first, 23)
+    assert page.text("#more") == "That is all: 23 marks."
+    ranks = [rank.text for rank in page.all(".hit-rank")]
+    assert ranks == [str(number) for number in range(1, 24)]
+
+
+def test_the_list_is_sorted_by_a_column_over_all_marks(page):
+    page.open("/?mark_id=EM-001")
+    by_rank = page.hits()
+    page.js("document.querySelector('[name=density][value=list]').click()")
+    page.click('[data-field="filed"]')
+    by_date = page.until_hits(lambda ids: len(ids) == 23)
+    assert by_date == sorted(by_date)  # EM-000 was filed in 2000, EM-001 in 2001
+    page.click('[data-field="filed"]')
+    assert page.until_hits(lambda ids: ids != by_date) == by_date[::-1]
+    page.click('[data-field=""]')
+    assert page.until_hits(lambda ids: ids[0] == by_rank[0])[:20] == by_rank
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    assert page.one('[name="density"][value="list"]').is_selected()
+    page.js("document.querySelector('[name=density][value=cards]').click()")
+
+
+def test_on_a_phone_the_first_hit_is_on_the_first_screen_and_filters_are_in_a_sheet(page):
+    page.resize(390, 844)
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    picture = page.one(".hit-picture")
+    assert picture.location["y"] + picture.size["height"] < 844
+    assert not page.one("#code-input").is_displayed()
+    page.click('#results [data-action="filters"]')
+    assert page.one("#code-input").is_displayed()
+    page.one('[name="status"][value="expired"]').click()
+    page.until_hits(lambda ids: len(ids) == 4)
+    page.click('[data-action="show-results"]')
+    assert not page.one("#filter-sheet").is_displayed()
+    assert page.text("#filter-count") == "1"
+
+
+_SHIFTS = """
+window.__shift = 0
+window.__shifted = []
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    if (entry.hadRecentInput) continue
+    window.__shift += entry.value
+    const nameOf = ({ node }) => node?.id || node?.className || node?.nodeName
+    window.__shifted.push(`${entry.value.toFixed(3)} ${entry.sources.map(nameOf).join(' ')}`)
+  }
+}).observe({ type: 'layout-shift', buffered: true })
+"""
+
+
+@pytest.mark.parametrize("width", [1440, 768, 390])
+def test_nothing_jumps_while_a_search_is_under_way(page, width):
+    page.resize(width)
+    script = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": _SHIFTS}
+    )
+    try:
+        page.open("/?mark_id=EM-001")
+        page.hits()
+        page.until(lambda: page.all(".tag"), "no titles")
+        page.settle()
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    assert page.js("return window.__shift") < 0.02, page.js("return window.__shifted")
+
+
+def test_thumbnails_show_more_marks_at_once(page):
+    page.open("/?mark_id=EM-002")
+    page.hits()
+    before = page.one(".hit").size["height"]
+    page.js("document.querySelector('[name=density][value=thumbs]').click()")
+    assert page.one(".hit").size["height"] < 0.6 * before
