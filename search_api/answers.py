@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.ingest import IngestProgress
-from indexer.marks import Mark, RunCounts
+from indexer.marks import Box, Mark, RunCounts
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
 from models.vienna import PredictedCode
@@ -35,6 +35,7 @@ class Answer:
         vienna: the codes seen in the query picture, most probable first.
         perhaps: codes that may be there, less certain than those.
         pages: of the file that the query picture comes from.
+        boxes: of the query's whole sign and its parts.
     """
 
     hits: tuple[Hit, ...]
@@ -42,6 +43,7 @@ class Answer:
     vienna: tuple[PredictedCode, ...] = ()
     perhaps: tuple[PredictedCode, ...] = ()
     pages: int = 1
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ class MarkLens:
         spent = {**encoded.milliseconds, **result.plan.milliseconds}
         plan = replace(result.plan, milliseconds=spent)
         hits = result.hits[request.offset :]
-        return Answer(hits, plan, encoded.vienna, encoded.perhaps, encoded.pages)
+        return Answer(hits, plan, encoded.vienna, encoded.perhaps, encoded.pages, encoded.boxes)
 
     def classify(self, picture: Picture, view: View = WHOLE) -> tuple[PredictedCode, ...]:
         """Name the Vienna codes seen in a picture, most probable first.

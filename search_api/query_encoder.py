@@ -10,7 +10,7 @@ from types import TracebackType
 from PIL import Image
 
 from indexer.errors import BadQuery
-from indexer.marks import Mark
+from indexer.marks import Box, Mark
 from indexer.register import Register
 from models.encoder import Embedding, Encoder
 from models.errors import UnreadableImage
@@ -73,6 +73,11 @@ class EncodedQuery:
     perhaps: tuple[PredictedCode, ...]
     pages: int = 1
     milliseconds: Mapping[str, float] = field(default_factory=lambda: {"decode": 0, "encode": 0})
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Of the whole sign and its parts, as shares of what is looked at."""
+        return tuple((*map(float, box),) for box in self.embedding.boxes)  # type: ignore[misc]
 
 
 def encode_picture(

@@ -11,6 +11,7 @@ from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.query import Hit
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 from search_api.answers import Answer, SeenCodes
+from search_api.match_schemas import BOX_HELP, BoxShares, PairResponse, clipped
 
 API = "/api/v1"
 
@@ -42,7 +43,9 @@ _HIT: dict[str, Any] = {
     **_MARK,
     "score": 0.87,
     "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72, "codes": 0.64},
+    "pair": {"query": 1, "mark": 0, "query_box": [0.1, 0.2, 0.4, 0.6], "mark_box": [0, 0, 1, 1]},
 }
+_QUERY: dict[str, Any] = {**_SEEN, "pages": 1, "boxes": [[0.05, 0.05, 0.95, 0.95]]}
 _PLAN: dict[str, Any] = {
     "kind": "exact",
     "index": "faiss IndexScalarQuantizer fp16, cpu",
@@ -108,6 +111,7 @@ class HitResponse(_MarkFields):
 
     score: float = Field(description="Weighted mean of the block scores; higher is nearer.")
     scores: dict[str, float] = Field(description="Cosine of each block, -1 to 1.")
+    pair: PairResponse = Field(description="What of the query and of the mark matched best.")
 
     @classmethod
     def of(cls, hit: Hit) -> "HitResponse":
@@ -116,9 +120,10 @@ class HitResponse(_MarkFields):
         Raises:
             ValueError: it comes from a listing, which has no scores.
         """
-        if hit.score is None:
+        if hit.score is None or hit.pair is None:
             raise ValueError(f"{hit.id} was listed, not compared")
-        return cls(score=hit.score, scores=dict(hit.scores), **_mark_fields(hit.mark))
+        pair = PairResponse.of(hit.pair)
+        return cls(score=hit.score, scores=dict(hit.scores), pair=pair, **_mark_fields(hit.mark))
 
 
 class MarkResponse(_MarkFields):
@@ -207,10 +212,13 @@ class ClassifyResponse(BaseModel):
 class QueryResponse(ClassifyResponse):
     """What was seen in the query."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{**_SEEN, "pages": 1}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_QUERY]})
 
     pages: int = Field(
         description="Pages of the file that was sent; `page` says which of them is looked at."
+    )
+    boxes: list[BoxShares] = Field(
+        description=f"Of the whole sign, and of its parts that are compared, too: {BOX_HELP}."
     )
 
 
@@ -219,7 +227,13 @@ class SearchResponse(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"query": {**_SEEN, "pages": 1}, "plan": _PLAN, "hits": [_HIT]}]
+            "examples": [
+                {
+                    "query": _QUERY,
+                    "plan": _PLAN,
+                    "hits": [_HIT],
+                }
+            ]
         }
     )
 
@@ -232,7 +246,11 @@ class SearchResponse(BaseModel):
         """Show an answer."""
         plan = answer.plan
         return cls(
-            query=QueryResponse(**ClassifyResponse.of(answer).model_dump(), pages=answer.pages),
+            query=QueryResponse(
+                **ClassifyResponse.of(answer).model_dump(),
+                pages=answer.pages,
+                boxes=[clipped(box) for box in answer.boxes],
+            ),
             plan=PlanResponse(
                 kind=plan.kind,
                 index=plan.index,
@@ -265,41 +283,6 @@ class ViennaResponse(BaseModel):
 
     source: Literal["assigned", "predicted", "either"]
     categories: list[ViennaNode]
-
-
-class IndexingProgress(BaseModel):
-    """How far this server has come with the source that it is indexing."""
-
-    done: int = Field(description="Steps done, such as lines of a table.")
-    total: int = Field(description="Steps in all; 0 until it is known.")
-
-
-class ReadyResponse(BaseModel):
-    """That searches are answered, and from how fresh an index."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"status": "ready", "marks": 1742, "sequence": 1742, "lag": 0, "indexing": None}
-            ]
-        }
-    )
-
-    status: Literal["ready"]
-    marks: int = Field(description="Live marks in the register.")
-    sequence: int = Field(description="The register's last change.")
-    lag: int = Field(description="Changes that the index has not seen yet.")
-    indexing: IndexingProgress | None = Field(
-        description="What `marklens demo` still indexes while it serves; null when nothing."
-    )
-
-
-class HealthResponse(BaseModel):
-    """That the process answers."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
-
-    status: Literal["alive"]
 
 
 class FieldProblem(BaseModel):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from search_api import schemas
+from search_api.http.routes.health import ReadyResponse
 
 PATHS = {
     "/api/v1/search": {"post"},
@@ -119,7 +120,7 @@ def test_answers_hold_what_their_schema_says(
         (schemas.ClassifyResponse, client.post("/api/v1/classify", files=image)),
         (schemas.MarkResponse, client.get("/api/v1/marks/M-1")),
         (schemas.ViennaResponse, client.get("/api/v1/vienna")),
-        (schemas.ReadyResponse, client.get("/readyz")),
+        (ReadyResponse, client.get("/readyz")),
         (schemas.ProblemResponse, client.get("/api/v1/marks/nobody")),
     ):
         assert set(model.model_validate(answer.json()).model_dump()) == set(answer.json())

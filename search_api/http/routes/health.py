@@ -1,14 +1,51 @@
 """`/healthz`, `/readyz` and `/metrics`: for those who keep the server running."""
 
+from typing import Literal
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from search_api.http.dependencies import MarkLensDep, MetricsDep
 from search_api.http.problem_details import documented
-from search_api.schemas import HealthResponse, IndexingProgress, ReadyResponse
 
 router = APIRouter(tags=["health"])
+
+
+class IndexingProgress(BaseModel):
+    """How far this server has come with the source that it is indexing."""
+
+    done: int = Field(description="Steps done, such as lines of a table.")
+    total: int = Field(description="Steps in all; 0 until it is known.")
+
+
+class ReadyResponse(BaseModel):
+    """That searches are answered, and from how fresh an index."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "ready", "marks": 1742, "sequence": 1742, "lag": 0, "indexing": None}
+            ]
+        }
+    )
+
+    status: Literal["ready"]
+    marks: int = Field(description="Live marks in the register.")
+    sequence: int = Field(description="The register's last change.")
+    lag: int = Field(description="Changes that the index has not seen yet.")
+    indexing: IndexingProgress | None = Field(
+        description="What `marklens demo` still indexes while it serves; null when nothing."
+    )
+
+
+class HealthResponse(BaseModel):
+    """That the process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "alive"}]})
+
+    status: Literal["alive"]
 
 
 @router.get("/healthz", summary="Whether the process answers", response_description="It does.")

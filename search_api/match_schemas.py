@@ -1,0 +1,53 @@
+"""Where in query and hit a match was found, as JSON: boxes as shares of a picture."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from indexer.query import Pair
+
+Share = Annotated[float, Field(ge=0, le=1)]
+BoxShares = tuple[Share, Share, Share, Share]
+BOX_HELP = "left, top, right and bottom as shares of the picture's width and height"
+
+
+class PairResponse(BaseModel):
+    """What matched best: the whole sign, or a part, of the query and of the mark."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "query": 1,
+                    "mark": 0,
+                    "query_box": [0.1, 0.2, 0.4, 0.6],
+                    "mark_box": [0.05, 0.05, 0.95, 0.95],
+                }
+            ]
+        }
+    )
+
+    query: int = Field(ge=0, description="Of the query: 0 the whole sign, 1 to 3 a part of it.")
+    mark: int = Field(ge=0, description="Of the mark, likewise.")
+    query_box: BoxShares = Field(
+        description=f"Where that is in the query, or the crop of it: {BOX_HELP}."
+    )
+    mark_box: BoxShares | None = Field(
+        description=f"Where that is in the mark's picture: {BOX_HELP}; null where none is stored."
+    )
+
+    @classmethod
+    def of(cls, pair: Pair) -> "PairResponse":
+        """Show a pair."""
+        return cls(
+            query=pair.query,
+            mark=pair.mark,
+            query_box=clipped(pair.query_box),
+            mark_box=None if pair.mark_box is None else clipped(pair.mark_box),
+        )
+
+
+def clipped(box: tuple[float, float, float, float]) -> BoxShares:
+    """A box within the picture: a part is cut out with a margin, which may reach beyond it."""
+    left, top, right, bottom = (round(min(1.0, max(0.0, share)), 5) for share in box)
+    return left, top, right, bottom
