@@ -1,11 +1,10 @@
 """Runs a network on a step's pictures, from the lowest layer that learns.
 
 From conv5's maps where the heads alone learn, from cached maps of the lower layers where conv5
-does too, and from the pictures themselves where everything does; in parts of one picture size.
+does too, and from cached pixels where everything does; in parts of one picture size.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -14,8 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.network.marknet import Lower, MarkNet, Upper
-from models.network.preprocess import Preprocess
-from models.training.lower_maps import LowerMaps, PictureJob
+from models.training.lower_maps import LowerMaps
 
 Rows = NDArray[np.int64]
 
@@ -94,34 +92,27 @@ class Conv5Source:
             self._at[part], self._used[side] = at, self._used[side] + len(part)
 
 
-class PictureSource:
-    """Every layer looks, so that every layer can learn; pictures are drawn in threads.
+class PixelSource:
+    """Every layer computes, so that every layer can learn; pixels are read from a cache.
 
     Args:
-        jobs: picture of each row.
-        preprocess: as the checkpoint will record it.
+        maps: the cache, filled with `KeptPixels`.
         device: where the network is.
-        threads: that draw.
     """
 
-    def __init__(
-        self,
-        jobs: Sequence[PictureJob],
-        preprocess: Preprocess,
-        device: str = "cpu",
-        threads: int = 8,
-    ) -> None:
-        self._jobs = jobs
-        self._preprocess = preprocess
+    def __init__(self, maps: LowerMaps, device: str = "cpu") -> None:
+        self._maps = maps
         self._device = device
-        self._pool = ThreadPoolExecutor(threads)
 
     def forward(self, network: MarkNet, rows: Rows) -> Iterator[tuple[Rows, Upper]]:
         """See :class:`FeatureSource`."""
-        drawn = self._pool.map(lambda row: self._preprocess(self._jobs[row].draw()), rows.tolist())
-        pixels = torch.from_numpy(np.stack(list(drawn))).to(self._device)
-        with mixed_precision(self._device):
-            yield np.arange(len(rows)), network.forward_upper(network.forward_lower(pixels))
+        for places in self._maps.groups(rows).values():
+            planes = self._maps.levels(rows[places]).to(self._device, non_blocking=True)
+            colour = self._maps.pooled_lower(rows[places]).colour.to(self._device)
+            with mixed_precision(self._device):
+                lower = network.forward_lower(planes.permute(0, 2, 3, 1))
+                # The cache has the colours in full precision.
+                yield places, network.forward_upper(lower._replace(colour=colour))
 
 
 def mixed_precision(device: str) -> torch.autocast:

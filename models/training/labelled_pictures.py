@@ -1,8 +1,7 @@
 """A user's own labelled pictures: found, checked, and split into training, validation and test."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,22 +90,6 @@ class LabelledPictures:
             self.missing,
         )
 
-    def readable(
-        self, on_progress: Callable[[int, int], None]
-    ) -> tuple["LabelledPictures", list[str]]:
-        """Decode every picture once; return those that can be, and why the others cannot.
-
-        Args:
-            on_progress: how many are done, of how many.
-        """
-        faults = []
-        with ThreadPoolExecutor(8) as pool:
-            for done, fault in enumerate(pool.map(_fault, self.jobs), 1):
-                faults.append(fault)
-                on_progress(done, len(self.jobs))
-        kept = [job.key for job, fault in zip(self.jobs, faults, strict=True) if not fault]
-        return self.kept(kept), [fault for fault in faults if fault]
-
     def rows(self, side: str) -> NDArray[np.int64]:
         """Rows of one side of the split."""
         return np.flatnonzero(self.split == side)
@@ -122,14 +105,6 @@ class _Drawer:
         except OSError as error:
             raise UnreadableImage(f"{self.path.name}: cannot be read ({error.strerror})") from error
         return decode_image(content, self.path.name)
-
-
-def _fault(job: PictureJob) -> str:
-    try:
-        job.draw()
-    except UnreadableImage as error:
-        return f"{job.key}: {error}"
-    return ""
 
 
 def _side(path: Path) -> str:

@@ -52,14 +52,14 @@ def max_over_parts(wholes: Tensor, parts: Tensor, owner: Tensor, shown: Tensor) 
         wholes: (n, labels) of pictures.
         parts: (m, labels) of their parts.
         owner: (m,) the row of each part's picture.
-        shown: (labels,) bool, the codes that parts are asked for.
+        shown: (labels,) bool, the codes that parts are asked for; on any device.
 
     Returns:
         (n, labels).
     """
     if not len(parts):
         return wholes
-    asked = parts.masked_fill(~shown, float("-inf"))
+    asked = parts.masked_fill(~shown.to(parts.device), float("-inf"))
     of = owner[:, None].expand(-1, wholes.shape[1])
     return wholes.scatter_reduce(0, of, asked, "amax", include_self=True)
 

@@ -1,7 +1,8 @@
 """What the lower layers (conv1 to conv4) see of many pictures, computed once and kept on disk.
 
 On a CPU nine tenths of VGG19's work lies below conv5. With those layers frozen, their maps are
-cached, and conv5 and the heads train from them at forty pictures a second on two cores.
+cached, and conv5 and the heads train from them at forty pictures a second on two cores. Where
+every layer trains, the pixels are cached in the same way: each picture is drawn once.
 
 A cache is a folder of shards; each holds pictures of one size. A run that is stopped goes on
 behind its last shard. The maps are kept as bytes: the int8 network's own levels, so nothing is
@@ -9,6 +10,7 @@ lost against it.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -27,6 +29,7 @@ from PIL import Image
 from torch import Tensor
 
 from models.errors import UnreadableImage
+from models.network.colour import ColourBlock
 from models.network.marknet import Lower, MarkNet, pool
 from models.network.parts import Parts
 from models.network.preprocess import Preprocess
@@ -60,8 +63,9 @@ class LowerFeatures:
     """What the lower layers make of n pictures of one size.
 
     Attributes:
-        maps: (n, channels, h, w) uint8, behind pool4; times ``scale`` they are activations.
-        pooled: (n, width) float16, conv4 pooled.
+        maps: (n, channels, h, w) uint8, behind pool4; times ``scale`` they are activations. From
+            `KeptPixels` the pictures themselves, (n, 3, s, s).
+        pooled: (n, width) float16, conv4 pooled; of width 0 from `KeptPixels`.
         colour: (n, 48) float16.
         scale: activation of one level.
     """
@@ -98,6 +102,21 @@ class TorchLowerLayers:
             lower.colour.cpu().numpy().astype(np.float16),
             scale,
         )
+
+
+class KeptPixels:
+    """No layer at all: keeps the pictures, for a network of which every layer trains."""
+
+    def __init__(self) -> None:
+        self._colour = ColourBlock()
+
+    @torch.inference_mode()
+    def compute(self, pixels: NDArray[np.uint8]) -> LowerFeatures:
+        """See :class:`LowerLayers`."""
+        planes = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        colour = self._colour(torch.from_numpy(planes).float()).numpy()
+        nothing = np.zeros((len(pixels), 0), np.float16)
+        return LowerFeatures(planes, nothing, colour.astype(np.float16), 1.0)
 
 
 class OpenVinoLowerLayers:
@@ -169,6 +188,7 @@ def cache_lower_maps(
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
     writer: int = 0,
+    until: float = math.inf,
 ) -> list[str]:
     """Look at what is not yet cached.
 
@@ -178,6 +198,7 @@ def cache_lower_maps(
         folder: where shards are kept, created if missing.
         progress: called with pictures done and wanted after each shard.
         writer: number of the process, where several fill one folder with jobs of their own.
+        until: time (`time.time`) from which no further shard is begun.
 
     Returns:
         For each picture that cannot be read, and is left out, why.
@@ -192,6 +213,9 @@ def cache_lower_maps(
         # The next shard's pictures are drawn while this one's are looked at.
         drawn = [pool.submit(_draw, part, left_out) for part in parts[:2]]
         for number, part in enumerate(parts):
+            if time.time() >= until:
+                log.info("time is up, %d of %d pictures cached", seen, len(wanted))
+                break
             looked_at, pixels = drawn[number].result()
             drawn[number] = None  # type: ignore[call-overload]
             if number + 2 < len(parts):
@@ -315,11 +339,16 @@ class LowerMaps:
         Args:
             rows: (m,) as one value of :meth:`groups` gives them.
         """
-        maps = np.stack([self._maps[self._shard[row]][self._at[row]] for row in rows])
         scales = np.array([self._scales[self._shard[row]] for row in rows], np.float32)
-        levels: Tensor = torch.from_numpy(maps).to(memory_format=torch.channels_last)
+        levels = self.levels(rows).to(memory_format=torch.channels_last)
         scaled = levels.float() * torch.from_numpy(scales)[:, None, None, None]
         return self.pooled_lower(rows)._replace(maps=scaled)
+
+    def levels(self, rows: NDArray[np.int64]) -> Tensor:
+        """The bytes of pictures whose maps have one size: (m, channels, h, w) uint8."""
+        return torch.from_numpy(
+            np.stack([self._maps[self._shard[row]][self._at[row]] for row in rows])
+        )
 
     def pooled_lower(self, rows: NDArray[np.int64]) -> Lower:
         """The same without the maps, where conv5 has seen them already."""

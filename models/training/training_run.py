@@ -5,7 +5,7 @@
     RUN/
     ├── run.json          what was asked for; a resumed run must ask for the same
     ├── left_out.txt      pictures that are missing or cannot be read
-    ├── maps/             cache of the lower layers (when these are frozen); may be deleted
+    ├── maps/             cache of the lower layers, or pixels/ if all train; may be deleted
     ├── state.pt          where the run stands; best.pt is its best epoch
     ├── history.jsonl     one line an epoch
     ├── checkpoint/       the network: MARKLENS_CHECKPOINT=RUN/checkpoint serves it
@@ -38,9 +38,10 @@ from models.run_folder import claim_folder, write_atomically
 from models.training.batches import TrainingData, steps_an_epoch
 from models.training.calibrate import calibrate
 from models.training.code_block import fit_code_block
-from models.training.feature_sources import FeatureSource, LowerMapSource, PictureSource
+from models.training.feature_sources import FeatureSource, LowerMapSource, PixelSource
 from models.training.labelled_pictures import LabelledPictures
 from models.training.lower_maps import (
+    KeptPixels,
     LowerLayers,
     LowerMaps,
     OpenVinoLowerLayers,
@@ -186,22 +187,21 @@ def _source(
     pictures: LabelledPictures,
     callbacks: TrainingCallbacks,
 ) -> tuple[FeatureSource, LabelledPictures]:
-    """The cache of the lower layers, or the pictures themselves if every layer learns."""
-    if depth == "all":
-        pictures, left_out = pictures.readable(callbacks.cached)
-        _note_left_out(request.out, pictures, left_out)
-        return PictureSource(pictures.jobs, start.preprocess, request.device), pictures
+    """The cache of the lower layers, or of the pixels if every layer learns."""
     lower: LowerLayers
-    if request.device == "cpu" and start.openvino_sha256:
-        lower = OpenVinoLowerLayers(start.openvino_model())
+    if depth == "all":
+        lower, kept = KeptPixels(), "pixels"
+    elif request.device == "cpu" and start.openvino_sha256:
+        lower, kept = OpenVinoLowerLayers(start.openvino_model()), "maps"
     else:
-        lower = TorchLowerLayers(network, request.device)
-    left_out = cache_lower_maps(pictures.jobs, lower, request.out / "maps", callbacks.cached)
+        lower, kept = TorchLowerLayers(network, request.device), "maps"
+    left_out = cache_lower_maps(pictures.jobs, lower, request.out / kept, callbacks.cached)
     _note_left_out(request.out, pictures, left_out)
     if len(left_out) == len(pictures.jobs):
         raise BadLabels(f"no picture can be read; {request.out / 'left_out.txt'} says why")
-    maps = LowerMaps(request.out / "maps")
-    return LowerMapSource(maps, request.device), pictures.kept(maps.keys)
+    maps = LowerMaps(request.out / kept)
+    source = PixelSource if depth == "all" else LowerMapSource
+    return source(maps, request.device), pictures.kept(maps.keys)
 
 
 def _note_left_out(out: Path, pictures: LabelledPictures, unreadable: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from models.evaluation.classification_metrics import (
     average_precision,
@@ -184,6 +185,14 @@ def test_calibration_tames_logits_in_thousands(seed: int) -> None:
         return float(-np.log(likelihood.clip(1e-7)).mean())
 
     assert loss(said) < loss(frequencies)
+
+
+def test_on_a_gpu_parts_are_asked_for_codes_listed_on_the_cpu() -> None:
+    with FakeTensorMode():  # devices and shapes without numbers, so that no GPU is needed
+        wholes, parts = (torch.zeros(rows, 5, device="cuda") for rows in (4, 3))
+        owner = torch.zeros(3, dtype=torch.long, device="cuda")
+        best = max_over_parts(wholes, parts, owner, torch.ones(5, dtype=torch.bool))
+        assert (best.device.type, best.shape) == ("cuda", (4, 5))
 
 
 def test_the_best_of_parts_is_learnt_from_as_the_product_hears_it() -> None:

@@ -1,6 +1,7 @@
 """The shipped network's run, small: tabulate what is cached, learn from it, conclude."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from models.encoder import Encoder
-from models.marknet import training_pictures
-from models.marknet.learn import conclude, fit, training_data
+from models.marknet import learn, training_pictures
+from models.marknet.learn import Sources, conclude, fit, training_data
 from models.marknet.real_logos import Reading
 from models.marknet.table import UNKNOWN, Table, tabulate, training_thing_groups
 from models.marknet.training_pictures import SharedPack
@@ -31,6 +32,7 @@ from models.synthesis.drawings import (
 )
 from models.training.feature_sources import Conv5Source, FeatureSource, LowerMapSource
 from models.training.lower_maps import (
+    KeptPixels,
     LowerMaps,
     PictureJob,
     TorchLowerLayers,
@@ -65,6 +67,7 @@ class Small:
     """A pack of both sides, its pictures cached, and where."""
 
     folder: Path
+    jobs: list[PictureJob]
     pack: SharedPack
     maps: LowerMaps
     table: Table
@@ -106,7 +109,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     lower = TorchLowerLayers(network(1))
     cache_lower_maps(listed, lower, folder / "maps")
     maps = LowerMaps(folder / "maps")
-    return Small(folder, pack, maps, tabulate(pack, maps, folder / "notes.jsonl"))
+    return Small(folder, listed, pack, maps, tabulate(pack, maps, folder / "notes.jsonl"))
 
 
 def add_brands(
@@ -311,6 +314,44 @@ def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
     assert checkpoint.metrics["retrieval gallery"]["things, real logos"] == len(read)
     seen = Encoder.load(checkpoint.folder, "cpu", "torch").encode([drawn(CAT, 1, beside=True)])
     assert seen.probabilities.shape == (1, len(table.labels.codes))
+
+
+def test_every_layer_trains_on_cached_pixels_as_far_as_it_comes_in_some_minutes(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = network(len(small.table.labels.codes))
+    save_checkpoint(
+        *(tmp_path / "start", start),
+        preprocess=Preprocess(),
+        labels=small.table.labels.codes,
+        weights={},
+        calibration=Calibration.none(len(small.table.labels.codes)),
+        metrics={},
+    )
+    run = tmp_path / "run"
+    cache_lower_maps(small.jobs, KeptPixels(), run / "pixels")
+    shutil.copy(small.folder / "notes.jsonl", run / "composed.jsonl")
+    monkeypatch.setattr(Sources, "pack", lambda _: small.pack)
+    quick = replace(learn.WHOLE, labelled=2, signs=1, concepts=1, remembered=1)
+    monkeypatch.setattr(learn, "WHOLE", quick)
+    command = [
+        *("--out", str(run), "--start", str(tmp_path / "start"), "--depth", "all"),
+        *("--minutes", "0.05", "--skip-cache"),
+    ]
+    learn.main(command)
+    learnt = Checkpoint.open(run / "checkpoint")
+    steps = learnt.metrics["recipe"]["steps"]
+    assert steps >= 25
+    assert learnt.metrics["recipe"]["depth"] == "all"
+    assert learnt.metrics["pictures"] == len(small.maps)
+    before, after = start.state_dict(), learnt.load_network().state_dict()
+    for layer in ("backbone.features.0.weight", "backbone.features.34.weight"):
+        assert not torch.equal(before[layer], after[layer])
+
+    learn.main(command)  # goes on where it ended: not a step more, however much time there is
+    again = Checkpoint.open(run / "checkpoint")
+    assert again.fingerprint == learnt.fingerprint
+    assert again.metrics["recipe"]["steps"] == steps
 
 
 def test_what_conv5_makes_is_kept_while_only_the_heads_learn(small: Small, tmp_path: Path) -> None:
