@@ -53,7 +53,8 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     n = len(TINY_LABELS)
     shown, perhaps = np.full(n, 0.5, np.float32), np.full(n, 0.3, np.float32)
-    calibration = Calibration(np.ones(n, np.float32), np.zeros(n, np.float32), shown, perhaps)
+    none = np.zeros(n, np.float32)
+    calibration = Calibration(np.ones(n, np.float32), none, shown, perhaps, none)
     save_checkpoint(
         folder,
         network,

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from models.evaluation.classification_metrics import micro_f1
-from models.network.calibration import Calibration
+from models.network.calibration import Calibration, gather_below
 from models.network.parts import is_thing
 from models.vienna import ViennaCode
 
 _PRECISION = 0.6  # of the codes that are shown
 _RECALL = 0.5  # of the codes that are shown or offered as "perhaps"
 _GRID = np.linspace(0.1, 0.9, 81)  # thresholds that are tried
+_BELOW = 0.3  # share of a category of things that what lies below it has in its logit
 _PRIOR_STRENGTH = 4.0  # pulls a rare label's offset towards the common one
 
 
@@ -35,6 +36,8 @@ def calibrate(
         codes: the code of each label.
         deciding: (n,) the pictures by which thresholds are chosen; all by default.
     """
+    below = np.array([_BELOW * (c.level == "category" and is_thing(c)) for c in codes], np.float32)
+    logits = gather_below(logits, tuple(codes), below)
     # In units of the logits' own size, and in float64: a network that learnt unscaled features says
     # thousands, and no step would suit both such a slope and the offsets.
     size = max(1.0, float(np.abs(logits).mean()))
@@ -62,7 +65,7 @@ def calibrate(
     probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
     rows = slice(None) if deciding is None else deciding
     chosen = _thresholds(probabilities[rows], targets[rows], codes)
-    return Calibration(slopes, offset, *chosen).coherent(tuple(codes))
+    return Calibration(slopes, offset, *chosen, below).coherent(tuple(codes))
 
 
 def _thresholds(
