@@ -30,6 +30,7 @@ from models.encoder import Encoder
 from models.network.calibration import Calibration
 from models.network.checkpoint import Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
+from models.network.parts import Parts
 from models.network.preprocess import Preprocess
 from models.vienna import ViennaCode
 from search_api.app import create_app
@@ -63,6 +64,24 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         weights={"visual": 1.0, "concept": 0.5, "colour": 0.25},
         calibration=calibration,
         metrics={},
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint_with_parts(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny network, which sees pictures large enough to find parts, and compares those."""
+    folder = tmp_path_factory.mktemp("tiny-network-with-parts")
+    tiny = Checkpoint.open(tiny_checkpoint)
+    save_checkpoint(
+        folder,
+        tiny.load_network(),
+        preprocess=Preprocess(size=192),
+        labels=tiny.labels,
+        weights={block.name: block.weight for block in tiny.blocks},
+        calibration=tiny.calibration,
+        metrics={},
+        parts=Parts(size=64),
     )
     return folder
 

@@ -10,9 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.encoder import Encoder, Prepared
 from models.explanation import Explainer
-from models.network.checkpoint import Checkpoint, save_checkpoint
 from models.network.parts import Box, Parts, best_seen, find_parts
-from models.network.preprocess import Preprocess
 from models.vienna import PredictedCode, ViennaCode
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
@@ -118,28 +116,11 @@ def test_things_count_where_they_are_seen_best_and_writing_where_it_stands() -> 
     assert best.tolist() == [[1.0, 2.0, 4.0, -1.0], [0.5, 0.0, 1.0, 1.0]]
 
 
-@pytest.fixture
-def listening(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """The tiny network, calibrated for pictures with parts."""
-    tiny = Checkpoint.open(tiny_checkpoint)
-    save_checkpoint(
-        tmp_path,
-        tiny.load_network(),
-        preprocess=Preprocess(size=192),
-        labels=tiny.labels,
-        weights={block.name: block.weight for block in tiny.blocks},
-        calibration=tiny.calibration,
-        metrics={},
-        parts=Parts(size=64),
-    )
-    return tmp_path
-
-
 def test_an_encoder_embeds_the_whole_and_its_parts_and_counts_what_the_parts_show(
-    listening: Path,
+    checkpoint_with_parts: Path,
 ) -> None:
-    encoder = Encoder.load(listening, device="cpu", runtime="torch")
-    alone = Encoder.load(listening, device="cpu", runtime="torch")
+    encoder = Encoder.load(checkpoint_with_parts, device="cpu", runtime="torch")
+    alone = Encoder.load(checkpoint_with_parts, device="cpu", runtime="torch")
     alone._parts = None
     drawn = (lockup(), lockup(BLACK, WHITE), np.full((192, 192, 3), 255, np.uint8))
     pictures = list(map(Prepared, drawn))
@@ -163,8 +144,10 @@ def test_an_encoder_embeds_the_whole_and_its_parts_and_counts_what_the_parts_sho
     np.testing.assert_allclose(one_by_one, heard.probabilities, atol=1e-5)
 
 
-def test_an_explanation_points_into_the_part_that_shows_the_code(listening: Path) -> None:
-    encoder = Encoder.load(listening, device="cpu", runtime="torch")
+def test_an_explanation_points_into_the_part_that_shows_the_code(
+    checkpoint_with_parts: Path,
+) -> None:
+    encoder = Encoder.load(checkpoint_with_parts, device="cpu", runtime="torch")
     picture = Image.fromarray(lockup())
     pixels = encoder.prepare(picture).pixels[None]
     explainer = Explainer(encoder)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 SEARCH = "/api/v1/search"
 
@@ -79,29 +79,6 @@ def test_pages_of_hits_are_the_whole_ranking(search: Callable[..., dict[str, Any
     pages = [ids(search(3, k=5, offset=offset)) for offset in (0, 5, 10, 15)]
     assert [len(page) for page in pages] == [5, 5, 2, 0]
     assert [mark for page in pages for mark in page] == ids(search(3, k=12))
-
-
-def test_a_hit_says_which_parts_matched_and_where(client: httpx.Client) -> None:
-    picture = Image.new("RGB", (384, 192), "white")
-    pen = ImageDraw.Draw(picture)
-    pen.ellipse((10, 70, 59, 119), fill="black")
-    pen.text((76, 74), "MARKE", fill="black", font=ImageFont.load_default(30))
-    file = BytesIO()
-    picture.save(file, "PNG")
-
-    def ask(**fields: str) -> dict[str, Any]:
-        fields = {"k": "12", **fields}
-        answer = client.post(SEARCH, files={"image": file.getvalue()}, data=fields)
-        return answer.json()
-
-    answer = ask()
-    _, device = answer["query"]["boxes"]
-    assert device == pytest.approx([10 / 384, 70 / 192, 60 / 384, 120 / 192], abs=0.05)
-    for pair in (hit["pair"] for hit in answer["hits"]):
-        assert pair["query_box"] == answer["query"]["boxes"][pair["query"]]
-        assert all(0 <= share <= 1 for share in pair["mark_box"])
-    assert {hit["pair"]["query"] for hit in answer["hits"]} == {0, 1}
-    assert {hit["pair"]["query"] for hit in ask(weights="parts=0")["hits"]} == {0}
 
 
 def test_a_crop_of_everything_changes_nothing(search: Callable[..., dict[str, Any]]) -> None:
