@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from search_api.answers import Answer as Answer
     from search_api.answers import RebuildReport as RebuildReport
     from search_api.answers import Status as Status
+    from search_api.batch.running import BatchReport as BatchReport
+    from search_api.batch.running import BatchRequest as BatchRequest
+    from search_api.batch.running import run_batch as run_batch
     from search_api.errors import TooBusy as TooBusy
     from search_api.marklens import MarkLens as MarkLens
     from search_api.report.contents import Report as Report
@@ -66,6 +69,7 @@ _HOMES = {
     "models.errors": "BadCheckpoint BadViennaCode MarkLensError MissingPackage UnreadableImage",
     "models.vienna": "PredictedCode ViennaCode ViennaTree",
     "search_api.answers": "Added Answer RebuildReport Status",
+    "search_api.batch.running": "BatchReport BatchRequest run_batch",
     "search_api.errors": "TooBusy",
     "search_api.marklens": "MarkLens",
     "search_api.report.contents": "Report ReportRequest make_report",

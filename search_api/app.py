@@ -11,12 +11,13 @@ from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
 from search_api.http import middleware, problem_details
 from search_api.http.metrics import Metrics
-from search_api.http.routes import health, marks, report, search, vienna
+from search_api.http.routes import batch, health, marks, report, search, vienna
 from search_api.marklens import MarkLens
 from search_api.schemas import API
 from search_api.settings import Settings
 from search_api.web import pages
 
+_ROUTERS = tuple(one.router for one in (search, report, batch, marks, vienna, health))
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
 
 Errors are RFC 9457 problem details (`application/problem+json`): `detail` is one plain sentence
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         generate_unique_id_function=_operation_id,
     )
     app.state.metrics = Metrics()
-    for router in (search.router, report.router, marks.router, vienna.router, health.router):
+    for router in _ROUTERS:
         app.include_router(router)
     app.include_router(pages.router, include_in_schema=False)
     pages.mount_static(app)

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from search_api.request import SearchRequest
 
 
-def _option(name: str, kind: Any, option: Any) -> Parameter:
+def keyword_option(name: str, kind: Any, option: Any) -> Parameter:
+    """An option that a decorator adds to a command."""
     annotation = Annotated[kind, option]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 REPORT_OPTIONS = (
-    _option(
+    keyword_option(
         "report",
         Path | None,
         typer.Option(
@@ -32,7 +33,7 @@ REPORT_OPTIONS = (
             "name says the format: .pdf, .xlsx or .csv.",
         ),
     ),
-    _option(
+    keyword_option(
         "shortlist",
         list[str] | None,
         typer.Option(
@@ -40,12 +41,12 @@ REPORT_OPTIONS = (
             help="A mark that the report is to have, instead of the first -k. May be repeated.",
         ),
     ),
-    _option(
+    keyword_option(
         "note",
         list[str] | None,
         typer.Option(metavar="ID=TEXT", help="What the report says of a mark. May be repeated."),
     ),
-    _option(
+    keyword_option(
         "report_date",
         str | None,
         typer.Option(metavar="DATE", help="The report's date, by default today's (UTC)."),

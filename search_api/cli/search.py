@@ -10,6 +10,7 @@ import typer
 
 from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import FILTER_FIELDS, MAX_K, FilterKind
+from search_api.cli.batch import BATCH_OPTIONS, BatchOptions, run_batch_of
 from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
 from search_api.cli.report import REPORT_OPTIONS, ReportOptions, write_report_of
 
@@ -32,7 +33,12 @@ _METAVARS: Mapping[FilterKind, str] = {
     "text": "WORDS",
 }
 
-Picture = Annotated[Path | None, typer.Argument(help="The query picture.", metavar="IMAGE")]
+Picture = Annotated[
+    Path | None,
+    typer.Argument(
+        help="The query picture; with --out a folder or table of them.", metavar="IMAGE"
+    ),
+]
 MarkId = Annotated[
     str | None, typer.Option("--mark", help="Instead of IMAGE: a mark's id.", metavar="ID")
 ]
@@ -76,10 +82,10 @@ def _filter_options() -> Iterator[Parameter]:
 
 
 def _with_filter(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a report and a filter, in place of its `asked`."""
+    """Give a command the options of reports, batches and filters, in place of its `asked`."""
     given = signature(command).parameters.values()
     own = [one for one in given if one.kind is not Parameter.VAR_KEYWORD]
-    options = [*own, *REPORT_OPTIONS, *_filter_options()]
+    options = [*own, *REPORT_OPTIONS, *BATCH_OPTIONS, *_filter_options()]
     command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what Typer reads
     return command
 
@@ -110,7 +116,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     """
     if image is not None and mark_id is not None:
         raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
-    report = ReportOptions.taken_from(asked)
+    report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, image)
     texts = {"mark_id": mark_id, "k": k, "offset": offset, "weights": weights}
     view = {"crop": crop, "page": page, "turn": turn}
     request = _request(image, {**texts, **view, **asked})
@@ -122,6 +128,9 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
 
     given: Context = context.obj
     with MarkLens.open(given.settings()) as marklens:
+        if batch is not None:
+            run_batch_of(marklens, request, batch, as_json=as_json)
+            return
         if report is not None:
             write_report_of(marklens, request, report, as_json=as_json)
             return

@@ -202,10 +202,7 @@ def _facts(marklens: MarkLens, asked: ReportRequest, plan: PlanReport, query: st
     request = asked.search
     bound = marklens.register.bound()
     facts = [Fact("Query", _query(marklens, request) or query)]
-    for one in fields(request):  # what else was asked, also what is new to a search
-        value = getattr(request, one.name)
-        if one.name not in _SHOWN_ELSEWHERE and value not in (None, one.default):
-            facts.append(Fact(one.name.replace("_", " ").capitalize(), _shown(value)))
+    facts += [Fact(name, value) for name, value in options_of(request).items()]
     if request.is_ranked:
         default = {block.name: block.weight for block in marklens.encoder.blocks}
         weights = {**default, **(request.weights or {})}
@@ -260,6 +257,16 @@ def _named(
     if isinstance(content, bytes):
         parts.append(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
     return ", ".join(parts)
+
+
+def options_of(request: SearchRequest) -> dict[str, str]:
+    """What else was asked, title to value, also what is new to a search."""
+    return {
+        one.name.replace("_", " ").capitalize(): _shown(getattr(request, one.name))
+        for one in fields(request)
+        if one.name not in _SHOWN_ELSEWHERE
+        and getattr(request, one.name) not in (None, one.default)
+    }
 
 
 def filters_of(filter: Filter) -> list[str]:

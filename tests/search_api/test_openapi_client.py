@@ -14,6 +14,7 @@ from search_api.http.routes.health import ReadyResponse
 PATHS = {
     "/api/v1/search": {"post"},
     "/api/v1/search/report": {"post"},
+    "/api/v1/search/batch": {"post"},
     "/api/v1/classify": {"post"},
     "/api/v1/classify/explain": {"post"},
     "/api/v1/marks": {"post"},

@@ -1,0 +1,10 @@
+"""Many searches at once: a folder or table of pictures → one table, or one report each.
+
+::
+
+    running     the run: reads pictures, searches, notes what is done
+    journal     what is done, on disk: a run that was killed goes on there
+    tables      CSV, XLSX and JSON Lines of all results
+
+`search_api.cli` imports `running`; the room imports `search_api.report` and `search_api.marklens`.
+"""

@@ -1,0 +1,75 @@
+"""All results of a batch as one table: a row a mark found, or a line of JSON a picture."""
+
+import io
+import json
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import xlsxwriter
+
+from indexer.marks import MARK_FIELDS, FieldKind
+from search_api.report.columns import Cell
+from search_api.report.csv_table import csv_rows
+
+SUFFIXES = (".csv", ".xlsx", ".jsonl")
+_FIELDS = tuple(one for one in MARK_FIELDS if one.name != "image_name")
+_MAX_ROWS = 1_048_575  # of a sheet, below its header
+
+
+def write_table(file: Path, lines: Iterable[dict[str, Any]], blocks: list[str]) -> None:
+    """Write the results of a journal's lines into a file, whose suffix is one of `SUFFIXES`."""
+    if file.suffix.lower() == ".jsonl":
+        shown = ("id", "image", "error", "query", "plan", "hits")
+        with file.open("w", encoding="utf-8", newline="\n") as stream:
+            for line in lines:
+                picked = {name: line[name] for name in shown if name in line}
+                stream.write(json.dumps(picked, ensure_ascii=False) + "\n")
+        return
+    header = [
+        *("query", "query_image", "error", "rank", "score", *blocks),
+        *(one.column for one in _FIELDS),
+        "register_sequence",
+    ]
+    rows = (row for line in lines for row in _rows(line, blocks))
+    content = (
+        csv_rows([header, *rows]) if file.suffix.lower() == ".csv" else _workbook(header, rows)
+    )
+    file.write_bytes(content)
+
+
+def _rows(line: dict[str, Any], blocks: list[str]) -> Iterator[list[Cell]]:
+    """A row a hit; one row for a picture without any."""
+    query: list[Cell] = [line["id"], line["image"], line.get("error")]
+    sequence = line["plan"]["sequence"] if "plan" in line else None
+    nothing: list[Cell] = [None] * (2 + len(blocks) + len(_FIELDS))
+    for rank, hit in enumerate(line.get("hits", ()), start=1):
+        scores = [hit["scores"].get(block) for block in blocks]
+        fields = [_cell(hit[one.name], one.kind) for one in _FIELDS]
+        yield [*query, rank, hit["score"], *scores, *fields, sequence]
+    if not line.get("hits"):
+        yield [*query, *nothing, sequence]
+
+
+def _cell(value: Any, kind: FieldKind) -> Cell:
+    if kind is FieldKind.DAY:
+        return None if value is None else date.fromisoformat(value)
+    return "; ".join(map(str, value)) if kind.is_list else value
+
+
+def _workbook(header: list[str], rows: Iterable[list[Cell]]) -> bytes:
+    stream = io.BytesIO()
+    options = {"strings_to_formulas": False, "strings_to_urls": False, "in_memory": True}
+    book = xlsxwriter.Workbook(stream, options)
+    sheet = book.add_worksheet("Results")
+    day = book.add_format({"num_format": "yyyy-mm-dd"})
+    sheet.write_row(0, 0, header, book.add_format({"bold": True}))
+    last = 0
+    for last, row in enumerate(rows, start=1):
+        for column, cell in enumerate(row):
+            sheet.write(last, column, cell, day if isinstance(cell, date) else None)
+    sheet.freeze_panes(1, 0)
+    sheet.autofilter(0, 0, max(last, 1), len(header) - 1)
+    book.close()
+    return stream.getvalue()
