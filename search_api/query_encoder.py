@@ -61,7 +61,7 @@ class EncodedQuery:
     """What a search compares, and what the network sees in it.
 
     Attributes:
-        embedding: of the whole sign and of its parts; boxes are shares of the whole picture.
+        embedding: of the whole sign and of its parts; boxes are shares of what is looked at.
         vienna: the codes seen, most probable first.
         perhaps: those that may be there, less certain.
         pages: of the file that the picture comes from.

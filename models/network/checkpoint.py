@@ -195,8 +195,8 @@ class Checkpoint:
         }
         digest = hashlib.sha256((self.folder / WEIGHTS).read_bytes())
         if self.code_block is not None:
-            slope, offset = self.calibration.slope, self.calibration.offset
-            settings["calibration"] = [slope.tolist(), offset.tolist()]
+            calibration = self.calibration.to_dict()  # thresholds change no probability
+            settings["calibration"] = [calibration[name] for name in ("slope", "offset", "below")]
             digest.update(self.code_block.to_bytes())
         digest.update(json.dumps(settings, sort_keys=True).encode())
         return digest.hexdigest()[:16]

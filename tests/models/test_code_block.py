@@ -1,6 +1,7 @@
 """The block "codes" says what a mark depicts: rare codes count more, and cosines survive it."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from models.encoder import Encoder
 from models.errors import BadCheckpoint
+from models.network.calibration import Calibration
 from models.network.checkpoint import Checkpoint, add_code_block, save_checkpoint
 from models.network.code_block import CodeBlock
 from models.network.parts import Parts
@@ -165,3 +167,18 @@ def test_a_block_that_is_missing_or_damaged_is_refused(folder: Path) -> None:
     path.unlink()
     with pytest.raises(BadCheckpoint, match=r"codes\.safetensors: missing or damaged"):
         Encoder.load(folder)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Calibration)])
+def test_a_calibration_that_changes_probabilities_changes_the_fingerprint(
+    folder: Path, name: str
+) -> None:
+    labels = len(Checkpoint.open(folder).labels)
+    block = CodeBlock.fit(np.eye(labels, dtype=np.float32), np.ones(labels))
+    opened = add_code_block(folder, block)
+    old = opened.calibration
+    new = replace(old, **{name: getattr(old, name) + np.float32(0.3)})
+    logits = np.random.default_rng(0).normal(size=(5, labels)).astype(np.float32)
+    one, other = (each.probabilities(logits, opened.labels) for each in (old, new))
+    named = replace(opened, calibration=new).computed_fingerprint()
+    assert (named == opened.fingerprint) == np.array_equal(one, other)
