@@ -47,6 +47,7 @@ from models.training.lower_maps import (
     OpenVinoLowerLayers,
     TorchLowerLayers,
     cache_lower_maps,
+    find_int8_of_lower_layers,
 )
 from models.training.recipe import Depth, Recipe
 from models.training.trainer import Trainer, TrainingProgress, epoch_ends
@@ -191,8 +192,8 @@ def _source(
     lower: LowerLayers
     if depth == "all":
         lower, kept = KeptPixels(), "pixels"
-    elif request.device == "cpu" and start.openvino_sha256:
-        lower, kept = OpenVinoLowerLayers(start.openvino_model()), "maps"
+    elif request.device == "cpu" and (int8 := find_int8_of_lower_layers(start)):
+        lower, kept = OpenVinoLowerLayers(int8), "maps"
     else:
         lower, kept = TorchLowerLayers(network, request.device), "maps"
     left_out = cache_lower_maps(pictures.jobs, lower, request.out / kept, callbacks.cached)
