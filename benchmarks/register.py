@@ -26,6 +26,7 @@ from benchmarks.search_process import memory_mb, percentiles
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
+from indexer.pages import Page
 from indexer.query import Filter
 from indexer.register import Register
 from models.encoder import Embedding
@@ -92,7 +93,9 @@ def asked(register: Register, marks: int) -> dict[str, dict[str, float]]:
             lambda: register.marks_numbered((1 + rng.integers(0, marks, 50)).tolist()), 60
         ),
         "words with 'tuve'": _timed(lambda: register.numbers_with_text("tuve"), 10),
-        "20 marks with 'tuve', by id": _timed(lambda: register.find(Filter(text="tuve"), 20), 10),
+        "20 marks with 'tuve', by id": _timed(
+            lambda: register.find(Filter(text="tuve"), Page(20)), 10
+        ),
         "words with 'tu'": _timed(lambda: register.numbers_with_text("tu"), 3),
         "number of marks": _timed(register.count, 10),
     }

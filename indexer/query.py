@@ -10,7 +10,8 @@ from indexer.errors import BadFilter, BadQuery
 from indexer.marks import MARK_FIELDS, NICE_CLASSES, Box, CodeSource, FieldKind, Mark, is_storable
 from models.vienna import ViennaCode
 
-if TYPE_CHECKING:  # the command line lists its options without loading NumPy
+if TYPE_CHECKING:  # the command line lists its options without loading NumPy and RapidFuzz
+    from indexer.words.likeness import WordMatch
     from models.encoder import Embedding
 
 MAX_K = 1000
@@ -145,7 +146,20 @@ class Filter:
         date | None, FilterField("last_day", "filed", "Filed on this day or before.", "2024-12-31")
     ] = None
     text: Annotated[
-        str | None, FilterField("text", "text", "Part of the mark's words, in any case.", "lion")
+        str | None,
+        FilterField(
+            "text",
+            "text",
+            "Words of the mark. Beside a picture: part of them. Without one, marks whose words are "
+            "spelt or sound alike are found, too, the likest first.",
+            "lion",
+        ),
+    ] = None
+    number: Annotated[
+        str | None, FilterField("text", "id", "The mark's number, or part of it.", "018000001")
+    ] = None
+    owner: Annotated[
+        str | None, FilterField("text", "owner", "Part of the owner's name.", "Lion Cafe")
     ] = None
 
     def __post_init__(self) -> None:
@@ -168,6 +182,12 @@ class Filter:
         return tuple(code for codes in named for code in codes)
 
     @property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """Each field of a mark of which it asks a part, and that part."""
+        given = ((one.of, getattr(self, one.name)) for one in FILTER_FIELDS if one.kind == "text")
+        return tuple((of, text) for of, text in given if text)
+
+    @property
     def is_empty(self) -> bool:
         """Whether every mark passes."""
         return not any(getattr(self, one.name) for one in FILTER_FIELDS if one.restricts)
@@ -180,6 +200,7 @@ FILTER_FIELDS = tuple(
 # The mark's fields that filters compare with some words, and with a day: a column each.
 WORD_COLUMNS = tuple(dict.fromkeys(one.of for one in FILTER_FIELDS if one.kind == "words"))
 DAY_COLUMNS = tuple(dict.fromkeys(one.of for one in FILTER_FIELDS if one.kind == "first_day"))
+TEXT_COLUMNS = tuple(one.of for one in FILTER_FIELDS if one.kind == "text")
 _LOWER_CASE = frozenset(one.name for one in MARK_FIELDS if one.kind is FieldKind.WORD)
 _SPANS = tuple(
     (first, last)
@@ -280,6 +301,7 @@ class Hit:
         scores: cosine of each block for the pair; empty in a listing.
         mark: what the register holds of it.
         pair: the pair that scores highest; None in a listing.
+        words: how its words match, where words were looked for.
     """
 
     id: str
@@ -287,6 +309,7 @@ class Hit:
     scores: Mapping[str, float]
     mark: Mark
     pair: Pair | None = None
+    words: "WordMatch | None" = None
 
 
 @dataclass(frozen=True)

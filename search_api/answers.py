@@ -30,12 +30,13 @@ class Answer:
     """The answer to one search.
 
     Attributes:
-        hits: the marks found, nearest first; of a request that compares nothing, by id.
+        hits: the marks found, nearest first; of a request without picture, in its order.
         plan: how they were found, and in what time.
         vienna: the codes seen in the query picture, most probable first.
         perhaps: codes that may be there, less certain than those.
         pages: of the file that the query picture comes from.
         boxes: of the query's whole sign and its parts.
+        next: the cursor of the next page of a list; None at its end, and of a ranking.
     """
 
     hits: tuple[Hit, ...]
@@ -44,6 +45,7 @@ class Answer:
     perhaps: tuple[PredictedCode, ...] = ()
     pages: int = 1
     boxes: tuple[Box, ...] = ()
+    next: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

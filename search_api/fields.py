@@ -22,7 +22,14 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from indexer.marks import NICE_CLASSES
-from indexer.query import FILTER_FIELDS, MAX_K, MAX_WEIGHT, Filter, FilterField, FilterKind
+from indexer.query import (
+    FILTER_FIELDS,
+    MAX_K,
+    MAX_WEIGHT,
+    Filter,
+    FilterField,
+    FilterKind,
+)
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode, split_codes
 from search_api.errors import BadField
@@ -292,17 +299,9 @@ class ViewFields(Fields):
         return View(crop, self.page, self.turn)
 
 
-class SearchFields(ViewFields, FilterFields):
-    """What to compare with beside a picture, how, and which marks may be found."""
+class WantedFields(FilterFields):
+    """Which marks are wanted, and how many."""
 
-    mark_id: Annotated[
-        Text | Absent,
-        Field(
-            description="Instead of a picture: a mark of the register; it is left out of the "
-            "hits itself.",
-            examples=["EM-018000001"],
-        ),
-    ] = None
     k: Annotated[
         int, Field(ge=1, le=MAX_K, description=f"How many marks, 1 to {MAX_K}.", examples=[20])
     ] = 20
@@ -315,6 +314,28 @@ class SearchFields(ViewFields, FilterFields):
             examples=[0],
         ),
     ] = 0
+
+    def filter(self) -> Filter:
+        """Which marks may be found.
+
+        Raises:
+            BadField: a text is no Vienna code.
+            BadFilter: the values do not go together.
+        """
+        return Filter(**{one.name: _value(one, getattr(self, one.name)) for one in FILTER_FIELDS})
+
+
+class SearchFields(ViewFields, WantedFields):
+    """What to compare with beside a picture, how, and which marks may be found."""
+
+    mark_id: Annotated[
+        Text | Absent,
+        Field(
+            description="Instead of a picture: a mark of the register; it is left out of the "
+            "hits itself.",
+            examples=["EM-018000001"],
+        ),
+    ] = None
     weights: Annotated[
         Text | Absent,
         Field(
@@ -343,15 +364,6 @@ class SearchFields(ViewFields, FilterFields):
             k=self.k,
             offset=self.offset,
         )
-
-    def filter(self) -> Filter:
-        """Which marks may be found.
-
-        Raises:
-            BadField: a text is no Vienna code.
-            BadFilter: the values do not go together.
-        """
-        return Filter(**{one.name: _value(one, getattr(self, one.name)) for one in FILTER_FIELDS})
 
 
 def _value(asked: FilterField, given: Any) -> Any:

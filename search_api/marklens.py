@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from time import perf_counter
 from types import TracebackType
 from typing import Unpack
 
@@ -28,7 +27,7 @@ from indexer.index.vectors import IndexChoice
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, encode_marks, ingest
 from indexer.ingest.reencode import encode_again
 from indexer.marks import Mark, MarkRecord
-from indexer.query import Hit, PlanReport, SearchQuery
+from indexer.query import SearchQuery
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
@@ -45,6 +44,7 @@ from search_api.answers import (
     SeenCodes,
     Status,
 )
+from search_api.listing import list_marks
 from search_api.query_encoder import (
     EncodedQuery,
     EncodingSemaphore,
@@ -175,7 +175,8 @@ class MarkLens:
             TooBusy: too many pictures wait already.
         """
         if not request.is_ranked:
-            return self._list(request)
+            require_known_codes(request.filter, self._follower or self.register)
+            return list_marks(self.register, request)
         searcher = self.searcher
         require_known_codes(request.filter, self.follower)
         encoded = self._encoded(request)
@@ -381,18 +382,3 @@ class MarkLens:
         if picture is None:
             raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
         return encode_picture(self.encoder, self._semaphore, picture, request.view)
-
-    def _list(self, request: SearchRequest) -> Answer:
-        """The marks that pass a filter, by id: those without picture, too."""
-        began = perf_counter()
-        require_known_codes(request.filter, self._follower or self.register)
-        marks, matched = self.register.find(request.filter, request.k, request.offset)
-        plan = PlanReport(
-            kind="sql",
-            index="the register's database",
-            matched=matched,
-            total=self.register.count(),
-            sequence=self.register.sequence(),
-            milliseconds={"filter": 1000 * (perf_counter() - began), "search": 0.0},
-        )
-        return Answer(tuple(Hit(mark.record.id, None, {}, mark) for mark in marks), plan)

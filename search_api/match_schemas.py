@@ -1,10 +1,11 @@
-"""Where in query and hit a match was found, as JSON: boxes as shares of a picture."""
+"""What matched in query and hit, as JSON: boxes as shares of a picture, and words."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.query import Pair
+from indexer.words.likeness import WordMatch
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BoxShares = tuple[Share, Share, Share, Share]
@@ -51,3 +52,39 @@ def clipped(box: tuple[float, float, float, float]) -> BoxShares:
     """A box within the picture: a part is cut out with a margin, which may reach beyond it."""
     left, top, right, bottom = (round(min(1.0, max(0.0, share)), 5) for share in box)
     return left, top, right, bottom
+
+
+class WordMatchResponse(BaseModel):
+    """How a mark's words match those that were looked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "sounds",
+                    "score": 0.917,
+                    "letters": 1,
+                    "found": 1,
+                    "of": 1,
+                    "said": "sounds alike",
+                }
+            ]
+        }
+    )
+
+    kind: str = Field(
+        description="exact, holds (the same words among others), latin (the same in Latin "
+        "letters), begins, contains, sounds, letters (a few differ) or some words."
+    )
+    score: float = Field(ge=0, le=1, description="How alike they are.")
+    letters: int = Field(description="Letters that differ in the words that match.")
+    found: int = Field(description="Words that match.")
+    of: int = Field(description="Words that were looked for.")
+    said: str = Field(description="The same for people.")
+
+    @classmethod
+    def of_match(cls, match: WordMatch | None) -> "WordMatchResponse | None":
+        """Show how words match; None where none were looked for."""
+        if match is None:
+            return None
+        return cls(**{name: getattr(match, name) for name in cls.model_fields})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from indexer.errors import BadQuery
+from indexer.pages import ORDERS, WORDS_ORDER
 from indexer.query import MAX_K, Filter, check_ranges
 from models.vienna import ViennaTree
 
@@ -49,11 +50,15 @@ class SearchRequest:
             it is turned.
         page: of a TIFF, counted from 1.
         turn: degrees clockwise by which the picture is turned first.
-        filter: which marks may be found. Without picture and mark they are listed by id, also
-            those that have no picture.
+        filter: which marks may be found. Without picture and mark they are listed, also those
+            that have no picture; where the filter has words, those whose words are like them.
         weights: block name to weight, 0 to 1000; a block left out keeps its default.
         k: how many marks, 1 to 1000.
         offset: how many of the first to leave out, for the next page; a ranking ends at 1000.
+        order: how marks are listed: ``id``, ``filed``, ``registered``, with ``-`` before it the
+            other way round, or ``words``: the likest first. By default ``words`` where the filter
+            has words, else ``id``.
+        after: the cursor that the answer to the same request gave as `Answer.next`: the next page.
 
     Raises:
         BadQuery: a value is out of range, or two queries are given.
@@ -68,6 +73,8 @@ class SearchRequest:
     weights: Mapping[str, float] | None = None
     k: int = 20
     offset: int = 0
+    order: str | None = None
+    after: str | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -85,16 +92,28 @@ class SearchRequest:
             raise BadQuery("a crop, page or turn needs a picture, or the id of a mark")
         if self.page != 1 and self.picture is None:
             raise BadQuery("a page can be chosen of a picture that is sent, not of a mark")
+        if self.is_ranked and (self.order is not None or self.after is not None):
+            raise BadQuery("order and after are for lists; what is ranked goes by likeness")
+        if self.order is not None and self.order not in (*ORDERS, WORDS_ORDER):
+            orders = ", ".join((*ORDERS, WORDS_ORDER))
+            raise BadQuery(f"there is no order {self.order!r}; there are {orders}")
+        if self.order == WORDS_ORDER and not self.filter.text:
+            raise BadQuery("the order words needs words to go by: give text")
 
     @property
     def is_ranked(self) -> bool:
-        """Whether there is something to compare with; else marks are listed by id."""
+        """Whether there is a picture to compare with; else marks are listed."""
         return self.picture is not None or self.mark_id is not None
 
     @property
     def view(self) -> View:
         """What of the picture is compared."""
         return View(self.crop, self.page, self.turn)
+
+    @property
+    def list_order(self) -> str:
+        """How marks are listed."""
+        return self.order or (WORDS_ORDER if self.filter.text else "id")
 
 
 def require_known_codes(wanted: Filter, marks: "Register | Follower") -> None:

@@ -101,7 +101,7 @@ class FilterColumns:
         )
 
     def allowed(self, wanted: Filter) -> RowSet:
-        """Rows that pass all of a filter but its `text`, which only SQL knows."""
+        """Rows that pass all of a filter but its texts, which only SQL knows."""
         conditions = [*self._conditions(wanted)]
         if not conditions:
             return RowSet.all(len(self))

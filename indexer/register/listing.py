@@ -4,28 +4,107 @@ A search by picture resolves its filter in memory (`indexer.index.filters`); the
 likeness here, so the database answers, and knows also the marks that have no embedding.
 """
 
+import functools
+from dataclasses import replace
 from datetime import date
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.marks import CodeSource, Facets
+from indexer.pages import DAYS, Page, Place, compare_places, place_of
 from indexer.query import FILTER_FIELDS, Filter, FilterField
-from indexer.register import rows, schema, word_search
+from indexer.register import counters, rows, schema, word_index, word_search
+from indexer.words.forms import Words, fold
+from indexer.words.likeness import WordMatch, match_words
 from models.vienna import ViennaCode
 
+_LEAST_PART = 3  # letters from which marks that hold them within a word are found by an index
+_HOLDING = 150  # marks that hold a text somewhere
+_COUNTED = 64  # filters of which it is known how many marks pass
 
-def passing(
-    connection: Connection, wanted: Filter, limit: int, offset: int = 0
-) -> tuple[list[str], int]:
-    """Ids, in order, of the live marks that pass a filter, and how many there are in all."""
-    marks = schema.marks
-    asked = [one for one in FILTER_FIELDS if one.restricts and getattr(wanted, one.name)]
-    condition = sa.and_(rows.LIVE, *(_condition(connection, one, wanted) for one in asked))
-    found = sa.select(marks.c.id).where(condition).order_by(marks.c.id)
-    ids = found.limit(limit).offset(offset)
-    total = sa.select(sa.func.count()).select_from(marks).where(condition)
-    return list(connection.scalars(ids)), int(connection.scalar(total) or 0)
+
+class Totals:
+    """Counts the marks that pass a filter, once for each state of the register."""
+
+    def __init__(self) -> None:
+        self._sequence = -1
+        self._known: dict[Filter, int] = {}
+
+    def of(self, connection: Connection, wanted: Filter) -> int:
+        """How many live marks pass."""
+        if wanted.is_empty:
+            return counters.live_marks(connection)
+        now = counters.sequence(connection)
+        if now != self._sequence or len(self._known) > _COUNTED:
+            self._sequence, self._known = now, {}
+        if wanted not in self._known:
+            total = sa.select(sa.func.count()).select_from(schema.marks)
+            found = connection.scalar(total.where(_passing(connection, wanted)))
+            self._known[wanted] = int(found or 0)
+        return self._known[wanted]
+
+
+def page_of(connection: Connection, wanted: Filter, page: Page) -> list[str]:
+    """Ids, in order, of the live marks that pass a filter."""
+    marks = schema.marks.c
+    name, falls = page.order.removeprefix("-"), page.order.startswith("-")
+    found = sa.select(marks.id).where(_passing(connection, wanted))
+    many, (day, last) = page.offset + page.limit, page.after or (None, "")
+    by_id = marks.id.desc() if falls else marks.id
+    ids: list[str] = []
+    if name in DAYS and (page.after is None or day is not None):
+        # Those that have the day come first.
+        column = marks[name]
+        dated = found.where(column.is_not(None))
+        if page.after is not None:
+            place = sa.tuple_(column, marks.id)
+            reached = sa.tuple_(sa.literal(date.fromisoformat(str(day))), sa.literal(last))
+            dated = dated.where(place < reached if falls else place > reached)
+        dated = dated.order_by(*((column.desc(), by_id) if falls else (column, by_id)))
+        ids += connection.scalars(dated.limit(many))
+    if len(ids) < many:
+        undated = found.where(marks[name].is_(None)) if name in DAYS else found
+        if page.after is not None and day is None:
+            undated = undated.where(marks.id < last if falls else marks.id > last)
+        ids += connection.scalars(undated.order_by(by_id).limit(many - len(ids)))
+    return ids[page.offset :]
+
+
+def by_words(
+    connection: Connection, wanted: Filter, page: Page
+) -> tuple[list[tuple[str, WordMatch]], int]:
+    """Marks whose words are like a filter's `text`, among those that pass the rest of it.
+
+    Returns:
+        id and match of those on the page, and how many there are: some hundreds at most.
+    """
+    text, rest = wanted.text or "", replace(wanted, text=None)
+    asked = Words.of(text)
+    passes = None if rest.is_empty else _passing(connection, rest)
+    numbers = set(word_index.candidates(connection, asked, passes))
+    if len(fold(text)) >= _LEAST_PART:
+        numbers |= _holding(connection, wanted)
+    marks, order = schema.marks.c, page.order
+    day = marks.get(order.removeprefix("-"), sa.null())
+    found: list[tuple[Place, str, WordMatch]] = []
+    for part in rows.in_parts(sorted(numbers)):
+        texts = sa.select(marks.id, marks.text, day).where(marks.number.in_(part), rows.LIVE)
+        for mark_id, words, on in connection.execute(texts):
+            match = match_words(asked, Words.of(words or ""))
+            if match is not None:
+                found.append((place_of(order, mark_id, on, match), mark_id, match))
+    return [(mark_id, match) for _, mark_id, match in _on_page(found, page)], len(found)
+
+
+def _on_page(
+    found: list[tuple[Place, str, WordMatch]], page: Page
+) -> list[tuple[Place, str, WordMatch]]:
+    compare = functools.partial(compare_places, order=page.order)
+    found.sort(key=lambda one: functools.cmp_to_key(compare)(one[0]))
+    if page.after is not None:
+        found = [one for one in found if compare(one[0], page.after) > 0]
+    return found[page.offset : page.offset + page.limit]
 
 
 def ids_after(connection: Connection, last: str, limit: int) -> list[str]:
@@ -82,6 +161,21 @@ def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, 
     return counts
 
 
+def _passing(connection: Connection, wanted: Filter) -> sa.ColumnElement[bool]:
+    """Whether a mark is live and passes a filter."""
+    asked = [one for one in FILTER_FIELDS if one.restricts and getattr(wanted, one.name)]
+    return sa.and_(rows.LIVE, *(_condition(connection, one, wanted) for one in asked))
+
+
+def _holding(connection: Connection, wanted: Filter) -> set[int]:
+    """Numbers of some marks that hold a filter's text anywhere, and pass the rest of it."""
+    if replace(wanted, text=None).is_empty:
+        found = word_search.numbers_with(connection, "text", wanted.text or "", _HOLDING)
+        return set(found.tolist())
+    numbers = sa.select(schema.marks.c.number).where(_passing(connection, wanted))
+    return set(connection.scalars(numbers.limit(_HOLDING)))
+
+
 def _condition(
     connection: Connection, asked: FilterField, wanted: Filter
 ) -> sa.ColumnElement[bool]:
@@ -101,7 +195,7 @@ def _condition(
                 *((value, date.max) if asked.kind == "first_day" else (date.min, value))
             )
         case "text":
-            return word_search.contains(connection, value)
+            return word_search.contains(connection, asked.of, value)
     raise ValueError(f"{asked.name} restricts nothing by itself")
 
 

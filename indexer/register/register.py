@@ -28,6 +28,7 @@ from indexer.marks import (
     RunState,
     is_mark_id,
 )
+from indexer.pages import Listed, Page
 from indexer.query import Filter
 from indexer.register import counters, listing, rows, runs, schema, word_search
 from indexer.register.database import create_engine, parse_url, plain_errors, prepare, shown
@@ -50,6 +51,7 @@ class Register:
         self.url = shown(url)
         # Counting codes reads all of them; the answer holds until the next write.
         self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
+        self._totals = listing.Totals()
 
     @classmethod
     def open(cls, url: str, create: bool = True) -> "Register":
@@ -244,14 +246,10 @@ class Register:
         with self._reading() as connection:
             return rows.read_changes(connection, after, limit, upto)
 
-    def numbers_with_text(self, text: str) -> NDArray[np.int64]:
-        """Numbers of the live marks whose words contain a text, in any case.
-
-        Returns:
-            (n,) int64, ascending.
-        """
+    def numbers_with_text(self, text: str, of: str = "text") -> NDArray[np.int64]:
+        """Numbers (n,), ascending, of the live marks whose words, or another field, hold a text."""
         with self._reading() as connection:
-            return word_search.numbers_with(connection, text)
+            return word_search.numbers_with(connection, of, text)
 
     def count(self) -> int:
         """How many live marks there are; kept with each write, so that asking costs nothing."""
@@ -277,15 +275,20 @@ class Register:
         with self._reading() as connection:
             return listing.facets(connection)
 
-    def find(self, wanted: Filter, limit: int, offset: int = 0) -> tuple[list[Mark], int]:
-        """Live marks that pass a filter, with or without picture, by id; and how many pass.
-
-        At most `limit` are returned, after the first `offset`; an empty filter lets every one pass.
-        """
+    def find(self, wanted: Filter, page: Page) -> tuple[list[Mark], int]:
+        """Live marks that pass a filter, with or without picture; and how many pass."""
         with self._reading() as connection:
-            ids, total = listing.passing(connection, wanted, limit, offset)
+            ids = listing.page_of(connection, wanted, page)
             found = _marks_of(connection, ids)
+            total = self._totals.of(connection, wanted)
         return [found[mark_id] for mark_id in ids], total
+
+    def find_words(self, wanted: Filter, page: Page) -> tuple[list[Listed], int]:
+        """Live marks with words like a filter's, the likest some hundreds; and how many."""
+        with self._reading() as connection:
+            ranked, total = listing.by_words(connection, wanted, page)
+            found = _marks_of(connection, [mark_id for mark_id, _ in ranked])
+        return [Listed(found[mark_id], match) for mark_id, match in ranked], total
 
     def every_mark(self, at_once: int = 500) -> Iterator[Mark]:
         """All live marks by id, a few at a time: constant memory, whatever their number.

@@ -21,10 +21,10 @@ from indexer.marks import (
     MarkRecord,
     StoredPrediction,
 )
-from indexer.query import DAY_COLUMNS, WORD_COLUMNS
-from indexer.register import schema
+from indexer.query import DAY_COLUMNS, TEXT_COLUMNS, WORD_COLUMNS
+from indexer.register import schema, word_index
 from indexer.register.runs import aware
-from indexer.register.word_search import fold
+from indexer.words.forms import fold
 from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
@@ -61,10 +61,15 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
     """
     now = datetime.now(UTC)
     columns = [_columns(mark, first + at, now) for at, mark in enumerate(marks)]
+    replaced_texts = _texts(connection, [mark.record.id for mark in marks])
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     insert = dialect.insert(schema.marks)
     replaced = {name: insert.excluded[name] for name in columns[0].keys() - {"id", "number"}}
     connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=replaced), columns)
+    word_index.update(
+        connection,
+        [(*replaced_texts.get(one["id"], (one["number"], None)), one["text"]) for one in columns],
+    )
     _forget(connection, [mark.record.id for mark in marks])
     _insert(connection, schema.mark_codes, [row for mark in marks for row in _codes(mark)])
     _insert(
@@ -88,6 +93,8 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
 
 def leave_tombstones(connection: Connection, ids: Sequence[str], first: int) -> None:
     """Withdraw live marks, under the sequences from ``first`` on; nothing else of them stays."""
+    texts = _texts(connection, ids).values()
+    word_index.update(connection, [(number, text, None) for number, text in texts])
     _forget(connection, ids)
     table = schema.marks
     kept = {"id", "sequence", "number", "deleted", "digest", "updated"}
@@ -135,7 +142,7 @@ def _columns(mark: EncodedMark, sequence: int, now: datetime) -> dict[str, Any]:
         "deleted": False,
         "digest": mark.digest,
         "pixels_digest": mark.pixels_digest,
-        "text_folded": None if record.text is None else fold(record.text),
+        **{f"{name}_folded": _folded(getattr(record, name)) for name in TEXT_COLUMNS},
         "lists": lists_of(mark),
         "updated": now,
     }
@@ -166,6 +173,22 @@ def _codes(mark: EncodedMark) -> list[dict[str, Any]]:
         for seen in mark.predicted
     ]
     return given + predicted
+
+
+def _folded(text: str | None) -> str | None:
+    return None if text is None else fold(text)
+
+
+def _texts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, str | None]]:
+    """Number and words of the marks, withdrawn ones too, that have some ids."""
+    table = schema.marks.c
+    return {
+        row.id: (row.number, row.text)
+        for part in in_parts(ids)
+        for row in connection.execute(
+            sa.select(table.id, table.number, table.text).where(table.id.in_(part))
+        )
+    }
 
 
 def _forget(connection: Connection, ids: Sequence[str]) -> None:

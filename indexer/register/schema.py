@@ -1,6 +1,6 @@
 """The register's tables, the same in SQLite and PostgreSQL.
 
-Beside them the database keeps an index of words where it can: see `word_search` and migration 0003.
+Beside them the database keeps an index of parts of texts where it can: see `word_search`.
 """
 
 from sqlalchemy import (
@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 
 from indexer.marks import MARK_FIELDS, FieldKind
+from indexer.pages import DAYS
+from indexer.query import TEXT_COLUMNS
 
 metadata = MetaData()
 
@@ -42,7 +44,8 @@ marks = Table(
     Column("deleted", Boolean, nullable=False, default=False),
     Column("digest", String(64), nullable=False),
     *(Column(field.name, _TYPES[field.kind]) for field in MARK_FIELDS if field.kind in _TYPES),
-    Column("text_folded", Text),  # NFKC and case folded: what searches by words compare with
+    # Without case, accents and width (`indexer.words.forms.fold`): what texts are looked for in.
+    *(Column(f"{name}_folded", Text) for name in TEXT_COLUMNS),
     # Classes and codes once more (see `rows.lists_of`), so that reading a mark reads one row: from
     # their own tables, fifty hits of a search took 9 to 15 ms at a million marks.
     Column("lists", JSON(none_as_null=True)),
@@ -57,6 +60,7 @@ marks = Table(
     Column("updated", DateTime(timezone=True), nullable=False),
     Index("marks_by_number", "number", unique=True),
     Index("marks_by_pixels", "pixels_digest"),
+    *(Index(f"marks_by_{name}", name, "id") for name in DAYS),
 )
 
 # Apart from `marks`, so that reading marks does not drag a kilobyte of numbers along.
@@ -85,6 +89,33 @@ mark_classes = Table(
     metadata,
     Column("mark_id", ForeignKey("marks.id", ondelete="CASCADE"), primary_key=True),
     Column("nice_class", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# The index of words: see `word_index`. Texts sort by their code points, in both databases.
+_Term = Text().with_variant(Text(collation="C"), "postgresql")
+
+terms = Table(
+    "terms",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("term", _Term, nullable=False, unique=True),
+)
+
+term_keys = Table(
+    "term_keys",
+    metadata,
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("term", Integer, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+mark_terms = Table(
+    "mark_terms",
+    metadata,
+    Column("term", Integer, primary_key=True, autoincrement=False),
+    Column("letters", Integer, primary_key=True, autoincrement=False),  # of all the mark's words
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
 

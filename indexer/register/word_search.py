@@ -1,11 +1,9 @@
-"""Finds marks by part of their words, through the database's index of trigrams where it has one.
+"""Finds marks by part of a text, through the database's index of trigrams where it has one.
 
-SQLite's index is the FTS5 table `mark_words`, PostgreSQL's is used by its LIKE. Both are made by
-migration 0003; without one, and for texts of fewer than three characters, all marks are read,
-0.3 to 0.7 s at a million. What is found is the same in each case.
+SQLite's index is the FTS5 table `mark_words`, PostgreSQL's is used by its LIKE. Without one, and
+for texts of fewer than three characters, all marks are read, 0.3 to 0.7 s at a million. What is
+found is the same in each case.
 """
-
-import unicodedata
 
 import numpy as np
 import sqlalchemy as sa
@@ -13,37 +11,33 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from indexer.register import schema
+from indexer.words.forms import fold
 
 _TRIGRAM = 3  # characters from which an index of trigrams can answer
 _INDEX = sa.table("mark_words", sa.column("rowid", sa.BigInteger))  # rowid: marks.number
 
 
-def fold(text: str) -> str:
-    """How words are compared: compatibility forms and case do not matter.
-
-    Folding case can leave the compatible form (``İ``) and the other way round, hence twice.
-    """
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-
-
-def contains(connection: Connection, text: str) -> sa.ColumnElement[bool]:
-    """Whether a mark's words hold a text, in any case, as a condition on `marks`."""
-    indexed = _indexed(connection, fold(text))
+def contains(connection: Connection, of: str, text: str) -> sa.ColumnElement[bool]:
+    """Whether a mark's field holds a text, folded, as a condition on `marks`."""
+    indexed = _indexed(connection, of, fold(text))
     if indexed is not None:
         return schema.marks.c.number.in_(indexed)
-    return schema.marks.c.text_folded.contains(fold(text), autoescape=True)
+    return schema.marks.c[f"{of}_folded"].contains(fold(text), autoescape=True)
 
 
-def numbers_with(connection: Connection, text: str) -> NDArray[np.int64]:
-    """Numbers (n,), ascending, of the live marks whose words hold a text."""
-    found = _indexed(connection, fold(text))  # of live marks only: tombstones have no words
+def numbers_with(
+    connection: Connection, of: str, text: str, limit: int | None = None
+) -> NDArray[np.int64]:
+    """Numbers (n,), ascending, of the live marks whose field holds a text."""
+    found = _indexed(connection, of, fold(text))  # of live marks only: tombstones have no texts
     if found is None:
         marks = schema.marks.c
-        found = sa.select(marks.number).where(marks.deleted.is_(False), contains(connection, text))
-    return np.sort(np.fromiter(connection.scalars(found), np.int64))
+        holds = contains(connection, of, text)
+        found = sa.select(marks.number).where(marks.deleted.is_(False), holds)
+    return np.sort(np.fromiter(connection.scalars(found.limit(limit)), np.int64))
 
 
-def _indexed(connection: Connection, folded: str) -> sa.Select[tuple[int]] | None:
+def _indexed(connection: Connection, of: str, folded: str) -> sa.Select[tuple[int]] | None:
     """Numbers by SQLite's index; None where it cannot tell."""
     if len(folded) < _TRIGRAM or connection.dialect.name != "sqlite":
         return None
@@ -52,5 +46,7 @@ def _indexed(connection: Connection, folded: str) -> sa.Select[tuple[int]] | Non
         return None
     phrase = '"' + folded.replace('"', '""') + '"'  # its trigrams, one after the other
     return sa.select(_INDEX.c.rowid).where(
-        sa.literal_column("mark_words").op("MATCH")(sa.bindparam("phrase", phrase, unique=True))
+        sa.literal_column("mark_words").op("MATCH")(
+            sa.bindparam("phrase", f"{of}_folded : {phrase}", unique=True)
+        )
     )

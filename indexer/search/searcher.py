@@ -77,8 +77,8 @@ class Searcher:
     ) -> SearchResult | None:
         """Search one view; None if the register turned out to have moved past it."""
         search = self._begin(view, query, compared)
-        if query.filter.text and self._register.sequence() != view.sequence:
-            return None  # the words may be newer or older than the view
+        if query.filter.texts and self._register.sequence() != view.sequence:
+            return None  # the texts may be newer or older than the view
         found = self._described(search.ranked(), query.k)
         if any(mark is None or mark.sequence != one.sequence for one, mark in found):
             return None
@@ -100,12 +100,12 @@ class Searcher:
             search.leave_out(np.array(gone))
 
     def _begin(self, view: ReadView, query: SearchQuery, compared: Query) -> "_Search":
-        """Find out what may be found; the register says what has an id, or a text in its words."""
+        """Find out what may be found; the register says what has an id, or a text in a field."""
         search = _Search(view, query, compared)
         if query.exclude:
             search.leave_out(self._register.numbers_of(sorted(query.exclude)))
-        if query.filter.text:
-            search.only(self._register.numbers_with_text(query.filter.text))
+        for field, text in query.filter.texts:
+            search.only(self._register.numbers_with_text(text, field))
         return search
 
     def _described(self, ranked: list[Ranked], k: int) -> "list[tuple[Ranked, Mark | None]]":

@@ -30,7 +30,7 @@ _METAVARS: Mapping[FilterKind, str] = {
     "share": "NUMBER",
     "first_day": "DATE",
     "last_day": "DATE",
-    "text": "WORDS",
+    "text": "TEXT",
 }
 
 Picture = Annotated[
@@ -45,6 +45,19 @@ MarkId = Annotated[
 K = Annotated[str, typer.Option("-k", help=f"How many marks, 1 to {MAX_K}.", metavar="NUMBER")]
 Offset = Annotated[
     str, typer.Option(metavar="NUMBER", help="How many of the first marks to leave out.")
+]
+Order = Annotated[
+    str | None,
+    typer.Option(
+        "--order",
+        metavar="ORDER",
+        help="Without picture: what marks are listed by, words, id, filed or registered; falling "
+        "with - before it.",
+    ),
+]
+After = Annotated[
+    str | None,
+    typer.Option(metavar="CURSOR", help="Without picture: the page after `next` of --json."),
 ]
 Weights = Annotated[
     str | None,
@@ -68,6 +81,12 @@ Turn = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
+_LIST_OPTIONS = tuple(
+    Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+    for name, kind in (("order", Order), ("after", After))
+)
+
+
 def _filter_options() -> Iterator[Parameter]:
     """An option for each field of a filter."""
     for one in FILTER_FIELDS:
@@ -85,7 +104,7 @@ def _with_filter(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of reports, batches and filters, in place of its `asked`."""
     given = signature(command).parameters.values()
     own = [one for one in given if one.kind is not Parameter.VAR_KEYWORD]
-    options = [*own, *REPORT_OPTIONS, *BATCH_OPTIONS, *_filter_options()]
+    options = [*own, *_LIST_OPTIONS, *REPORT_OPTIONS, *BATCH_OPTIONS, *_filter_options()]
     command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what Typer reads
     return command
 
@@ -107,8 +126,8 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
 ) -> None:
     """Find the marks that look most like a picture.
 
-    Without IMAGE and --mark, the marks that pass the filters are listed by id: also those that
-    have no picture, which only this finds.
+    Without IMAGE and --mark, the marks that pass the filters are listed, also those that have no
+    picture. With --text these are the marks whose words are spelt or sound alike, the likest first.
 
     All filters must hold; within one of them any of its values is enough. Vienna codes are
     written 03, 03.01 or 03.01.08 and mean everything below them; codes and classes may also be
@@ -193,11 +212,12 @@ def _request(image: Path | None, texts: Mapping[str, Any]) -> "SearchRequest":
     """What the options ask for; they are checked before the network is loaded."""
     from pydantic import ValidationError
 
-    from search_api.fields import SearchFields, plain_fault
+    from search_api.fields import plain_fault
+    from search_api.list_fields import OptionFields
 
     given = {name: value for name, value in texts.items() if value is not None}
     try:
-        return SearchFields.model_validate(given).request(image)
+        return OptionFields.model_validate(given).request(image)
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0])
@@ -246,16 +266,17 @@ def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
 
 
 def _show_listing(answer: "Answer", *, as_json: bool) -> None:
-    from search_api.schemas import MarkResponse
+    from search_api.list_schemas import ListResponse
 
     total = answer.plan.matched
     if as_json:
-        marks = [MarkResponse.of(hit.mark).model_dump(mode="json") for hit in answer.hits]
-        print_plain(json.dumps({"total": total, "marks": marks}, indent=2))
+        print_plain(ListResponse.of(answer).model_dump_json(indent=2))
         return
     said = [one for one in MARK_FIELDS if one.kind in (FieldKind.WORD, FieldKind.DAY)]
+    matches = any(hit.words for hit in answer.hits)
     rows = [
         (
+            *((hit.words.said,) if hit.words else ()),
             hit.id,
             hit.mark.record.text or "",
             _codes_of(hit.mark),
@@ -264,8 +285,9 @@ def _show_listing(answer: "Answer", *, as_json: bool) -> None:
         for hit in answer.hits
     ]
     if rows:
-        columns = ("id", "text", "codes", *(one.name for one in said))
-        print_table("marks by id", columns, rows)
+        match = ("match",) if matches else ()
+        columns = (*match, "id", "text", "codes", *(one.name for one in said))
+        print_table("marks with words like it" if matches else "marks", columns, rows)
     print_plain(f"{len(rows):,} of {total:,} marks that pass")
 
 

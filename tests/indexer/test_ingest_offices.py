@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexer.ingest import IngestOptions
+from indexer.pages import Page
 from indexer.query import Filter
 
 Office = Any  # the fixture `office`
@@ -38,7 +39,7 @@ def test_a_mark_without_picture_is_kept_counted_and_found_by_its_words(
     )
     assert office.counts(office.ingest_file(file)) == (3, 3, 0, 0, 0)
     assert office.register.count() == 3
-    found, total = office.register.find(Filter(text="lion"), 10)
+    found, total = office.register.find(Filter(text="lion"), Page(10))
     assert ([one.record.id for one in found], total) == (["XX-1", "XX-2"], 2)
     embedded = [
         change.id for change in office.register.changes(0, 10) if change.embedding is not None

@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from indexer.marks import EncodedMark, MarkRecord
+from indexer.pages import Page
 from indexer.query import FILTER_FIELDS, Filter
 from indexer.register import Register
 from models.vienna import PredictedCode, ViennaCode
@@ -53,7 +54,7 @@ def filled(register: Register) -> Register:
     ],
 )
 def test_a_filter_lists_the_marks_that_pass_it(filled: Register, wanted: Filter, ids: str) -> None:
-    marks, total = filled.find(wanted, 10)
+    marks, total = filled.find(wanted, Page(10))
     assert "".join(mark.record.id for mark in marks) == ids
     assert total == len(ids)
 
@@ -64,11 +65,11 @@ def test_every_field_that_restricts_is_understood(filled: Register) -> None:
     for one in FILTER_FIELDS:
         if one.restricts:
             value = {**values, **lists}.get(one.kind, (ViennaCode(29),))
-            found = filled.find(Filter(**{one.name: value}), 10)[1]
+            found = filled.find(Filter(**{one.name: value}), Page(10))[1]
             assert found == (3 if one.kind == "no_code" else 0), one.name
 
 
 def test_a_page_begins_after_the_marks_before_it(filled: Register) -> None:
-    pages = [filled.find(Filter(), 2, offset) for offset in (0, 2, 4)]
+    pages = [filled.find(Filter(), Page(2, offset)) for offset in (0, 2, 4)]
     assert [[mark.record.id for mark in marks] for marks, _ in pages] == [["a", "b"], ["c"], []]
     assert {total for _, total in pages} == {3}

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
+from indexer.pages import Page
 from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.search.searcher import Searcher
@@ -83,7 +84,7 @@ def test_a_register_of_0_1_is_searched_and_written_to(old: Register) -> None:
     assert sorted(found(vienna_any=(TREE,))) == ["m1", "m2", "m5"]
     assert sorted(found(text="löwe")) == ["m0", "m2", "m5"]
     assert found(text="acme strasse") == ["m1"]
-    marks, total = old.find(Filter(text="LÖWE"), 2)
+    marks, total = old.find(Filter(text="LÖWE"), Page(2))
     assert ([mark.record.id for mark in marks], total) == (["m0", "m2"], 5)
     old.add([EncodedMark(MarkRecord("m2", text="Eule"), "d"), EncodedMark(MarkRecord("m9"), "d")])
     old.delete(["m0", "gone"])
@@ -147,7 +148,7 @@ def check_words(register: Register) -> None:
     for text, expected in (("löw", ["a"]), ("LÖ", ["a", "b"]), ("w", ["a"]), ("löwen", [])):
         numbers = register.numbers_with_text(text).tolist()
         assert [*register.ids_numbered(numbers).values()] == expected
-        assert register.find(Filter(text=text), 9)[1] == len(expected)
+        assert register.find(Filter(text=text), Page(9))[1] == len(expected)
 
 
 @pytest.mark.parametrize(

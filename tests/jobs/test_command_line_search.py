@@ -107,6 +107,24 @@ def test_marks_are_listed_page_by_page(run: Run, source: Path, parsed: Parsed) -
     assert listed == [f"EM-{number}" for number in range(8)]
 
 
+def test_words_alone_find_what_is_spelt_alike(run: Run, source: Path, parsed: Parsed) -> None:
+    table = source / "marks.csv"
+    table.write_text(table.read_text().replace("word 3", "Google").replace("word 5", "Google Maps"))
+    run("index", source)
+    found = parsed(run("search", "--text", "gogle", "--json"))
+    assert [mark["id"] for mark in found["marks"]] == ["EM-3", "EM-5"]
+    assert found["marks"][0]["match"]["kind"] == "sounds"
+    shown = run("search", "--text", "gogle").stdout
+    assert "sounds alike" in shown
+    newest = parsed(run("search", "--text", "gogle", "--order", "-filed", "-k", "1", "--json"))
+    assert [mark["id"] for mark in newest["marks"]] == ["EM-5"]
+    rest = run(
+        "search", "--text", "gogle", "--order", "-filed", "--after", newest["next"], "--json"
+    )
+    assert [mark["id"] for mark in parsed(rest)["marks"]] == ["EM-3"]
+    assert parsed(run("search", "--number", "-4", "--json"))["total"] == 1
+
+
 @pytest.mark.parametrize(("score", "shown"), [(-0.04, "0.00"), (-0.0, "0.00"), (0.956, "0.96")])
 def test_people_are_shown_no_score_below_zero(score: float, shown: str) -> None:
     assert shown_score(score, 2) == shown
@@ -151,6 +169,7 @@ def test_an_empty_register_says_what_to_do(run: Run, source: Path) -> None:
         (["--min-probability", "2"], "2"),
         (["--mark", "EM-1"], "--mark"),
         (["--unknown"], "--unknown"),
+        (["--order", "id"], "order"),
     ],
 )
 def test_bad_options_are_one_sentence_and_exit_code_2(

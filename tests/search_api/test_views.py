@@ -18,7 +18,7 @@ def test_every_filter_but_those_of_codes_has_a_control():
 
 
 def test_a_control_without_anything_to_choose_from_is_left_out():
-    assert [one.name for one in ControlView.of(Facets())] == ["text"]
+    assert [one.name for one in ControlView.of(Facets())] == ["text", "number", "owner"]
 
 
 def test_scripts_are_given_every_field_of_a_mark_and_of_its_filter():

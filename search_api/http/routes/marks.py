@@ -1,4 +1,4 @@
-"""`/marks`: register one, look at one, withdraw one."""
+"""`/marks`: list them, register one, look at one, withdraw one."""
 
 from typing import Annotated
 
@@ -9,6 +9,8 @@ from models.errors import UnreadableImage
 from search_api.http.dependencies import MarkLensDep, Writer, form_of
 from search_api.http.forms import MarkForm
 from search_api.http.problem_details import documented
+from search_api.list_fields import ListFields
+from search_api.list_schemas import ListResponse
 from search_api.schemas import API, MarkResponse, image_path
 
 router = APIRouter(prefix=API, tags=["marks"])
@@ -64,6 +66,21 @@ def add_mark(
         response.status_code = status.HTTP_200_OK
     response.headers["Location"] = image_path(added.mark.record.id).removesuffix("/image")
     return MarkResponse.of(added.mark)
+
+
+@router.get(
+    "/marks",
+    summary="List marks by words, number, owner, codes, classes and dates",
+    response_description="A page of them, how many there are, and the cursor of the next page.",
+    responses=documented(422, 503),
+)
+def list_marks(fields: Annotated[ListFields, Query()], marklens: MarkLensDep) -> ListResponse:
+    """Find marks without a picture; also those that have none.
+
+    With `text`, marks whose words are spelt or sound alike come first the likest, each with how
+    it matches; without, all marks that pass the filter, in the order asked for.
+    """
+    return ListResponse.of(marklens.search(fields.request()))
 
 
 @router.get(

@@ -1,0 +1,300 @@
+"""The index of marks' words: which marks have a word that is spelt or sounds like another.
+
+Three tables, the same in SQLite and PostgreSQL. `terms` has each word once, in Latin letters, and
+the words of a mark without blanks as one term that begins with ``=``. `term_keys` has the terms'
+keys (`indexer.words.forms.keys`): similar terms share one. `mark_terms` has the marks of a term,
+those with few letters first. Nothing but equal values and spans of keys are looked up, so that a
+question costs milliseconds whatever the size of the register.
+
+What is found are candidates: `likeness` compares them. A term stays when its last mark goes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from indexer.register import schema
+from indexer.words.forms import Words, keys, sound_keys
+from indexer.words.likeness import LEAST_WORD, combined, spelling_likeness
+
+CANDIDATES = 300  # marks whose words are compared letter by letter
+_AT_ONCE = 500  # values a statement
+_JOINED = "="  # begins the term of a whole text without blanks
+_LONGEST_JOINED = 40  # letters of a text that has such a term
+_BEYOND = "\U0010ffff"  # sorts after all letters
+_LOOKED_FOR = 12  # words of a question that find candidates, the longest
+_TERMS = 300  # similar terms that are looked at, by beginning, by key
+_BEST_TERMS = 60  # of them whose marks are looked for
+_PAIRED_TERMS = 8  # of them that are looked for together with those of another word
+_MARKS = 150  # of a word's marks, by how near its terms are
+
+
+# Writing.
+
+
+def update(connection: Connection, texts: Sequence[tuple[int, str | None, str | None]]) -> None:
+    """Index words that changed: a mark's number, the words it had, and those it has now."""
+    changed = [(number, old, new) for number, old, new in texts if old != new]
+    _remove(connection, [(number, old) for number, old, _ in changed if old])
+    _add(connection, [(number, new) for number, _, new in changed if new])
+
+
+def _add(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
+    marks: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for number, text in texts:
+        words = Words.of(text)
+        for term in _terms_of(words):
+            marks[term].append((words.letters, number))
+    ids = _known(connection, list(marks))
+    new = [term for term in marks if term not in ids]
+    first = 1 + (connection.scalar(sa.select(sa.func.max(schema.terms.c.id))) or 0)
+    ids |= {term: first + at for at, term in enumerate(new)}
+    _insert(connection, schema.terms, [(ids[term], term) for term in new])
+    _insert(
+        connection, schema.term_keys, [(key, ids[term]) for term in new for key in _keys_of(term)]
+    )
+    _insert(
+        connection,
+        schema.mark_terms,
+        [(ids[term], *place) for term, places in marks.items() for place in places],
+    )
+
+
+def _remove(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
+    words = [(number, Words.of(text)) for number, text in texts]
+    gone = [(term, one.letters, number) for number, one in words for term in _terms_of(one)]
+    ids = _known(connection, list({term for term, _, _ in gone}))
+    table = schema.mark_terms.c
+    deleted = sa.delete(schema.mark_terms).where(
+        table.term == sa.bindparam("of"),
+        table.letters == sa.bindparam("long"),
+        table.number == sa.bindparam("mark"),
+    )
+    rows = [
+        {"of": ids[term], "long": letters, "mark": number}
+        for term, letters, number in gone
+        if term in ids
+    ]
+    if rows:
+        connection.execute(deleted, rows)
+
+
+def _terms_of(words: Words) -> set[str]:
+    terms = {spelling for word in words.words for spelling in word.spellings}
+    if len(words.words) > 1 and words.letters <= _LONGEST_JOINED:
+        terms.add(_JOINED + words.joined)
+    return terms
+
+
+def _keys_of(term: str) -> set[int]:
+    return sound_keys(term[1:]) if term.startswith(_JOINED) else keys(term)
+
+
+def _known(connection: Connection, terms: Sequence[str]) -> dict[str, int]:
+    """Ids of the terms that are there."""
+    table = schema.terms.c
+    found: dict[str, int] = {}
+    for start in range(0, len(terms), _AT_ONCE):
+        part = terms[start : start + _AT_ONCE]
+        wanted = sa.select(table.term, table.id).where(table.term.in_(part))
+        found |= {row.term: row.id for row in connection.execute(wanted)}
+    return found
+
+
+def _insert(connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
+    """Insert rows in the order of the key, by the driver alone: there are ten or so a mark."""
+    if not rows:
+        return
+    rows.sort()
+    names, kinds = ", ".join(table.c.keys()), [one.type.compile() for one in table.c]
+    if connection.dialect.name == "postgresql":
+        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
+        rows_of = f"SELECT * FROM unnest({arrays})"  # noqa: S608 - names of ours
+        insert = f"INSERT INTO {table.name} ({names}) {rows_of} ON CONFLICT DO NOTHING"
+        connection.exec_driver_sql(insert, tuple(map(list, zip(*rows, strict=True))))
+        return
+    marks = ", ".join("?" * len(kinds))
+    insert = f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
+    connection.exec_driver_sql(insert, rows)
+
+
+# Looking up.
+
+
+class _Similar(NamedTuple):
+    """The terms that are like one of the texts looked for.
+
+    Attributes:
+        at: which of the words, or None for all of them without blanks.
+        letters: of the text.
+        likeness: term's id → how alike it is, most alike first.
+        lengths: term's id → its letters.
+    """
+
+    at: int | None
+    letters: int
+    likeness: Mapping[int, float]
+    lengths: Mapping[int, int]
+
+
+def candidates(
+    connection: Connection, asked: Words, passing: sa.ColumnElement[bool] | None = None
+) -> list[int]:
+    """Numbers of the marks whose words are most probably like some words, the likest first.
+
+    Args:
+        connection: to the register.
+        asked: what is looked for.
+        passing: a condition on `marks`.
+
+    Returns:
+        At most `CANDIDATES`.
+    """
+    similar = list(_similar(connection, asked))
+    found: dict[int, _Mark] = {}
+    for one in similar:
+        for tier in _tiers(one.likeness):
+            for term, letters, number in _marks_of(connection, tier, asked, passing):
+                mark = found.setdefault(number, _Mark(letters, {}))
+                mark.note(one, term)
+    for one, other in _pairs(similar):
+        for term, another, letters, number in _marks_of_both(
+            connection, (one, other), asked, passing
+        ):
+            mark = found.setdefault(number, _Mark(letters, {}))
+            mark.note(one, term)
+            mark.note(other, another)
+    total = sum(len(word.spellings[0]) for word in asked.words)
+    scores = {number: mark.score(total) for number, mark in found.items()}
+    return sorted(scores, key=lambda number: (-scores[number], number))[:CANDIDATES]
+
+
+class _Mark(NamedTuple):
+    """A mark that has similar terms.
+
+    Attributes:
+        letters: of all its words.
+        best: word looked for (None: all of them) → likeness, letters looked for, letters found.
+    """
+
+    letters: int
+    best: dict[int | None, tuple[float, int, int]]
+
+    def note(self, similar: _Similar, term: int) -> None:
+        """Keep the term if it is the likest yet."""
+        held = (similar.likeness[term], similar.letters, similar.lengths[term])
+        self.best[similar.at] = max(held, self.best.get(similar.at, held))
+
+    def score(self, total: int) -> float:
+        """About what `likeness` will say of it."""
+        words = [held for at, held in self.best.items() if at is not None]
+        whole = self.best.get(None, (0.0, 0, 0))[0]
+        mean = sum(likeness * letters for likeness, letters, _ in words) / max(1, total)
+        share = sum(length for _, _, length in words) / max(1, self.letters)
+        return max(whole, combined(mean, min(1.0, share)))
+
+
+def _similar(connection: Connection, asked: Words) -> Iterator[_Similar]:
+    """Terms like each of the words, and like all of them without blanks."""
+    longest = sorted(enumerate(asked.words), key=lambda pair: -len(pair[1].spellings[0]))
+    for at, word in longest[:_LOOKED_FOR]:
+        found: dict[int, str] = {}
+        for spelling in word.spellings:
+            found |= _near(connection, spelling, (spelling,))
+        yield _best(at, word.spellings, found)
+    whole = asked.joined
+    starts = (whole, _JOINED + whole) if len(asked.words) > 1 else (_JOINED + whole,)
+    yield _best(None, (whole,), _near(connection, whole, starts))
+
+
+def _near(connection: Connection, spelling: str, starts: Iterable[str]) -> dict[int, str]:
+    """Terms that begin like a spelling, or share a key with it: id → term."""
+    table, keyed = schema.terms.c, schema.term_keys.c
+    found: dict[int, str] = {}
+    for start in starts:
+        begins = sa.and_(table.term >= start, table.term < start + _BEYOND)
+        if len(spelling) < 2:
+            begins = table.term == start
+        wanted = sa.select(table.id, table.term).where(begins)
+        wanted = wanted.order_by(sa.func.length(table.term), table.term).limit(_TERMS)
+        found |= {row.id: row.term for row in connection.execute(wanted)}
+    sharing = sa.select(keyed.term).where(keyed.key.in_(sorted(keys(spelling))))
+    wanted = (
+        sa.select(table.id, table.term)
+        .where(table.id.in_(sharing))
+        .order_by(sa.func.abs(sa.func.length(table.term) - len(spelling)), table.term)
+        .limit(_TERMS)
+    )
+    return found | {row.id: row.term for row in connection.execute(wanted)}
+
+
+def _best(at: int | None, spellings: Sequence[str], found: Mapping[int, str]) -> _Similar:
+    terms = {term: text.removeprefix(_JOINED) for term, text in found.items()}
+    scores = {
+        term: max(spelling_likeness(one, text).score for one in spellings)
+        for term, text in terms.items()
+    }
+    alike = sorted(
+        (term for term in scores if scores[term] >= LEAST_WORD), key=lambda t: -scores[t]
+    )
+    kept = {term: scores[term] for term in alike[:_BEST_TERMS]}
+    return _Similar(at, len(spellings[0]), kept, {term: len(terms[term]) for term in kept})
+
+
+def _tiers(likeness: Mapping[int, float]) -> Iterator[list[int]]:
+    """Terms that are equal, near and less near: common ones must not hide the marks of others."""
+    for least, most in ((1.0, 2.0), (0.8, 1.0), (0.0, 0.8)):
+        tier = [term for term, score in likeness.items() if least <= score < most]
+        if tier:
+            yield tier
+
+
+def _pairs(similar: Sequence[_Similar]) -> Iterator[tuple[_Similar, _Similar]]:
+    """Each two of the three longest words: marks that have both must not be missed."""
+    words = [one for one in similar if one.at is not None and one.likeness][:3]
+    for first, one in enumerate(words):
+        for other in words[first + 1 :]:
+            yield one, other
+
+
+def _marks_of(
+    connection: Connection,
+    terms: Sequence[int],
+    asked: Words,
+    passing: sa.ColumnElement[bool] | None,
+) -> Iterable[tuple[int, int, int]]:
+    """Term, letters and number of marks that have one of some terms, as long as the text first."""
+    table = schema.mark_terms.c
+    wanted = sa.select(table.term, table.letters, table.number).where(table.term.in_(terms))
+    wanted = wanted.order_by(sa.func.abs(table.letters - asked.letters), table.number)
+    return map(tuple, connection.execute(_passing(wanted, table.number, passing).limit(_MARKS)))
+
+
+def _marks_of_both(
+    connection: Connection,
+    both: tuple[_Similar, _Similar],
+    asked: Words,
+    passing: sa.ColumnElement[bool] | None,
+) -> Iterable[tuple[int, int, int, int]]:
+    """The same for marks that have a term of one word and a term of another."""
+    table, other = schema.mark_terms.c, schema.mark_terms.alias("other")
+    terms, others = (list(one.likeness)[:_PAIRED_TERMS] for one in both)
+    same = sa.and_(other.c.number == table.number, other.c.letters == table.letters)
+    wanted = (
+        sa.select(table.term, other.c.term, table.letters, table.number)
+        .select_from(schema.mark_terms.join(other, same))
+        .where(table.term.in_(terms), other.c.term.in_(others))
+        .order_by(sa.func.abs(table.letters - asked.letters), table.number)
+    )
+    return map(tuple, connection.execute(_passing(wanted, table.number, passing).limit(_MARKS)))
+
+
+def _passing(
+    wanted: sa.Select[Any], number: sa.ColumnElement[int], passing: sa.ColumnElement[bool] | None
+) -> sa.Select[Any]:
+    if passing is None:
+        return wanted
+    return wanted.join(schema.marks, schema.marks.c.number == number).where(passing)

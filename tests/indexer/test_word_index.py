@@ -1,0 +1,234 @@
+"""Marks found by words that are spelt or sound alike, and lists by pages, on both databases."""
+
+import itertools
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from indexer.marks import EncodedMark, MarkRecord
+from indexer.pages import ORDERS, WORDS_ORDER, Listed, Page, Place
+from indexer.query import Filter
+from indexer.register import Register
+from indexer.words.forms import Words
+from indexer.words.likeness import match_words
+from models.vienna import ViennaCode
+
+Mark = Callable[..., EncodedMark]  # the fixture `mark`
+BY_WORDS = Page(20, order=WORDS_ORDER)
+LION = ViennaCode.parse("03.01.01")
+
+
+def written(register: Register, texts: dict[str, str | None], **fields: object) -> None:
+    register.add(
+        [
+            EncodedMark(MarkRecord(mark_id, text=text, **fields), text or "")  # type: ignore[arg-type]
+            for mark_id, text in texts.items()
+        ]
+    )
+
+
+def found(register: Register, text: str, **others: object) -> list[str]:
+    listed, total = register.find_words(Filter(text=text, **others), BY_WORDS)  # type: ignore[arg-type]
+    assert total >= len(listed)
+    scores = [one.words.score for one in listed if one.words]
+    assert scores == sorted(scores, reverse=True)
+    return [one.mark.record.id for one in listed]
+
+
+def test_marks_are_found_by_words_spelt_or_pronounced_alike(register: Register) -> None:
+    texts = {
+        "google": "Google",
+        "maps": "GOOGLE MAPS",
+        "cafe": "Café",
+        "muller": "MÜLLER",
+        "torvo": "ＴＯＲＶＯ",
+        "bull": "Red Bull",
+        "yandex": "Яндекс",
+        "kao": "花王石鹸",
+        "play": "PlayStation",
+        "none": None,
+    }
+    written(register, texts)
+    assert found(register, "gogle") == ["google", "maps"]
+    assert found(register, "cafe") == found(register, "KAFE") == ["cafe"]
+    assert found(register, "muller") == found(register, "Mueller") == ["muller"]
+    assert found(register, "torvo") == ["torvo"]
+    assert found(register, "redbull") == found(register, "red-bull") == ["bull"]
+    assert found(register, "redbul") == ["bull"]
+    assert found(register, "yandex") == ["yandex"]
+    assert found(register, "花王") == ["kao"]
+    assert found(register, "polystation") == ["play"]
+    assert found(register, "oogl") == ["google", "maps"]
+    assert found(register, "goo") == ["google", "maps"]
+    assert found(register, "mercedes") == found(register, "?!") == []
+
+
+def test_what_holds_all_words_comes_before_what_holds_some(register: Register) -> None:
+    written(register, {"both": "The Lyon King", "one": "Lion", "other": "King", "no": "Queen"})
+    assert found(register, "lion king")[0] == "both"
+    assert "no" not in found(register, "lion king")
+
+
+def test_common_words_do_not_hide_the_marks_that_have_both(register: Register) -> None:
+    written(register, {f"a{at}": f"Lion x{at}" for at in range(400)})
+    written(register, {f"b{at}": f"King y{at}" for at in range(400)})
+    written(register, {"both": "The Story of a Lion and a King"})
+    assert found(register, "lion king")[0] == "both"
+
+
+def test_words_follow_every_writing(register: Register, mark: Mark) -> None:
+    written(register, {"a": "Bulldog", "b": "Bulldog", "c": "Bulldog"})
+    written(register, {"a": "Google", "b": None})
+    register.delete(["c"])
+    assert found(register, "bulldog") == []
+    assert found(register, "gogle") == ["a"]
+    written(register, {"c": "Buldog"})
+    register.add([mark("a", 1, text="Google"), mark("a", 2, text="Goggle")])
+    assert found(register, "bulldog") == ["c"]
+    assert found(register, "google") == ["a"]
+
+
+def test_other_filters_hold_too(register: Register, mark: Mark) -> None:
+    register.add(
+        [mark(f"m{at}", at, text="Google", owner=f"Owner {at}", vienna=()) for at in range(300)]
+    )
+    register.add([mark("lion", 1, text="Google", vienna=(LION,), owner="Alphabet Inc.")])
+    assert found(register, "gogle", vienna_any=(LION,), vienna_source="assigned") == ["lion"]
+    assert found(register, "gogle", owner="ALPHABET") == ["lion"]
+    assert found(register, "gogle", number="m250") == ["m250"]
+    assert found(register, "oogl", owner="alphabet") == ["lion"]
+    assert found(register, "yahoo", owner="alphabet") == []
+
+
+WORDS = st.text(st.sampled_from("abeiklnorst"), min_size=3, max_size=7)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    texts=st.lists(st.lists(WORDS, min_size=1, max_size=3), min_size=1, max_size=12), asked=WORDS
+)
+def test_no_mark_one_letter_or_one_sound_away_is_missed(
+    register: Register, texts: list[list[str]], asked: str
+) -> None:
+    """Against comparing with every mark; of those further away some may be missed."""
+    ids = {f"m{at}": " ".join(words) for at, words in enumerate(texts)}
+    register.delete([f"m{at}" for at in range(12)])
+    written(register, ids)
+    near = set()
+    for mark_id, text in ids.items():
+        match = match_words(Words.of(asked), Words.of(text))
+        if match and (match.letters <= 1 or match.kind != "letters") and match.kind != "contains":
+            near.add(mark_id)
+    assert near <= set(found(register, asked))
+
+
+WILD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=WILD, other=WILD)
+def test_a_mark_is_found_by_its_own_words_whatever_they_are(
+    register: Register, text: str, other: str
+) -> None:
+    written(register, {"own": text, "other": other})
+    has_words = bool(Words.of(text).words)
+    assert ("own" in found(register, text)) == has_words
+    assert register.find(Filter(text=text, owner=other), Page(9))[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Filter(owner="lion cafe"), ["EM-018000001", "EM-018000002"]),
+        (Filter(owner="LÖWE"), ["US-7"]),
+        (Filter(owner="lowe g"), ["US-7"]),
+        (Filter(owner="x"), []),
+        (Filter(number="018000001"), ["EM-018000001"]),
+        (Filter(number="em-0180"), ["EM-018000001", "EM-018000002"]),
+        (Filter(number="7"), ["US-7"]),
+        (Filter(number="EM", owner="lion"), ["EM-018000001", "EM-018000002"]),
+        (Filter(number="-0_8"), []),
+    ],
+)
+def test_owners_and_numbers_are_found_by_part(
+    register: Register, wanted: Filter, expected: list[str]
+) -> None:
+    written(register, {"EM-018000001": "a", "EM-018000002": None}, owner="Lion Café GmbH")
+    written(register, {"US-7": "a"}, owner="Löwe GmbH")
+    written(register, {"US-gone": "a"}, owner="Lion Café GmbH")
+    register.delete(["US-gone"])
+    assert [one.record.id for one in register.find(wanted, Page(9))[0]] == expected
+
+
+DAYS = st.none() | st.dates(date(2020, 1, 1), date(2020, 1, 4))
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    days=st.lists(DAYS, max_size=9),
+    order=st.sampled_from((*ORDERS, WORDS_ORDER)),
+    size=st.integers(1, 4),
+    gone=st.integers(0, 9),
+)
+def test_pages_together_list_every_mark_once_in_order(
+    register: Register, days: list[date | None], order: str, size: int, gone: int
+) -> None:
+    register.delete([f"m{at}" for at in range(9)])
+    records = [
+        MarkRecord(f"m{at}", text=("star", "stars")[at % 2], filed=day, registered=day)
+        for at, day in enumerate(days)
+    ]
+    register.add([EncodedMark(one, "d") for one in records])
+    wanted = Filter(text="star") if order == WORDS_ORDER else Filter()
+    seen: list[str] = []
+    after: Place | None = None
+    for _ in itertools.count():
+        page = Page(size, order=order, after=after)
+        if order == WORDS_ORDER:
+            listed = register.find_words(wanted, page)[0]
+        else:
+            listed = [Listed(mark) for mark in register.find(wanted, page)[0]]
+        if not listed:
+            break
+        seen += [one.mark.record.id for one in listed]
+        after = listed[-1].place(order)
+        register.delete([f"m{gone}"] if f"m{gone}" in seen else [])  # what was seen may go
+    assert seen == in_order(records, order)
+
+
+def in_order(records: list[MarkRecord], order: str) -> list[str]:
+    """As Python sorts them."""
+    if order == WORDS_ORDER:
+        return [one.id for one in sorted(records, key=lambda one: (one.text or "", one.id))]
+    name, falls = order.removeprefix("-"), order.startswith("-")
+    if name == "id":
+        return sorted((one.id for one in records), reverse=falls)
+    dated = sorted((one.filed, one.id) for one in records if one.filed)
+    undated = sorted(one.id for one in records if not one.filed)
+    ids = [mark_id for _, mark_id in dated]
+    return [*reversed(ids), *reversed(undated)] if falls else ids + undated
+
+
+def test_an_offset_counts_over_marks_with_and_without_day(register: Register) -> None:
+    written(register, {"a": None, "b": None}, filed=date(2020, 1, 1))
+    written(register, {"c": None, "d": None})
+    pages = [register.find(Filter(), Page(2, at, "filed"))[0] for at in range(5)]
+    assert ["".join(one.record.id for one in page) for page in pages] == ["ab", "bc", "cd", "d", ""]
+
+
+def test_how_many_pass_is_counted_again_after_a_write(register: Register) -> None:
+    wanted = Filter(owner="lion")
+    assert register.find(wanted, Page(1))[1] == 0
+    written(register, {"a": None, "b": None}, owner="Lion Ltd")
+    assert register.find(wanted, Page(1))[1] == register.find(wanted, Page(1))[1] == 2
+    register.delete(["a"])
+    assert register.find(wanted, Page(1))[1] == 1

@@ -1,0 +1,116 @@
+"""Lists of marks over real HTTP: by words, number, owner, codes, classes and dates alone."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from indexer.marks import MarkRecord
+from search_api.errors import BadField
+from search_api.marklens import MarkLens
+from search_api.request import SearchRequest
+
+MARKS = "/api/v1/marks"
+
+
+@pytest.fixture(scope="module")
+def named(
+    marklens: MarkLens,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+) -> Iterator[None]:
+    """Marks with words and owners beside M-0 … M-11."""
+    for at, (text, owner) in enumerate(
+        (
+            ("Google", "Alphabet Inc."),
+            ("GOOGLE MAPS", "Alphabet Inc."),
+            ("Café Löwe", "Müller & Co"),
+        )
+    ):
+        record = MarkRecord(f"EM-01800000{at}", text=text, owner=owner)
+        marklens.add(record, as_png(draw_mark(100 + at)))
+    yield
+    for at in range(3):
+        marklens.delete(f"EM-01800000{at}")
+
+
+def listed(client: httpx.Client, **fields: Any) -> dict[str, Any]:
+    answer = client.get(MARKS, params=fields)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+@pytest.mark.usefixtures("named")
+def test_words_alone_find_marks_and_say_how_they_match(client: httpx.Client) -> None:
+    found = listed(client, text="gogle")
+    assert [mark["id"] for mark in found["marks"]] == ["EM-018000000", "EM-018000001"]
+    assert (found["total"], found["next"]) == (2, None)
+    match = found["marks"][0]["match"]
+    assert (match["kind"], match["said"]) == ("sounds", "sounds alike")
+    assert match["score"] == pytest.approx(11 / 12)
+    assert [mark["id"] for mark in listed(client, text="cafe lowe")["marks"]] == ["EM-018000002"]
+
+
+@pytest.mark.usefixtures("named")
+def test_number_and_owner_are_found_by_part(client: httpx.Client) -> None:
+    assert listed(client, number="018000001")["marks"][0]["id"] == "EM-018000001"
+    assert listed(client, owner="muller")["marks"][0]["text"] == "Café Löwe"
+    assert listed(client, owner="ALPHABET", text="map")["total"] == 1
+    found = client.post("/api/v1/search", data={"mark_id": "M-0", "owner": "alphabet"}).json()
+    assert {hit["id"] for hit in found["hits"]} == {"EM-018000000", "EM-018000001"}
+
+
+def test_the_next_page_begins_where_the_last_ended(client: httpx.Client) -> None:
+    for order, first in (("id", "M-0"), ("-filed", "M-11"), ("registered", "M-0")):
+        fields: dict[str, Any] = {"office": ["EM", "US"], "k": 5, "order": order}
+        seen, pages = [], 0
+        while True:
+            page = listed(client, **fields)
+            assert page["total"] == 12
+            seen += [mark["id"] for mark in page["marks"]]
+            pages += 1
+            if page["next"] is None:
+                break
+            fields["after"] = page["next"]
+        assert (pages, len(set(seen)), seen[0]) == (3, 12, first)
+        assert all(mark["match"] is None for mark in page["marks"])
+
+
+def test_codes_classes_and_dates_alone_list_marks(client: httpx.Client) -> None:
+    found = listed(client, vienna_any="03", vienna_source="assigned", filed_from="2014-01-01")
+    assert [mark["id"] for mark in found["marks"]] == ["M-10", "M-4", "M-6", "M-8"]
+    page = listed(client, nice="9", k=2)
+    assert (page["total"], len(page["marks"])) == (4, 2)
+    assert [mark["id"] for mark in listed(client, office="US", offset=4)["marks"]] == ["M-7", "M-9"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"k": 0}, "k"),
+        ({"order": "colour"}, "order"),
+        ({"unknown": "x"}, "unknown"),
+        ({"after": "x"}, "after"),
+        ({"after": "W10"}, "after"),
+        ({"after": "WyJpZCIsbnVsbCwiYSJd", "order": "-id"}, "after"),  # a cursor of order id
+        ({"vienna_any": "lion"}, "vienna_any"),
+    ],
+)
+def test_a_bad_field_is_named(client: httpx.Client, fields: dict[str, Any], field: str) -> None:
+    answer = client.get(MARKS, params=fields)
+    assert answer.status_code == 422
+    assert [one["field"] for one in answer.json()["errors"]] == [field]
+
+
+def test_an_order_by_words_needs_words(client: httpx.Client) -> None:
+    answer = client.get(MARKS, params={"order": "words"})
+    assert (answer.status_code, "give text" in answer.json()["detail"]) == (422, True)
+
+
+def test_python_refuses_a_cursor_that_is_none(marklens: MarkLens) -> None:
+    for cursor in ("", "é", "x" * 600, "WyJpZCIsbnVsbCwxXQ", "WyJpZCJd"):
+        with pytest.raises(BadField):
+            marklens.search(SearchRequest(after=cursor))
