@@ -76,10 +76,10 @@ def _refused_code(page: Any) -> None:
     page.one("#code-input").send_keys("3.77", Keys.ENTER)
 
 
-def _code_menu(page: Any) -> None:
+def _perhaps(page: Any) -> None:
     _search(page)
     _open_sheet(page)
-    page.click("#seen-codes .chip-menu")
+    page.js("document.getElementById('perhaps').open = true")
 
 
 def _classification(page: Any) -> None:
@@ -142,7 +142,7 @@ _STATES: dict[str, Callable[[Any], None]] = {
     state.__name__.removeprefix("_"): state
     for state in (
         _start, _search, _filtered, _thumbnails, _list, _crop, _typed_code, _refused_code,
-        _code_menu, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
+        _perhaps, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
         _notice, _mark, _lost, _patterns,
     )
 }  # fmt: skip

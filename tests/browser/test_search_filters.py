@@ -9,6 +9,8 @@ from models.vienna import ViennaCode
 
 pytestmark = pytest.mark.browser
 
+_CHOICES = {"any": "any", "must": "all", "not": "none"}
+
 
 def _assigned(marklens, mark_id):
     return marklens.mark(mark_id).record.vienna
@@ -19,22 +21,54 @@ def _has(marklens, mark_id, code):
     return any(wanted.covers(held) for held in _assigned(marklens, mark_id))
 
 
-def test_a_click_on_a_seen_code_goes_through_any_must_not_and_off(page):
+def test_any_must_and_not_are_one_click_each_and_a_second_one_takes_it_away(page):
     page.open("/?mark_id=EM-001")
     unfiltered = page.hits()
-    chip = page.one("#seen-codes .chip")
-    code = chip.get_attribute("data-code")
+    code = page.one("#seen-codes .chip.is-predicted").get_attribute("data-code")
+    chip = f'#seen-codes [data-code="{code}"]'
     seen = []
-    for _ in range(4):
-        page.click(f'#seen-codes [data-code="{code}"] .chip-main')
+    for label in ("any", "must", "not", "not"):
+        page.click(f"{chip} [data-choice={_CHOICES[label]}]")
         page.settle()
-        seen.append(page.text(f'#seen-codes [data-code="{code}"] .chip-state'))
-        seen.append(page.path.partition("&")[2])
+        pressed = [button.text for button in page.all(f'{chip} [aria-pressed="true"]')]
+        seen.append((pressed, page.path.partition("&")[2]))
     assert seen == [
-        "any", f"vienna_any={code}", "must", f"vienna_all={code}",
-        "not", f"vienna_none={code}", "off", "",
-    ]  # fmt: skip
+        (["any"], f"vienna_any={code}"),
+        (["must"], f"vienna_all={code}"),
+        (["not"], f"vienna_none={code}"),
+        ([], ""),
+    ]
     assert page.hits() == unfiltered
+
+
+def test_assigned_codes_stand_apart_from_those_seen(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    page.until(lambda: page.all("#seen-codes .chip.is-assigned"), "no assigned code")
+    assigned = {chip.get_attribute("data-code") for chip in page.all("#seen-codes .is-assigned")}
+    assert "05.03.11" in assigned
+    styles = (
+        "return [...document.querySelectorAll(arguments[0])]"
+        ".map(x => getComputedStyle(x).borderStyle)"
+    )
+    assert set(page.js(styles, "#seen-codes .is-assigned")) == {"solid"}
+    assert set(page.js(styles, "#seen-codes .is-predicted")) == {"dashed"}
+
+
+def test_less_certain_codes_are_folded_and_filter_like_the_others(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    offered = "#perhaps-codes .chip"
+    page.until(
+        lambda: page.js("return document.querySelectorAll(arguments[0]).length", offered),
+        "no less certain codes",
+    )
+    assert not page.one(offered).is_displayed()
+    page.click("#perhaps summary")
+    code = page.one(offered).get_attribute("data-code")
+    assert not page.all(f'#seen-codes [data-code="{code}"]')
+    page.click(f"{offered} [data-choice=none]")
+    page.until(lambda: f"vienna_none={code}" in page.path, "the code is no filter")
 
 
 def test_seen_codes_stand_below_those_above_them_the_likeliest_first(page):
@@ -61,9 +95,8 @@ def test_seen_codes_stand_below_those_above_them_the_likeliest_first(page):
 def test_excluding_a_seen_code_changes_the_results_to_marks_without_it(page, marklens):
     page.open("/?mark_id=EM-001&vienna_source=predicted")
     everything = set(page.hits())
-    page.click("#seen-codes .chip-menu")
-    code = page.one("#seen-codes .chip").get_attribute("data-code")
-    page.one(".menu button:nth-child(3)").click()
+    code = page.one("#seen-codes .chip.is-predicted").get_attribute("data-code")
+    page.click(f'#seen-codes [data-code="{code}"] [data-choice=none]')
     page.settle()
     left = set(page.hits())
     assert left != everything

@@ -1,12 +1,15 @@
 // A hit as a card.
 
 import { imagePath } from './api.js'
-import { bar, h, icon } from './dom.js'
-import { blockLabel, codeTags, pageOf, score, statusAndDates, titleOfMark } from './results.js'
+import { bar, h, icon, svg } from './dom.js'
+import { boxLines } from './figure.js'
+import {
+  bandOf, blockLabel, codeTags, meaningOf, pageOf, score, statusAndDates, titleOfMark,
+} from './results.js'
 
 const EAGER = 12 // hits whose pictures are loaded before they are scrolled to
 
-/** A card. `actions`: oncompare(place), onsearch(event, hit); `context`: queryCodes, asked. */
+/** A card. `actions`: oncompare(place), onsearch(event, hit), onpoint(hit or null); `context`: queryCodes, asked. */
 export function hitCard(hit, place, context, actions) {
   const title = titleOfMark(hit)
   const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
@@ -21,8 +24,8 @@ export function hitCard(hit, place, context, actions) {
       { class: 'hit-body' },
       h('div', { class: 'hit-score' },
         h('span', { class: 'hit-rank' }, hit.rank),
-        h('span', { class: 'hit-value' }, score(hit.score)),
-        bar(hit.score)),
+        h('span', { class: `hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) }, bandOf(hit)),
+        bar(hit.probability ?? hit.score)),
       h('div', {},
         h('p', { class: 'hit-title', title }, title),
         names && h('p', { class: 'hit-meta', title: names }, names),
@@ -37,22 +40,42 @@ export function hitCard(hit, place, context, actions) {
 /** The picture of a hit, a button that compares it with the query. */
 export function hitPicture(hit, place, actions, size) {
   const title = titleOfMark(hit)
+  const part = isByPart(hit) ? ', matched by a part' : ''
+  const picture = h('img', {
+    src: imagePath(hit.id, { size, digest: hit.image_digest }),
+    alt: '',
+    loading: place < EAGER ? null : 'lazy',
+    draggable: 'false',
+  })
+  if (part) outline(picture, hit.pair.mark_box)
   return h(
     'button',
     {
       type: 'button',
       class: 'hit-picture',
-      'aria-label': `${hit.rank}. ${title}, score ${score(hit.score)}. Compare`,
-      title,
+      'aria-label': `${hit.rank}. ${title}, ${hit.band ? `${hit.band}, ` : ''}score ${score(hit.score)}${part}. Compare`,
+      title: `${title}${part}`,
       onclick: () => actions.oncompare(place),
+      onpointerenter: () => actions.onpoint?.(hit),
+      onpointerleave: () => actions.onpoint?.(null),
+      onfocus: () => actions.onpoint?.(hit),
+      onblur: () => actions.onpoint?.(null),
     },
-    hit.image && h('img', {
-      src: imagePath(hit.id, { size, digest: hit.image_digest }),
-      alt: '',
-      loading: place < EAGER ? null : 'lazy',
-      draggable: 'false',
-    }),
+    hit.image && picture,
   )
+}
+
+/** Whether a part of the query or of the mark takes part in the pair that matched best. */
+export const isByPart = ({ pair }) => Boolean(pair && (pair.query || pair.mark))
+
+/** Outline what matched on the picture, once its proportions are known. */
+function outline(picture, box) {
+  picture.addEventListener('load', () => {
+    const size = [picture.naturalWidth, picture.naturalHeight]
+    const lines = svg('svg', { class: 'hit-lines', viewBox: `0 0 ${size.join(' ')}`, 'aria-hidden': 'true' })
+    lines.append(...boxLines(box, ...size))
+    picture.after(lines)
+  }, { once: true })
 }
 
 export function hitActions(hit, actions) {

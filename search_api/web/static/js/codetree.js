@@ -1,7 +1,7 @@
 // The Vienna Classification to leaf through: categories, divisions, sections, with counts.
 
-import { labelOf, nextState } from './chips.js'
 import { byId, debounced, h, icon, thousands } from './dom.js'
+import { labelOf, nextState } from './state.js'
 import { find, topLevel } from './vienna.js'
 
 /** Make the dialog. */

@@ -4,8 +4,8 @@
 import { imagePath } from './api.js'
 import { bar, byId, h, thousands } from './dom.js'
 import { figure } from './figure.js'
-import { focusCard } from './hits.js'
-import { blockLabel, codeTag, factsOf, pageOf, score, titleOfMark } from './results.js'
+import { isByPart } from './cards.js'
+import { bandOf, blockLabel, codeTag, factsOf, meaningOf, pageOf, score, titleOfMark } from './results.js'
 import { codesOf, deepest, sharedCodes } from './vienna.js'
 import { startZoom } from './zoom.js'
 
@@ -48,13 +48,14 @@ export function startCompare() {
     event.preventDefault()
     act()
   })
-  dialog.addEventListener('close', () => focusCard(byId('hits').children[place]))
+  dialog.addEventListener('close', () => compared.hits.focus(place))
 
   return async (at, what) => {
     compared = what
     await go(at)
     zoom.reset()
     dialog.showModal()
+    control('next').focus()
   }
 }
 
@@ -73,13 +74,16 @@ export function comparison(hit, { query, queryCodes, asked }) {
   const theirs = codesOf(hit, asked)
   const source = { src: imagePath(hit.id, { digest: hit.image_digest }) }
   const shared = sharedCodes(queryCodes, theirs)
+  const matched = matchOf(hit)
   return h(
     'div',
     { class: 'comparison' },
-    side('Query', query.label, figure(query.source, query.label || 'Query picture')),
-    side('Hit', titleOfMark(hit), figure(source, titleOfMark(hit))),
+    side('Query', query.label, figure(query.source, query.label || 'Query picture', matched.query)),
+    side('Hit', titleOfMark(hit), figure(source, titleOfMark(hit), matched.mark)),
     h('div', { class: 'comparison-facts' },
       h('div', { class: 'comparison-scores' },
+        hit.band && h('p', {}, h('strong', {}, bandOf(hit)), ` ${meaningOf(hit)}`),
+        isByPart(hit) && h('p', { class: 'hint' }, 'Matched by a part: outlined.'),
         measure('Score', hit.score),
         Object.entries(hit.scores).map(([name, cosine]) => measure(blockLabel(name), cosine))),
       h('div', { class: 'comparison-codes' },
@@ -90,6 +94,12 @@ export function comparison(hit, { query, queryCodes, asked }) {
       h('div', { class: 'button-row' },
         h('a', { class: 'button', href: pageOf(hit.id) }, 'Open mark'))),
   )
+}
+
+/** What is drawn on query and mark: outlines of the parts that matched. */
+function matchOf(hit) {
+  if (!isByPart(hit)) return { query: {}, mark: {} }
+  return { query: { box: hit.pair.query_box }, mark: { box: hit.pair.mark_box } }
 }
 
 const side = (role, label, picture) =>

@@ -112,6 +112,7 @@ export function startCropDialog(drawnAt, onchoose) {
     size = null
     showTurn()
     dialog.showModal()
+    dialog.querySelector('[data-action="use-crop"]').focus()
     await draw(view.crop)
   }
 }

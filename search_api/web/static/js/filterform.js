@@ -13,11 +13,13 @@ const SLIDING_MS = 150
 export function startFilterForm(onchange) {
   const form = byId('filters')
   const sliders = [...form.querySelectorAll('[data-block]')]
+  const parts = byId('weight-parts')
+  const weights = () => weightsOf(sliders, parts)
   const reset = form.querySelector('[data-action="reset-weights"]')
   let shown = null // the state as last set
 
   const typed = debounced((control) => onchange({ [control.name]: control.value.trim() }, control.name), TYPING_MS)
-  const slid = debounced((control) => onchange({ weights: weightsOf(sliders) }, control.id), SLIDING_MS)
+  const slid = debounced((control) => onchange({ weights: weights() }, control.id), SLIDING_MS)
 
   form.addEventListener('submit', (event) => event.preventDefault())
   form.addEventListener('input', ({ target }) => {
@@ -29,6 +31,7 @@ export function startFilterForm(onchange) {
   })
   form.addEventListener('change', ({ target }) => {
     const { name, type, value } = target
+    if (target === parts) onchange({ weights: weights() }, null)
     if (!name || type === 'search' || type === 'range') return
     onchange({ [name]: type === 'checkbox' ? ticked(form, name, shown[name]) : value }, null)
   })
@@ -47,6 +50,7 @@ export function startFilterForm(onchange) {
       for (const slider of sliders) {
         slider.value = state.weights.get(slider.dataset.block) ?? slider.dataset.default
       }
+      parts.checked = state.weights.get('parts') !== 0
       reset.hidden = state.weights.size === 0
       showShares(sliders)
       for (const value of form.querySelectorAll('[data-value-of]')) {
@@ -83,8 +87,8 @@ function offer(select, value) {
   select.add(new Option(percent(value), value), larger ?? null)
 }
 
-function weightsOf(sliders) {
-  const weights = new Map()
+function weightsOf(sliders, parts) {
+  const weights = new Map(parts.checked ? [] : [['parts', 0]])
   for (const { dataset, value } of sliders) {
     if (Number(value) !== Number(dataset.default)) weights.set(dataset.block, Math.round(1000 * value) / 1000)
   }

@@ -19,18 +19,25 @@ export function startHits(onerror) {
   let ranking = { hits: [], total: 0 } // fetch(offset, k) gives more hits, context, actions
   let order = { field: null, isDown: false } // null: as ranked
   let view = [] // the hits in the order in which they are shown
+  let rows = [] // the elements of those that are drawn
   let fetching = null
 
+  /** The place from which on hits are no better than chance; -1 where none is, or the order is another. */
+  const chanceAt = () => (order.field ? -1 : view.findIndex(({ band }) => band === 'weak'))
   const rowOf = (hit, place) => {
     const make = list.dataset.density === 'list' ? hitRow : hitCard
     return make(hit, place, ranking.context, ranking.actions)
   }
   const drawTo = (count) => {
-    const from = list.childElementCount
-    const rows = view.slice(from, count).map((hit, at) => rowOf(hit, from + at))
-    for (const row of rows) setTabs(row, -1)
-    list.append(...rows)
-    if (from === 0) enterCard(list.firstElementChild)
+    const from = rows.length
+    const added = view.slice(from, count).map((hit, at) => rowOf(hit, from + at))
+    for (const [at, row] of added.entries()) {
+      setTabs(row, -1)
+      if (from + at === chanceAt()) list.append(chanceLine(from + at))
+      list.append(row)
+    }
+    rows.push(...added)
+    if (from === 0) enterCard(rows[0])
   }
   const fetchMore = () => {
     const mine = ranking
@@ -48,20 +55,20 @@ export function startHits(onerror) {
   }
   const isAll = () => ranking.hits.length >= ranking.total
   const grow = async () => {
-    if (list.childElementCount >= view.length && !isAll()) await fetchMore()
-    drawTo(list.childElementCount + DRAWN)
+    if (rows.length >= view.length && !isAll()) await fetchMore()
+    drawTo(rows.length + DRAWN)
     showEnd()
   }
   const showEnd = () => {
-    const left = ranking.total - list.childElementCount
+    const left = ranking.total - rows.length
     more.textContent = left > 0 ? `${plural(left, 'more mark')} below` : endOf(ranking)
   }
 
   const observer = new IntersectionObserver(async (entries) => {
     if (!entries.at(-1).isIntersecting || !ranking.hits.length) return
-    const before = list.childElementCount
+    const before = rows.length
     await grow().catch(onerror)
-    if (list.childElementCount !== before) watch()
+    if (rows.length !== before) watch()
   }, { rootMargin: NEAR })
   /** Observe the end anew: it may still be in sight. */
   const watch = () => {
@@ -71,6 +78,7 @@ export function startHits(onerror) {
 
   const redraw = (count) => {
     list.replaceChildren()
+    rows = []
     view = sorted(ranking.hits, order)
     drawTo(count)
     showHead()
@@ -82,7 +90,7 @@ export function startHits(onerror) {
     byId('list-head').replaceChildren(...headers(order, sortBy))
   }
   const sortBy = async (field) => {
-    const drawn = list.childElementCount
+    const drawn = rows.length
     const isDown = order.field === field && !order.isDown
     order = field === null ? { field: null, isDown: false } : { field, isDown }
     showHead()
@@ -105,13 +113,14 @@ export function startHits(onerror) {
     /** Draw what is drawn again, in the same places: its codes' titles have come. */
     again(context) {
       ranking.context = context
-      const place = [...list.children].indexOf(document.activeElement?.closest('.hit'))
-      redraw(list.childElementCount)
-      if (place >= 0) focusCard(list.children[place])
+      const place = rows.indexOf(document.activeElement?.closest('.hit'))
+      redraw(rows.length)
+      if (place >= 0) focusCard(rows[place])
     },
     clear() {
       ranking = { hits: [], total: 0 }
       view = []
+      rows = []
       list.replaceChildren()
       more.textContent = ''
       byId('list-head').hidden = true
@@ -119,14 +128,16 @@ export function startHits(onerror) {
     setDensity(density) {
       list.dataset.density = density
       if (density !== 'list') order = { field: null, isDown: false }
-      if (view.length) redraw(list.childElementCount)
+      if (view.length) redraw(rows.length)
     },
     total: () => ranking.total,
-    drawn: () => list.childElementCount,
+    focus: (place) => focusCard(rows[place]),
+    placeOf: (row) => rows.indexOf(row),
+    drawn: () => rows.length,
     /** The hit at a place, fetched and drawn first where it is still to come; null past the end. */
     async at(place) {
       while (place >= view.length && !isAll()) await fetchMore()
-      while (place >= list.childElementCount && place < view.length) drawTo(list.childElementCount + DRAWN)
+      while (place >= rows.length && place < view.length) drawTo(rows.length + DRAWN)
       showEnd()
       return view[place] ?? null
     },
@@ -143,6 +154,11 @@ const endOf = ({ total }) => {
     ? 'A ranking ends at 1,000 marks: narrow it by a filter.'
     : `That is all: ${plural(total, 'mark')}.`
 }
+
+const chanceLine = (place) =>
+  h('li', { class: 'chance' }, place
+    ? 'From here on no mark is nearer than any query finds one by chance.'
+    : 'No mark here is nearer than any query finds one by chance.')
 
 const headers = (order, onsort) =>
   COLUMNS.map(({ field, title }) => {
@@ -171,7 +187,7 @@ function enterCard(card) {
 function startKeys(list, hits) {
   list.addEventListener('focusin', (event) => enterCard(event.target.closest('.hit')))
   list.addEventListener('keydown', async (event) => {
-    const at = [...list.children].indexOf(event.target.closest('.hit'))
+    const at = hits.placeOf(event.target.closest('.hit'))
     const columns = list.dataset.density === 'list' ? 1 : getComputedStyle(list).gridTemplateColumns.split(' ').length
     const to = {
       ArrowRight: at + 1,
@@ -179,11 +195,11 @@ function startKeys(list, hits) {
       ArrowDown: at + columns,
       ArrowUp: at - columns,
       Home: 0,
-      End: list.childElementCount - 1,
+      End: hits.drawn() - 1,
     }[event.key]
     if (at < 0 || to === undefined || event.ctrlKey || event.metaKey || event.altKey) return
     event.preventDefault()
-    if (to >= 0 && (await hits.at(to))) focusCard(list.children[to])
+    if (to >= 0 && (await hits.at(to))) hits.focus(to)
   })
 }
 

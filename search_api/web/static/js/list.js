@@ -3,7 +3,7 @@
 import { h, icon } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
 import { hitPicture } from './cards.js'
-import { pageOf, score, titleOfMark } from './results.js'
+import { bandOf, meaningOf, pageOf, titleOfMark } from './results.js'
 
 const SHOWN = ['id', 'text', 'word', 'day', 'nice'] // kinds of field that have a column
 const HIDDEN = ['image_name']
@@ -47,7 +47,7 @@ export function hitRow(hit, place, context, actions) {
     ...fields.map((field) => (field.name === 'text'
       ? h('span', { class: 'cell hit-title', title: titleOfMark(hit) }, titleOfMark(hit))
       : cell(field))),
-    h('span', { class: 'cell hit-value' }, score(hit.score)),
+    h('span', { class: `cell hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) }, bandOf(hit)),
     h('div', { class: 'hit-actions' },
       h('a', {
         class: 'button is-quiet is-icon', href: `/?mark_id=${encodeURIComponent(hit.id)}`,

@@ -47,8 +47,9 @@ const hitOf = (sample, place) => ({
 function show() {
   byId('pattern-chips').replaceChildren(
     ...SEEN.map(({ code, probability, state }) =>
-      chip({ code, probability, title: titleOf(code) }, state, () => {}, code === '03.01')),
-    chip({ code: '24.09.01', title: titleOf('24.09.01') }, 'all', () => {}),
+      chip({ code, probability, title: titleOf(code) }, state, () => {}, code === '03.01' ? 1 : 0)),
+    chip({ code: '24.09.01', title: titleOf('24.09.01'), isAssigned: true }, 'all', () => {}),
+    chip({ code: '05', title: titleOf('05'), isAssigned: true, probability: 0.7 }, 'off', () => {}),
   )
   byId('pattern-tags').replaceChildren(
     codeTag('03.01', 'is-shared'), codeTag('24.09.01', 'is-asked'), codeTag('26.04'),

@@ -3,9 +3,8 @@
 import { Problem, getImage, getMark, imagePath, preview } from './api.js'
 import { startCropBox } from './cropbox.js'
 import { startCropDialog } from './cropdialog.js'
-import { byId, h } from './dom.js'
-import { boxLines, sizeOf } from './figure.js'
-import { svg } from './dom.js'
+import { byId, h, svg } from './dom.js'
+import { boxLines, figure, sizeOf } from './figure.js'
 import { loadPicture } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
 
@@ -44,6 +43,7 @@ export function startQueryPanel(onview) {
   const start = async (query, view, signal) => {
     const mine = query.kind === 'mark' ? await ofMark(query, signal) : await ofPicture(query)
     shown?.forget()
+    byId('parts').hidden = true
     shown = { ...mine, query, view, drawing: mine.drawn(view.page, view.turn) }
     image.alt = shown.label || 'Query picture'
     byId('query-title').textContent = shown.mark ? 'Query mark' : 'Your picture'
@@ -61,7 +61,7 @@ export function startQueryPanel(onview) {
     document.title = 'Search marks by picture · MarkLens'
   }
 
-  return {
+  const panel = {
     /** Show the state's query; resolves to its file, or null for a mark. */
     async show(state, signal) {
       const view = { crop: state.crop, page: state.page, turn: state.turn }
@@ -84,20 +84,41 @@ export function startQueryPanel(onview) {
       const { drawing, label, view } = shown
       return { label, source: drawing.then((drawn) => drawn && { src: drawn.src, part: partOf(view.crop, drawn.size) }) }
     },
+    /** Offer the parts of what was searched with, boxes of which the first is the whole sign. */
+    async setParts([, ...boxes]) {
+      const mine = shown
+      const drawing = await mine?.drawing
+      if (!drawing || shown !== mine) return
+      const { crop } = mine.view
+      const outer = partOf(crop, drawing.size)
+      const items = boxes.map((box, at) => {
+        const part = inner(outer, box)
+        const picture = figure({ src: drawing.src, part }, '')
+        picture.setAttribute('aria-hidden', 'true')
+        return h('li', {}, h('button', {
+          type: 'button', class: 'part', title: 'Search with this part',
+          'aria-label': `Search with part ${at + 1}`,
+          onclick: () => onview({ crop: boxIn(part, drawing.size) }),
+          onpointerenter: () => panel.outline(box),
+          onpointerleave: () => panel.outline(null),
+        }, picture))
+      })
+      byId('parts').replaceChildren(...items)
+      byId('parts').hidden = !items.length
+    },
     /** Outline a part of what was searched with (shares of it), or nothing. */
     async outline(box) {
       const mine = shown
       const drawing = await mine?.drawing
       if (!drawing || shown !== mine) return
-      const [left, top, right, bottom] = partOf(mine.view.crop, drawing.size)
-      const [w, hi] = [right - left, bottom - top]
-      const whole = box && [left + w * box[0], top + hi * box[1], left + w * box[2], top + hi * box[3]]
+      const whole = box && inner(partOf(mine.view.crop, drawing.size), box)
       const lines = svg('svg', { class: 'stage-lines', viewBox: `0 0 ${drawing.size.join(' ')}`, 'aria-hidden': 'true' })
       lines.append(...boxLines(whole, ...drawing.size))
       frame.querySelector('.stage-lines')?.remove()
       if (box) frame.append(lines)
     },
   }
+  return panel
 }
 
 function showPages(page, pages) {
@@ -112,6 +133,16 @@ const partOf = (crop, [width, height]) =>
   crop
     ? [crop[0] / width, crop[1] / height, (crop[0] + crop[2]) / width, (crop[1] + crop[3]) / height]
     : [0, 0, 1, 1]
+
+/** A box within a box, both as shares, as shares of what the outer one is in. */
+function inner([left, top, right, bottom], [l, t, r, b]) {
+  const [w, h] = [right - left, bottom - top]
+  return [left + w * l, top + h * t, left + w * r, top + h * b]
+}
+
+/** A box as x, y, width, height in pixels. */
+const boxIn = ([left, top, right, bottom], [width, height]) =>
+  [left * width, top * height, (right - left) * width, (bottom - top) * height].map(Math.round)
 
 const isSame = (one, other) => one.kind === other.kind && one.id === other.id && one.key === other.key
 

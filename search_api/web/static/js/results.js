@@ -1,9 +1,9 @@
 // What is said of results: how they were found, what a mark is, its codes; and what is shown instead
 // of them: nothing found, a problem.
 
-import { byId, h, icon, plural, thousands } from './dom.js'
+import { byId, h, icon, percent, plural, thousands } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
-import { codesOf, isCovered, sharedCodes, titleOf } from './vienna.js'
+import { codesOf, covers, isCovered, sharedCodes, titleOf } from './vienna.js'
 
 const BLOCKS = { visual: 'Form', concept: 'Concept', codes: 'Codes', colour: 'Colour' }
 const SCANS = {
@@ -17,6 +17,11 @@ const TAGS = 4
 export const blockLabel = (name) => BLOCKS[name] ?? name
 /** Scores and cosines as people read them: opposite pictures are no more unlike than unlike ones. */
 export const score = (value, digits = 3) => Math.max(0, value).toFixed(digits)
+/** What a score means: its band, where the network knows, else the score itself. */
+export const bandOf = (hit) => (hit.band ? hit.band.replace('-', '‑') : score(hit.score))
+/** The same with its numbers, for those who ask. */
+export const meaningOf = (hit) =>
+  hit.band ? `${percent(hit.probability)} the same sign or a variant, score ${score(hit.score)}` : `score ${score(hit.score)}`
 export const pageOf = (id) => `/marks/${encodeURIComponent(id)}`
 export const titleOfMark = (mark) => mark.text || mark.id
 
@@ -64,23 +69,25 @@ export function codeTags(hit, queryCodes, asked = [], most = TAGS) {
   const tags = [
     ...wanted.map((code) => codeTag(code, 'is-asked')),
     ...shared.map((code) => codeTag(code, 'is-shared')),
-    ...others.map((code) => codeTag(code)),
+    ...others.map((code) => codeTag(code, hit.vienna.some((given) => covers(code, given)) ? '' : 'is-predicted')),
   ]
   const left = [...wanted, ...shared, ...others].slice(most)
   if (!left.length) return tags
   return [...tags.slice(0, most), h('span', { class: 'tag', title: left.join(', ') }, `+${left.length}`)]
 }
 
-const SAID = { 'is-shared': 'Both marks have', 'is-asked': 'The filter asks for' }
+const SAID = {
+  'is-shared': 'Both marks have', 'is-asked': 'The filter asks for', 'is-predicted': 'The network sees',
+}
 
-/** A code as a small label; `role` is 'is-shared', 'is-asked' or ''. */
+/** A code as a small label; `role` is 'is-shared', 'is-asked', 'is-predicted' or ''. */
 export function codeTag(code, role = '') {
   const title = titleOf(code)
   return h(
     'span',
     { class: `tag ${role}`.trim(), title: [SAID[role], code, title].filter(Boolean).join(' ') },
     h('span', { class: 'code' }, code),
-    role && title && h('span', {}, title),
+    role && role !== 'is-predicted' && title && h('span', {}, title),
   )
 }
 

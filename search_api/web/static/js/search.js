@@ -2,6 +2,7 @@
 // and searches.
 
 import { Problem, search } from './api.js'
+import { isByPart } from './cards.js'
 import { inTreeOrder, showChips } from './chips.js'
 import { startCodeInput } from './codepicker.js'
 import { startCodeTree } from './codetree.js'
@@ -20,7 +21,7 @@ import { startSheet } from './sheet.js'
 import {
   activeFilters, blank, fromAddress, toAddress, toFields, WHOLE, withCode, withoutFilters,
 } from './state.js'
-import { loadVienna, titleOf } from './vienna.js'
+import { covers, loadVienna, titleOf } from './vienna.js'
 
 const MOST = 1000 // marks that a search ranks
 const DENSITY = 'marklens-density' // what local storage keeps the chosen look of hits under
@@ -67,20 +68,35 @@ function show(edited = null) {
 
 function showCodes() {
   const stateOf = (code) => state.codes.get(code) ?? 'off'
-  const seen = state.query && answer ? answer.query.vienna : []
+  const query = (state.query && answer?.query) || { vienna: [], perhaps: [] }
+  const seen = withAssigned(query.vienna, panel.codes())
   byId('seen').hidden = !state.query
-  byId('explain').hidden = !seen.length
+  byId('explain').hidden = !query.vienna.length
   byId('seen-hint').textContent = seenHint(seen)
   showChips(byId('seen-codes'), inTreeOrder(seen), stateOf, chooseCode)
-  const added = [...state.codes.keys()].filter((code) => !seen.some((one) => one.code === code))
+  const perhaps = query.perhaps.filter(({ code }) => !seen.some((one) => one.code === code))
+  byId('perhaps').hidden = !perhaps.length
+  byId('perhaps-count').textContent = perhaps.length
+  showChips(byId('perhaps-codes'), perhaps, stateOf, chooseCode)
+  const shown = new Set([...seen, ...perhaps].map(({ code }) => code))
+  const added = [...state.codes.keys()].filter((code) => !shown.has(code))
   showChips(byId('added-codes'), added.map((code) => ({ code, title: titleOf(code) })), stateOf, chooseCode)
   showActiveFilters()
+}
+
+/** The codes seen in a picture and those that an office assigned to its mark, each once. */
+function withAssigned(seen, assigned) {
+  const others = assigned.filter((code) => !seen.some((one) => one.code === code))
+  return [
+    ...seen.map((one) => ({ ...one, isAssigned: assigned.some((code) => covers(one.code, code)) })),
+    ...others.map((code) => ({ code, title: titleOf(code), isAssigned: true })),
+  ]
 }
 
 function seenHint(seen) {
   if (!answer) return 'The network looks at the picture …'
   return seen.length
-    ? 'Click a code to filter by it: any, must, not, off.'
+    ? 'Solid: assigned by the office. Outlined: seen by the network.'
     : 'The network is sure of none; add codes below.'
 }
 
@@ -138,6 +154,7 @@ function showAnswer(came, piece) {
   byId('plan').textContent = planLine(came.plan)
   byId('plan').title = came.plan.index
   showCodes()
+  panel.setParts(came.query.boxes)
   if (came.hits.length) {
     const fetch = async (offset, k) => (await piece(offset, k)).hits
     const total = Math.min(MOST, came.plan.matched)
@@ -168,6 +185,7 @@ const context = () => ({
 
 const actions = {
   oncompare: (place) => compare(place, { hits, query: panel.figure(), ...context() }),
+  onpoint: (hit) => panel.outline(hit && isByPart(hit) ? hit.pair.query_box : null),
   onsearch: (event, hit) => {
     if (isForAnotherTab(event)) return
     event.preventDefault()

@@ -11,6 +11,10 @@ export const STATES = [
 ]
 const DEFAULT_SOURCE = 'either'
 
+const ORDER = ['off', ...STATES.map(({ value }) => value)]
+export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.length]
+export const labelOf = (state) => STATES.find(({ value }) => value === state)?.label ?? 'off'
+
 /** What of a picture is looked at when it comes in: its first page as it is. */
 export const WHOLE = { crop: null, page: 1, turn: 0 }
 
