@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from indexer.errors import BadFilter, BadQuery
 from indexer.marks import MARK_FIELDS, NICE_CLASSES, Box, CodeSource, FieldKind, Mark, is_storable
+from models.network.score_calibration import Band, band_of
 from models.vienna import ViennaCode
 
 if TYPE_CHECKING:  # the command line lists its options without loading NumPy and RapidFuzz
@@ -296,12 +297,16 @@ class Hit:
 
     Attributes:
         id: of the mark.
-        score: of the pair: Σ weight · cosine / Σ weight over the blocks, -1 to 1, less 0.05 where
-            a part takes part; higher is nearer. None in a listing, where nothing is compared.
+        score: of the pair: Σ weight · cosine / Σ weight over the blocks, -1 to 1, less 0.025 where
+            one of the two is a part, 0.15 where both are; higher is nearer. None in a listing,
+            where nothing is compared.
         scores: cosine of each block for the pair; empty in a listing.
         mark: what the register holds of it.
         pair: the pair that scores highest; None in a listing.
         words: how its words match, where words were looked for.
+        probability: that the mark is the same sign as the query or a variant of it, if the register
+            holds one; None in a listing, with other weights than the default ones, and where the
+            network was not calibrated.
     """
 
     id: str
@@ -310,6 +315,12 @@ class Hit:
     mark: Mark
     pair: Pair | None = None
     words: "WordMatch | None" = None
+    probability: float | None = None
+
+    @property
+    def band(self) -> Band | None:
+        """The probability in a word; ``weak`` is no better than chance."""
+        return None if self.probability is None else band_of(self.probability)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,16 @@ class Answer:
     boxes: tuple[Box, ...] = ()
     next: str | None = None
 
+    @property
+    def better_than_chance(self) -> int | None:
+        """How many of the hits, the first ones, are likelier variants than finds by chance.
+
+        None where probabilities are unknown.
+        """
+        if any(hit.probability is None for hit in self.hits):
+            return None
+        return sum(hit.band != "weak" for hit in self.hits)
+
 
 @dataclass(frozen=True, slots=True)
 class Added:

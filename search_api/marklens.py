@@ -150,7 +150,9 @@ class MarkLens:
         with self._lock:
             if self._searcher is None:
                 self._bind()
-                self._searcher = Searcher(self.register, self.follower, self.encoder.blocks)
+                encoder = self.encoder
+                meaning = encoder.checkpoint.score_calibration
+                self._searcher = Searcher(self.register, self.follower, encoder.blocks, meaning)
             return self._searcher
 
     @property

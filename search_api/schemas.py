@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.query import Hit
+from models.network.score_calibration import Band
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 from search_api.answers import Answer, SeenCodes
 from search_api.match_schemas import BOX_HELP, BoxShares, PairResponse, clipped
@@ -44,6 +45,8 @@ _HIT: dict[str, Any] = {
     "score": 0.87,
     "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72, "codes": 0.64},
     "pair": {"query": 1, "mark": 0, "query_box": [0.1, 0.2, 0.4, 0.6], "mark_box": [0, 0, 1, 1]},
+    "probability": 0.63,
+    "band": "strong",
 }
 _QUERY: dict[str, Any] = {**_SEEN, "pages": 1, "boxes": [[0.05, 0.05, 0.95, 0.95]]}
 _PLAN: dict[str, Any] = {
@@ -112,6 +115,14 @@ class HitResponse(_MarkFields):
     score: float = Field(description="Weighted mean of the block scores; higher is nearer.")
     scores: dict[str, float] = Field(description="Cosine of each block, -1 to 1.")
     pair: PairResponse = Field(description="What of the query and of the mark matched best.")
+    probability: float | None = Field(
+        description="That it is the same sign or a variant, if the register holds one; null with "
+        "other weights than the default ones."
+    )
+    band: Band | None = Field(
+        description="The probability in a word: from 0.9, 0.5, 0.1 or 0. weak is no better than "
+        "chance."
+    )
 
     @classmethod
     def of(cls, hit: Hit) -> "HitResponse":
@@ -122,8 +133,14 @@ class HitResponse(_MarkFields):
         """
         if hit.score is None or hit.pair is None:
             raise ValueError(f"{hit.id} was listed, not compared")
-        pair = PairResponse.of(hit.pair)
-        return cls(score=hit.score, scores=dict(hit.scores), pair=pair, **_mark_fields(hit.mark))
+        return cls(
+            score=hit.score,
+            scores=dict(hit.scores),
+            pair=PairResponse.of(hit.pair),
+            probability=hit.probability,
+            band=hit.band,
+            **_mark_fields(hit.mark),
+        )
 
 
 class MarkResponse(_MarkFields):
@@ -232,6 +249,7 @@ class SearchResponse(BaseModel):
                     "query": _QUERY,
                     "plan": _PLAN,
                     "hits": [_HIT],
+                    "better_than_chance": 1,
                 }
             ]
         }
@@ -240,6 +258,10 @@ class SearchResponse(BaseModel):
     query: QueryResponse
     plan: PlanResponse
     hits: list[HitResponse]
+    better_than_chance: int | None = Field(
+        description="How many of the hits, the first ones, are better than chance: those after "
+        "them any query finds, even where nothing is like it. Null where probabilities are."
+    )
 
     @classmethod
     def of(cls, answer: Answer) -> "SearchResponse":
@@ -260,6 +282,7 @@ class SearchResponse(BaseModel):
                 milliseconds=Milliseconds(**plan.milliseconds),
             ),
             hits=[HitResponse.of(hit) for hit in answer.hits],
+            better_than_chance=answer.better_than_chance,
         )
 
 

@@ -1,7 +1,7 @@
 """The ranking of a view: FAISS finds candidates, exact arithmetic ranks them.
 
 A mark and a query are a few vectors each: of the whole sign and of its parts. What two vectors
-score is Σ weight · cosine / Σ weight over the blocks, less `PART_LOSS` if one of them is a part's;
+score is Σ weight · cosine / Σ weight over the blocks, less `PAIR_LOSS` where parts are among them;
 the score of a mark is that of its best pair. Products of float16 numbers and sums of a few hundred
 of them are exact in float64, so a score depends on nothing but the two embeddings: duplicates tie
 exactly, and the same picture scores 1.
@@ -28,7 +28,8 @@ from indexer.query import PlanKind
 from indexer.search.plan import choose
 from indexer.search.scoring import Query, Scorer
 
-PART_LOSS = 0.05  # what a pair with a part scores less: see docs/decisions/0014
+# What a pair scores less, by how many of the two are parts: see docs/decisions/0015.
+PAIR_LOSS = (0.0, 0.025, 0.15)
 _MARGIN = 16  # candidates beyond k asked for at first
 _WIDEN = 4  # times as many candidates if those did not settle the last place
 _PLANS: tuple[PlanKind, ...] = ("none", "gather", "exact", "ivf")
@@ -167,7 +168,7 @@ class _Scan:
         self._place = place  # of the vector in the query
         self._scorer = scorer
         self._of_parts = of_parts
-        self._loss = PART_LOSS if of_parts or place else 0.0
+        self._loss = PAIR_LOSS[(place > 0) + of_parts]
         self._error = scorer.error_bound(allowed.segment)
         self._is_complete = False  # every pair that may reach the k-th best is a candidate
         self._ceiling = np.inf  # no pair that is left out scores higher

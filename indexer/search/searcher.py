@@ -11,11 +11,20 @@ from indexer.index.follower import Follower
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import Box, Mark
-from indexer.query import Hit, Pair, PlanKind, PlanReport, SearchQuery, SearchResult
+from indexer.query import (
+    PARTS,
+    Hit,
+    Pair,
+    PlanKind,
+    PlanReport,
+    SearchQuery,
+    SearchResult,
+)
 from indexer.register import Register
 from indexer.search.ranking import AllowedRows, Ranked, rank
 from indexer.search.scoring import Query
 from models.encoder import Block
+from models.network.score_calibration import ScoreCalibration
 
 logger = logging.getLogger(__name__)
 
@@ -25,13 +34,20 @@ _ATTEMPTS = 4  # times a search starts over because the register changed under i
 class Searcher:
     """Searches what a follower shows; safe to share by threads."""
 
-    def __init__(self, register: Register, follower: Follower, blocks: tuple[Block, ...]) -> None:
+    def __init__(
+        self,
+        register: Register,
+        follower: Follower,
+        blocks: tuple[Block, ...],
+        calibration: ScoreCalibration | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             register: where hits are looked up.
             follower: gives the view to search.
             blocks: the parts of an embedding and their default weights.
+            calibration: what scores with these weights mean, where it is known.
 
         Raises:
             FingerprintMismatch: the blocks are not of the embeddings that the follower holds.
@@ -44,6 +60,7 @@ class Searcher:
         self._register = register
         self._follower = follower
         self._blocks = tuple(blocks)
+        self._calibration = calibration
         follower.measure(self._blocks)
 
     def __repr__(self) -> str:
@@ -121,6 +138,8 @@ class Searcher:
     ) -> SearchResult:
         boxes: list[Box] = list(map(tuple, query.embedding.boxes.tolist()))
         names = [block.name for block in self._blocks]
+        calibration = self._calibration if self._has_default_weights(query) else None
+        total = search.total
         in_order = sorted(
             ((one, mark) for one, mark in found if mark is not None),
             key=lambda pair: (-pair[0].score, pair[1].record.id),
@@ -132,10 +151,17 @@ class Searcher:
                 scores=dict(zip(names, one.cosines, strict=True)),
                 mark=mark,
                 pair=Pair(*one.pair, boxes[one.pair[0]], _box(mark, one.pair[1])),
+                probability=(
+                    None if calibration is None else calibration.probability(one.score, total)
+                ),
             )
             for one, mark in in_order
         )
         return SearchResult(hits, search.report(self._follower.index_name))
+
+    def _has_default_weights(self, query: SearchQuery) -> bool:
+        defaults = {block.name: block.weight for block in self._blocks} | {PARTS: 1.0}
+        return all(defaults.get(name) == weight for name, weight in (query.weights or {}).items())
 
 
 class _Search:
@@ -176,13 +202,18 @@ class _Search:
         self._plan = ranking.plan
         return ranking.best
 
+    @property
+    def total(self) -> int:
+        """Marks searchable."""
+        return self._view.total
+
     def report(self, index: str) -> PlanReport:
         """What was done."""
         return PlanReport(
             kind=self._plan,
             index=index,
             matched=sum(one.count for one in self._allowed),
-            total=self._view.total,
+            total=self.total,
             sequence=self._view.sequence,
             milliseconds={"filter": 1e3 * self._filter_s, "search": 1e3 * self._search_s},
         )

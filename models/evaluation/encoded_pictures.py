@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.encoder import Encoder
+from models.encoder import Embedding, Encoder
 from models.errors import BadLabels, UnreadableImage
 from models.evaluation.changes import Change
 from models.images import decode_image
@@ -24,13 +24,13 @@ class EncodedPictures:
 
     Attributes:
         names: of those that could be read.
-        embeddings: (n, d) float32, blocks scaled by the square roots of their default weights.
+        embeddings: of each.
         probabilities: (n, labels) float32.
         left_out: for each other picture, why.
     """
 
     names: tuple[str, ...]
-    embeddings: NDArray[np.float32]
+    embeddings: tuple[Embedding, ...]
     probabilities: NDArray[np.float32]
     left_out: tuple[str, ...]
 
@@ -54,7 +54,8 @@ def encode_files(
     """
     names: list[str] = []
     left_out: list[str] = []
-    embeddings, probabilities = [], []
+    embeddings: list[Embedding] = []
+    probabilities = []
     for start in range(0, len(pictures), _BATCH):
         images: list[Image.Image] = []
         for at, (name, path) in enumerate(pictures[start : start + _BATCH], start):
@@ -67,30 +68,17 @@ def encode_files(
             names.append(name)
         if images:
             encoded = encoder.encode(images)
-            embeddings.append(encoded.wholes.astype(np.float32))
+            embeddings += encoded.embeddings
             probabilities.append(encoded.probabilities)
         on_progress(min(start + _BATCH, len(pictures)), len(pictures))
     if not names:
         raise BadLabels(f"none of {len(pictures)} pictures can be read{_first(left_out)}")
     return EncodedPictures(
         tuple(names),
-        weighted(encoder, np.concatenate(embeddings)),
+        tuple(embeddings),
         np.concatenate(probabilities),
         tuple(left_out),
     )
-
-
-def weighted(encoder: Encoder, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale each block so that inner products are the default scores.
-
-    Args:
-        encoder: whose blocks they are.
-        embeddings: (n, d) float32.
-    """
-    scaled = embeddings.copy()
-    for block in encoder.blocks:
-        scaled[:, block.start : block.stop] *= block.weight**0.5
-    return scaled
 
 
 def _first(left_out: Sequence[str]) -> str:

@@ -19,8 +19,8 @@ _PRIOR = (
     "accuracy here: how often the highest score stands in the first true column.",
 )
 _COUNTED = (
-    "METU's official code counts the query itself among what is relevant, which flatters; the "
-    "first columns leave it out. Ties count against the network in both.",
+    "METU's official code and MPEG-7's bull's eye count the query itself among what is relevant, "
+    "which flatters; the first columns leave it out. Ties count against the network in both.",
 )
 _CHANGED = (
     "Each picture is changed and must find its original among all pictures: the share of first "
@@ -57,6 +57,7 @@ def retrieval_values(found: RetrievalResult) -> dict[str, Any]:
     return {
         "metrics": plain(found.metrics),
         "query_counted": plain(found.counted),
+        "whole_signs": plain(found.whole),
         "transformations": {name: plain(row) for name, row in found.transformations.items()},
         "self_retrieval": {
             "asked": found.itself.asked,
@@ -75,13 +76,27 @@ def plain(metrics: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
 
 
 def metric_rows(
-    metrics: Mapping[str, Interval], beside: Mapping[str, float]
-) -> list[tuple[str, str, str, str]]:
+    metrics: Mapping[str, Interval], *beside: Mapping[str, float]
+) -> list[tuple[str, ...]]:
     """Rows of a table: metric, value, interval, what stands beside it."""
     return [
-        (name, f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}", f"{beside[name]:.4f}")
+        (
+            name,
+            f"{one.value:.4f}",
+            f"{one.low:.4f} to {one.high:.4f}",
+            *(f"{other[name]:.4f}" for other in beside),
+        )
         for name, one in metrics.items()
     ]
+
+
+def retrieval_table(found: RetrievalResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows of the metrics, whole signs alone beside them where that was asked for."""
+    others = {"query counted": found.counted, "whole signs alone": found.whole}
+    beside = {name: one for name, one in others.items() if one}
+    values = ({name: one.value for name, one in each.items()} for each in beside.values())
+    columns = ("metric", "value", "95 % interval", *beside)
+    return columns, metric_rows(found.metrics, *values)
 
 
 def report_classification(out: Path, found: ClassificationResult) -> Path:
@@ -141,7 +156,7 @@ def label_section(
 
 def report_retrieval(out: Path, found: RetrievalResult) -> Path:
     """Write ``report.html``."""
-    columns = ("metric", "value", "95 % interval", "query counted")
+    columns, rows = retrieval_table(found)
     heads = ("change", "original first", "95 % interval", "mAP")
     changed = [
         (
@@ -152,7 +167,6 @@ def report_retrieval(out: Path, found: RetrievalResult) -> Path:
         )
         for name, row in found.transformations.items()
     ]
-    beside = {name: one.value for name, one in found.counted.items()}
     itself = found.itself
     exceptions = [
         *((*pair, "a different picture") for pair in itself.failures),
@@ -164,7 +178,7 @@ def report_retrieval(out: Path, found: RetrievalResult) -> Path:
     )
     pair_heads = ("picture", "scores as high", "which is")
     sections = [
-        Section("Metrics", _COUNTED, (), columns, metric_rows(found.metrics, beside)),
+        Section("Metrics", _COUNTED, (), columns, rows),
         Section("Own picture first", words, (), pair_heads, exceptions[:_MOST_EXCEPTIONS]),
     ]
     if changed:

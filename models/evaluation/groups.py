@@ -1,9 +1,9 @@
-"""Reads which pictures belong together: a table of groups, or METU's layout."""
+"""Reads which pictures belong together: a table of groups, METU's layout, or MPEG-7's."""
 
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,14 +71,28 @@ def read_metu(folder: Path) -> Groups:
     Raises:
         BadLabels: no group of two pictures is there.
     """
+
+    def group(path: Path) -> str:
+        own = path.stem.replace("_", "-").partition("-")[0]
+        return own if path.parent == folder else str(path.parent.relative_to(folder))
+
+    return _grouped(folder, group, "a folder a group, or 12-3.jpg")
+
+
+def read_mpeg7(folder: Path) -> Groups:
+    """Read shapes laid out like MPEG-7's CE-Shape-1: one folder, names like ``sea_snake-12.gif``.
+
+    Raises:
+        BadLabels: no class of two pictures is there.
+    """
+    return _grouped(folder, lambda path: path.stem.rpartition("-")[0], "names like apple-1.gif")
+
+
+def _grouped(folder: Path, group_of: Callable[[Path], str], layout: str) -> Groups:
     groups: dict[str, list[str]] = defaultdict(list)
     pictures = PictureFolder(folder).pictures()
     for name, path in pictures:
-        above = path.parent
-        own = path.stem.replace("_", "-").partition("-")[0]
-        groups[own if above == folder else str(above.relative_to(folder))].append(name)
+        groups[group_of(path)].append(name)
     if all(len(members) < 2 for members in groups.values()):
-        raise BadLabels(
-            f"{folder}: no group of two pictures is there (a folder a group, or 12-3.jpg)"
-        )
+        raise BadLabels(f"{folder}: no group of two pictures is there ({layout})")
     return Groups(pictures, dict(groups))

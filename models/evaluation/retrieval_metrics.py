@@ -20,6 +20,10 @@ class RetrievalMetrics:
         mAP_100: the same over the first hundred places only; what is not there counts as missed.
         recall_at_1, recall_at_10, recall_at_50: share of what is relevant among the first so many
             (of the first place: whether it is relevant).
+        bulls_eye: share of what is relevant among the first 2 n, where n is relevant. With the
+            query counted and 20 pictures a class it is MPEG-7's measure for CE-Shape-1 (Latecki,
+            Lakämper and Eckhardt, "Shape descriptors for non-rigid shapes with a single closed
+            contour", CVPR 2000): those among the first 40, divided by 20.
         NAR: normalised average rank (Müller et al., "Performance evaluation in content-based image
             retrieval", Pattern Recognition Letters 2001); 0 is best, 0.5 is chance.
         queries: how many.
@@ -30,6 +34,7 @@ class RetrievalMetrics:
     recall_at_1: float
     recall_at_10: float
     recall_at_50: float
+    bulls_eye: float
     NAR: float
     queries: int
 
@@ -67,12 +72,26 @@ def relevant_ranks(
             if not count_query:
                 line[place[query]] = -np.inf
             wanted = place[[row for row in group if count_query or row != query]]
-            ordered = np.sort(line)
-            # How many score at least as high: the last place of a tie.
-            ranks = np.sort(len(ordered) - np.searchsorted(ordered, line[wanted], "left"))
-            # Relevant rows that are tied share that place; each stands one before the next.
-            steps = np.arange(len(ranks))
-            found.append(np.minimum.accumulate((ranks - steps)[::-1])[::-1] + steps)
+            found.append(ranks_of(line, wanted))
+    return found
+
+
+def ranks_of(scores: NDArray[np.floating], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """At which places stand some rows? Ties count the worst way.
+
+    Args:
+        scores: (n,) of all rows; minus infinity for what is left out.
+        wanted: rows.
+
+    Returns:
+        Their ranks, from 1, ascending.
+    """
+    ordered = np.sort(scores)
+    # How many score at least as high: the last place of a tie.
+    ranks = np.sort(len(ordered) - np.searchsorted(ordered, scores[wanted], "left"))
+    # Rows that are tied share that place; each stands one before the next.
+    steps = np.arange(len(ranks))
+    found: NDArray[np.int64] = np.minimum.accumulate((ranks - steps)[::-1])[::-1] + steps
     return found
 
 
@@ -115,11 +134,12 @@ def _per_query(rankings: Rankings, searched: int) -> dict[str, NDArray[np.float6
         columns["recall_at_1"].append(float(ranks[0] == 1))
         columns["recall_at_10"].append((ranks <= 10).mean())
         columns["recall_at_50"].append((ranks <= 50).mean())
+        columns["bulls_eye"].append((ranks <= 2 * n).mean())
         columns["NAR"].append((ranks.sum() - n * (n + 1) / 2) / (n * searched))
     return {name: np.asarray(values) for name, values in columns.items()}
 
 
-_NAMES = ("mAP", "mAP_100", "recall_at_1", "recall_at_10", "recall_at_50", "NAR")
+_NAMES = ("mAP", "mAP_100", "recall_at_1", "recall_at_10", "recall_at_50", "bulls_eye", "NAR")
 
 
 def retrieval_metrics(

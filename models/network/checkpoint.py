@@ -16,6 +16,7 @@ in config.json, so that neither a damaged one nor another network's is used.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ from models.network.calibration import Calibration
 from models.network.code_block import CODES, SHARE, CodeBlock
 from models.network.parts import Parts
 from models.network.preprocess import Preprocess
+from models.network.score_calibration import ScoreCalibration
 from models.vienna import ViennaCode
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ class Checkpoint:
         fingerprint: 16 hexadecimal digits that name what the embeddings depend on.
         openvino_sha256: digest of the OpenVINO model's files; None where there is no such model.
         code_block: what makes the block "codes"; None where the embedding has none.
+        score_calibration: what scores of its embeddings mean; None where nobody fitted it.
     """
 
     folder: Path
@@ -80,6 +83,7 @@ class Checkpoint:
     fingerprint: str
     openvino_sha256: str | None
     code_block: CodeBlock | None = None
+    score_calibration: ScoreCalibration | None = None
 
     @classmethod
     def open(cls, folder: Path = SHIPPED) -> "Checkpoint":
@@ -121,6 +125,7 @@ class Checkpoint:
             fingerprint=config["fingerprint"],
             openvino_sha256=config.get("openvino_sha256"),
             code_block=_read_code_block(folder, config.get("codes_sha256")),
+            score_calibration=_read_score_calibration(config),
         )
         if config.get("embedding") == EMBEDDING:
             return checkpoint
@@ -257,6 +262,30 @@ def add_code_block(folder: Path, block: CodeBlock) -> Checkpoint:
     config["blocks"] = [*others, asdict(added)]
     config["codes_sha256"] = hashlib.sha256(content).hexdigest()
     return _write_config(folder, config)
+
+
+def record_scores(
+    folder: Path, calibration: ScoreCalibration, measured: Mapping[str, Any]
+) -> Checkpoint:
+    """Note in a checkpoint's ``config.json`` what scores of its embeddings mean.
+
+    Args:
+        folder: the checkpoint; with other weights, or another way to embed, it is to be done again.
+        calibration: fitted on pairs that it was not trained on.
+        measured: how it holds, as shown in the model card.
+    """
+    config = json.loads((folder / CONFIG).read_text("utf-8"))
+    of = Checkpoint.open(folder).fingerprint
+    config["scores"] = {"fingerprint": of, "calibration": calibration.to_dict(), **measured}
+    return _write_config(folder, config)
+
+
+def _read_score_calibration(config: Mapping[str, Any]) -> ScoreCalibration | None:
+    """What scores mean; None where nobody fitted it, or for other embeddings."""
+    scores = config.get("scores")
+    if scores is None or scores["fingerprint"] != config["fingerprint"]:
+        return None
+    return ScoreCalibration(**scores["calibration"])
 
 
 def _write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:

@@ -51,6 +51,14 @@ Metu = Annotated[
         help="--images is laid out like METU's query set: a folder a group, or 12-3.jpg.",
     ),
 ]
+Whole = Annotated[bool, typer.Option("--whole", help="Also rank by whole signs alone, beside it.")]
+Mpeg7 = Annotated[
+    bool,
+    typer.Option(
+        "--mpeg7",
+        help="--images is laid out like MPEG-7's CE-Shape-1: apple-1.gif; see bulls_eye.",
+    ),
+]
 
 
 @evaluate.command()
@@ -90,6 +98,7 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
     images: Images,
     groups: Groups = None,
     metu: Metu = False,
+    mpeg7: Mpeg7 = False,
     distractors: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Pictures that belong to no group.")
     ] = None,
@@ -97,23 +106,29 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
         bool,
         typer.Option("--transformations", help="Also find pictures by changed copies of them."),
     ] = False,
+    whole: Whole = False,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Query with every picture of a group for the others, among all pictures."""
-    if (groups is None) != metu:
-        raise typer.BadParameter("give --groups, or --metu for METU's layout")
-    _require_extra()
-    from models.evaluation.evaluation_report import report_retrieval, retrieval_values
-    from models.evaluation.groups import read_groups, read_metu
-    from models.evaluation.retrieval_protocol import measure_retrieval
+    """Query with every picture of a group for the others, among all pictures.
 
-    grouped = read_metu(images) if groups is None else read_groups(groups, images)
+    They are ranked as `marklens search` ranks marks.
+    """
+    if sum((groups is not None, metu, mpeg7)) != 1:
+        raise typer.BadParameter("give --groups, or --metu or --mpeg7 for a set's own layout")
+    _require_extra()
+    from indexer.search.gallery import SearchGallery
+    from models.evaluation.evaluation_report import report_retrieval, retrieval_values
+    from models.evaluation.groups import read_groups, read_metu, read_mpeg7
+    from models.evaluation.retrieval_protocol import RetrievalProtocol, measure_retrieval
+
+    read = read_metu if metu else read_mpeg7
+    grouped = read(images) if groups is None else read_groups(groups, images)
+    protocol = RetrievalProtocol(grouped, SearchGallery, distractors, transformations, whole)
     with _encoding(as_json) as on_progress:
-        encoder = _encoder(checkpoint, device)
-        found = measure_retrieval(encoder, grouped, distractors, on_progress, transformations)
+        found = measure_retrieval(_encoder(checkpoint, device), protocol, on_progress)
     values = retrieval_values(found)
     if out is not None:
         _keep(out, values)
@@ -140,12 +155,11 @@ def _print_classification(found: "ClassificationResult") -> None:
 
 
 def _print_retrieval(found: "RetrievalResult") -> None:
-    from models.evaluation.evaluation_report import metric_rows
+    from models.evaluation.evaluation_report import retrieval_table
 
     _complain_of(found.left_out)
     title = f"{found.queries} queries among {found.gallery} pictures"
-    beside = {name: one.value for name, one in found.counted.items()}
-    print_table(title, (*_COLUMNS, "query counted"), metric_rows(found.metrics, beside))
+    print_table(title, *retrieval_table(found))
     changed = [
         (name, f"{row['recall_at_1'].value:.3f}", f"{row['mAP'].value:.3f}")
         for name, row in found.transformations.items()

@@ -16,6 +16,7 @@ from search_api.cli.report import REPORT_OPTIONS, ReportOptions, write_report_of
 
 if TYPE_CHECKING:
     from indexer.marks import Mark
+    from indexer.query import Hit
     from search_api.answers import Answer
     from search_api.request import SearchRequest
     from search_api.schemas import ClassifyResponse
@@ -252,14 +253,18 @@ def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
                 rank,
                 shown_score(hit.score or 0.0, 3),
                 *(shown_score(cosine, 2) for cosine in hit.scores.values()),
+                _meaning(hit),
                 hit.id,
                 hit.mark.record.text or "",
                 _codes_of(hit.mark),
             )
             for rank, hit in enumerate(answer.hits, start=1)
         ]
-        columns = ("rank", "score", *answer.hits[0].scores, "id", "text", "codes")
+        columns = ("rank", "score", *answer.hits[0].scores, "same sign", "id", "text", "codes")
         print_table("marks most like it", columns, rows)
+    if answer.better_than_chance is not None and answer.better_than_chance < len(answer.hits):
+        after = f"after rank {answer.better_than_chance}" if answer.better_than_chance else "here"
+        print_plain(f"no mark {after} is nearer than any query finds one by chance")
     done = "compared by their nearest lists" if plan.kind == "ivf" else "compared"
     spent = sum(plan.milliseconds.values())
     print_plain(f"{plan.matched:,} of {plan.total:,} marks {done} ({plan.kind}), {spent:.0f} ms")
@@ -289,6 +294,11 @@ def _show_listing(answer: "Answer", *, as_json: bool) -> None:
         columns = (*match, "id", "text", "codes", *(one.name for one in said))
         print_table("marks with words like it" if matches else "marks", columns, rows)
     print_plain(f"{len(rows):,} of {total:,} marks that pass")
+
+
+def _meaning(hit: "Hit") -> str:
+    """How probably it is the same sign or a variant: the band and the number."""
+    return "" if hit.probability is None else f"{hit.band} {hit.probability:.2f}"
 
 
 def _print_codes(title: str, seen: "ClassifyResponse") -> None:

@@ -17,7 +17,7 @@ from indexer.index.vectors.faiss_exact import FaissExactIndex
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
 from indexer.index.vectors.inverted_lists import lists_for
 from indexer.marks import Change
-from indexer.search.ranking import PART_LOSS, AllowedRows, rank
+from indexer.search.ranking import PAIR_LOSS, AllowedRows, rank
 from indexer.search.scoring import Query
 from models.encoder import Block
 from models.errors import MarkLensError
@@ -318,10 +318,10 @@ def changes_of(rng: np.random.Generator, n: int) -> tuple[list[Change], dict[int
 
 
 def best_numbers(alive: dict[int, np.ndarray], query: Query, k: int) -> list[int]:
-    best = {}
+    best, loss = {}, np.take(PAIR_LOSS, np.indices((4, 4)).clip(max=1).sum(axis=0))
     for number, vectors in alive.items():
-        scores = np.stack([scorer.score(vectors)[0] for scorer in query.scorers]) - PART_LOSS
-        best[number] = max(scores.max(), scores[0, 0] + PART_LOSS)
+        scores = np.stack([scorer.score(vectors)[0] for scorer in query.scorers])
+        best[number] = (scores - loss[: len(scores), : len(vectors)]).max()
     return sorted(best, key=lambda number: -best[number])[:k]
 
 

@@ -12,7 +12,7 @@ from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, Segment
 from indexer.index.vectors import CpuBuilder, TorchBuilder
 from indexer.marks import Change
-from indexer.search.ranking import PART_LOSS, AllowedRows, Ranked, rank
+from indexer.search.ranking import PAIR_LOSS, AllowedRows, Ranked, rank
 from indexer.search.scoring import Query
 from models.encoder import Block
 
@@ -77,8 +77,7 @@ def slow_rank(allowed: list[AllowedRows], query: np.ndarray, weights: list[float
             best: tuple = (-2.0, (), (0, 0))
             for pair in itertools.product(range(len(query)), range(len(vectors))):
                 score, cosines = slow_scores(vectors[pair[1]], query[pair[0]], weights)
-                if pair != (0, 0):
-                    score -= PART_LOSS
+                score -= PAIR_LOSS[(pair[0] > 0) + (pair[1] > 0)]
                 if score > best[0]:
                     best = score, cosines, pair
             sequence = int(one.segment.sequences[row])
@@ -133,7 +132,7 @@ def test_a_mark_ranks_by_its_best_pair(build, parts: int, share: float | None) -
     found = rank(allowed, Query(BLOCKS, query, {"visual": 0.3}), 30).best
     assert found == slow_rank(allowed, query, [0.3, 0.5, 0.25], 30)
     if parts and share is None:
-        assert found[0].score == 1 - PART_LOSS
+        assert found[0].score == 1 - PAIR_LOSS[2]
         assert found[0].pair[0] > 0 < found[0].pair[1]
 
 

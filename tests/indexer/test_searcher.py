@@ -19,7 +19,7 @@ from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, Mark, MarkRecord
 from indexer.query import Filter, Pair, SearchQuery
 from indexer.register import Register
-from indexer.search.ranking import PART_LOSS
+from indexer.search.ranking import PAIR_LOSS
 from indexer.search.searcher import Searcher
 from models.encoder import Block, Embedding
 from models.vienna import PredictedCode, ViennaCode
@@ -83,7 +83,7 @@ def slow_search(held: dict[str, EncodedMark], query: SearchQuery) -> tuple[int, 
                 for block in BLOCKS
             }
             score = sum(weights[name] * value for name, value in cosines.items())
-            score = score / sum(weights[block.name] for block in BLOCKS) - PART_LOSS * (i + j > 0)
+            score = score / sum(weights[name] for name in cosines) - PAIR_LOSS[(i > 0) + (j > 0)]
             if score > best[1]:
                 boxes = (query.embedding.boxes[i].tolist(), mark.embedding.boxes[j].tolist())
                 best = (mark_id, score, cosines, Pair(i, j, *map(tuple, boxes)))

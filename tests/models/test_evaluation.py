@@ -18,11 +18,11 @@ from models.evaluation.changes import TRANSFORMATIONS
 from models.evaluation.classification_metrics import classify_metrics, constant_prior, label_scores
 from models.evaluation.classification_protocol import measure_classification
 from models.evaluation.evaluation_report import report_classification, report_retrieval
-from models.evaluation.groups import Groups, read_groups, read_metu
+from models.evaluation.groups import Groups, read_groups, read_metu, read_mpeg7
 from models.evaluation.intervals import bootstrap, mean_interval
 from models.evaluation.labels_csv import read_labels
 from models.evaluation.retrieval_metrics import changed_ranks, relevant_ranks, retrieval_metrics
-from models.evaluation.retrieval_protocol import measure_retrieval
+from models.evaluation.retrieval_protocol import RetrievalProtocol, measure_retrieval
 
 
 def drawn(seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -207,7 +207,7 @@ def test_metus_folders_are_groups_and_broken_pictures_are_named(
 ) -> None:
     groups = read_metu(pictures)
     assert sorted(groups.members) == ["g0", "g1", "g2"]
-    found = measure_retrieval(encoder, groups, None, told, transformations=True)
+    found = measure_retrieval(encoder, RetrievalProtocol(groups, transformations=True), told)
     assert (found.queries, found.gallery) == (6, 6)
     assert [line.split(":")[0] for line in found.left_out] == ["g0/broken.png"]
     assert found.metrics["mAP"].value == 1.0  # the same sign in two sizes
@@ -229,7 +229,7 @@ def test_exact_duplicates_are_told_apart_from_failures(
     wide.paste(drawn["b"], (12, 12))
     wide.save(tmp_path / "e.png")
     groups = Groups([(n, tmp_path / f"{n}.png") for n in "abcde"], {"x": ["a", "c"]})
-    itself = measure_retrieval(encoder, groups, None, told).itself
+    itself = measure_retrieval(encoder, RetrievalProtocol(groups), told).itself
     assert itself.asked == 5
     assert set(itself.duplicates) == {("a", "d"), ("d", "a"), ("b", "e"), ("e", "b")}
     assert not itself.failures
@@ -258,6 +258,37 @@ def test_metus_names_are_groups_too(tmp_path: Path) -> None:
         "12": 2,
         "7": 2,
     }
+
+
+def test_mpeg7s_classes_and_its_bulls_eye(
+    encoder: Encoder, tmp_path: Path, draw_mark: "object"
+) -> None:
+    for at, name in enumerate(("sea_snake", "sea_horse", "device0")):
+        for number in range(1, 4):  # white on black, as the set has them
+            shape = draw_mark(at, 80 + 8 * number).convert("L")  # type: ignore[operator]
+            shape.point(lambda grey: 255 * (grey < 250)).save(tmp_path / f"{name}-{number}.gif")
+    groups = read_mpeg7(tmp_path)
+    assert {key: len(rows) for key, rows in groups.members.items()} == {
+        "sea_snake": 3,
+        "sea_horse": 3,
+        "device0": 3,
+    }
+    found = measure_retrieval(encoder, RetrievalProtocol(groups, whole=True), told)
+    assert found.queries == 9
+    assert found.counted["bulls_eye"].value == 1.0  # one shape in three sizes
+    assert found.whole["mAP"].value == found.metrics["mAP"].value  # nothing else was compared
+    for path in tmp_path.glob("*-[23].gif"):
+        path.unlink()
+    with pytest.raises(BadLabels, match=r"apple-1\.gif"):
+        read_mpeg7(tmp_path)
+
+
+def test_the_bulls_eye_counts_the_first_two_class_sizes_with_the_query_among_them() -> None:
+    angles = np.deg2rad([0, 1, 40, 10, 20, 41, 42])  # of one class the first three
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    found = retrieval_metrics(rows, [[0, 1, 2]], range(7), count_query=True)
+    # From 0 and 1 all three are among six; from 40, 0 is the seventh.
+    assert found.bulls_eye == pytest.approx((3 + 3 + 2) / 9)
 
 
 def test_groups_from_a_table_and_its_faults(tmp_path: Path) -> None:

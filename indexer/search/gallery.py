@@ -1,0 +1,59 @@
+"""Pictures in memory, ranked as the marks of a register are: for measuring what users get."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.index.drafts import SegmentDraft
+from indexer.index.row_sets import RowSet
+from indexer.index.vectors import IndexChoice, open_builder
+from indexer.marks import Change
+from indexer.search.ranking import AllowedRows, rank
+from indexer.search.scoring import Query
+from models.encoder import Block, Embedding
+
+
+class SearchGallery:
+    """Embedded pictures that are searched exactly, with the default weights."""
+
+    def __init__(self, blocks: Sequence[Block], embeddings: Sequence[Embedding]) -> None:
+        """Index the pictures; their place is their number.
+
+        Args:
+            blocks: of a vector, with their default weights.
+            embeddings: at least one.
+        """
+        self._blocks = tuple(blocks)
+        draft = SegmentDraft(self._blocks[-1].stop, len(embeddings))
+        draft.add(
+            [
+                Change(str(at), at + 1, deleted=False, number=at, embedding=one.vectors)
+                for at, one in enumerate(embeddings)
+            ]
+        )
+        self._size = len(embeddings)
+        self._segment = draft.segment(open_builder(IndexChoice(kind="exact")))
+
+    def scores(
+        self, query: Embedding, left_out: Sequence[int] = (), k: int | None = None
+    ) -> NDArray[np.float64]:
+        """Score the pictures as a search scores marks.
+
+        Args:
+            query: what is searched with.
+            left_out: pictures that are not searched.
+            k: how many of the best are wanted; all by default.
+
+        Returns:
+            (n,); minus infinity for pictures left out, beyond the k best, or whose embedding is not
+            finite.
+        """
+        found = np.full(self._size, -np.inf)
+        segment = self._segment
+        if segment is not None:
+            rows = RowSet.all(len(segment)).without(segment.rows_of(np.array(left_out, np.int64)))
+            compared = Query(self._blocks, query.vectors, None)
+            ranked = rank([AllowedRows(segment, rows, len(rows))], compared, k or self._size).best
+            found[[one.number for one in ranked]] = [one.score for one in ranked]
+        return found

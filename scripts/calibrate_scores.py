@@ -1,0 +1,129 @@
+"""Fit what scores mean and keep it with a network: run it after new weights.
+
+``python scripts/calibrate_scores.py --shared ../shared/data`` ranks the validation side's logos as
+search does, fits the likelihood ratio (`models.network.score_calibration`) and writes it into the
+checkpoint's ``config.json``. With ``--measure`` it also writes how it holds on the test side, which
+nothing is chosen on: the reliability table of the model card (then ``make docs``).
+
+On either side each drawing of a brand queries for its other drawings, and a changed copy of a
+logo (recoloured, cropped, turned, with a word added ...) for the logo, among that side's logos and
+others.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from indexer.search.gallery import SearchGallery
+from models.encoder import Embedding, Encoder
+from models.evaluation.changes import vary
+from models.evaluation.score_fitting import ScoredPairs, fit_scores, reliability
+from models.marknet.training_pictures import SharedPack, on_paper
+from models.network.checkpoint import SHIPPED, record_scores
+from models.network.score_calibration import BANDS, ScoreCalibration
+from models.synthesis.drawings import Split
+
+_BATCH = 32
+_CHANGED = 300  # logos of which a changed copy is a query
+_OTHERS = {"validation": 700, "test": 1500}  # further logos that are searched
+
+Key = tuple[str, str]  # set and name of a logo
+
+
+class Side:
+    """One side's logos, embedded."""
+
+    def __init__(self, encoder: Encoder, pack: SharedPack, side: Split) -> None:
+        sides = {key: pack.side_of_logo(key) for key in sorted(pack.logos)}
+        drawn = ([key for key in keys if sides.get(key) == side] for keys in pack.brands.values())
+        groups = [keys for keys in drawn if len(keys) >= 2]
+        grouped = [key for keys in groups for key in keys]
+        # The validation side is small: logos of the training side, which are no variants, join it.
+        single = [key for key in sides if key not in {k for m in pack.brands.values() for k in m}]
+        near = [key for key in single if sides[key] == side]
+        far = single if side == "validation" else near
+        order = np.random.default_rng(0).permutation(len(far))[: _OTHERS[side]]
+        keys = list(dict.fromkeys([*grouped, *near[:_CHANGED], *(far[at] for at in order)]))
+        pictures = [on_paper(pack.logos[key].svg, key[1]) for key in keys]
+        self.embeddings = _encoded(encoder, pictures, f"{side} side")
+        place = {key: at for at, key in enumerate(keys)}
+        self.groups = [[place[key] for key in keys] for keys in groups]
+        self.changed = [place[key] for key in near[:_CHANGED]]
+        rng = np.random.default_rng(1)
+        copies = [vary(pictures[at], rng) for at in self.changed]
+        self.copies = _encoded(encoder, copies, "changed copies")
+        self._gallery = SearchGallery(encoder.blocks, self.embeddings)
+
+    def pairs(self) -> ScoredPairs:
+        """Score every query with every picture."""
+        scores, same = [], []
+        for group in self.groups:
+            for query in group:
+                line = self._gallery.scores(self.embeddings[query], (query,))
+                scores.append(np.delete(line, query))
+                same.append(np.delete(np.isin(np.arange(len(line)), group), query))
+        for original, copy in zip(self.changed, self.copies, strict=True):
+            line = self._gallery.scores(copy)
+            scores.append(line)
+            same.append(np.arange(len(line)) == original)
+        return ScoredPairs(np.concatenate(scores), np.concatenate(same))
+
+    def best_of_nothing(self, calibration: ScoreCalibration) -> dict[str, float]:
+        """Bands of the best hit of queries whose variants are not there: share that reach each."""
+        marks = len(self.embeddings)
+        best = []
+        for group in self.groups:
+            line = self._gallery.scores(self.embeddings[group[0]], group)
+            best.append(calibration.probability(float(line.max()), marks))
+        return {band: float(np.mean(np.array(best) >= least)) for band, least in BANDS[:-1]}
+
+
+def _encoded(encoder: Encoder, pictures: Sequence[Image.Image], what: str) -> tuple[Embedding, ...]:
+    found: list[Embedding] = []
+    for start in range(0, len(pictures), _BATCH):
+        found += encoder.encode(pictures[start : start + _BATCH]).embeddings
+        sys.stderr.write(f"\r{what}: {len(found)} of {len(pictures)}")
+    sys.stderr.write("\n")
+    return tuple(found)
+
+
+def main() -> None:
+    """Fit, measure where asked to, and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--checkpoint", type=Path, default=SHIPPED)
+    parser.add_argument("--logo-codes", type=Path, default=Path("scripts/demo_labels.csv"))
+    parser.add_argument("--measure", action="store_true", help="on the test side")
+    options = parser.parse_args()
+    pack = SharedPack.read(options.shared, options.logo_codes)
+    encoder = Encoder.load(options.checkpoint)
+    side = Side(encoder, pack, "validation")
+    pairs = side.pairs()
+    calibration = fit_scores(pairs)
+    found = {"fitted on": _measured(side, pairs, calibration)}
+    if options.measure:
+        side = Side(encoder, pack, "test")
+        found["test side"] = _measured(side, side.pairs(), calibration)
+    record_scores(options.checkpoint, calibration, found)
+    print(json.dumps({"calibration": calibration.to_dict(), **found}, indent=1))  # noqa: T201
+
+
+def _measured(side: Side, pairs: ScoredPairs, calibration: ScoreCalibration) -> dict[str, object]:
+    marks = len(side.embeddings)
+    rows = reliability(calibration, pairs, marks)
+    return {
+        "marks": marks,
+        "queries": sum(map(len, side.groups)) + len(side.changed),
+        "pairs of one sign": int(pairs.same.sum()),
+        "bands": [row._asdict() for row in rows],
+        "best hit where nothing is like": side.best_of_nothing(calibration),
+    }
+
+
+if __name__ == "__main__":
+    main()
