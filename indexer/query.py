@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the command line lists its options without loading NumPy an
 
 MAX_K = 1000
 PARTS = "parts"  # among the weights: whether parts are compared
+WORDS = "words"  # among the weights: how much the words of the filter's `text` count
 LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
 PlanKind = Literal["none", "gather", "exact", "ivf", "sql"]
@@ -241,7 +242,9 @@ class SearchQuery:
         filter: which may be found.
         weights: block name → weight, 0 to 1000, not all 0; a block left out keeps its default.
             ``parts`` is 1 (the default) to compare parts, too, or 0 for the whole signs alone.
+            ``words`` above 0 (the default) makes the filter's `text` part of the score.
         exclude: ids never to return, such as the query mark's own.
+        among: ids of the only marks to return; None for all.
 
     Raises:
         BadQuery: ``k`` or a weight is out of range.
@@ -252,10 +255,16 @@ class SearchQuery:
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
     exclude: frozenset[str] = frozenset()
+    among: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""
         check_ranges(self.k, self.weights)
+
+    @property
+    def ranks_words(self) -> bool:
+        """Whether words are part of the score, not of the filter."""
+        return bool(self.filter.text and (self.weights or {}).get(WORDS))
 
 
 def check_ranges(k: int, weights: Mapping[str, float] | None) -> None:
@@ -307,6 +316,7 @@ class Hit:
         probability: that the mark is the same sign as the query or a variant of it, if the register
             holds one; None in a listing, with other weights than the default ones, and where the
             network was not calibrated.
+        picture: the score by picture alone, where words are part of the score.
     """
 
     id: str
@@ -316,6 +326,7 @@ class Hit:
     pair: Pair | None = None
     words: "WordMatch | None" = None
     probability: float | None = None
+    picture: float | None = None
 
     @property
     def band(self) -> Band | None:

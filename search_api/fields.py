@@ -340,7 +340,8 @@ class SearchFields(ViewFields, WantedFields):
         Text | Absent,
         Field(
             description=f"Weight of each block, 0 to {MAX_WEIGHT:g}, as visual=1,concept=.5 or as "
-            "a JSON object; a block left out keeps its default.",
+            "a JSON object; a block left out keeps its default. parts=0 compares whole signs "
+            "alone; words=1 makes `text` part of the score instead of a filter.",
             examples=["visual=1,concept=.5,colour=0"],
         ),
     ] = None

@@ -31,6 +31,7 @@ from indexer.query import SearchQuery
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
+from indexer.search.with_words import search_with_words
 from indexer.sources import SourceOptions, open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError
@@ -189,7 +190,10 @@ class MarkLens:
             weights=request.weights,
             exclude=frozenset() if request.mark_id is None else frozenset({request.mark_id}),
         )
-        result = searcher.search(query)
+        if query.ranks_words:
+            result = search_with_words(self.register, searcher, query)
+        else:
+            result = searcher.search(query)
         spent = {**encoded.milliseconds, **result.plan.milliseconds}
         plan = replace(result.plan, milliseconds=spent)
         hits = result.hits[request.offset :]

@@ -12,7 +12,7 @@ from indexer.query import Hit
 from models.network.score_calibration import Band
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 from search_api.answers import Answer, SeenCodes
-from search_api.match_schemas import BOX_HELP, BoxShares, PairResponse, clipped
+from search_api.match_schemas import BOX_HELP, BoxShares, PairResponse, WordMatchResponse, clipped
 
 API = "/api/v1"
 
@@ -44,6 +44,8 @@ _HIT: dict[str, Any] = {
     **_MARK,
     "score": 0.87,
     "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72, "codes": 0.64},
+    "match": None,
+    "picture": None,
     "pair": {"query": 1, "mark": 0, "query_box": [0.1, 0.2, 0.4, 0.6], "mark_box": [0, 0, 1, 1]},
     "probability": 0.63,
     "band": "strong",
@@ -112,8 +114,10 @@ class HitResponse(_MarkFields):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_HIT]})
 
-    score: float = Field(description="Weighted mean of the block scores; higher is nearer.")
-    scores: dict[str, float] = Field(description="Cosine of each block, -1 to 1.")
+    score: float = Field(description="Weighted mean of the scores; higher is nearer.")
+    scores: dict[str, float] = Field(
+        description="Cosine of each block, -1 to 1; words: how alike they are, 0 to 1."
+    )
     pair: PairResponse = Field(description="What of the query and of the mark matched best.")
     probability: float | None = Field(
         description="That it is the same sign or a variant, if the register holds one; null with "
@@ -122,6 +126,12 @@ class HitResponse(_MarkFields):
     band: Band | None = Field(
         description="The probability in a word: from 0.9, 0.5, 0.1 or 0. weak is no better than "
         "chance."
+    )
+    match: WordMatchResponse | None = Field(
+        description="How its words match; null where words are no part of the score."
+    )
+    picture: float | None = Field(
+        description="The score by picture alone, where words are part of the score."
     )
 
     @classmethod
@@ -139,6 +149,8 @@ class HitResponse(_MarkFields):
             pair=PairResponse.of(hit.pair),
             probability=hit.probability,
             band=hit.band,
+            match=WordMatchResponse.of_match(hit.words),
+            picture=hit.picture,
             **_mark_fields(hit.mark),
         )
 

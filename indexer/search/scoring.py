@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
 from indexer.index.segments import Segment, bounds_of
-from indexer.query import PARTS
+from indexer.query import PARTS, WORDS
 from models.encoder import Block
 
 _CHUNK = 1 << 13  # vectors scored at once
@@ -116,7 +116,7 @@ class Query:
         Raises:
             BadQuery: another number of dimensions, an unknown block, or no weight above 0.
         """
-        chosen = _chosen(blocks, weights or {})
+        chosen = chosen_weights(blocks, weights or {})
         self.has_parts = (weights or {}).get(PARTS, 1) != 0
         self.scorers = tuple(
             Scorer(blocks, vector, chosen)
@@ -124,12 +124,18 @@ class Query:
         )
 
 
-def _chosen(blocks: Sequence[Block], weights: Mapping[str, float]) -> tuple[float, ...]:
+def chosen_weights(blocks: Sequence[Block], weights: Mapping[str, float]) -> tuple[float, ...]:
+    """The weight of each block, by default where it is not given.
+
+    Raises:
+        BadQuery: there is no such block, or no weight above 0.
+    """
     names = [block.name for block in blocks]
-    unknown = sorted(set(weights) - {*names, PARTS})
+    others = (PARTS, WORDS)  # weights that are of no block
+    unknown = sorted(set(weights) - {*names, *others})
     if unknown:
         raise BadQuery(
-            f"there is no block {unknown[0]!r} to weigh; there are {', '.join([*names, PARTS])}"
+            f"there is no block {unknown[0]!r} to weigh; there are {', '.join([*names, *others])}"
         )
     chosen = tuple(float(weights.get(block.name, block.weight)) for block in blocks)
     if not sum(chosen) > 0:

@@ -1,6 +1,7 @@
 """Answers a search: filter → allowed rows → exact ranking → the marks of the hits."""
 
 import logging
+from collections.abc import Mapping
 from time import perf_counter
 
 import numpy as np
@@ -13,6 +14,7 @@ from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import Box, Mark
 from indexer.query import (
     PARTS,
+    WORDS,
     Hit,
     Pair,
     PlanKind,
@@ -22,7 +24,7 @@ from indexer.query import (
 )
 from indexer.register import Register
 from indexer.search.ranking import AllowedRows, Ranked, rank
-from indexer.search.scoring import Query
+from indexer.search.scoring import Query, chosen_weights
 from models.encoder import Block
 from models.network.score_calibration import ScoreCalibration
 
@@ -89,6 +91,14 @@ class Searcher:
             view = self._follower.refresh_briefly()
         return self._search_changing(view, query, compared)
 
+    def total_weight(self, weights: Mapping[str, float] | None) -> float:
+        """Sum of the blocks' weights, those that are not given by default.
+
+        Raises:
+            BadQuery: there is no such block, or no weight above 0.
+        """
+        return sum(chosen_weights(self._blocks, weights or {}))
+
     def _search_view(
         self, view: ReadView, query: SearchQuery, compared: Query
     ) -> SearchResult | None:
@@ -121,6 +131,8 @@ class Searcher:
         search = _Search(view, query, compared)
         if query.exclude:
             search.leave_out(self._register.numbers_of(sorted(query.exclude)))
+        if query.among is not None:
+            search.only(self._register.numbers_of(query.among))
         for field, text in query.filter.texts:
             search.only(self._register.numbers_with_text(text, field))
         return search
@@ -160,7 +172,7 @@ class Searcher:
         return SearchResult(hits, search.report(self._follower.index_name))
 
     def _has_default_weights(self, query: SearchQuery) -> bool:
-        defaults = {block.name: block.weight for block in self._blocks} | {PARTS: 1.0}
+        defaults = {block.name: block.weight for block in self._blocks} | {PARTS: 1.0, WORDS: 0.0}
         return all(defaults.get(name) == weight for name, weight in (query.weights or {}).items())
 
 

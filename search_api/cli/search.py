@@ -63,7 +63,10 @@ After = Annotated[
 Weights = Annotated[
     str | None,
     typer.Option(
-        "--weights", metavar="WEIGHTS", help="Weight of each block, such as visual=1,concept=.5."
+        "--weights",
+        metavar="WEIGHTS",
+        help="Weight of each block, such as visual=1,concept=.5; words=1 makes --text part of the "
+        "score instead of a filter.",
     ),
 ]
 Crop = Annotated[

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Literal
 
 from indexer.marks import MARK_FIELDS, Facets, FieldKind, Mark
-from indexer.query import FILTER_FIELDS, FilterField
+from indexer.query import FILTER_FIELDS, WORDS, FilterField
 from models.network.checkpoint import Block
 from models.vienna import ViennaCode, ViennaTree
 from search_api.schemas import image_path
@@ -17,7 +17,7 @@ _BLOCK_LABELS = {
     "concept": ("Concept", "what is depicted"),
     "codes": ("Vienna codes", "things seen, rare ones more"),
     "colour": ("Colour", "which colours, how much"),
-    "words": ("Words", "what is written"),
+    "words": ("Words", "those asked for; at 0 they only filter"),
 }
 
 
@@ -51,13 +51,13 @@ class SliderView:
 
     @classmethod
     def of(cls, blocks: Sequence[Block]) -> "list[SliderView]":
-        """Make a slider for each block."""
+        """Make a slider for each block, and one for words, which without it only filter."""
         largest = max((block.weight for block in blocks), default=1.0)
         maximum = float(max(1, math.ceil(largest)))
         return [
             cls(block.name, *_block_label(block.name), round(block.weight, 3), maximum)
             for block in blocks
-        ]
+        ] + [cls(WORDS, *_block_label(WORDS), 0.0, maximum)]
 
 
 # Filters that are not about Vienna codes, in the order in which the panel shows them: kind of the

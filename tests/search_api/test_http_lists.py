@@ -110,6 +110,21 @@ def test_an_order_by_words_needs_words(client: httpx.Client) -> None:
     assert (answer.status_code, "give text" in answer.json()["detail"]) == (422, True)
 
 
+def test_words_count_beside_the_picture_as_much_as_they_weigh(client: httpx.Client) -> None:
+    asked = {"mark_id": "M-0", "text": "word 5", "k": "5"}
+    filtered = client.post("/api/v1/search", data=asked).json()
+    assert [hit["id"] for hit in filtered["hits"]] == ["M-5"]
+    assert (filtered["hits"][0]["match"], filtered["hits"][0]["picture"]) == (None, None)
+    ranked = client.post("/api/v1/search", data={**asked, "weights": "words=1"}).json()
+    best = ranked["hits"][0]
+    assert (best["id"], len(ranked["hits"])) == ("M-5", 5)
+    assert ranked["plan"]["matched"] >= 11
+    assert best["match"]["said"] == "same words"
+    assert best["scores"]["words"] == 1.0
+    total = 1.0 + 0.5 + 0.25  # the weights of the network's blocks
+    assert best["score"] == pytest.approx((total * best["picture"] + 1) / (total + 1))
+
+
 def test_python_refuses_a_cursor_that_is_none(marklens: MarkLens) -> None:
     for cursor in ("", "é", "x" * 600, "WyJpZCIsbnVsbCwxXQ", "WyJpZCJd"):
         with pytest.raises(BadField):
