@@ -7,6 +7,8 @@
     ├── BadRecord             a mark that breaks a rule of the register
     ├── BadFilter             a filter that contradicts itself or is out of range
     ├── BadQuery              a search that is out of range
+    ├── BadWatch              a watch that cannot be made
+    ├── UnknownWatch          no watch of that name
     ├── SourceError           a table or folder that cannot be read at all
     │   └── BrokenSource      one that ends or breaks in its middle
     ├── RunUnderWay           a run that another process goes on with
@@ -39,6 +41,17 @@ class BadFilter(MarkLensError):
 
 class BadQuery(MarkLensError):
     """A search that is out of range."""
+
+
+class BadWatch(MarkLensError):
+    """A watch that cannot be made; the text says why."""
+
+
+class UnknownWatch(MarkLensError):
+    """No watch has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no watch {name!r}.")
 
 
 class SourceError(MarkLensError):

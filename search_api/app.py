@@ -11,13 +11,14 @@ from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
 from search_api.http import middleware, problem_details
 from search_api.http.metrics import Metrics
-from search_api.http.routes import batch, health, marks, report, search, vienna
+from search_api.http.routes import batch, health, marks, report, search, vienna, watches
 from search_api.marklens import MarkLens
 from search_api.schemas import API
 from search_api.settings import Settings
+from search_api.watch.background import watching
 from search_api.web import pages
 
-_ROUTERS = tuple(one.router for one in (search, report, batch, marks, vienna, health))
+_ROUTES = (search, report, batch, marks, watches, vienna, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
 
 Errors are RFC 9457 problem details (`application/problem+json`): `detail` is one plain sentence
@@ -46,7 +47,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         try:
             app.state.marklens = serving
             await run_in_threadpool(serving.start_following)
-            with prioritise_searches():
+            with prioritise_searches(), watching(serving):
                 yield
         finally:
             if marklens is None:
@@ -64,8 +65,8 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         generate_unique_id_function=_operation_id,
     )
     app.state.metrics = Metrics()
-    for router in _ROUTERS:
-        app.include_router(router)
+    for one in _ROUTES:
+        app.include_router(one.router)
     app.include_router(pages.router, include_in_schema=False)
     pages.mount_static(app)
     problem_details.document(app)

@@ -19,6 +19,7 @@ from indexer.errors import (
     BadFilter,
     BadQuery,
     BadRecord,
+    BadWatch,
     BrokenSource,
     DatabaseLost,
     DatabaseUnavailable,
@@ -28,6 +29,7 @@ from indexer.errors import (
     SnapshotDamaged,
     SourceError,
     UnknownMark,
+    UnknownWatch,
 )
 from models.errors import (
     BadCheckpoint,
@@ -101,10 +103,12 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     BadField: Problem(422, "bad-field", "A field cannot be understood", 2),
     BadFilter: Problem(422, "bad-filter", "The filter cannot be understood", 2),
     BadQuery: Problem(422, "bad-query", "The query cannot be answered", 2),
+    BadWatch: Problem(422, "bad-watch", "The watch cannot be made", 2),
     BadRecord: Problem(422, "bad-record", "The mark breaks a rule of the register", 2),
     SourceError: Problem(422, "bad-source", "The source cannot be read", 2),
     BrokenSource: Problem(422, "broken-source", "The source breaks off in its middle", 2),
     RunUnderWay: Problem(503, "run-under-way", "The run is still going on", 1),
+    UnknownWatch: Problem(404, "unknown-watch", "No such watch", 2),
     UnknownMark: Problem(404, "unknown-mark", "No such mark", 2),
     BadToken: Problem(401, "bad-token", "The API token is missing or wrong", 2),
     NotAllowed: Problem(403, "not-allowed", "Writing is not allowed from here", 2),

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
         description="Secret that writing over HTTP needs (Authorization: Bearer …). Without it, "
         "writing works only on a loopback address.",
     )
+    webhook_private: bool = Field(
+        False,
+        description="Whether webhooks of watches may go to private, loopback and link-local "
+        "addresses.",
+    )
     encode_workers: int = Field(2, ge=1, le=64, description="Pictures encoded at the same time.")
     encode_queue: int = Field(
         16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."

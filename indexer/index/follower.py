@@ -113,6 +113,20 @@ class Follower:
         """The state searches see now; empty before the first `refresh`."""
         return self._live.now
 
+    def view_of(self, changes: Sequence[Change], sequence: int) -> ReadView:
+        """A view of the marks of some changes alone, apart from what searches see.
+
+        Args:
+            changes: in the order of their sequence.
+            sequence: of the last of them.
+
+        Raises:
+            FingerprintMismatch: an embedding has another dimension than the index.
+        """
+        draft = SegmentDraft(self.dimension, len(changes))
+        draft.add(changes)
+        return grown(ReadView(bounds=self._live.now.bounds), draft, sequence, self._build)
+
     @property
     def status(self) -> FollowerStatus:
         """What this follower knows and does."""

@@ -32,6 +32,7 @@ from indexer.pages import Listed, Page
 from indexer.query import Filter
 from indexer.register import counters, listing, rows, runs, schema, word_search
 from indexer.register.database import create_engine, parse_url, plain_errors, prepare, shown
+from indexer.register.watches import Watches
 from models.encoder import Embedding
 from models.vienna import ViennaCode
 
@@ -43,12 +44,14 @@ class Register:
 
     Attributes:
         url: where it is, without the password.
+        watches: lists of signs, and what came near them.
     """
 
     def __init__(self, engine: Engine, url: URL) -> None:
         self._engine = engine
         self._url = url
         self.url = shown(url)
+        self.watches = Watches(self._reading, self._writing)
         # Counting codes reads all of them; the answer holds until the next write.
         self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
         self._totals = listing.Totals()

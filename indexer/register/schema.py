@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 from indexer.marks import MARK_FIELDS, FieldKind
@@ -151,4 +152,50 @@ runs = Table(
     Column("finished", DateTime(timezone=True)),
     Column("rejects_file", Text),
     Index("runs_by_source", "source"),
+)
+
+watches = Table(
+    "watches",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("threshold", Float, nullable=False),
+    Column("asked", JSON, nullable=False),  # filter and weights as a form's fields
+    Column("webhook", Text),
+    Column("feed_key", String(64), nullable=False),
+    Column("checked", BigInteger, nullable=False),  # marks up to this sequence were compared
+    Column("created", DateTime(timezone=True), nullable=False),
+    Column("failures", Integer, nullable=False),  # of the webhook, one after the other
+    Column("next_try", DateTime(timezone=True)),
+    Column("last_error", Text),
+)
+
+watched_signs = Table(
+    "watched_signs",
+    metadata,
+    Column("id", _Identity, primary_key=True, autoincrement=True),
+    Column("watch", ForeignKey("watches.name", ondelete="CASCADE"), nullable=False),
+    Column("label", Text, nullable=False),
+    Column("mark_id", String(128)),  # no reference: a withdrawn mark may still be watched
+    Column("image_digest", String(64), nullable=False),
+    Column("fingerprint", Text, nullable=False),  # of the network that made the embedding
+    Column("vectors", LargeBinary, nullable=False),  # little-endian float16
+    Column("boxes", LargeBinary, nullable=False),  # little-endian float32
+    Column("places", LargeBinary, nullable=False),
+    Index("watched_signs_by_watch", "watch"),
+)
+
+watch_events = Table(
+    "watch_events",
+    metadata,
+    Column("id", _Identity, primary_key=True, autoincrement=True),
+    Column("watch", ForeignKey("watches.name", ondelete="CASCADE"), nullable=False),
+    Column("sign", ForeignKey("watched_signs.id", ondelete="CASCADE"), nullable=False),
+    Column("mark_id", String(128), nullable=False),
+    Column("image_digest", String(64), nullable=False),  # the same picture is reported once
+    Column("sequence", BigInteger, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("found", DateTime(timezone=True), nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    UniqueConstraint("sign", "mark_id", "image_digest", name="watch_events_once"),
+    Index("watch_events_by_watch", "watch", "id"),
 )

@@ -89,6 +89,18 @@ class Searcher:
                 return result
             # A mark was written between the view and the look-up: start over with the newer state.
             view = self._follower.refresh_briefly()
+        logger.info("the register changes during searches: answering as of %d", view.sequence)
+        return self._search_changing(view, query, compared)
+
+    def search_view(self, view: ReadView, query: SearchQuery) -> SearchResult:
+        """Find the marks of a view nearest to a query, scored and ranked as `search` does.
+
+        They are described as the register has them now; those withdrawn since are left out.
+
+        Raises:
+            BadQuery, DatabaseUnavailable: as in `search`.
+        """
+        compared = Query(self._blocks, query.embedding.vectors, query.weights)
         return self._search_changing(view, query, compared)
 
     def total_weight(self, weights: Mapping[str, float] | None) -> float:
@@ -117,7 +129,6 @@ class Searcher:
         Marks are then ranked as of the view, and described as they are now; those withdrawn
         since give way to the next.
         """
-        logger.info("the register changes during searches: answering as of %d", view.sequence)
         search = self._begin(view, query, compared)
         while True:
             found = self._described(search.ranked(), query.k)

@@ -13,6 +13,7 @@ import typer
 from search_api.cli import export, index, register, search, serve, train
 from search_api.cli.console import Commands, Context, print_plain, print_to_stderr
 from search_api.cli.evaluate import evaluate
+from search_api.cli.watch import watch
 
 __all__ = ["app", "main"]
 
@@ -32,6 +33,7 @@ for group in (serve, index, search, register, train, export):
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(watch, name="watch")
 
 
 @app.callback(invoke_without_command=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack
 import typer
 
 import indexer
+from models.errors import MarkLensError
 from search_api.cli.console import INTERRUPTED, Context, print_plain, print_to_stderr
 from search_api.cli.progress import progress
 
@@ -110,6 +111,8 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     with stop_at_signal() as stop, MarkLens.open(given.settings()) as marklens:
         options = IngestOptions(resume=resume, dry_run=dry_run, stop=stop.is_set)
         report = ingest_with_progress(marklens, source, options, quiet=as_json, **reading)
+        if not dry_run:
+            _compare_with_watches(marklens)
     if as_json:
         print_plain(json.dumps(_as_json(report), indent=2))
     else:
@@ -155,6 +158,22 @@ def ingest_with_progress(
         for warning in report.warnings:
             print_to_stderr(warning)
     return report
+
+
+def _compare_with_watches(marklens: "MarkLens") -> None:
+    """Say on stderr what of the new marks came near; a failure leaves the run as it is."""
+    from search_api.watch.watching import Watching
+
+    watching = Watching(marklens)
+    try:
+        near = watching.check()
+        watching.deliver()
+    except MarkLensError as error:
+        print_to_stderr(f"new marks are not compared with all watches: {error}")
+        print_to_stderr("compare them with: marklens watch check")
+        return
+    if near:
+        print_to_stderr(f"{near:,} marks came near watched signs: marklens watch show NAME")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from indexer.marks import Mark
     from indexer.query import Hit
     from search_api.answers import Answer
-    from search_api.request import SearchRequest
+    from search_api.list_fields import OptionFields
     from search_api.schemas import ClassifyResponse
 
 _BAD_INPUT = 2
@@ -104,16 +104,20 @@ def _filter_options() -> Iterator[Parameter]:
         )
 
 
-def _with_filter(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of reports, batches and filters, in place of its `asked`."""
-    given = signature(command).parameters.values()
-    own = [one for one in given if one.kind is not Parameter.VAR_KEYWORD]
-    options = [*own, *_LIST_OPTIONS, *REPORT_OPTIONS, *BATCH_OPTIONS, *_filter_options()]
-    command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # what Typer reads
-    return command
+def with_filter(*more: Parameter) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a filter, and some more, in place of its `asked`."""
+
+    def given(command: Callable[..., None]) -> Callable[..., None]:
+        parameters = signature(command).parameters.values()
+        own = [one for one in parameters if one.kind is not Parameter.VAR_KEYWORD]
+        options = [*own, *more, *_filter_options()]
+        command.__signature__ = Signature(options)  # type: ignore[attr-defined]  # Typer reads it
+        return command
+
+    return given
 
 
-@_with_filter
+@with_filter(*_LIST_OPTIONS, *REPORT_OPTIONS, *BATCH_OPTIONS)
 def search(  # noqa: PLR0913 - its parameters are the command's options
     context: typer.Context,
     image: Picture = None,
@@ -142,7 +146,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, image)
     texts = {"mark_id": mark_id, "k": k, "offset": offset, "weights": weights}
     view = {"crop": crop, "page": page, "turn": turn}
-    request = _request(image, {**texts, **view, **asked})
+    request = read_fields({**texts, **view, **asked}).request(image)
     if not request.is_ranked and request.filter.is_empty:
         raise typer.BadParameter(
             "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
@@ -212,8 +216,8 @@ def classify(
         raise typer.Exit(_BAD_INPUT)
 
 
-def _request(image: Path | None, texts: Mapping[str, Any]) -> "SearchRequest":
-    """What the options ask for; they are checked before the network is loaded."""
+def read_fields(texts: Mapping[str, Any]) -> "OptionFields":
+    """What the options of a search say; they are checked before the network is loaded."""
     from pydantic import ValidationError
 
     from search_api.fields import plain_fault
@@ -221,7 +225,7 @@ def _request(image: Path | None, texts: Mapping[str, Any]) -> "SearchRequest":
 
     given = {name: value for name, value in texts.items() if value is not None}
     try:
-        return OptionFields.model_validate(given).request(image)
+        return OptionFields.model_validate(given)
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0])

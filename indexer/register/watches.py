@@ -1,0 +1,297 @@
+"""Rows of watches: named lists of signs, and the marks that came near them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from indexer.errors import BadWatch, UnknownWatch
+from indexer.register import schema
+from indexer.register.runs import aware
+from models.encoder import Embedding
+
+_VECTORS, _BOXES = np.dtype("<f2"), np.dtype("<f4")
+_Open = Callable[[], AbstractContextManager[Connection]]
+
+
+@dataclass(frozen=True)
+class WatchedSign:
+    """One sign of a watch.
+
+    Attributes:
+        id: its number.
+        label: a mark's id, or a picture's name.
+        mark_id: of a mark of the register, which does not come near itself; None for a picture.
+        image_digest: of its picture in the image store.
+        fingerprint: of the network that made the embedding.
+        embedding: what marks are compared with.
+    """
+
+    id: int
+    label: str
+    mark_id: str | None
+    image_digest: str
+    fingerprint: str
+    embedding: Embedding
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A named list of signs.
+
+    Attributes:
+        name: of the list.
+        threshold: score from which a mark is near.
+        asked: filter and weights, as the fields of a form.
+        webhook: address that is told; None without.
+        feed_key: secret part of the feed's address.
+        checked: marks written up to this sequence were compared.
+        created: when it was made.
+        failures: of the webhook since it was last reached.
+        next_try: when the webhook is tried again.
+        last_error: why it was not reached.
+        signs: what is watched.
+    """
+
+    name: str
+    threshold: float
+    asked: Mapping[str, Any]
+    webhook: str | None
+    feed_key: str
+    checked: int
+    created: datetime
+    failures: int
+    next_try: datetime | None
+    last_error: str | None
+    signs: tuple[WatchedSign, ...]
+
+
+@dataclass(frozen=True)
+class NearMark:
+    """A mark that scores at least the threshold.
+
+    Attributes:
+        sign: number of the watched sign.
+        mark_id: of the mark.
+        image_digest: of the mark's picture.
+        sequence: of the change that wrote the mark.
+        score: as the ranking gives it.
+    """
+
+    sign: int
+    mark_id: str
+    image_digest: str
+    sequence: int
+    score: float
+
+
+@dataclass(frozen=True)
+class WatchEvent:
+    """A mark that came near a watched sign.
+
+    Attributes:
+        id: rising number.
+        watch: name of the list.
+        sign: label of the watched sign.
+        mark_id: of the mark.
+        sequence: of the change that wrote the mark.
+        score: as the ranking gives it.
+        found: when it was compared.
+    """
+
+    id: int
+    watch: str
+    sign: str
+    mark_id: str
+    sequence: int
+    score: float
+    found: datetime
+
+
+class Watches:
+    """The watches of a register."""
+
+    def __init__(self, reading: _Open, writing: _Open) -> None:
+        self._reading, self._writing = reading, writing
+
+    def add(self, watch: Watch) -> None:
+        """Make a list, with its signs.
+
+        Raises:
+            BadWatch: there is one of this name.
+        """
+        table = schema.watches
+        with self._writing() as connection:
+            if connection.scalar(sa.select(table.c.name).where(table.c.name == watch.name)):
+                raise BadWatch(f"there is a watch {watch.name!r} already; remove it first")
+            values = {one.name: getattr(watch, one.name) for one in table.columns}
+            connection.execute(sa.insert(table).values(values))
+            for sign in watch.signs:
+                connection.execute(
+                    sa.insert(schema.watched_signs).values(watch=watch.name, **_columns(sign))
+                )
+
+    def remove(self, name: str) -> None:
+        """Delete a list with its signs and what came near.
+
+        Raises:
+            UnknownWatch: there is none of this name.
+        """
+        with self._writing() as connection:
+            for table in (schema.watch_events, schema.watched_signs):
+                connection.execute(sa.delete(table).where(table.c.watch == name))
+            done = connection.execute(
+                sa.delete(schema.watches).where(schema.watches.c.name == name)
+            )
+            if not done.rowcount:
+                raise UnknownWatch(name)
+
+    def all(self) -> list[Watch]:
+        """Every list, by name."""
+        with self._reading() as connection:
+            signs: dict[str, list[WatchedSign]] = {}
+            table = schema.watched_signs
+            for row in connection.execute(sa.select(table).order_by(table.c.id)).mappings():
+                signs.setdefault(row["watch"], []).append(_sign(row))
+            lists = connection.execute(sa.select(schema.watches).order_by(schema.watches.c.name))
+            return [_watch(row, signs.get(row["name"], [])) for row in lists.mappings()]
+
+    def get(self, name: str) -> Watch:
+        """One list.
+
+        Raises:
+            UnknownWatch: there is none of this name.
+        """
+        found = next((one for one in self.all() if one.name == name), None)
+        if found is None:
+            raise UnknownWatch(name)
+        return found
+
+    def replace_embedding(self, sign: WatchedSign) -> None:
+        """Store a sign's embedding by another network."""
+        table = schema.watched_signs
+        changed = sa.update(table).where(table.c.id == sign.id).values(_columns(sign))
+        with self._writing() as connection:
+            connection.execute(changed)
+
+    def note(self, watch: str, upto: int, found: Sequence[NearMark], now: datetime) -> int:
+        """Write what came near, and up to where marks were compared, in one transaction.
+
+        Args:
+            watch: name of the list.
+            upto: sequence of the last mark that was compared.
+            found: a mark that came near the sign before, with the same picture, is not new.
+            now: when.
+
+        Returns:
+            How many are new.
+        """
+        table = schema.watches
+        with self._writing() as connection:
+            if connection.scalar(sa.select(table.c.name).where(table.c.name == watch)) is None:
+                return 0  # removed meanwhile
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            new = 0
+            for one in found:
+                values = {**asdict(one), "watch": watch, "found": now, "delivered": False}
+                event = dialect.insert(schema.watch_events).values(values)
+                added = event.on_conflict_do_nothing().returning(schema.watch_events.c.id)
+                new += len(connection.execute(added).all())
+            connection.execute(
+                sa.update(table)
+                .where(table.c.name == watch, table.c.checked < upto)
+                .values(checked=upto)
+            )
+        return new
+
+    def events(
+        self, watch: str, after: int = 0, limit: int = 100, *, undelivered: bool = False
+    ) -> list[WatchEvent]:
+        """What came near a list, the newest first; for delivery the oldest first.
+
+        Args:
+            watch: name of the list.
+            after: only events with a higher number.
+            limit: at most so many.
+            undelivered: only those that the webhook has not got.
+        """
+        events, signs = schema.watch_events, schema.watched_signs
+        wanted = (
+            sa.select(events, signs.c.label)
+            .join(signs, signs.c.id == events.c.sign)
+            .where(events.c.watch == watch, events.c.id > after)
+            .order_by(events.c.id if undelivered else events.c.id.desc())
+            .limit(limit)
+        )
+        if undelivered:
+            wanted = wanted.where(events.c.delivered.is_(False))
+        with self._reading() as connection:
+            return [_event(row) for row in connection.execute(wanted).mappings()]
+
+    def delivered(self, watch: str, ids: Sequence[int]) -> None:
+        """Note that the webhook got some events."""
+        events = schema.watch_events
+        with self._writing() as connection:
+            connection.execute(sa.update(events).where(events.c.id.in_(ids)).values(delivered=True))
+            _set_try(connection, watch, 0, None, None)
+
+    def failed(self, watch: str, failures: int, next_try: datetime, error: str) -> None:
+        """Note that the webhook was not reached, and when to try again."""
+        with self._writing() as connection:
+            _set_try(connection, watch, failures, next_try, error)
+
+
+def _set_try(
+    connection: Connection, watch: str, failures: int, next_try: datetime | None, error: str | None
+) -> None:
+    table = schema.watches
+    connection.execute(
+        sa.update(table)
+        .where(table.c.name == watch)
+        .values(failures=failures, next_try=next_try, last_error=error)
+    )
+
+
+def _columns(sign: WatchedSign) -> dict[str, Any]:
+    embedding = sign.embedding
+    return {
+        "label": sign.label,
+        "mark_id": sign.mark_id,
+        "image_digest": sign.image_digest,
+        "fingerprint": sign.fingerprint,
+        "vectors": np.ascontiguousarray(embedding.vectors, _VECTORS).tobytes(),
+        "boxes": np.ascontiguousarray(embedding.boxes, _BOXES).tobytes(),
+        "places": embedding.places,
+    }
+
+
+def _sign(row: sa.RowMapping) -> WatchedSign:
+    boxes = np.frombuffer(row["boxes"], _BOXES).reshape(-1, 4).astype(np.float32)
+    vectors = np.frombuffer(row["vectors"], _VECTORS).reshape(len(boxes), -1).astype(np.float16)
+    names = ("id", "label", "mark_id", "image_digest", "fingerprint")
+    embedding = Embedding(vectors, boxes, row["places"])
+    return WatchedSign(**{name: row[name] for name in names}, embedding=embedding)
+
+
+def _watch(row: sa.RowMapping, signs: Sequence[WatchedSign]) -> Watch:
+    next_try = row["next_try"]
+    return Watch(
+        **{
+            **row,
+            "created": aware(row["created"]),
+            "next_try": None if next_try is None else aware(next_try),
+            "signs": tuple(signs),
+        }
+    )
+
+
+def _event(row: sa.RowMapping) -> WatchEvent:
+    names = ("id", "watch", "mark_id", "sequence", "score")
+    values = {name: row[name] for name in names}
+    return WatchEvent(**values, sign=row["label"], found=aware(row["found"]))

@@ -1,0 +1,165 @@
+"""`marklens watch`: named lists of signs, and the marks that came near them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search_api.cli.console import Context, print_plain, print_table
+from search_api.cli.search import read_fields, with_filter
+
+if TYPE_CHECKING:
+    from indexer.register.watches import Watch
+    from search_api.marklens import MarkLens
+
+watch = typer.Typer(help="Watch for new marks that come near some signs.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Name of the list.", metavar="NAME")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+Images = Annotated[list[Path] | None, typer.Argument(help="Pictures to watch.", metavar="IMAGE...")]
+Marks = Annotated[
+    list[str] | None,
+    typer.Option("--mark", metavar="ID", help="A mark of the register. May be repeated."),
+]
+Threshold = Annotated[float, typer.Option(metavar="SCORE", help="Score from which a mark is near.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights", metavar="WEIGHTS", help="Weight of each block, such as visual=1,concept=.5."
+    ),
+]
+Webhook = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Address that gets a POST of JSON for what came near."),
+]
+
+
+@watch.command()
+@with_filter()
+def add(  # noqa: PLR0913 - its parameters are the command's options
+    context: typer.Context,
+    name: Name,
+    images: Images = None,
+    *,
+    marks: Marks = None,
+    threshold: Threshold = 0.6,
+    weights: Weights = None,
+    webhook: Webhook = None,
+    as_json: AsJson = False,
+    **asked: Any,
+) -> None:
+    """Make a list: marks written from now on are compared with its signs.
+
+    A server does so as marks come, `marklens index` at its end. The filters are those of a search.
+    """
+    from search_api.marklens import MarkLens
+    from search_api.watch.watching import NewWatch, Watching
+
+    fields = read_fields({"weights": weights, **asked})
+    pictures = [(image.name, _content(image)) for image in images or []]
+    new = NewWatch(name, threshold, marks or (), pictures, fields, webhook)
+    given: Context = context.obj
+    with MarkLens.open(given.settings()) as marklens:
+        made = Watching(marklens).add(new)
+    if as_json:
+        print_plain(json.dumps(_as_json(made), indent=2))
+    else:
+        print_plain(f"{len(made.signs):,} signs watched as {made.name} from {made.threshold:g}")
+
+
+@watch.command("list")
+def list_watches(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the watches."""
+    with _opened(context) as marklens:
+        found = marklens.register.watches.all()
+    if as_json:
+        print_plain(json.dumps({"watches": [_as_json(one) for one in found]}, indent=2))
+        return
+    rows = [(one.name, len(one.signs), f"{one.threshold:g}", one.webhook or "") for one in found]
+    if rows:
+        print_table("watches", ("name", "signs", "threshold", "webhook"), rows)
+    else:
+        print_plain("no watches; make one with `marklens watch add`")
+
+
+@watch.command()
+def show(
+    context: typer.Context,
+    name: Name,
+    after: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Only what came after the event of this number.")
+    ] = 0,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", help="At most so many.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Show what came near a list, the newest first."""
+    from search_api.watch.watching import event_as_json
+
+    with _opened(context) as marklens:
+        made = marklens.register.watches.get(name)
+        events = marklens.register.watches.events(name, after, limit)
+    if as_json:
+        shown = {**_as_json(made), "events": [event_as_json(one) for one in events]}
+        print_plain(json.dumps(shown, indent=2))
+        return
+    print_plain(f"{name} watches {', '.join(sign.label for sign in made.signs)}")
+    if made.last_error:
+        print_plain(f"webhook: {made.last_error}")
+    rows = [
+        (one.id, f"{one.found:%Y-%m-%d %H:%M}", one.mark_id, one.sign, f"{one.score:.3f}")
+        for one in events
+    ]
+    if rows:
+        print_table("came near (UTC)", ("number", "found", "mark", "sign", "score"), rows)
+    else:
+        print_plain("nothing came near")
+
+
+@watch.command()
+def check(context: typer.Context, as_json: AsJson = False) -> None:
+    """Compare what was written since the last time, and tell the webhooks."""
+    from search_api.watch.watching import Watching
+
+    with _opened(context) as marklens:
+        watching = Watching(marklens)
+        found = watching.check()
+        watching.deliver()
+    print_plain(json.dumps({"near": found}) if as_json else f"{found:,} marks came near")
+
+
+@watch.command()
+def remove(context: typer.Context, name: Name) -> None:
+    """Remove a list, and what came near it."""
+    with _opened(context) as marklens:
+        marklens.register.watches.remove(name)
+    print_plain(f"{name} is no longer watched")
+
+
+def _content(image: Path) -> bytes:
+    from models.errors import UnreadableImage
+
+    try:
+        return image.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(f"{image}: cannot be read: {error.strerror}.") from error
+
+
+def _opened(context: typer.Context) -> "MarkLens":
+    from search_api.marklens import MarkLens
+
+    given: Context = context.obj
+    return MarkLens.open(given.settings(), create=False)
+
+
+def _as_json(made: "Watch") -> Mapping[str, Any]:
+    return {
+        "name": made.name,
+        "threshold": made.threshold,
+        "signs": [sign.label for sign in made.signs],
+        "asked": dict(made.asked),
+        "webhook": made.webhook,
+        "webhook_error": made.last_error,
+    }

@@ -1,0 +1,254 @@
+"""`/watches`: named lists of signs, what came near them, and their Atom feed."""
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Any, Self
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Path, Query, Request, Response, UploadFile, status
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from indexer.errors import UnknownWatch
+from indexer.register.watches import Watch, WatchEvent
+from models.images.formats import ACCEPTED
+from search_api.fields import REPEATED, Absent, SearchFields, Text, Words
+from search_api.http.dependencies import MarkLensDep, Writer, form_of
+from search_api.http.forms import shown_name
+from search_api.http.problem_details import documented
+from search_api.schemas import API
+from search_api.watch.feed import MEDIA_TYPE, atom_feed
+from search_api.watch.watching import NewWatch, Watching
+
+router = APIRouter(prefix=API, tags=["watches"])
+
+Name = Annotated[
+    str, Path(min_length=1, max_length=64, description="The watch's name.", examples=["Our lions"])
+]
+_WATCH: dict[str, Any] = {
+    "name": "Our lions",
+    "threshold": 0.6,
+    "signs": ["EM-018000001", "lion.png"],
+    "asked": {"nice": [30]},
+    "webhook": None,
+    "webhook_error": None,
+    "feed": f"{API}/watches/Our%20lions/feed?key=3q2-7w",
+    "created": "2026-11-29T09:00:00Z",
+}
+_EVENT: dict[str, Any] = {
+    "id": 7,
+    "sign": "lion.png",
+    "mark": "EM-018000099",
+    "score": 0.71,
+    "found": "2026-11-29T10:00:00Z",
+}
+
+
+class WatchForm(SearchFields):
+    """Signs to watch, from which score on, and among which marks."""
+
+    name: Annotated[
+        Text, Field(description="Of the watch, at most 64 characters.", examples=["Our lions"])
+    ]
+    threshold: Annotated[
+        float,
+        Field(gt=0, le=1, description="Score from which a mark is near.", examples=[0.6]),
+    ]
+    marks: Words = Field(
+        default=[], description=f"Marks of the register to watch. {REPEATED}", examples=[["EM-1"]]
+    )
+    images: list[UploadFile] = Field(
+        default=[], max_length=100, description=f"Other pictures to watch: {ACCEPTED}."
+    )
+    webhook: Annotated[
+        Text | Absent,
+        Field(
+            description="Address that gets a POST of JSON for what came near.",
+            examples=["https://example.org/hook"],
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _no_query(self) -> Self:
+        if self.mark_id is not None or self.crop is not None:
+            raise ValueError("name marks as `marks` and send pictures as `images`, whole")
+        return self
+
+    def watch(self) -> NewWatch:
+        """The watch that the form asks for."""
+        own = {"name", "threshold", "marks", "images", "webhook"}
+        asked = self.model_dump(mode="json", exclude=own, exclude_defaults=True)
+        pictures = [
+            (shown_name(one.filename) or f"picture {place}", one.file.read())
+            for place, one in enumerate(self.images, start=1)
+        ]
+        fields = SearchFields.model_validate(asked)
+        return NewWatch(self.name, self.threshold, self.marks, pictures, fields, self.webhook)
+
+
+class WatchResponse(BaseModel):
+    """A watch."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WATCH]})
+
+    name: str
+    threshold: float
+    signs: list[str] = Field(description="Marks' ids and pictures' names.")
+    asked: dict[str, Any] = Field(description="Filter and weights, as the fields of a search.")
+    webhook: str | None
+    webhook_error: str | None = Field(description="Why it was not reached last.")
+    feed: str = Field(description="Path of its Atom feed; who knows it can read it.")
+    created: datetime
+
+    @classmethod
+    def of(cls, watch: Watch) -> "WatchResponse":
+        """Show a watch."""
+        return cls(
+            name=watch.name,
+            threshold=watch.threshold,
+            signs=[sign.label for sign in watch.signs],
+            asked=dict(watch.asked),
+            webhook=watch.webhook,
+            webhook_error=watch.last_error,
+            feed=f"{API}/watches/{quote(watch.name, safe='')}/feed?key={watch.feed_key}",
+            created=watch.created,
+        )
+
+
+class WatchesResponse(BaseModel):
+    """All watches, by name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"watches": [_WATCH]}]})
+
+    watches: list[WatchResponse]
+
+
+class EventResponse(BaseModel):
+    """A mark that came near a watched sign."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EVENT]})
+
+    id: int = Field(description="Rising number.")
+    sign: str = Field(description="What it came near.")
+    mark: str = Field(description="The mark's id.")
+    score: float
+    found: datetime
+
+    @classmethod
+    def of(cls, event: WatchEvent) -> "EventResponse":
+        """Show an event."""
+        return cls(
+            id=event.id, sign=event.sign, mark=event.mark_id, score=event.score, found=event.found
+        )
+
+
+class EventsResponse(BaseModel):
+    """What came near a watch, the newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"events": [_EVENT]}]})
+
+    events: list[EventResponse]
+
+
+@router.post(
+    "/watches",
+    summary="Watch for marks that come near some signs",
+    response_description="The watch; marks written from now on are compared with it.",
+    status_code=status.HTTP_201_CREATED,
+    dependencies=[form_of(WatchForm), Writer],
+    responses=documented(400, 401, 403, 404, 413, 415, 422, 503),
+)
+def add_watch(
+    form: Annotated[WatchForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
+) -> WatchResponse:
+    """Watch marks of the register and other pictures, within a filter, under some weights."""
+    return WatchResponse.of(Watching(marklens).add(form.watch()))
+
+
+@router.get(
+    "/watches",
+    summary="List the watches",
+    response_description="All watches.",
+    dependencies=[Writer],
+    responses=documented(401, 403, 503),
+)
+def list_watches(marklens: MarkLensDep) -> WatchesResponse:
+    """Show every watch; what somebody watches is only for who may write."""
+    found = marklens.register.watches.all()
+    return WatchesResponse(watches=[WatchResponse.of(one) for one in found])
+
+
+@router.get(
+    "/watches/{name}",
+    summary="Look at a watch",
+    response_description="The watch.",
+    dependencies=[Writer],
+    responses=documented(401, 403, 404, 422, 503),
+)
+def get_watch(name: Name, marklens: MarkLensDep) -> WatchResponse:
+    """Show one watch."""
+    return WatchResponse.of(marklens.register.watches.get(name))
+
+
+@router.delete(
+    "/watches/{name}",
+    summary="Remove a watch",
+    response_description="It is gone, with what came near it.",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Writer],
+    responses=documented(401, 403, 404, 422, 503),
+)
+def remove_watch(name: Name, marklens: MarkLensDep) -> None:
+    """Remove a watch and what it found."""
+    marklens.register.watches.remove(name)
+
+
+@router.get(
+    "/watches/{name}/events",
+    summary="What came near a watch",
+    response_description="The newest first.",
+    dependencies=[Writer],
+    responses=documented(401, 403, 404, 422, 503),
+)
+def watch_events(
+    name: Name,
+    marklens: MarkLensDep,
+    after: Annotated[
+        int, Query(ge=0, description="Only events with a higher number.", examples=[0])
+    ] = 0,
+    limit: Annotated[
+        int, Query(ge=1, le=1000, description="At most so many.", examples=[100])
+    ] = 100,
+) -> EventsResponse:
+    """List the marks that scored at least the threshold when they were written."""
+    watch = marklens.register.watches.get(name)
+    found = marklens.register.watches.events(watch.name, after, limit)
+    return EventsResponse(events=[EventResponse.of(one) for one in found])
+
+
+@router.get(
+    "/watches/{name}/feed",
+    summary="What came near a watch, as an Atom feed",
+    response_class=Response,
+    response_description="The newest hundred.",
+    responses={
+        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(404, 422, 503),
+    },
+)
+def watch_feed(
+    name: Name,
+    key: Annotated[
+        str,
+        Query(max_length=64, description="Secret part of the feed's address.", examples=["3q2-7w"]),
+    ],
+    request: Request,
+    marklens: MarkLensDep,
+) -> Response:
+    """Feed readers cannot send a token, so the address itself holds a secret."""
+    watch = marklens.register.watches.get(name)
+    if not secrets.compare_digest(key.encode(), watch.feed_key.encode()):
+        raise UnknownWatch(name)
+    events = marklens.register.watches.events(watch.name)
+    address = str(request.base_url).rstrip("/")
+    feed = atom_feed(watch, events, marklens.register.identity(), address)
+    return Response(feed, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-cache"})

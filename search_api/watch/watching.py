@@ -1,0 +1,251 @@
+"""Watches of an open register: made, compared with what is new, and their webhooks told."""
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from indexer.errors import BadQuery, BadWatch
+from indexer.index.follower import Follower
+from indexer.index.segments import ReadView
+from indexer.index.vectors import IndexChoice
+from indexer.query import MAX_K, Hit, SearchQuery
+from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
+from indexer.search.searcher import Searcher
+from models.images import decode_image
+from search_api.fields import SearchFields
+from search_api.marklens import MarkLens
+from search_api.request import SearchRequest
+from search_api.schemas import image_path
+from search_api.watch.webhook import WebhookFailed, check_url, post
+
+logger = logging.getLogger(__name__)
+
+_CHUNK = MAX_K  # new marks compared at once: a search of them returns all
+_FEW = 20  # hits asked for at first: most new marks are far from all signs
+MAX_SIGNS = 1000  # of a list
+_PER_REQUEST = 100  # events that a webhook gets at once
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class NewWatch:
+    """A watch to be made.
+
+    Attributes:
+        name: of the list: 1 to 64 letters, digits, blanks, dots, dashes and underscores.
+        threshold: score from which a mark is near, as searches give it.
+        mark_ids: marks of the register to watch.
+        pictures: name and content of other pictures to watch.
+        fields: filter and weights.
+        webhook: address to be told.
+
+    Raises:
+        BadWatch: a value is out of range, or nothing is to be watched.
+    """
+
+    name: str
+    threshold: float
+    mark_ids: Sequence[str] = ()
+    pictures: Sequence[tuple[str, bytes]] = ()
+    fields: SearchFields = field(default_factory=SearchFields)
+    webhook: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        plain = self.name.replace(" ", "").replace("-", "").replace("_", "").replace(".", "")
+        is_dots = not self.name.strip(".")
+        if not plain.isalnum() or len(self.name) > 64 or self.name != self.name.strip() or is_dots:
+            raise BadWatch(
+                f"{self.name[:70]!r} cannot name a watch: take 1 to 64 letters, digits, blanks, "
+                "dots, dashes and underscores"
+            )
+        if not 0 < self.threshold <= 1:
+            raise BadWatch(f"the threshold is {self.threshold}; it is a score above 0, up to 1")
+        signs = len(self.mark_ids) + len(self.pictures)
+        if not 1 <= signs <= MAX_SIGNS:
+            raise BadWatch(f"{signs} signs cannot be watched; give 1 to {MAX_SIGNS}")
+        if self.webhook is not None:
+            check_url(self.webhook)
+        self.fields.request()  # refuses codes and weights that cannot be
+
+
+class Watching:
+    """The watches of one open register."""
+
+    def __init__(self, marklens: MarkLens) -> None:
+        self._marklens = marklens
+        self._watches = marklens.register.watches
+        self._searching: tuple[Searcher, Follower] | None = None
+
+    def add(self, new: NewWatch) -> Watch:
+        """Make a watch; marks that are written from now on are compared with it.
+
+        Raises:
+            BadWatch: there is one of this name, or a mark has no picture.
+            UnknownMark, UnreadableImage, BadQuery: of what is to be watched.
+        """
+        self._searcher()  # binds an empty register, and refuses another network's
+        request = new.fields.request()
+        block_names = {block.name for block in self._marklens.encoder.blocks} | {"parts"}
+        unknown = sorted((request.weights or {}).keys() - block_names)
+        if unknown:
+            raise BadQuery(f"there is no block {unknown[0]!r} to weigh")
+        signs = [self._sign_of_mark(mark_id) for mark_id in dict.fromkeys(new.mark_ids)]
+        signs += [self._sign_of_picture(*picture) for picture in new.pictures]
+        watch = Watch(
+            name=new.name,
+            threshold=new.threshold,
+            asked=new.fields.model_dump(mode="json", exclude_defaults=True),
+            webhook=new.webhook,
+            feed_key=secrets.token_urlsafe(24),
+            checked=self._marklens.register.sequence(),
+            created=datetime.now(UTC),
+            failures=0,
+            next_try=None,
+            last_error=None,
+            signs=tuple(signs),
+        )
+        self._watches.add(watch)
+        return self._watches.get(new.name)
+
+    def check(self) -> int:
+        """Compare the marks written since the last time with every watch.
+
+        Several processes may do so at once: each mark that comes near is noted once.
+
+        Returns:
+            How many came near.
+        """
+        lists = [self._with_network(watch) for watch in self._watches.all()]
+        if not lists:
+            return 0
+        now = self._marklens.register.sequence()
+        found = 0
+        for view, last in self._new_marks(min(watch.checked for watch in lists), now):
+            for watch in lists:
+                if watch.checked < last:
+                    near = [one for sign in watch.signs for one in self._near(view, watch, sign)]
+                    found += self._watches.note(watch.name, last, near, datetime.now(UTC))
+        return found
+
+    def deliver(self) -> None:
+        """Tell the webhooks what they have not been told; those not reached are tried later."""
+        for watch in self._watches.all():
+            now = datetime.now(UTC)
+            if watch.webhook is None or (watch.next_try is not None and watch.next_try > now):
+                continue
+            try:
+                self._tell(watch, watch.webhook)
+            except WebhookFailed as error:
+                wait = min(_FIRST_WAIT * 2 ** min(watch.failures, 16), _LONGEST_WAIT)
+                logger.warning("watch %s: %s; again in %s", watch.name, error, wait)
+                self._watches.failed(watch.name, watch.failures + 1, now + wait, str(error))
+
+    def _tell(self, watch: Watch, webhook: str) -> None:
+        """Send all that a webhook has not got.
+
+        Raises:
+            WebhookFailed: it is not reached; what it has got is noted.
+        """
+        private = self._marklens.settings.webhook_private
+        while events := self._watches.events(watch.name, limit=_PER_REQUEST, undelivered=True):
+            document = {"watch": watch.name, "events": [event_as_json(one) for one in events]}
+            post(webhook, document, allow_private=private)
+            self._watches.delivered(watch.name, [one.id for one in events])
+
+    def _new_marks(self, after: int, upto: int) -> Iterator[tuple[ReadView, int]]:
+        """The marks written after a change, as small views, each with its last sequence."""
+        _, follower = self._searcher()
+        while after < upto:
+            changes = self._marklens.register.changes(after, _CHUNK, upto)
+            after = changes[-1].sequence if len(changes) == _CHUNK else upto
+            yield follower.view_of(changes, after), after
+
+    def _near(self, view: ReadView, watch: Watch, sign: WatchedSign) -> Iterator[NearMark]:
+        """The marks of a view that score at least the watch's threshold."""
+        searcher, _ = self._searcher()
+        request = _request(watch)
+        hits: tuple[Hit, ...] = ()
+        for k in (_FEW, MAX_K):
+            query = SearchQuery(
+                embedding=sign.embedding,
+                k=k,
+                filter=request.filter,
+                weights=request.weights,
+                exclude=frozenset() if sign.mark_id is None else frozenset({sign.mark_id}),
+            )
+            hits = searcher.search_view(view, query).hits
+            if len(hits) < k or (hits[-1].score or 0.0) < watch.threshold:
+                break
+        for hit in hits:
+            if hit.score is not None and hit.score >= watch.threshold:
+                mark = hit.mark
+                digest = mark.image_digest or ""
+                yield NearMark(sign.id, hit.id, digest, mark.sequence, hit.score)
+
+    def _searcher(self) -> tuple[Searcher, Follower]:
+        """A ranking over views of new marks: the index of the whole register is not loaded."""
+        encoder, register = self._marklens.encoder, self._marklens.register
+        if self._searching is None:
+            register.bind_fingerprint(encoder.fingerprint, encoder.dimension)
+            choice = IndexChoice("cpu", "exact", MAX_K)
+            network = (encoder.dimension, encoder.fingerprint)
+            follower = Follower(register, None, *network, choice)
+            self._searching = Searcher(register, follower, encoder.blocks), follower
+        return self._searching
+
+    def _with_network(self, watch: Watch) -> Watch:
+        """A watch with embeddings of the network in use.
+
+        Where they are another network's, the register was encoded again since, all of its marks:
+        those count as compared.
+        """
+        encoder = self._marklens.encoder
+        if all(sign.fingerprint == encoder.fingerprint for sign in watch.signs):
+            return watch
+        signs = []
+        for sign in watch.signs:
+            content = self._marklens.images.get(sign.image_digest)
+            anew = self._encoded(sign.label, content)
+            signs.append(replace(anew, id=sign.id, mark_id=sign.mark_id))
+            self._watches.replace_embedding(signs[-1])
+        now = self._marklens.register.sequence()
+        self._watches.note(watch.name, now, [], datetime.now(UTC))
+        return replace(watch, signs=tuple(signs), checked=now)
+
+    def _sign_of_mark(self, mark_id: str) -> WatchedSign:
+        if self._marklens.mark(mark_id).image_digest is None:
+            raise BadWatch(f"the mark {mark_id!r} has no picture to watch")
+        return replace(self._encoded(mark_id, self._marklens.image(mark_id)), mark_id=mark_id)
+
+    def _sign_of_picture(self, name: str, content: bytes) -> WatchedSign:
+        sign = self._encoded(Path(name).name, content)
+        self._marklens.images.put(content)
+        return sign
+
+    def _encoded(self, label: str, content: bytes) -> WatchedSign:
+        encoder = self._marklens.encoder
+        embedding = encoder.encode([decode_image(content, label)]).embeddings[0]
+        digest = hashlib.sha256(content).hexdigest()
+        return WatchedSign(0, label, None, digest, encoder.fingerprint, embedding)
+
+
+def _request(watch: Watch) -> SearchRequest:
+    return SearchFields.model_validate(dict(watch.asked)).request()
+
+
+def event_as_json(event: WatchEvent) -> dict[str, Any]:
+    """What a webhook is told of an event."""
+    return {
+        "id": event.id,
+        "sign": event.sign,
+        "mark": event.mark_id,
+        "image": image_path(event.mark_id),
+        "score": event.score,
+        "found": event.found.isoformat(),
+    }

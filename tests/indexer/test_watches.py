@@ -1,0 +1,87 @@
+"""Watches in SQLite and PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from indexer.errors import BadWatch, UnknownWatch
+from indexer.register import Register
+from indexer.register.watches import NearMark, Watch, WatchedSign
+from models.encoder import Embedding
+
+NOW = datetime(2026, 11, 29, 9, tzinfo=UTC)
+
+
+def sign(label: str, rows: int) -> WatchedSign:
+    vectors = np.arange(rows * 4, dtype=np.float16).reshape(rows, 4)
+    boxes = np.full((rows, 4), 0.25, np.float32)
+    return WatchedSign(0, label, None, "a" * 64, "network", Embedding(vectors, boxes, b"places"))
+
+
+def watch(name: str, *signs: WatchedSign) -> Watch:
+    return Watch(name, 0.5, {"nice": [9]}, None, "key", 10, NOW, 0, None, None, signs)
+
+
+def test_a_watch_is_kept_as_it_was_made(register: Register) -> None:
+    watches = register.watches
+    watches.add(watch("b", sign("one", 1), sign("three", 3)))
+    watches.add(watch("a", sign("two", 2)))
+    assert [one.name for one in watches.all()] == ["a", "b"]
+    kept = watches.get("b")
+    assert (kept.threshold, kept.asked, kept.checked, kept.created) == (0.5, {"nice": [9]}, 10, NOW)
+    assert [one.label for one in kept.signs] == ["one", "three"]
+    for made, held in zip((sign("one", 1), sign("three", 3)), kept.signs, strict=True):
+        assert np.array_equal(made.embedding.vectors, held.embedding.vectors)
+        assert np.array_equal(made.embedding.boxes, held.embedding.boxes)
+        assert held.embedding.places == b"places"
+    with pytest.raises(BadWatch, match="already"):
+        watches.add(watch("b", sign("x", 1)))
+
+
+def test_what_came_near_is_noted_once_a_picture_and_delivered_once(register: Register) -> None:
+    watches = register.watches
+    watches.add(watch("a", sign("one", 1)))
+    number = watches.get("a").signs[0].id
+    first = NearMark(number, "M-1", "d" * 64, 11, 0.75)
+    assert watches.note("a", 11, [first], NOW) == 1
+    again = NearMark(number, "M-1", "d" * 64, 12, 0.75)
+    redrawn = NearMark(number, "M-1", "e" * 64, 13, 0.8)
+    assert watches.note("a", 13, [again, redrawn], NOW + timedelta(hours=1)) == 1
+    assert watches.get("a").checked == 13
+    assert watches.note("a", 5, [], NOW) == 0
+    assert watches.get("a").checked == 13
+    events = watches.events("a")
+    assert [(one.mark_id, one.sequence, one.score) for one in events] == [
+        ("M-1", 13, 0.8),
+        ("M-1", 11, 0.75),
+    ]
+    assert watches.events("a", after=events[1].id) == events[:1]
+    waiting = watches.events("a", undelivered=True)
+    assert waiting == events[::-1]
+    watches.delivered("a", [waiting[0].id])
+    assert watches.events("a", undelivered=True) == waiting[1:]
+
+
+def test_a_failure_is_kept_until_the_webhook_is_reached(register: Register) -> None:
+    watches = register.watches
+    watches.add(watch("a", sign("one", 1)))
+    watches.failed("a", 3, NOW, "away")
+    failed = watches.get("a")
+    assert (failed.failures, failed.next_try, failed.last_error) == (3, NOW, "away")
+    watches.delivered("a", [])
+    assert (watches.get("a").failures, watches.get("a").next_try) == (0, None)
+
+
+def test_a_removed_watch_takes_all_of_it_along(register: Register) -> None:
+    watches = register.watches
+    watches.add(watch("a", sign("one", 1)))
+    number = watches.get("a").signs[0].id
+    watches.note("a", 11, [NearMark(number, "M-1", "d" * 64, 11, 0.75)], NOW)
+    watches.remove("a")
+    assert watches.all() == []
+    assert watches.events("a") == []
+    assert watches.note("a", 12, [NearMark(number, "M-2", "d" * 64, 12, 0.75)], NOW) == 0
+    for call in (watches.remove, watches.get):
+        with pytest.raises(UnknownWatch):
+            call("a")

@@ -1,0 +1,78 @@
+"""`marklens watch`: lists that each indexing run is compared with."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+Run = Callable[..., Any]
+Draw = Callable[..., Image.Image]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, draw_mark: Draw) -> Path:
+    """A folder of two pictures."""
+    made = tmp_path / "first"
+    made.mkdir()
+    for number in range(2):
+        draw_mark(number).save(made / f"old-{number}.png")
+    return made
+
+
+def test_an_indexing_run_says_what_came_near(
+    run: Run, folder: Path, tmp_path: Path, draw_mark: Draw
+) -> None:
+    logo = tmp_path / "logo.png"
+    draw_mark(50).save(logo)
+    assert run("index", folder).exit_code == 0
+    made = run("watch", "add", "ours", logo, "--mark", "old-1", "--threshold", "0.99")
+    assert made.exit_code == 0, made.stderr
+    assert "2 signs watched as ours" in made.stdout
+    second = tmp_path / "second"
+    second.mkdir()
+    draw_mark(50).save(second / "same.png")
+    draw_mark(1).save(second / "copy.png")
+    draw_mark(7).save(second / "other.png")
+    done = run("index", second)
+    assert done.exit_code == 0
+    assert "2 marks came near watched signs" in done.stderr
+    shown = json.loads(run("watch", "show", "ours", "--json").stdout)
+    found = {(one["sign"], one["mark"], round(one["score"], 6)) for one in shown["events"]}
+    assert found == {("logo.png", "same", 1.0), ("old-1", "copy", 1.0)}
+    assert "same" in run("watch", "show", "ours").stdout
+    assert "came near" not in run("index", second).stderr
+
+
+def test_lists_are_listed_and_removed(run: Run, folder: Path) -> None:
+    run("index", folder)
+    assert "no watches" in run("watch", "list").stdout
+    run("watch", "add", "a", "--mark", "old-0", "--nice", "25")
+    listed = json.loads(run("watch", "list", "--json").stdout)["watches"]
+    assert [(one["name"], one["signs"], one["asked"]) for one in listed] == [
+        ("a", ["old-0"], {"nice": [25]})
+    ]
+    assert run("watch", "remove", "a").exit_code == 0
+    assert run("watch", "remove", "a").exit_code == 2
+    assert run("watch", "show", "a").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["a"], "0 signs cannot be watched"),
+        (["a", "missing.png"], "cannot be read"),
+        (["a", "--mark", "none"], "none"),
+        (["a", "--mark", "old-0", "--threshold", "2"], "threshold is 2"),
+        (["a", "--mark", "old-0", "--nice", "99"], "Nice"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused_in_one_sentence(
+    run: Run, folder: Path, words: list[str], sentence: str
+) -> None:
+    run("index", folder)
+    done = run("watch", "add", *words)
+    assert done.exit_code == 2
+    assert sentence in done.stderr

@@ -1,0 +1,244 @@
+"""Watches over real HTTP: made, told of new marks, fed and delivered."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+from PIL import Image
+
+from indexer.marks import MarkRecord
+from search_api.marklens import MarkLens
+from search_api.settings import Settings
+from search_api.watch.watching import NewWatch, Watching
+
+URL = "/api/v1/watches"
+Draw = Callable[..., Image.Image]
+AsPng = Callable[[Image.Image], bytes]
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+
+class Hook:
+    """A real server that notes what it is sent, and answers with `status`."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.status = 200
+        hook = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.sent.append(json.loads(body))
+                self.send_response(hook.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    made = Hook()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+@pytest.fixture
+def own(
+    tiny_settings: Callable[..., Settings], tmp_path: Path, draw_mark: Draw, as_png: AsPng
+) -> Iterator[MarkLens]:
+    """A register of the marks OLD-0 to OLD-2, which webhooks on this machine may be told of."""
+    with MarkLens.open(tiny_settings(tmp_path, webhook_private=True, poll_s=0.05)) as opened:
+        for number in range(3):
+            opened.add(MarkRecord(id=f"OLD-{number}"), as_png(draw_mark(number)))
+        yield opened
+
+
+@pytest.fixture
+def http(
+    own: MarkLens, serving: Callable[[MarkLens], AbstractContextManager[str]]
+) -> Iterator[httpx.Client]:
+    with serving(own) as address, httpx.Client(base_url=address, timeout=30) as client:
+        yield client
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def add_mark(http: httpx.Client, mark_id: str, picture: bytes, **fields: str) -> None:
+    answer = http.post("/api/v1/marks", data={"id": mark_id, **fields}, files={"image": picture})
+    assert answer.status_code in (200, 201), answer.text
+
+
+def events_of(http: httpx.Client, name: str) -> list[tuple[str, str]]:
+    events = http.get(f"{URL}/{name}/events").json()["events"]
+    return sorted((one["sign"], one["mark"]) for one in events)
+
+
+def watch_logo(http: httpx.Client, content: bytes, **more: str) -> dict[str, Any]:
+    """Watch OLD-1 and a picture called logo.png from a score of 0.97 on."""
+    form = {"name": "our logo", "threshold": "0.97", "marks": "OLD-1", **more}
+    made = http.post(URL, data=form, files=[("images", ("logo.png", content, "image/png"))])
+    assert made.status_code == 201, made.text
+    answer: dict[str, Any] = made.json()
+    return answer
+
+
+def test_new_marks_are_reported_with_the_scores_of_a_search(
+    http: httpx.Client, draw_mark: Draw, as_png: AsPng
+) -> None:
+    content = as_png(draw_mark(50))
+    assert watch_logo(http, content)["signs"] == ["OLD-1", "logo.png"]
+    add_mark(http, "NEW-1", content)
+    add_mark(http, "FAR", as_png(draw_mark(51).point(lambda level: 255 - level)))
+    add_mark(http, "NEW-2", as_png(draw_mark(1)))
+    wanted = {("OLD-1", "NEW-2"), ("logo.png", "NEW-1")}
+    eventually(lambda: wanted <= set(events_of(http, "our logo")))
+    found = http.get(f"{URL}/our logo/events").json()["events"]
+    searched = http.post("/api/v1/search", data={"k": "6"}, files={"image": content}).json()
+    near = {one["mark"]: one["score"] for one in found if one["sign"] == "logo.png"}
+    assert near == {
+        hit["id"]: hit["score"]
+        for hit in searched["hits"]
+        if hit["score"] >= 0.97 and not hit["id"].startswith("OLD")
+    }
+
+
+def test_the_webhook_and_the_feed_tell_of_each_mark(
+    http: httpx.Client, hook: Hook, draw_mark: Draw, as_png: AsPng
+) -> None:
+    content = as_png(draw_mark(50))
+    made = watch_logo(http, content, webhook=hook.url)
+    add_mark(http, "NEW-1", content)
+    eventually(lambda: len(hook.sent) > 0)
+    assert hook.sent[0]["watch"] == "our logo"
+    assert [one["mark"] for one in hook.sent[0]["events"]] == ["NEW-1"]
+    feed = http.get(made["feed"])
+    assert feed.headers["content-type"].startswith("application/atom+xml")
+    tree = ElementTree.fromstring(feed.content)  # noqa: S314 - ours
+    assert tree.tag == f"{ATOM}feed"
+    names = {child.tag.removeprefix(ATOM) for child in tree}
+    assert {"id", "title", "updated", "author", "link"} <= names
+    (entry,) = tree.findall(f"{ATOM}entry")
+    assert entry.findtext(f"{ATOM}title") == "NEW-1 came near logo.png: 1.000"
+    assert (entry.findtext(f"{ATOM}id") or "").startswith("urn:marklens:")
+    assert (entry.findtext(f"{ATOM}updated") or "").endswith("Z")
+
+
+def test_a_filter_and_a_threshold_decide_and_a_mark_is_reported_once(
+    own: MarkLens, http: httpx.Client, draw_mark: Draw, as_png: AsPng
+) -> None:
+    content = as_png(draw_mark(50))
+    form = {"name": "classes", "threshold": "0.99", "nice": "25"}
+    files = [("images", ("logo.png", content, "image/png"))]
+    assert http.post(URL, data=form, files=files).json()["asked"] == {"nice": [25]}
+    add_mark(http, "IN", content, nice="25")
+    add_mark(http, "OUT", content, nice="9")
+    eventually(lambda: events_of(http, "classes") == [("logo.png", "IN")])
+    add_mark(http, "IN", content, nice="25", text="NEW WORDS")  # the picture is the same
+    add_mark(http, "IN-2", content, nice="25")
+    wanted = [("logo.png", "IN"), ("logo.png", "IN-2")]
+    eventually(lambda: events_of(http, "classes") == wanted)
+    assert Watching(own).check() == 0
+
+
+def test_a_webhook_that_fails_is_tried_again_and_loses_nothing(
+    own: MarkLens, hook: Hook, draw_mark: Draw, as_png: AsPng
+) -> None:
+    watching, content = Watching(own), as_png(draw_mark(50))
+    hook.status = 500
+    watching.add(NewWatch("hooked", 0.99, pictures=[("a.png", content)], webhook=hook.url))
+    own.add(MarkRecord(id="NEW"), content)
+    assert watching.check() == 1
+    watching.deliver()
+    watch = own.register.watches.get("hooked")
+    assert watch.failures == 1
+    assert watch.last_error == "the webhook answered with status 500"
+    watching.deliver()  # not yet due
+    assert len(hook.sent) == 1
+    own.register.watches.failed("hooked", 1, watch.created, "due now")
+    hook.status = 204
+    watching.deliver()
+    watching.deliver()
+    assert [one["mark"] for one in hook.sent[-1]["events"]] == ["NEW"]
+    assert len(hook.sent) == 2
+    assert own.register.watches.get("hooked").last_error is None
+
+
+def test_after_encoding_again_only_newer_marks_are_reported(
+    own: MarkLens, draw_mark: Draw, as_png: AsPng
+) -> None:
+    content = as_png(draw_mark(1))
+    Watching(own).add(NewWatch("kept", 0.99, pictures=[("a.png", content)]))
+    watches = own.register.watches
+    (sign,) = watches.get("kept").signs
+    watches.replace_embedding(replace(sign, fingerprint="older"))  # as another network left it
+    own.add(MarkRecord(id="BETWEEN"), content)
+    assert Watching(own).check() == 0
+    own.add(MarkRecord(id="AFTER"), content)
+    assert Watching(own).check() == 1
+    assert own.register.watches.get("kept").signs[0].fingerprint == own.encoder.fingerprint
+
+
+def test_a_feed_needs_its_key_and_a_removed_watch_is_gone(
+    http: httpx.Client, draw_mark: Draw, as_png: AsPng
+) -> None:
+    made = http.post(URL, data={"name": "gone", "threshold": "0.5", "marks": "OLD-0"}).json()
+    assert http.get(made["feed"]).status_code == 200
+    assert http.get(f"{URL}/gone/feed?key=wrong").status_code == 404
+    assert [one["name"] for one in http.get(URL).json()["watches"]] == ["gone"]
+    assert http.delete(f"{URL}/gone").status_code == 204
+    assert http.get(f"{URL}/gone").status_code == 404
+    assert http.get(made["feed"]).status_code == 404
+    assert http.delete(f"{URL}/gone").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "sentence"),
+    [
+        ({"threshold": "0.5", "marks": "OLD-0"}, 422, "name"),
+        ({"name": "a/b", "threshold": "0.5", "marks": "OLD-0"}, 422, "cannot name a watch"),
+        ({"name": "x", "threshold": "1.5", "marks": "OLD-0"}, 422, "threshold"),
+        ({"name": "x", "threshold": "0.5"}, 422, "give 1 to 1000"),
+        ({"name": "x", "threshold": "0.5", "marks": "NONE"}, 404, "NONE"),
+        ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "vienna_any": "soup"}, 422, "soup"),
+        ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": "smell=1"}, 422, "smell"),
+        (
+            {"name": "x", "threshold": "0.5", "marks": "OLD-0", "webhook": "file:///etc/passwd"},
+            422,
+            "no address of a webhook",
+        ),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(
+    http: httpx.Client, form: dict[str, str], status: int, sentence: str
+) -> None:
+    answer = http.post(URL, data=form)
+    assert answer.status_code == status
+    assert sentence in answer.json()["detail"]
+    assert http.get(URL).json() == {"watches": []}
+
+
+def test_a_name_is_given_once(http: httpx.Client) -> None:
+    form = {"name": "twice", "threshold": "0.5", "marks": "OLD-0"}
+    assert http.post(URL, data=form).status_code == 201
+    assert "already" in http.post(URL, data=form).json()["detail"]

@@ -1,0 +1,76 @@
+"""Webhooks reach no address of the own network, whatever a name leads to."""
+
+import socket
+from typing import Any
+
+import pytest
+
+from indexer.errors import BadWatch
+from search_api.watch import webhook
+from search_api.watch.webhook import WebhookFailed, check_url, is_public, post
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0"),  # noqa: S104
+        *("100.64.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fd00::1"),
+        *("::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::", "ff02::1"),
+    ],
+)
+def test_addresses_of_the_own_network_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"])
+def test_addresses_of_the_internet_are(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://127.0.0.1:9/", "http://localhost:9/", "http://[::1]:9/", "http://2130706433:9/"),
+        *("http://0x7f.1:9/", "http://[::ffff:127.0.0.1]:9/"),
+    ],
+)
+def test_no_spelling_of_the_own_machine_is_reached(url: str) -> None:
+    with pytest.raises(WebhookFailed, match="not public"):
+        post(url, {}, allow_private=False)
+
+
+def test_the_address_that_was_checked_is_the_one_connected_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that leads elsewhere when it is asked again (DNS rebinding) changes nothing."""
+    asked: list[str] = []
+    reached: list[Any] = []
+
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        address = "93.184.215.14" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    def connect(address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
+        reached.append(address)
+        raise ConnectionRefusedError("as far as this test goes")
+
+    monkeypatch.setattr(webhook.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(webhook.socket, "create_connection", connect)
+    with pytest.raises(WebhookFailed, match="cannot be reached"):
+        post("http://rebinding.example/", {}, allow_private=False)
+    assert asked == ["rebinding.example"]
+    assert reached == [("93.184.215.14", 80)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("ftp://example.org/", "example.org", "http://", "http://user@example.org/"),
+        *("http://example.org:99999/", "http://exa mple.org/", "http://example.org/\r\nX: y"),
+        "https://example.org/" + "x" * 2000,
+    ],
+)
+def test_what_is_no_address_of_a_webhook_is_refused(url: str) -> None:
+    with pytest.raises(BadWatch):
+        check_url(url)
