@@ -13,7 +13,7 @@ others.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from PIL import Image
 
 from indexer.search.gallery import SearchGallery
 from models.encoder import Embedding, Encoder
+from models.errors import UnreadableImage
 from models.evaluation.changes import vary
 from models.evaluation.score_fitting import ScoredPairs, fit_scores, reliability
 from models.marknet.training_pictures import SharedPack, on_paper
@@ -40,20 +41,22 @@ class Side:
 
     def __init__(self, encoder: Encoder, pack: SharedPack, side: Split) -> None:
         sides = {key: pack.side_of_logo(key) for key in sorted(pack.logos)}
-        drawn = ([key for key in keys if sides.get(key) == side] for keys in pack.brands.values())
-        groups = [keys for keys in drawn if len(keys) >= 2]
+        held = ([key for key in keys if sides.get(key) == side] for keys in pack.brands.values())
+        groups = [keys for keys in held if len(keys) >= 2]
         grouped = [key for keys in groups for key in keys]
-        # The validation side is small: logos of the training side, which are no variants, join it.
-        single = [key for key in sides if key not in {k for m in pack.brands.values() for k in m}]
+        branded = {key for keys in pack.brands.values() for key in keys}
+        single = [key for key in sides if key not in branded]
         near = [key for key in single if sides[key] == side]
-        far = single if side == "validation" else near
+        # The validation side is small: logos of the training side, which are no variants, join it.
+        far = near if side == "test" else [key for key in single if sides[key] == "train"]
         order = np.random.default_rng(0).permutation(len(far))[: _OTHERS[side]]
-        keys = list(dict.fromkeys([*grouped, *near[:_CHANGED], *(far[at] for at in order)]))
-        pictures = [on_paper(pack.logos[key].svg, key[1]) for key in keys]
+        drawn = _drawn(pack, dict.fromkeys([*grouped, *near[:_CHANGED], *(far[a] for a in order)]))
+        pictures = list(drawn.values())
         self.embeddings = _encoded(encoder, pictures, f"{side} side")
-        place = {key: at for at, key in enumerate(keys)}
-        self.groups = [[place[key] for key in keys] for keys in groups]
-        self.changed = [place[key] for key in near[:_CHANGED]]
+        place = {key: at for at, key in enumerate(drawn)}
+        rows = [[place[key] for key in keys if key in place] for keys in groups]
+        self.groups = [group for group in rows if len(group) >= 2]
+        self.changed = [place[key] for key in near[:_CHANGED] if key in place]
         rng = np.random.default_rng(1)
         copies = [vary(pictures[at], rng) for at in self.changed]
         self.copies = _encoded(encoder, copies, "changed copies")
@@ -81,6 +84,17 @@ class Side:
             line = self._gallery.scores(self.embeddings[group[0]], group)
             best.append(calibration.probability(float(line.max()), marks))
         return {band: float(np.mean(np.array(best) >= least)) for band, least in BANDS[:-1]}
+
+
+def _drawn(pack: SharedPack, keys: Iterable[Key]) -> dict[Key, Image.Image]:
+    """Logos that show something on white paper."""
+    found = {}
+    for key in keys:
+        try:
+            found[key] = on_paper(pack.logos[key].svg, key[1])
+        except UnreadableImage as error:
+            sys.stderr.write(f"left out: {error}\n")
+    return found
 
 
 def _encoded(encoder: Encoder, pictures: Sequence[Image.Image], what: str) -> tuple[Embedding, ...]:
