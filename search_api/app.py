@@ -16,7 +16,7 @@ from search_api.marklens import MarkLens
 from search_api.schemas import API
 from search_api.settings import Settings
 from search_api.watch.background import watching
-from search_api.web import pages
+from search_api.web import pages, plain
 
 _ROUTES = (search, report, batch, marks, watches, vienna, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
@@ -40,10 +40,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if marklens is None:
-            serving = await run_in_threadpool(MarkLens.open, settings)
-        else:
-            serving = marklens
+        serving = await run_in_threadpool(MarkLens.open, settings) if marklens is None else marklens
         try:
             app.state.marklens = serving
             await run_in_threadpool(serving.start_following)
@@ -67,7 +64,8 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     app.state.metrics = Metrics()
     for one in _ROUTES:
         app.include_router(one.router)
-    app.include_router(pages.router, include_in_schema=False)
+    for one in (pages, plain):
+        app.include_router(one.router, include_in_schema=False)
     pages.mount_static(app)
     problem_details.document(app)
     problem_details.install(app, not_found_page=pages.not_found_page)

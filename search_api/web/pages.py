@@ -72,7 +72,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
         "max_upload_bytes": marklens.settings.max_upload_bytes,
         "accepted": ACCEPTED.replace(" and ", " or "),
     }
-    return _page(request, "search.html", context)
+    return render(request, "search.html", context)
 
 
 @router.get("/marks/{mark_id}", response_class=HTMLResponse)
@@ -82,7 +82,7 @@ def mark_page(request: Request, mark_id: str, marklens: MarkLensDep) -> HTMLResp
         mark = marklens.mark(mark_id)
     except UnknownMark:
         return not_found_page(request, f"The register holds no mark “{mark_id}”.")
-    return _page(request, "mark.html", {"mark": MarkView.of(mark)})
+    return render(request, "mark.html", {"mark": MarkView.of(mark)})
 
 
 @router.get("/patterns", response_class=HTMLResponse)
@@ -93,7 +93,7 @@ def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
         "controls": ControlView.of(marklens.follower.facets()),
         "samples": _samples(marklens.register),
     }
-    return _page(request, "patterns.html", context)
+    return render(request, "patterns.html", context)
 
 
 @router.post(f"{API}/preview", dependencies=[form_of(PictureForm)])
@@ -120,12 +120,13 @@ def preview(
 
 def not_found_page(request: Request, detail: str) -> HTMLResponse:
     """Say that a page does not exist, in the style of the others (status 404)."""
-    return _page(request, "not_found.html", {"detail": detail}, status=404)
+    return render(request, "not_found.html", {"detail": detail}, status=404)
 
 
-def _page(
+def render(
     request: Request, template: str, context: dict[str, Any], status: int = 200
 ) -> HTMLResponse:
+    """Show a template with what it needs."""
     context = {"version": marklens_version(), **context}
     return templates.TemplateResponse(request, template, context, status_code=status)
 

@@ -106,7 +106,7 @@ class ControlView:
     def _of_field(cls, one: FilterField, facets: Facets) -> "ControlView":
         kind, label = _CONTROLS[one.kind], _TITLES[one.of]
         if kind == "text":
-            return cls(kind, one.name, f"{label} in the mark" if one.name == one.of else label)
+            return cls(kind, one.name, f"{label} in the mark" if one.name == "text" else label)
         if kind == "days":
             last = next(x for x in FILTER_FIELDS if x.kind == "last_day" and x.of == one.of)
             return cls(kind, one.name, label, last.name, days=getattr(facets, one.of))

@@ -123,6 +123,15 @@ def _notice(page: Any) -> None:
     page.one('#notice [role="alert"]')
 
 
+def _listing(page: Any) -> None:
+    page.open("/?text=sign")
+    page.hits()
+
+
+def _plain(page: Any) -> None:
+    page.open("/results?mark_id=EM-001")
+
+
 def _mark(page: Any) -> None:
     page.open("/marks/EM-009")
     page.hits()
@@ -143,7 +152,7 @@ _STATES: dict[str, Callable[[Any], None]] = {
     for state in (
         _start, _search, _filtered, _thumbnails, _list, _crop, _typed_code, _refused_code,
         _perhaps, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
-        _notice, _mark, _lost, _patterns,
+        _notice, _listing, _plain, _mark, _lost, _patterns,
     )
 }  # fmt: skip
 

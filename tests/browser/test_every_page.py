@@ -9,7 +9,14 @@ from selenium.webdriver.common.keys import Keys
 
 pytestmark = pytest.mark.browser
 
-PAGES = ["/", "/?mark_id=EM-001&vienna_none=24&status=registered", "/marks/EM-009", "/patterns"]
+PAGES = [
+    "/",
+    "/?mark_id=EM-001&vienna_none=24&status=registered",
+    "/?text=sign",
+    "/results?mark_id=EM-001",
+    "/marks/EM-009",
+    "/patterns",
+]
 
 _LOW_CONTRAST = """
 const parse = text => (text.match(/[\\d.]+/g) || []).map(Number)
@@ -39,7 +46,7 @@ return low
 
 def _ready(page, path):
     page.open(path)
-    if "mark" in path:
+    if "mark" in path and "results" not in path:
         page.hits()
     elif path == "/patterns":
         page.one("#pattern-hits .hit")

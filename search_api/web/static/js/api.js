@@ -22,6 +22,9 @@ export const imagePath = (id, { size, digest } = {}) => {
 /** Search with the fields of a FormData; `signal` aborts. */
 export const search = (fields, signal) => ask('/search', { method: 'POST', body: fields, signal })
 
+/** A page of the marks that pass filters: {total, next, marks}; `query` is a URLSearchParams. */
+export const list = (query, signal) => ask(`/marks?${query}`, { signal })
+
 export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, { signal })
 
 /** Draw where each code was seen in a picture: a Blob of the sheet. */

@@ -9,7 +9,8 @@ import {
 
 const EAGER = 12 // hits whose pictures are loaded before they are scrolled to
 
-/** A card. `actions`: oncompare(place), onsearch(event, hit), onpoint(hit or null); `context`: queryCodes, asked. */
+/** A card. `actions`: oncompare(place) or onopen(hit), onsearch(event, hit),
+ *  onpoint(hit or null); `context`: queryCodes, asked. */
 export function hitCard(hit, place, context, actions) {
   const title = titleOfMark(hit)
   const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
@@ -24,20 +25,28 @@ export function hitCard(hit, place, context, actions) {
       { class: 'hit-body' },
       h('div', { class: 'hit-score' },
         h('span', { class: 'hit-rank' }, hit.rank),
-        h('span', { class: `hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) }, bandOf(hit)),
-        bar(hit.probability ?? hit.score)),
+        isCompared(hit)
+          ? [
+              h('span', { class: `hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) }, bandOf(hit)),
+              bar(hit.probability ?? hit.score),
+            ]
+          : h('span', { class: 'hint' }, hit.match?.said)),
       h('div', {},
         h('p', { class: 'hit-title', title }, title),
         names && h('p', { class: 'hit-meta', title: names }, names),
         facts.length > 0 && h('p', { class: 'hit-dates' }, facts.map((fact) => h('span', {}, fact)))),
-      h('div', { class: 'blocks' }, Object.entries(hit.scores).map(([name, cosine]) => block(name, cosine))),
+      isCompared(hit)
+        && h('div', { class: 'blocks' }, Object.entries(hit.scores).map(([name, cosine]) => block(name, cosine))),
       tags.length > 0 && h('div', { class: 'tags' }, tags),
     ),
     hitActions(hit, actions),
   )
 }
 
-/** The picture of a hit, a button that compares it with the query. */
+/** Whether it was compared with a query; those of a list are not. */
+const isCompared = (hit) => hit.score !== undefined
+
+/** The picture of a hit, a button that compares it with the query, or opens one of a list. */
 export function hitPicture(hit, place, actions, size) {
   const title = titleOfMark(hit)
   const part = isByPart(hit) ? ', matched by a part' : ''
@@ -53,9 +62,11 @@ export function hitPicture(hit, place, actions, size) {
     {
       type: 'button',
       class: 'hit-picture',
-      'aria-label': `${hit.rank}. ${title}, ${hit.band ? `${hit.band}, ` : ''}score ${score(hit.score)}${part}. Compare`,
+      'aria-label': isCompared(hit)
+        ? `${hit.rank}. ${title}, ${hit.band ? `${hit.band}, ` : ''}score ${score(hit.score)}${part}. Compare`
+        : `${hit.rank}. ${title}. Open`,
       title: `${title}${part}`,
-      onclick: () => actions.oncompare(place),
+      onclick: () => (isCompared(hit) ? actions.oncompare(place) : actions.onopen(hit)),
       onpointerenter: () => actions.onpoint?.(hit),
       onpointerleave: () => actions.onpoint?.(null),
       onfocus: () => actions.onpoint?.(hit),

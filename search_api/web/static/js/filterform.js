@@ -21,7 +21,10 @@ export function startFilterForm(onchange) {
   const typed = debounced((control) => onchange({ [control.name]: control.value.trim() }, control.name), TYPING_MS)
   const slid = debounced((control) => onchange({ weights: weights() }, control.id), SLIDING_MS)
 
-  form.addEventListener('submit', (event) => event.preventDefault())
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    typed.flush()
+  })
   form.addEventListener('input', ({ target }) => {
     if (target.type === 'search') typed(target)
     if (target.dataset.block) {

@@ -18,7 +18,7 @@ export const blockLabel = (name) => BLOCKS[name] ?? name
 /** Scores and cosines as people read them: opposite pictures are no more unlike than unlike ones. */
 export const score = (value, digits = 3) => Math.max(0, value).toFixed(digits)
 /** What a score means: its band, where the network knows, else the score itself. */
-export const bandOf = (hit) => (hit.band ? hit.band.replace('-', '‑') : score(hit.score))
+export const bandOf = (hit) => (hit.score === undefined ? hit.match?.said ?? '–' : hit.band ? hit.band.replace('-', '‑') : score(hit.score))
 /** The same with its numbers, for those who ask. */
 export const meaningOf = (hit) =>
   hit.band ? `${percent(hit.probability)} the same sign or a variant, score ${score(hit.score)}` : `score ${score(hit.score)}`

@@ -1,7 +1,7 @@
 // The search page: one state, changed only through `go`, which writes the address, shows the state
 // and searches.
 
-import { Problem, search } from './api.js'
+import { Problem, list, search } from './api.js'
 import { isByPart } from './cards.js'
 import { inTreeOrder, showChips } from './chips.js'
 import { startCodeInput } from './codepicker.js'
@@ -16,10 +16,10 @@ import { followIndexing } from './indexing.js'
 import { startIntake } from './intake.js'
 import { savePicture } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
-import { planLine, problemBox, showNothing, showProblem } from './results.js'
+import { pageOf, planLine, problemBox, showNothing, showProblem } from './results.js'
 import { startSheet } from './sheet.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFields, WHOLE, withCode, withoutFilters,
+  activeFilters, blank, fromAddress, toAddress, toFields, toList, WHOLE, withCode, withoutFilters,
 } from './state.js'
 import { covers, loadVienna, titleOf } from './vienna.js'
 
@@ -58,12 +58,20 @@ function chooseCode(code, chosen) {
 
 /** Bring the page in line with the state; the results follow when they come. */
 function show(edited = null) {
-  page.dataset.phase = state.query ? 'query' : 'empty'
-  byId('welcome').hidden = Boolean(state.query)
-  results.hidden = !state.query
+  const phase = phaseOf(state)
+  page.dataset.phase = phase
+  byId('welcome').hidden = phase !== 'empty'
+  results.hidden = phase === 'empty'
+  byId('results-title').textContent = phase === 'list' ? 'Marks found' : 'Most similar marks'
   form.set(state, edited)
   showCodes()
   loadTitles(state.vienna_source)
+}
+
+/** 'query': marks are compared with a picture; 'list': those that pass filters; 'empty': nothing asked. */
+function phaseOf(asked) {
+  if (asked.query) return 'query'
+  return activeFilters(asked, titleOf).length ? 'list' : 'empty'
 }
 
 function showCodes() {
@@ -121,10 +129,11 @@ const clearFilters = () => go(withoutFilters())
 async function run() {
   running?.abort()
   dismiss()
-  if (!state.query) {
+  const phase = phaseOf(state)
+  if (phase !== 'query') panel.hide()
+  if (phase === 'empty') {
     hits.clear()
-    steps.place()
-    return panel.hide()
+    return steps.place()
   }
   const mine = new AbortController()
   running = mine
@@ -132,11 +141,9 @@ async function run() {
   byId('progress').hidden = false
   if (!byId('hits').querySelector('[data-id]')) showSkeletons(8)
   try {
-    const picture = await panel.show(state, mine.signal)
-    const asked = state
-    const piece = (offset, k) => search(toFields(asked, picture, offset, k), mine.signal)
-    const came = await piece(0, firstPiece(steps.drawn()))
-    if (running === mine) showAnswer(came, piece)
+    const find = phase === 'list' ? listed : compared
+    const came = await find(state, firstPiece(steps.drawn()), mine.signal)
+    if (running === mine) showAnswer(came)
   } catch (error) {
     if (running === mine && error.name !== 'AbortError') showFailure(error)
   } finally {
@@ -148,22 +155,43 @@ async function run() {
   }
 }
 
-/** `piece(offset, k)` fetches more of the same answer. */
-function showAnswer(came, piece) {
+/** The marks most like the query: {query, hits, total, said, fetch(offset, k) for more of them}. */
+async function compared(asked, count, signal) {
+  const picture = await panel.show(asked, signal)
+  const piece = (offset, k) => search(toFields(asked, picture, offset, k), signal)
+  const { query, plan, hits: found } = await piece(0, count)
+  const fetch = async (offset, k) => (await piece(offset, k)).hits
+  return { query, hits: found, total: plan.matched, said: planLine(plan), index: plan.index, fetch }
+}
+
+/** The marks that pass the filters, as `compared` gives them. */
+async function listed(asked, count, signal) {
+  let after = null
+  const fetch = async (_, k) => {
+    const { marks, next, total } = await list(toList(asked, k, after), signal)
+    after = next
+    return Object.assign(marks, { total })
+  }
+  const found = await fetch(0, count)
+  const said = `${plural(found.total, 'mark')} found by words and data, no picture compared`
+  return { query: null, hits: found, total: found.total, said, index: '', fetch }
+}
+
+function showAnswer(came) {
   answer = came
-  byId('plan').textContent = planLine(came.plan)
-  byId('plan').title = came.plan.index
+  byId('plan').textContent = came.said
+  byId('plan').title = came.index
   showCodes()
-  panel.setParts(came.query.boxes)
+  if (came.query) panel.setParts(came.query.boxes)
   if (came.hits.length) {
-    const fetch = async (offset, k) => (await piece(offset, k)).hits
-    const total = Math.min(MOST, came.plan.matched)
-    hits.show({ hits: came.hits, total, fetch, context: context(), actions }, steps.drawn())
+    const { hits: found, fetch } = came
+    const total = Math.min(MOST, came.total)
+    hits.show({ hits: found, total, fetch, context: context(), actions: actionsFor(came) }, steps.drawn())
   } else {
     hits.clear()
     showNothing(activeFilters(state, titleOf).length, clearFilters)
   }
-  byId('status').textContent = `${plural(hits.total(), 'mark')} found, ${planLine(came.plan)}`
+  byId('status').textContent = `${plural(hits.total(), 'mark')} found, ${came.said}`
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
 
@@ -179,19 +207,25 @@ function showFailure(error) {
 const isForAnotherTab = (event) => event.ctrlKey || event.metaKey || event.shiftKey
 
 const context = () => ({
-  queryCodes: [...(answer?.query.vienna ?? []).map(({ code }) => code), ...panel.codes()],
+  queryCodes: [...(answer?.query?.vienna ?? []).map(({ code }) => code), ...panel.codes()],
   asked: [...state.codes].filter(([, chosen]) => chosen !== 'none').map(([code]) => code),
 })
 
-const actions = {
-  oncompare: (place) => compare(place, { hits, query: panel.figure(), ...context() }),
-  onpoint: (hit) => panel.outline(hit && isByPart(hit) ? hit.pair.query_box : null),
-  onsearch: (event, hit) => {
-    if (isForAnotherTab(event)) return
-    event.preventDefault()
-    searchFrom(hit.id)
-  },
+const onsearch = (event, hit) => {
+  if (isForAnotherTab(event)) return
+  event.preventDefault()
+  searchFrom(hit.id)
 }
+
+/** What can be done with a hit; of a list, whose marks nothing is compared with, it is opened. */
+const actionsFor = ({ query }) =>
+  query
+    ? {
+        onsearch,
+        oncompare: (place) => compare(place, { hits, query: panel.figure(), ...context() }),
+        onpoint: (hit) => panel.outline(hit && isByPart(hit) ? hit.pair.query_box : null),
+      }
+    : { onsearch, onopen: (hit) => location.assign(pageOf(hit.id)) }
 
 function searchFrom(id) {
   go({ query: { kind: 'mark', id }, ...WHOLE })
@@ -235,7 +269,7 @@ const dismiss = () => byId('notice').replaceChildren()
 function startPage() {
   byId('hits').dataset.density = localStorage.getItem(DENSITY) ?? 'cards'
   startDialogs()
-  followIndexing(() => !state.query && !document.querySelector('dialog[open]'))
+  followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
   startExplain(panel.asked, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'))
@@ -257,7 +291,7 @@ function startPage() {
     page.focus()
   })
   for (const link of document.querySelectorAll('.sample')) {
-    link.addEventListener('click', (event) => actions.onsearch(event, { id: link.dataset.markId }))
+    link.addEventListener('click', (event) => onsearch(event, { id: link.dataset.markId }))
   }
   for (const radio of document.getElementsByName('density')) {
     radio.checked = radio.value === byId('hits').dataset.density

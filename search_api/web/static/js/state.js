@@ -73,9 +73,23 @@ export function toFields(state, picture, offset, k) {
   return form
 }
 
+/** The query of `GET /marks` for `k` marks that pass the filters, after the place that `after` names. */
+export function toList(state, k, after) {
+  const query = new URLSearchParams([...filterFields(state), ['k', k]])
+  if (after) query.set('after', after)
+  return query
+}
+
 function* fields(state) {
   if (state.query?.kind === 'mark') yield ['mark_id', state.query.id]
   if (state.query) yield* viewFields(state)
+  yield* filterFields(state)
+  if (state.weights.size) {
+    yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
+  }
+}
+
+function* filterFields(state) {
   for (const { value, field } of STATES) {
     for (const [code, chosen] of state.codes) if (chosen === value) yield [field, code]
   }
@@ -83,9 +97,6 @@ function* fields(state) {
   if (state.min_probability) yield ['min_probability', state.min_probability]
   for (const { name } of FILTER_FIELDS) {
     for (const value of [state[name]].flat()) if (value) yield [name, value]
-  }
-  if (state.weights.size) {
-    yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
   }
 }
 

@@ -1,0 +1,107 @@
+"""The search without JavaScript: one form, and a page of the marks that it finds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, QueryParams, UploadFile
+
+from indexer.query import Hit
+from models.errors import MarkLensError
+from search_api.fields import SearchFields, plain_fault
+from search_api.http.dependencies import MarkLensDep
+from search_api.request import SearchRequest
+from search_api.schemas import image_path
+from search_api.web.pages import render
+from search_api.web.views import ControlView
+
+router = APIRouter()
+
+_LISTS = {name for name, field in SearchFields.model_fields.items() if field.get_default() == []}
+
+
+@dataclass(frozen=True, slots=True)
+class HitView:
+    """A hit as the page shows it.
+
+    Attributes:
+        id: of the mark.
+        title: its words, or else its id.
+        image: path of a thumbnail; None where it has no picture.
+        nearness: the band or score; how the words match; nothing where marks are only listed.
+        facts: owner, office, status and dates.
+    """
+
+    id: str
+    title: str
+    image: str | None
+    nearness: str
+    facts: str
+
+    @classmethod
+    def of(cls, hit: Hit) -> "HitView":
+        """Prepare a hit."""
+        mark, record = hit.mark, hit.mark.record
+        nearness = f"{max(0.0, hit.score):.3f}" if hit.score is not None else ""
+        if hit.words is not None:
+            nearness = hit.words.said
+        days = [f"filed {record.filed}" if record.filed else ""]
+        known = [record.id, record.owner, record.office, record.status, *days]
+        image = None
+        if mark.image_digest is not None:
+            image = f"{image_path(record.id)}?size=320&digest={mark.image_digest}"
+        facts = " · ".join(one for one in known if one)
+        return cls(record.id, record.text or record.id, image, nearness, facts)
+
+
+@router.get("/results", response_class=HTMLResponse)
+async def results_of_link(request: Request, marklens: MarkLensDep) -> HTMLResponse:
+    """What an address of the search page asks for."""
+    return await _results(request, marklens, request.query_params)
+
+
+@router.post("/results", response_class=HTMLResponse)
+async def results_of_form(request: Request, marklens: MarkLensDep) -> HTMLResponse:
+    """What the form asks for."""
+    async with request.form() as form:
+        return await _results(request, marklens, form)
+
+
+async def _results(
+    request: Request, marklens: MarkLensDep, given: FormData | QueryParams
+) -> HTMLResponse:
+    context: dict[str, Any] = {"hits": [], "problem": "", "matched": 0}
+    try:
+        asked = await _request(given)
+        if not asked.is_ranked and asked.filter.is_empty:
+            context["problem"] = "Choose a picture, or say which marks to list."
+        else:
+            answer = await run_in_threadpool(marklens.search, asked)
+            context["hits"] = [HitView.of(hit) for hit in answer.hits]
+            context["matched"] = answer.plan.matched
+    except ValidationError as error:
+        fault = error.errors()[0]
+        context["problem"] = f"{fault['loc'][0]}: {plain_fault(fault)}"
+    except MarkLensError as error:
+        context["problem"] = str(error)
+    context["controls"] = ControlView.of(marklens.follower.facets())
+    return render(request, "results.html", context, status=422 if context["problem"] else 200)
+
+
+async def _request(given: FormData | QueryParams) -> SearchRequest:
+    """The search that fields ask for.
+
+    Raises:
+        ValidationError, MarkLensError: they cannot be understood.
+    """
+    image = given.get("image")
+    content = await image.read() if isinstance(image, UploadFile) else b""
+    fields = {
+        name: given.getlist(name) if name in _LISTS else given.get(name)
+        for name in given
+        if name != "image"
+    }
+    return SearchFields.model_validate(fields).request(content or None)

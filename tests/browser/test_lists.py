@@ -1,0 +1,94 @@
+"""Marks listed without a picture, and the search without JavaScript."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+pytestmark = pytest.mark.browser
+
+
+def test_enter_on_the_start_page_lists_marks_by_their_words(page):
+    page.open("/")
+    page.one('[name="text"]').send_keys("sign 1", Keys.ENTER)
+    hits = page.until_hits(lambda ids: len(ids) > 0)
+    assert page.path == "/?text=sign+1"
+    assert hits[0] == "EM-001"
+    assert page.text("#results-title") == "Marks found"
+    assert page.text(".hit-score .hint")
+    page.back()
+    page.until(lambda: page.one("#welcome").is_displayed(), "back does not undo it")
+
+
+def test_marks_that_pass_filters_are_listed_to_the_last_and_searched_from(page):
+    page.open("/?status=registered")
+    assert len(page.hits()) == 19
+    page.open("/?office=EM&office=US&office=GB")
+    first = page.hits()
+    assert len(first) == 20
+    page.js("document.getElementById('more').scrollIntoView()")
+    everything = page.until_hits(lambda ids: len(ids) == 24)
+    assert everything == [f"EM-{number:03d}" for number in range(24)]
+    page.click('.hit[data-id="EM-004"] .hit-actions a')
+    page.until(lambda: page.path.startswith("/?mark_id=EM-004&"), "no search from the mark")
+    assert page.text("#results-title") == "Most similar marks"
+    page.back()
+    page.until_hits(lambda ids: ids == everything)
+    page.click('.hit[data-id="EM-002"] .hit-picture')
+    page.until(lambda: page.path == "/marks/EM-002", "the mark does not open")
+
+
+@pytest.fixture
+def bare(page) -> Iterator[object]:
+    """The page in a browser that runs no scripts."""
+    page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    yield page
+    page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    page.open("/")
+
+
+def _found(page) -> list[str]:
+    links = page.driver.find_elements(By.CSS_SELECTOR, ".hit-picture")
+    return [link.get_dom_attribute("href").rpartition("/")[2] for link in links]
+
+
+def test_without_scripts_the_form_searches_and_lists(
+    bare, tmp_path: Path, draw_mark: Callable[..., Image.Image]
+):
+    bare.open("/")
+    form = bare.driver.find_element(By.CSS_SELECTOR, ".plain-form")
+    form.find_element(By.NAME, "text").send_keys("sign 3")
+    form.find_element(By.CSS_SELECTOR, "[type=submit]").click()
+    bare.until(lambda: _found(bare)[:1] == ["EM-003"], "the words find another mark")
+    path = tmp_path / "logo.png"
+    draw_mark(7).save(path)
+    bare.driver.find_element(By.NAME, "image").send_keys(str(path))
+    bare.driver.find_element(By.CSS_SELECTOR, "[type=submit]").click()
+    bare.until(lambda: _found(bare)[:1] == ["EM-007"], "the picture finds another mark")
+    assert len(_found(bare)) == 24
+    bare.driver.find_element(By.CSS_SELECTOR, ".hit-actions a").click()
+    bare.until(lambda: "EM-007" not in _found(bare), "the mark finds itself")
+    bare.open("/?mark_id=EM-004&office=EM")  # a link that a browser with scripts made
+    bare.until(lambda: _found(bare), "the link leads nowhere")
+    assert len(_found(bare)) == 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Choose a picture"),
+        ({"vienna_any": "lion"}, "lion"),
+        ({"k": "many"}, "k: "),
+        ({"mark_id": "EM-999"}, "EM-999"),
+        ({"viena": "3"}, "no such field"),
+    ],
+)
+def test_what_cannot_be_searched_is_said_on_the_plain_page(address, fields, words):
+    answer = httpx.post(f"{address}/results", data=fields)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"].startswith("text/html")
+    assert words in answer.text.partition('role="alert"')[2].partition("</p>")[0]
