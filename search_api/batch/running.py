@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.errors import BadQuery
+from indexer.query import WORDS
 from indexer.sources import RejectedRow, SourceRow, open_source
 from models.errors import MarkLensError, UnreadableImage
 from search_api.batch.journal import Journal
@@ -112,6 +113,8 @@ def run_batch(
     """
     rows = open_source(asked.source, asked.images)
     blocks = [block.name for block in marklens.encoder.blocks]
+    if asked.search.filter.text and (asked.search.weights or {}).get(WORDS):
+        blocks.append(WORDS)
     network = {"network": marklens.encoder.fingerprint}
     folder = asked.out.with_name(asked.out.name + ".part")
     with Journal(folder, {**asked.asked, **network}) as journal:

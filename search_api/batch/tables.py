@@ -15,20 +15,20 @@ from search_api.report.csv_table import csv_rows
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl")
 _FIELDS = tuple(one for one in MARK_FIELDS if one.name != "image_name")
-_MAX_ROWS = 1_048_575  # of a sheet, below its header
+_NEAR = ("score", "probability", "band")
 
 
 def write_table(file: Path, lines: Iterable[dict[str, Any]], blocks: list[str]) -> None:
     """Write the results of a journal's lines into a file, whose suffix is one of `SUFFIXES`."""
     if file.suffix.lower() == ".jsonl":
-        shown = ("id", "image", "error", "query", "plan", "hits")
+        shown = ("id", "image", "error", "query", "plan", "better_than_chance", "hits")
         with file.open("w", encoding="utf-8", newline="\n") as stream:
             for line in lines:
                 picked = {name: line[name] for name in shown if name in line}
                 stream.write(json.dumps(picked, ensure_ascii=False) + "\n")
         return
     header = [
-        *("query", "query_image", "error", "rank", "score", *blocks),
+        *("query", "query_image", "error", "rank", "score", "probability", "band", *blocks),
         *(one.column for one in _FIELDS),
         "register_sequence",
     ]
@@ -43,11 +43,11 @@ def _rows(line: dict[str, Any], blocks: list[str]) -> Iterator[list[Cell]]:
     """A row a hit; one row for a picture without any."""
     query: list[Cell] = [line["id"], line["image"], line.get("error")]
     sequence = line["plan"]["sequence"] if "plan" in line else None
-    nothing: list[Cell] = [None] * (2 + len(blocks) + len(_FIELDS))
+    nothing: list[Cell] = [None] * (4 + len(blocks) + len(_FIELDS))
     for rank, hit in enumerate(line.get("hits", ()), start=1):
         scores = [hit["scores"].get(block) for block in blocks]
         fields = [_cell(hit[one.name], one.kind) for one in _FIELDS]
-        yield [*query, rank, hit["score"], *scores, *fields, sequence]
+        yield [*query, rank, *(hit[name] for name in _NEAR), *scores, *fields, sequence]
     if not line.get("hits"):
         yield [*query, *nothing, sequence]
 

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from indexer.marks import MARK_FIELDS, FieldKind
+from indexer.query import Hit
 from search_api.report.contents import Report, ReportedMark
 
 Cell = str | int | float | date | None
@@ -32,19 +33,25 @@ def columns_of(report: Report) -> list[Column]:
     """The columns of a report's marks: place, scores, what the register says, note."""
     return [
         Column("rank", "Place", 7, lambda one: one.rank),
-        Column("score", "Score", 8, lambda one: None if one.hit is None else one.hit.score),
+        _of_hit("score", "Score", 8, lambda hit: hit.score),
+        _of_hit("probability", "Probability", 11, lambda hit: hit.probability),
+        _of_hit("band", "Band", 14, lambda hit: hit.band),
         *(_score(name) for name in report.blocks),
+        _of_hit("match", "Words match", 16, lambda hit: hit.words.said if hit.words else None),
         *(_field(one) for one in MARK_FIELDS if one.name != "image_name"),
         Column("predicted", "Codes seen", 28, lambda one: "; ".join(_seen(one))),
         Column("note", "Note", 40, lambda one: one.note or None),
     ]
 
 
+def _of_hit(name: str, title: str, width: int, value: Callable[[Hit], Cell]) -> Column:
+    """A column on how near a mark is; empty where that is not known."""
+    return Column(name, title, width, lambda one: None if one.hit is None else value(one.hit))
+
+
 def _score(block: str) -> Column:
     title = block.replace("_", " ").capitalize()
-    return Column(
-        block, title, 9, lambda one: None if one.hit is None else one.hit.scores.get(block)
-    )
+    return _of_hit(block, title, 9, lambda hit: hit.scores.get(block))
 
 
 def _field(field: Any) -> Column:

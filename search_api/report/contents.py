@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from indexer.errors import BadQuery, UnknownMark
 from indexer.marks import MARK_FIELDS, Mark
-from indexer.query import FILTER_FIELDS, MAX_K, Filter, FilterField, Hit, PlanReport
+from indexer.query import FILTER_FIELDS, MAX_K, Filter, FilterField, Hit
 from indexer.register.image_store import ImageStore
 from models.errors import MarkLensError
 from models.images import decode_image, full_size
@@ -82,7 +82,7 @@ class ReportedMark:
     Attributes:
         mark: what the register holds of it.
         rank: its place; None where a shortlisted mark is not among the first 1000.
-        hit: how near it is; None of a listing, and where `rank` is.
+        hit: how near it is; None where `rank` is.
         note: what its reader wrote.
     """
 
@@ -101,8 +101,7 @@ class Report:
         facts: of the query, the filters, the register, the network and the index.
         marks: in the order of their places.
         seen: Vienna codes that the network saw in the query picture.
-        is_ranked: whether marks were compared, or only listed.
-        blocks: names of the scores that each hit has.
+        blocks: names of the scores that each hit has; none in a listing.
         picture: the query picture, upright RGB, a crop outlined; None without one.
         images: where the marks' pictures are read as the report is written.
     """
@@ -111,7 +110,6 @@ class Report:
     facts: tuple[Fact, ...]
     marks: tuple[ReportedMark, ...]
     seen: tuple[PredictedCode, ...]
-    is_ranked: bool
     blocks: tuple[str, ...]
     picture: Image.Image | None
     images: ImageStore
@@ -151,10 +149,9 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
     day = asked.day or datetime.now(UTC).date()
     return Report(
         day=day,
-        facts=tuple(_facts(marklens, asked, answer.plan, _named(asked, content, picture))),
+        facts=tuple(_facts(marklens, asked, answer, _named(asked, content, picture))),
         marks=marks,
         seen=answer.vienna,
-        is_ranked=request.is_ranked,
         blocks=tuple(answer.hits[0].scores) if answer.hits else (),
         picture=None if picture is None else _outlined(picture, request.crop),
         images=marklens.images,
@@ -163,15 +160,9 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
 
 def _reported(marklens: MarkLens, asked: ReportRequest, answer: Answer) -> tuple[ReportedMark, ...]:
     """The marks to report: those named, in the order of their places, or all hits."""
-    ranked = asked.search.is_ranked
     first = 1 if asked.shortlist else asked.search.offset + 1
     found = {
-        hit.id: ReportedMark(
-            hit.mark,
-            place if ranked else None,
-            hit if ranked else None,
-            asked.notes.get(hit.id, ""),
-        )
+        hit.id: ReportedMark(hit.mark, place, hit, asked.notes.get(hit.id, ""))
         for place, hit in enumerate(answer.hits, first)
     }
     if not asked.shortlist:
@@ -198,8 +189,8 @@ def _content(marklens: MarkLens, request: SearchRequest) -> bytes | Image.Image 
     return picture.read_bytes() if isinstance(picture, Path) else picture
 
 
-def _facts(marklens: MarkLens, asked: ReportRequest, plan: PlanReport, query: str) -> list[Fact]:
-    request = asked.search
+def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str) -> list[Fact]:
+    request, plan = asked.search, answer.plan
     bound = marklens.register.bound()
     facts = [Fact("Query", _query(marklens, request) or query)]
     facts += [Fact(name, value) for name, value in options_of(request).items()]
@@ -213,6 +204,8 @@ def _facts(marklens: MarkLens, asked: ReportRequest, plan: PlanReport, query: st
     done = "compared" if request.is_ranked else "listed"
     facts.append(Fact("Marks", f"{plan.matched:,} of {plan.total:,} pass and were {done}"))
     facts.append(Fact("Reported", _which(asked)))
+    if answer.better_than_chance is not None and not asked.shortlist:
+        facts.append(Fact("Better than chance", f"{answer.better_than_chance:,} of these"))
     facts.append(Fact("Register state", f"change {plan.sequence:,}"))
     facts.append(Fact("Network", bound[0] if bound else "none"))
     facts.append(Fact("Index", f"{plan.index}, {_PLANS.get(plan.kind, plan.kind)}"))

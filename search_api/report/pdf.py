@@ -66,6 +66,7 @@ _STYLES = {
     "head_right": _style(7.5, _GREY, BOLD, alignment=TA_RIGHT),
     "place": _style(9, font=BOLD),
     "score": _style(12, _ACCENT, BOLD, alignment=TA_RIGHT),
+    "band": _style(7.5, font=BOLD, alignment=TA_RIGHT),
     "scores": _style(7.5, _GREY, alignment=TA_RIGHT),
     "small": _style(7.5, _GREY),
     "nothing": _style(7.5, _GREY, alignment=TA_CENTER),
@@ -231,7 +232,7 @@ def _row(report: Report, one: ReportedMark, letters: Lettering) -> list[Any]:
         Paragraph(place, _STYLES["place"]),
         shown,
         _data(one, letters),
-        _scores(one, report.is_ranked),
+        _scores(one),
     ]
 
 
@@ -288,16 +289,21 @@ def _lines(mark: Mark) -> list[list[tuple[str, str]]]:
     return [short, *lines] if short else lines
 
 
-def _scores(one: ReportedMark, is_ranked: bool) -> list[Flowable]:
-    if one.hit is None or one.hit.score is None:
-        return [Paragraph(_NOT_RANKED if is_ranked else "", _STYLES["scores"])]
-    cell: list[Flowable] = [
-        Paragraph(f"{max(0.0, one.hit.score):.3f}", _STYLES["score"]),
-        Spacer(0, 1 * mm),
-    ]
+def _scores(one: ReportedMark) -> list[Flowable]:
+    """How near a mark is: score, band with probability, words, blocks."""
+    hit = one.hit
+    if hit is None:
+        return [Paragraph(_NOT_RANKED, _STYLES["scores"])]
+    cell: list[Flowable] = []
+    if hit.score is not None:
+        cell += [Paragraph(f"{max(0.0, hit.score):.3f}", _STYLES["score"]), Spacer(0, 1 * mm)]
+    if hit.probability is not None:
+        cell.append(Paragraph(f"{hit.band}, {hit.probability:.0%}", _STYLES["band"]))
+    if hit.words is not None:
+        cell.append(Paragraph(hit.words.said, _STYLES["scores"]))
     cell += [
         Paragraph(f"{name} {max(0.0, value):.2f}", _STYLES["scores"])
-        for name, value in one.hit.scores.items()
+        for name, value in hit.scores.items()
     ]
     return cell
 
@@ -310,6 +316,12 @@ def _remarks(report: Report, letters: Lettering) -> list[str]:
         "The same query, filters and weights over the same state of the register give this report "
         "again.",
     ]
+    if any(one.hit is not None and one.hit.probability is not None for one in report.marks):
+        said.append(
+            "The percentage is how probably a mark with this score is the same sign or a variant, "
+            "if the register holds one: near-identical from 90%, strong from 50%, some from 10%; "
+            "weak is no better than chance."
+        )
     if letters.of_viewer:
         said.append("Chinese, Japanese and Korean words are set in fonts of the viewer's own.")
     if letters.missing:

@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -324,3 +325,25 @@ def test_a_turned_and_cropped_picture_is_shown_as_it_was_compared(
     assert report.picture is not None
     assert report.picture.size == (60, 96)
     assert report.picture.getpixel((30, 38)) == (200, 30, 45)  # the crop's lower edge
+
+
+def test_a_calibrated_score_is_reported_with_its_band(marklens: MarkLens) -> None:
+    report = make_report(marklens, ReportRequest(SearchRequest(mark_id="M-2", k=2), day=DAY))
+    first, *others = report.marks
+    assert first.hit is not None
+    calibrated = replace(first, hit=replace(first.hit, probability=0.63))
+    report = replace(report, marks=(calibrated, *others))
+    text = text_of(report_bytes(report, "pdf"))
+    assert "strong, 63%" in text
+    assert "weak is no better than chance" in text
+    row = rows_of(report_bytes(report, "csv"))[0]
+    assert (row["probability"], row["band"]) == ("0.63", "strong")
+
+
+def test_words_that_match_are_said_in_a_report(marklens: MarkLens) -> None:
+    listed = SearchRequest(filter=Filter(text="wörd 7"))
+    report = make_report(marklens, ReportRequest(listed, day=DAY))
+    first = rows_of(report_bytes(report, "csv"))[0]
+    assert (first["id"], first["rank"]) == ("M-7", "1")
+    assert first["match"]
+    assert first["match"] in text_of(report_bytes(report, "pdf"))
