@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from search_api.cli import export, index, register, search, serve, train
+from search_api.cli import export, index, mcp, register, search, serve, train
 from search_api.cli.console import Commands, Context, print_plain, print_to_stderr
 from search_api.cli.evaluate import evaluate
 from search_api.cli.watch import watch
@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serve, index, search, register, train, export):
+for group in (serve, index, search, register, train, export, mcp):
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(evaluate, name="evaluate")

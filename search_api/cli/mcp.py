@@ -1,0 +1,26 @@
+"""`marklens mcp`: the register as tools of an assistant."""
+
+import typer
+
+from search_api.cli.console import Context
+
+
+def mcp(context: typer.Context) -> None:
+    """Serve the register to an assistant by the Model Context Protocol, on stdin and stdout.
+
+    An assistant that is told to run this command can search by picture and by words, name Vienna
+    codes and look at marks; it cannot write. It needs the extra mcp.
+    """
+    from models.errors import MissingPackage
+
+    MissingPackage.check("mcp", "mcp", "marklens mcp")
+    from search_api.marklens import MarkLens
+    from search_api.mcp_server import create_server
+
+    given: Context = context.obj
+    with MarkLens.open(given.settings(), create=False) as marklens:
+        marklens.start_following()
+        create_server(marklens).run("stdio")
+
+
+COMMANDS = (mcp,)
