@@ -1,5 +1,7 @@
 """Where query and hit match: parts are outlined, and searched with by one click."""
 
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from io import BytesIO
@@ -10,7 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 from selenium.webdriver import ActionChains
 
 from indexer.marks import MarkRecord
+from models.network.checkpoint import record_scores
+from models.network.score_calibration import ScoreCalibration
 from search_api.marklens import MarkLens
+from search_api.request import SearchRequest
 from search_api.settings import Settings
 
 pytestmark = pytest.mark.browser
@@ -36,24 +41,51 @@ def address(
     serving: Callable[[MarkLens], AbstractContextManager[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """A server of a network that compares parts, over three marks."""
-    settings = tiny_settings(tmp_path_factory.mktemp("parts"), checkpoint=checkpoint_with_parts)
+    """A server of a network that compares parts and knows what scores mean, over four marks."""
+    folder = tmp_path_factory.mktemp("network") / "calibrated"
+    shutil.copytree(checkpoint_with_parts, folder)
+    settings = tiny_settings(tmp_path_factory.mktemp("parts"), checkpoint=folder)
     with MarkLens.open(settings) as marklens:
         marklens.add(MarkRecord("QUERY"), _mark("MARKE"))
         marklens.add(MarkRecord("ALONE"), _mark())
         marklens.add(MarkRecord("BLUE"), _mark("OTHER", "blue"))
-        with serving(marklens) as listening:
-            yield listening
+        marklens.add(MarkRecord("GREEN"), _mark("QUITE ANOTHER", "green"))
+        scores = [hit.score or 0 for hit in marklens.search(SearchRequest(mark_id="QUERY")).hits]
+    middle = (scores[0] + scores[-1]) / 2
+    slope = 20 / (scores[0] - scores[-1])  # the first is certain, the last is chance
+    record_scores(folder, ScoreCalibration(-slope * middle, slope, 0.0), {})
+    with MarkLens.open(settings) as marklens, serving(marklens) as listening:
+        yield listening
+
+
+def test_likeness_is_a_word_with_its_number_on_demand_and_chance_is_marked(page):
+    page.open("/?mark_id=QUERY")
+    page.hits()
+    bands = [value.text.lower().replace("\u2011", "-") for value in page.all(".hit-value")]
+    assert set(bands) <= {"near-identical", "strong", "some", "weak"}
+    assert bands[-1] == "weak"
+    said = page.one(".hit-value").get_attribute("title")
+    assert re.fullmatch(r"\d+ % the same sign or a variant, score 0\.\d{3}", said)
+    chance = page.text(".chance")
+    assert "by chance" in chance
+    at = page.js(
+        "return [...document.getElementById('hits').children].findIndex(x => x.matches('.chance'))"
+    )
+    assert at == bands.index("weak")
+    page.open(f"/?mark_id=QUERY&{COLOUR_ALONE}")
+    page.hits()
+    assert re.fullmatch(r"\d\.\d{3}", page.text(".hit-value"))
+    assert page.text(".chance") == ""
 
 
 _LINES = "return document.querySelector(arguments[0])?.getBBox?.().x / 384"
 
 
-def test_the_parts_that_match_are_outlined_on_both_pictures(page):
+def test_the_part_of_the_query_that_matches_is_outlined_on_it(page):
     page.open(f"/?mark_id=QUERY&{COLOUR_ALONE}")
     assert page.hits()[0] == "ALONE"
     first = ".hit:first-child"
-    page.until(lambda: page.all(f"{first} .hit-lines .box-line"), "nothing outlined on the hit")
+    assert page.text(f"{first} .tag.is-part") == "like a part of the query"
     assert "matched by a part" in page.one(f"{first} .hit-picture").get_attribute("aria-label")
     ActionChains(page.driver).move_to_element(page.one(f"{first} .hit-picture")).perform()
     page.until(lambda: page.all(".stage-lines .box-line"), "nothing outlined on the query")
@@ -63,6 +95,14 @@ def test_the_parts_that_match_are_outlined_on_both_pictures(page):
     page.until(lambda: len(page.all(".comparison-plate .box-line")) == 2, "not two outlines")
     at = page.js(_LINES, ".comparison-side:first-child .box-line")
     assert at == pytest.approx(10 / 384, abs=0.02)
+
+
+def test_the_part_of_a_hit_that_matches_is_outlined_on_it(page):
+    page.open(f"/?mark_id=ALONE&{COLOUR_ALONE}")
+    assert page.hits()[0] == "QUERY"
+    lines = ".hit:first-child .hit-lines .box-line"
+    page.until(lambda: page.all(lines), "nothing outlined on the hit")
+    assert page.js(_LINES, lines) == pytest.approx(10 / 384, abs=0.02)
 
 
 def test_a_part_that_is_seen_is_searched_with_one_click(page):
@@ -78,12 +118,12 @@ def test_a_part_that_is_seen_is_searched_with_one_click(page):
 
 
 def test_parts_are_not_compared_where_that_is_switched_off(page):
-    page.open(f"/?mark_id=QUERY&{COLOUR_ALONE}")
+    page.open(f"/?mark_id=ALONE&{COLOUR_ALONE}")
     page.hits()
     page.until(lambda: page.all(".hit-lines"), "nothing outlined")
     page.one("#weight-parts").click()
     page.until(lambda: "parts=0" in page.path, "the switch is not in the address")
-    page.until_hits(lambda ids: len(ids) == 2)
+    page.until_hits(lambda ids: len(ids) == 3)
     page.until(lambda: not page.all(".hit-lines"), "a part is still outlined")
     page.button("Default weights").click()
     page.until(lambda: "weights" not in page.path, "the weights stay")

@@ -16,6 +16,7 @@ export function hitCard(hit, place, context, actions) {
   const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
   const facts = statusAndDates(hit)
   const tags = codeTags(hit, context.queryCodes, context.asked)
+  if (hit.pair?.query) tags.unshift(h('span', { class: 'tag is-part' }, 'like a part of the query'))
   return h(
     'li',
     { class: 'hit', 'data-id': hit.id },
@@ -56,7 +57,7 @@ export function hitPicture(hit, place, actions, size) {
     loading: place < EAGER ? null : 'lazy',
     draggable: 'false',
   })
-  if (part) outline(picture, hit.pair.mark_box)
+  if (hit.pair?.mark) outline(picture, hit.pair.mark_box)
   return h(
     'button',
     {
