@@ -1,10 +1,17 @@
 """Lists of marks as HTTP answers with them and the command line prints them with ``--json``."""
 
-from pydantic import BaseModel, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from search_api.answers import Answer
 from search_api.match_schemas import WordMatchResponse
 from search_api.schemas import MarkResponse
+
+_LISTED: dict[str, Any] = {
+    **MarkResponse.model_json_schema()["examples"][0],
+    "match": WordMatchResponse.model_json_schema()["examples"][0],
+}
 
 
 class ListedResponse(MarkResponse):
@@ -17,6 +24,10 @@ class ListedResponse(MarkResponse):
 
 class ListResponse(BaseModel):
     """A page of a list of marks."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"total": 1, "next": None, "marks": [_LISTED]}]}
+    )
 
     total: int = Field(
         description="Marks that pass; where `text` is given, those with words alike, the likest of "

@@ -23,7 +23,7 @@ _LEAST_SPOKEN = 3  # letters of a word that is compared by its sound
 _LONG_SOUND = 5  # consonants from which one may differ
 _ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic; other scripts keep theirs
 _APOSTROPHES = re.compile("['\u2018\u2019\u02bc\u2032`\u00b4]")
-_IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _NO_LETTER = re.compile("[^a-z0-9]")
 # As German, Danish and Swedish are written without their letters, beside plain a, o, u.
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
@@ -153,7 +153,7 @@ def _runs(text: str) -> Iterator[str]:
     """Ideographs one by one; letters, digits and their marks together."""
     run = ""
     for sign in text:
-        is_alone = re.match(f"[{_IDEOGRAPH}]", sign) is not None
+        is_alone = _IDEOGRAPH.match(sign) is not None
         if not is_alone and unicodedata.category(sign)[0] in "LNM":
             run += sign
             continue

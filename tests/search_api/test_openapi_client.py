@@ -17,7 +17,7 @@ PATHS = {
     "/api/v1/search/batch": {"post"},
     "/api/v1/classify": {"post"},
     "/api/v1/classify/explain": {"post"},
-    "/api/v1/marks": {"post"},
+    "/api/v1/marks": {"get", "post"},
     "/api/v1/marks/{mark_id}": {"get", "delete"},
     "/api/v1/marks/{mark_id}/image": {"get"},
     "/api/v1/watches": {"get", "post"},
@@ -40,7 +40,17 @@ SEARCH_FIELDS = {
         "vienna_none",
         "vienna_source",
     ),
-    *("min_probability", "nice", "status", "office", "filed_from", "filed_to", "text"),
+    *(
+        "min_probability",
+        "nice",
+        "status",
+        "office",
+        "filed_from",
+        "filed_to",
+        "text",
+        "number",
+        "owner",
+    ),
     *("weights", "crop", "page", "turn"),
 }
 
