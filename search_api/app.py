@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
 
 from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
@@ -70,6 +71,8 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     problem_details.document(app)
     problem_details.install(app, not_found_page=pages.not_found_page)
     app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(middleware.HeadRequests)
     app.add_middleware(middleware.SecurityHeaders)
     app.add_middleware(middleware.RequestMetrics, metrics=app.state.metrics)
     return app

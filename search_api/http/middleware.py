@@ -78,6 +78,28 @@ class SecurityHeaders:
         await self._app(scope, receive, secured)
 
 
+class HeadRequests:
+    """Answers HEAD as GET is answered, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        scope["method"] = "GET"  # for the routes; the server is to see HEAD when it is answered
+
+        async def bodiless(message: Message) -> None:
+            scope["method"] = "HEAD"
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app(scope, receive, bodiless)
+
+
 class RequestMetrics:
     """Counts requests by route, so that ids in paths do not each make a series."""
 
