@@ -128,3 +128,41 @@ def test_parts_are_not_compared_where_that_is_switched_off(page):
     page.button("Default weights").click()
     page.until(lambda: "weights" not in page.path, "the weights stay")
     assert page.one("#weight-parts").is_selected()
+
+
+_WITH_PLACES = """
+const real = window.fetch
+window.fetch = async (...asked) => {
+  const answer = await real(...asked)
+  if (!String(asked[0]).endsWith('/search')) return answer
+  const body = await answer.json()
+  body.hits[0].places = { share: 0.43, points: [[0.1, 0.5, 0.12, 0.52], [0.4, 0.5, 0.6, 0.5]] }
+  return new Response(JSON.stringify(body), answer)
+}
+"""
+
+
+def test_places_that_match_are_dots_of_one_colour_on_both_pictures(page):
+    script = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": _WITH_PLACES}
+    )
+    try:
+        page.open("/?mark_id=QUERY")
+        page.hits()
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    page.one(".hit-picture").click()
+    page.until(lambda: len(page.all(".comparison-plate .place")) == 4, "not two places on each")
+    drawn = (
+        "return [...document.querySelectorAll('.comparison-side')].map(side =>"
+        "[...side.querySelectorAll('.place')].map(x => [x.getAttribute('fill'), "
+        "+x.getAttribute('cx'), +x.getAttribute('cy')]))"
+    )
+    query, mark = page.js(drawn)
+    assert [colour for colour, *_ in query] == [colour for colour, *_ in mark]
+    assert query[0][0] != query[1][0]
+    assert query[0][1:] == pytest.approx([0.1 * 384, 0.5 * 192])
+    assert mark[1][1:] == pytest.approx([0.6 * 384, 0.5 * 192])
+    assert "43 %" in page.text(".comparison-scores .choice")
+    page.click(".comparison-scores .choice input")
+    assert not page.one(".place").is_displayed()

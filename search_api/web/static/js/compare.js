@@ -2,12 +2,14 @@
 // closes.
 
 import { imagePath } from './api.js'
-import { bar, byId, h, thousands } from './dom.js'
+import { bar, byId, h, percent, thousands } from './dom.js'
 import { figure } from './figure.js'
 import { isByPart } from './cards.js'
 import { bandOf, blockLabel, codeTag, factsOf, meaningOf, pageOf, score, titleOfMark } from './results.js'
 import { codesOf, deepest, sharedCodes } from './vienna.js'
 import { startZoom } from './zoom.js'
+
+const MOST_PLACES = 40 // more would hide the pictures
 
 /** Make the dialog; returns open(place, compared), `compared` = {hits, query, queryCodes, asked}:
  *  `hits` as `startHits` returns them, `query` {label, source} as `figure` takes it. */
@@ -84,6 +86,7 @@ export function comparison(hit, { query, queryCodes, asked }) {
       h('div', { class: 'comparison-scores' },
         hit.band && h('p', {}, h('strong', {}, bandOf(hit)), ` ${meaningOf(hit)}`),
         isByPart(hit) && h('p', { class: 'hint' }, 'Matched by a part: outlined.'),
+        hit.places?.points.length > 0 && placesSwitch(hit.places.share),
         measure('Score', hit.score),
         Object.entries(hit.scores).map(([name, cosine]) => measure(blockLabel(name), cosine))),
       h('div', { class: 'comparison-codes' },
@@ -96,11 +99,25 @@ export function comparison(hit, { query, queryCodes, asked }) {
   )
 }
 
-/** What is drawn on query and mark: outlines of the parts that matched. */
+/** What is drawn on query and mark: outlines of the parts that matched, and the places that did. */
 function matchOf(hit) {
-  if (!isByPart(hit)) return { query: {}, mark: {} }
-  return { query: { box: hit.pair.query_box }, mark: { box: hit.pair.mark_box } }
+  const points = (hit.places?.points ?? []).slice(0, MOST_PLACES)
+  const hueOf = (x, y) => Math.round(30 + 240 * x + 60 * y)
+  const boxes = isByPart(hit) ? [hit.pair.query_box, hit.pair.mark_box] : [null, null]
+  return {
+    query: { box: boxes[0], places: points.map(([x, y]) => [x, y, hueOf(x, y)]) },
+    mark: { box: boxes[1], places: points.map(([x, y, to, down]) => [to, down, hueOf(x, y)]) },
+  }
 }
+
+/** A switch for the dots, which hide what is below them; it holds for all hits. */
+const placesSwitch = (share) =>
+  h('label', { class: 'choice' },
+    h('input', {
+      type: 'checkbox', checked: !document.body.classList.contains('is-without-places'),
+      onchange: ({ target }) => document.body.classList.toggle('is-without-places', !target.checked),
+    }),
+    h('span', {}, `Show the places that match (${percent(share)} of the query)`))
 
 const side = (role, label, picture) =>
   h('figure', { class: 'comparison-side' },

@@ -5,7 +5,7 @@ import { svg } from './dom.js'
 /**
  * Make the figure. `source` is {src, part} or a promise of it, or of null where nothing can be shown:
  * `part` is what is shown of the picture, [left, top, right, bottom] as shares of width and height.
- * `marks`: {box, places} to be drawn on that part: shares of it.
+ * `marks`: {box, places} to be drawn on that part, as shares of it.
  */
 export function figure(source, label, marks = {}) {
   const drawing = svg('svg', { class: 'figure', role: 'img', 'aria-label': label })
@@ -35,9 +35,13 @@ export function boxLines(box, width, height) {
   return [svg('rect', { class: 'box-halo', ...at }), svg('rect', { class: 'box-line', ...at })]
 }
 
+/** Matching places, [x, y, hue]: a place and its fellow on the other picture have one hue. */
 const placeDots = (places, width, height) =>
-  places.map(([x, y]) =>
-    svg('circle', { class: 'place', cx: x * width, cy: y * height, r: Math.max(width, height) / 40 }))
+  places.map(([x, y, hue]) =>
+    svg('circle', {
+      class: 'place', cx: x * width, cy: y * height, r: Math.max(width, height) / 36,
+      fill: `hsl(${hue} 90% 45%)`,
+    }))
 
 /** Natural width and height; null where it cannot be shown. */
 export async function sizeOf(src) {

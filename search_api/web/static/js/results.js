@@ -27,11 +27,12 @@ export const titleOfMark = (mark) => mark.text || mark.id
 
 /** One line: what was scanned, how many marks the filter left, and how long it took. */
 export function planLine(plan) {
-  const { decode, encode, filter, search } = plan.milliseconds
+  const { decode, encode, filter, search, rerank = 0 } = plan.milliseconds
   const parts = [
     SCANS[plan.kind] ?? plan.kind,
     `${thousands(plan.matched)} of ${plural(plan.total, 'mark')} matched`,
-    `${milliseconds(filter + search)}${encode > 0 ? ` (encode ${milliseconds(decode + encode)})` : ''}`,
+    ...(plan.reranked ? [`the first ${plan.reranked} by places, too`] : []),
+    `${milliseconds(filter + search + rerank)}${encode > 0 ? ` (encode ${milliseconds(decode + encode)})` : ''}`,
   ]
   return parts.join(' · ')
 }
