@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.register import schema
-from indexer.words.forms import Words, keys, sound_keys
+from indexer.words.forms import Words, keys, sound, sound_keys
 from indexer.words.likeness import LEAST_WORD, combined, spelling_likeness
 
 CANDIDATES = 300  # marks whose words are compared letter by letter
@@ -90,7 +90,7 @@ def _terms_of(words: Words) -> set[str]:
 
 
 def _keys_of(term: str) -> set[int]:
-    return sound_keys(term[1:]) if term.startswith(_JOINED) else keys(term)
+    return sound_keys(sound(term[1:])) if term.startswith(_JOINED) else keys(term)
 
 
 def _known(connection: Connection, terms: Sequence[str]) -> dict[str, int]:

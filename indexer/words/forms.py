@@ -103,16 +103,14 @@ def keys(spelling: str) -> set[int]:
     texts = {spelling}
     if len(spelling) > 2:
         texts |= _without_one(spelling)
-    return {_hashed(text) for text in texts} | sound_keys(spelling)
-
-
-def sound_keys(spelling: str) -> set[int]:
-    """Those keys of a word that its sound has; of a long one also without one consonant."""
     heard = sound(spelling)
-    if not heard:
-        return set()
-    texts = {heard, *(_without_one(heard) if len(heard) >= _LONG_SOUND else ())}
-    return {_hashed("~" + text) for text in texts}
+    sounds = _without_one(heard) if len(heard) >= _LONG_SOUND else set()
+    return {_hashed(text) for text in texts} | sound_keys(heard, *sounds)
+
+
+def sound_keys(*sounds: str) -> set[int]:
+    """Keys of some sounds, those that are not empty."""
+    return {_hashed("~" + text) for text in sounds if text}
 
 
 def _without_one(text: str) -> set[str]:
