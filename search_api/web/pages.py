@@ -85,6 +85,12 @@ def mark_page(request: Request, mark_id: str, marklens: MarkLensDep) -> HTMLResp
     return render(request, "mark.html", {"mark": MarkView.of(mark)})
 
 
+@router.get("/docs", response_class=HTMLResponse)
+def docs_page(request: Request) -> HTMLResponse:
+    """The HTTP API: every request with its fields, to be tried out."""
+    return render(request, "docs.html", {})
+
+
 @router.get("/patterns", response_class=HTMLResponse)
 def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     """Every element of the interface in each of its states."""
