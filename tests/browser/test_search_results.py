@@ -129,3 +129,29 @@ def test_thumbnails_show_more_marks_at_once(page):
     before = page.one(".hit").size["height"]
     page.js("document.querySelector('[name=density][value=thumbs]').click()")
     assert page.one(".hit").size["height"] < 0.6 * before
+
+
+_DOWNLOADED = """
+window.__downloads = []
+let text = null
+URL.createObjectURL = (blob) => { text = blob.text(); return 'blob:' }
+HTMLAnchorElement.prototype.click = function () {
+  text.then((read) => window.__downloads.push([this.download, read]))
+}
+"""
+
+
+@pytest.mark.parametrize("kind", ["csv", "pdf"])
+def test_a_report_of_the_search_is_downloaded(page, kind):
+    page.open("/?mark_id=EM-001&status=registered")
+    hits = page.hits()
+    page.js(_DOWNLOADED)
+    page.one(f'#report option[value="{kind}"]').click()
+    page.until(lambda: page.js("return window.__downloads.length"), "nothing is downloaded")
+    name, text = page.js("return window.__downloads[0]")
+    assert name == f"marklens-report.{kind}"
+    if kind == "pdf":
+        assert text.startswith("%PDF")
+    else:
+        assert all(mark_id in text for mark_id in hits)
+        assert "EM-006" not in text  # expired

@@ -30,6 +30,9 @@ export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, {
 /** Draw where each code was seen in a picture: a Blob of the sheet. */
 export const explain = (fields) => askBlob('/classify/explain', { method: 'POST', body: fields })
 
+/** The report of a search, in the `format` that the fields name: a Blob. */
+export const report = (fields) => askBlob('/search/report', { method: 'POST', body: fields })
+
 /** Let the server draw a picture: {drawing: a Blob, size: of the original, turned, pages}. */
 export async function preview(picture, page, turn) {
   const fields = new FormData()

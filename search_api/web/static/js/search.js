@@ -17,6 +17,7 @@ import { startIntake } from './intake.js'
 import { savePicture } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
 import { pageOf, planLine, problemBox, showNothing, showProblem } from './results.js'
+import { startReport } from './report.js'
 import { startSheet } from './sheet.js'
 import {
   activeFilters, blank, fromAddress, toAddress, toFields, toList, WHOLE, withCode, withoutFilters,
@@ -24,6 +25,7 @@ import {
 import { covers, loadVienna, titleOf } from './vienna.js'
 
 const MOST = 1000 // marks that a search ranks
+const REPORTED = 50 // marks of a report
 const DENSITY = 'marklens-density' // what local storage keeps the chosen look of hits under
 
 const page = byId('content')
@@ -62,6 +64,7 @@ function show(edited = null) {
   page.dataset.phase = phase
   byId('welcome').hidden = phase !== 'empty'
   results.hidden = phase === 'empty'
+  byId('report').hidden = phase !== 'query'
   byId('results-title').textContent = phase === 'list' ? 'Marks found' : 'Most similar marks'
   form.set(state, edited)
   showCodes()
@@ -272,6 +275,7 @@ function startPage() {
   followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
   startExplain(panel.asked, notifyOf)
+  startReport(async () => toFields(state, panel.asked().picture, 0, REPORTED), notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'))
   startIntake(searchPicture, (text) => notify(new Problem('No picture in it', text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
