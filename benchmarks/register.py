@@ -7,6 +7,7 @@ percentile) of
 - the 50 hits of a search, read with all that results show, between sweeps through memory as a
   search makes them;
 - marks whose words hold a text, of a few letters and of two, which no index of trigrams answers;
+- marks whose words are like a text;
 - the number of live marks;
 
 and of a rebuild in a process of its own the seconds and the bytes a mark at its peak, beside those
@@ -26,7 +27,7 @@ from benchmarks.search_process import memory_mb, percentiles
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
-from indexer.pages import Page
+from indexer.pages import WORDS_ORDER, Page
 from indexer.query import Filter
 from indexer.register import Register
 from models.encoder import Embedding
@@ -95,6 +96,9 @@ def asked(register: Register, marks: int) -> dict[str, dict[str, float]]:
         "words with 'tuve'": _timed(lambda: register.numbers_with_text("tuve"), 10),
         "20 marks with 'tuve', by id": _timed(
             lambda: register.find(Filter(text="tuve"), Page(20)), 10
+        ),
+        "20 marks with words like 'tuvego', by likeness": _timed(
+            lambda: register.find_words(Filter(text="tuvego"), Page(20, order=WORDS_ORDER)), 10
         ),
         "words with 'tu'": _timed(lambda: register.numbers_with_text("tu"), 3),
         "number of marks": _timed(register.count, 10),

@@ -86,6 +86,8 @@ def test_a_register_of_0_1_is_searched_and_written_to(old: Register) -> None:
     assert found(text="acme strasse") == ["m1"]
     marks, total = old.find(Filter(text="LÖWE"), Page(2))
     assert ([mark.record.id for mark in marks], total) == (["m0", "m2"], 5)
+    listed, _ = old.find_words(Filter(text="Loewe 2", owner="universal"), Page(1, order="words"))
+    assert [one.mark.record.id for one in listed] == ["m2"]
     old.add([EncodedMark(MarkRecord("m2", text="Eule"), "d"), EncodedMark(MarkRecord("m9"), "d")])
     old.delete(["m0", "gone"])
     follower.refresh()
