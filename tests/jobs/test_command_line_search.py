@@ -20,7 +20,7 @@ Complaint = Callable[[Any], str]
 def test_search_finds_the_picture_itself_first(run: Run, source: Path, parsed: Parsed) -> None:
     run("index", source)
     found = parsed(run("search", source / "5.png", "-k", "3", "--json"))
-    assert list(found) == ["query", "plan", "hits"]
+    assert list(found) == ["query", "plan", "hits", "better_than_chance"]
     assert len(found["hits"]) == 3
     best = found["hits"][0]
     assert best["id"] == "EM-5"
