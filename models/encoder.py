@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from models.errors import MissingPackage
 from models.network.checkpoint import SHIPPED, Block, Checkpoint
 from models.network.embedding import Embedding
 from models.network.parts import Cutouts, best_seen
-from models.network.preprocess import Prepared
+from models.network.places import Places, to_bytes
+from models.network.preprocess import Prepared, Shares
 from models.runtimes import Runtime
 from models.vienna import PredictedCode, ViennaCode
 
@@ -53,6 +54,7 @@ class Encoder:
         self.checkpoint = checkpoint
         self._preprocess = checkpoint.preprocess
         self._parts = checkpoint.parts
+        self._places = checkpoint.places
         self._calibration = checkpoint.calibration
         self.fingerprint = checkpoint.fingerprint
         self.labels: tuple[ViennaCode, ...] = checkpoint.labels
@@ -99,21 +101,23 @@ class Encoder:
         pixels = np.stack([one.pixels for one in pictures])
         with ThreadPoolExecutor(1) as beside:  # parts are sought while the whole is looked at
             cut = beside.map(self._cut, pixels)
-            wholes, logits = self._run(pixels)
+            whole = self._run(pixels, [one.square for one in pictures])
             cutouts = list(cut)
         owner = np.repeat(np.arange(len(pictures)), [len(one.boxes) for one in cutouts])
-        parts, parts_logits = self._run(np.concatenate([one.pixels for one in cutouts]))
-        logits = best_seen(logits, parts_logits, owner, self.labels)
+        placed = zip(pictures, cutouts, strict=True)
+        frames = np.concatenate([one.in_picture(cutout.frames) for one, cutout in placed])
+        part = self._run(np.concatenate([one.pixels for one in cutouts]), frames.tolist())
+        logits = best_seen(whole.logits, part.logits, owner, self.labels)
         probabilities = self._calibration.probabilities(logits, self.labels)
-        wholes = self._with_codes(wholes, probabilities)
-        parts = self._with_codes(parts, probabilities[owner])
-        embeddings = (
-            Embedding(
-                np.concatenate([wholes[row : row + 1], parts[owner == row]]),
-                np.concatenate([[one.sign], one.in_picture(cutouts[row].boxes)], dtype=np.float32),
-            )
-            for row, one in enumerate(pictures)
-        )
+        wholes = self._with_codes(whole.vectors, probabilities)
+        parts = self._with_codes(part.vectors, probabilities[owner])
+        embeddings = []
+        for row, (one, cutout) in enumerate(zip(pictures, cutouts, strict=True)):
+            own = np.flatnonzero(owner == row)
+            vectors = np.concatenate([wholes[row : row + 1], parts[own]])
+            boxes = np.concatenate([[one.sign], one.in_sign(cutout.boxes)], dtype=np.float32)
+            places = [whole.places[row], *(part.places[at] for at in own)] if self._places else []
+            embeddings.append(Embedding(vectors, boxes, to_bytes(places)))
         return Encoded(tuple(embeddings), probabilities)
 
     def _with_codes(
@@ -131,19 +135,23 @@ class Encoder:
     def _cut(self, pixels: NDArray[np.uint8]) -> Cutouts:
         """The parts of one picture; none for a network that sees whole pictures only."""
         if self._parts is None:
-            return Cutouts(np.zeros((0, *pixels.shape), np.uint8), np.zeros((0, 4), np.float32))
+            nowhere = np.zeros((0, 4), np.float32)
+            return Cutouts(np.zeros((0, *pixels.shape), np.uint8), nowhere, nowhere)
         return self._parts.cut(pixels)
 
-    def _run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-        """Embeddings and logits of (n, s, s, 3) uint8 RGB of one size."""
+    def _run(self, pixels: NDArray[np.uint8], squares: Sequence[Shares]) -> "_Seen":
+        """Look at (n, s, s, 3) uint8 RGB of one size, which show squares of their pictures."""
         width = 0 if self._code_block is None else self._code_block.width
-        embeddings = np.zeros((len(pixels), self.dimension - width), np.float16)
+        vectors = np.zeros((len(pixels), self.dimension - width), np.float16)
         logits = np.zeros((len(pixels), len(self.labels)), np.float32)
+        places: list[Places] = []
         for start in range(0, len(pixels), _CHUNK):
             some = slice(start, start + _CHUNK)
-            embedding, logits[some] = self.runtime.run(pixels[some])
-            embeddings[some] = embedding.astype(np.float16)
-        return embeddings, logits
+            seen = self.runtime.run(pixels[some], with_maps=self._places is not None)
+            vectors[some], logits[some] = seen.embedding.astype(np.float16), seen.logits
+            if self._places is not None:
+                places += self._places.code(seen.maps, pixels[some], squares[some])
+        return _Seen(vectors, logits, places)
 
     def prepare(self, image: Image.Image) -> Prepared:
         """Make a picture ready: the part of encoding that runs in any thread without the network.
@@ -197,6 +205,14 @@ class Encoder:
         return dict(zip(self.labels, self._calibration.threshold.tolist(), strict=True))
 
 
+class _Seen(NamedTuple):
+    """What the network says of n pictures of one size; no places where it gives none."""
+
+    vectors: NDArray[np.float16]  # (n, d), without the block "codes"
+    logits: NDArray[np.float32]  # (n, labels)
+    places: list[Places]
+
+
 def _choose_runtime(checkpoint: Checkpoint, device: Device, runtime: RuntimeName) -> Runtime:
     """The one place that decides what computes."""
     if device == "auto":
@@ -223,7 +239,8 @@ def _openvino_runtime(checkpoint: Checkpoint) -> Runtime:
 
     parts = checkpoint.parts
     sizes = [checkpoint.preprocess.size] + ([parts.size] if parts else [])
-    return OpenVinoRuntime(checkpoint.openvino_model(), sizes)
+    has_places = checkpoint.places is not None
+    return OpenVinoRuntime(checkpoint.openvino_model(), sizes, with_maps=has_places)
 
 
 def _cuda_is_there() -> bool:

@@ -28,9 +28,10 @@ from PIL import Image, ImageDraw
 from indexer.register import Register
 from models.encoder import Encoder
 from models.network.calibration import Calibration
-from models.network.checkpoint import Checkpoint, save_checkpoint
+from models.network.checkpoint import Checkpoint, add_places, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.parts import Parts
+from models.network.places import PlaceCoder
 from models.network.preprocess import Preprocess
 from models.vienna import ViennaCode
 from search_api.app import create_app
@@ -52,6 +53,9 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    pixels = np.random.default_rng(7).integers(0, 256, (40, 64, 64, 3), np.uint8)
+    with torch.inference_mode():
+        maps = network.forward_lower(torch.from_numpy(pixels)).maps.numpy()
     n = len(TINY_LABELS)
     shown, perhaps = np.full(n, 0.5, np.float32), np.full(n, 0.3, np.float32)
     none = np.zeros(n, np.float32)
@@ -65,6 +69,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         calibration=calibration,
         metrics={},
     )
+    add_places(folder, PlaceCoder.fit(maps, pixels, numbers=16))
     return folder
 
 

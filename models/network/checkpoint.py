@@ -6,12 +6,14 @@ A checkpoint is a folder::
     config.json          NetworkConfig, Preprocess, Parts, labels, blocks, calibration, metrics
     openvino_int8.xml    the same network for the CPU, convolutions in int8 (with .bin beside it)
     codes.safetensors    how probabilities become the block "codes"; without it there is none
+    places.safetensors   how places are coded; without it there are none
     MODEL_CARD.md        how it was made and what it scores
 
 The fingerprint names what the embeddings depend on: tensors, shape, preprocessing, how parts are
-cut out, and what makes the block "codes". Vectors of different fingerprints must never meet in one
-index. The OpenVINO model computes the same embeddings. It and the block have digests of their own
-in config.json, so that neither a damaged one nor another network's is used.
+cut out, and what makes the block "codes" and the places. Vectors of different fingerprints must
+never meet in one index. The OpenVINO model computes the same embeddings. It, the block and the
+places have digests of their own in config.json, so that neither a damaged one nor another network's
+is used.
 """
 
 import hashlib
@@ -29,6 +31,7 @@ from models.errors import BadCheckpoint
 from models.network.calibration import Calibration
 from models.network.code_block import CODES, SHARE, CodeBlock
 from models.network.parts import Parts
+from models.network.places import PlaceCoder
 from models.network.preprocess import Preprocess
 from models.network.score_calibration import ScoreCalibration
 from models.vienna import ViennaCode
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 WEIGHTS, CONFIG, OPENVINO = "model.safetensors", "config.json", "openvino_int8.xml"
-CODE_BLOCK = "codes.safetensors"
+CODE_BLOCK, PLACES = "codes.safetensors", "places.safetensors"
 EMBEDDING = 2  # version of what embeddings hold; 1 was the whole sign alone
 SHIPPED = Path(__file__).parents[1] / "weights" / "marknet"
 
@@ -70,6 +73,7 @@ class Checkpoint:
         openvino_sha256: digest of the OpenVINO model's files; None where there is no such model.
         code_block: what makes the block "codes"; None where the embedding has none.
         score_calibration: what scores of its embeddings mean; None where nobody fitted it.
+        places: how places are coded; None where the embedding has none.
     """
 
     folder: Path
@@ -84,6 +88,7 @@ class Checkpoint:
     openvino_sha256: str | None
     code_block: CodeBlock | None = None
     score_calibration: ScoreCalibration | None = None
+    places: PlaceCoder | None = None
 
     @classmethod
     def open(cls, folder: Path = SHIPPED) -> "Checkpoint":
@@ -113,6 +118,8 @@ class Checkpoint:
 
     @classmethod
     def _from_config(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
+        block = _read_checked(folder / CODE_BLOCK, config.get("codes_sha256"))
+        places = _read_checked(folder / PLACES, config.get("places_sha256"))
         checkpoint = cls(
             folder=folder,
             network=config["network"],
@@ -124,8 +131,9 @@ class Checkpoint:
             metrics=config["metrics"],
             fingerprint=config["fingerprint"],
             openvino_sha256=config.get("openvino_sha256"),
-            code_block=_read_code_block(folder, config.get("codes_sha256")),
+            code_block=CodeBlock.from_bytes(block) if block else None,
             score_calibration=_read_score_calibration(config),
+            places=PlaceCoder.from_bytes(places) if places else None,
         )
         if config.get("embedding") == EMBEDDING:
             return checkpoint
@@ -203,23 +211,24 @@ class Checkpoint:
             calibration = self.calibration.to_dict()  # thresholds change no probability
             settings["calibration"] = [calibration[name] for name in ("slope", "offset", "below")]
             digest.update(self.code_block.to_bytes())
+        if self.places is not None:
+            digest.update(self.places.to_bytes())
         digest.update(json.dumps(settings, sort_keys=True).encode())
         return digest.hexdigest()[:16]
 
 
-def _read_code_block(folder: Path, sha256: str | None) -> CodeBlock | None:
-    """Read what makes the block "codes"; None for a network that has none.
+def _read_checked(path: Path, sha256: str | None) -> bytes:
+    """A file of a checkpoint; empty if it has none.
 
     Raises:
         BadCheckpoint: it is missing or damaged.
     """
     if sha256 is None:
-        return None
-    path = folder / CODE_BLOCK
+        return b""
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != sha256:
         raise BadCheckpoint(f"{path}: missing or damaged; copy the whole folder again")
-    return CodeBlock.from_bytes(content)
+    return content
 
 
 def _openvino_digest(model: Path) -> str:
@@ -288,6 +297,23 @@ def _read_score_calibration(config: Mapping[str, Any]) -> ScoreCalibration | Non
     return ScoreCalibration(**scores["calibration"])
 
 
+def add_places(folder: Path, places: PlaceCoder) -> Checkpoint:
+    """Give a checkpoint's embeddings places, or others than they had.
+
+    Args:
+        folder: the checkpoint.
+        places: fitted to its conv4.
+    """
+    config = json.loads((folder / CONFIG).read_text("utf-8"))
+    (folder / PLACES).write_bytes(places.to_bytes())
+    config["places_sha256"] = hashlib.sha256(places.to_bytes()).hexdigest()
+    checkpoint = _write_config(folder, config)
+    if config.get("scores", {}).get("fingerprint") != config["fingerprint"]:
+        return checkpoint
+    config["scores"]["fingerprint"] = checkpoint.fingerprint  # of the vectors, which stay
+    return _write_config(folder, config)
+
+
 def _write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:
     """Write ``config.json`` with the network's fingerprint; return the checkpoint read back."""
     known = {**config, "embedding": EMBEDDING, "fingerprint": ""}
@@ -310,8 +336,8 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
 ) -> Checkpoint:
     """Write ``model.safetensors`` (float16) and ``config.json``; return the checkpoint read back.
 
-    An OpenVINO model and a block "codes" that the folder held are another network's now, and
-    removed.
+    An OpenVINO model, a block "codes" and places that the folder held are another network's now,
+    and removed.
 
     Args:
         folder: created if missing.
@@ -327,7 +353,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (OPENVINO, Path(OPENVINO).with_suffix(".bin"), CODE_BLOCK):
+    for stale in (OPENVINO, Path(OPENVINO).with_suffix(".bin"), CODE_BLOCK, PLACES):
         (folder / stale).unlink(missing_ok=True)
     state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS)

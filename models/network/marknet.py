@@ -197,7 +197,10 @@ class MarkNet(nn.Module):
         Returns:
             Embedding and logits, float32.
         """
-        lower = self.forward_lower(pixels)
+        return self.forward_embedding(self.forward_lower(pixels))
+
+    def forward_embedding(self, lower: Lower) -> MarkOutput:
+        """The same, on :meth:`forward_lower`'s output."""
         seen = self.forward_upper(lower)
         embedding = torch.cat([seen.visual, seen.concept, lower.colour], dim=1)
         return MarkOutput(embedding, seen.logits)

@@ -90,10 +90,12 @@ class Cutouts:
         pixels: (parts, size, size, 3) uint8 RGB; none where the sign is of one piece.
         boxes: (parts, 4) float32, left, top, right and bottom in pixels of the picture, with one to
             spare on each side: scaling has blurred the edges.
+        frames: (parts, 4) float32, the squares that the cut-outs show, which are larger.
     """
 
     pixels: NDArray[np.uint8]
     boxes: NDArray[np.float32]
+    frames: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,11 @@ class Parts:
         """
         found = self.find(pixels)
         cut = np.zeros((len(found), self.size, self.size, 3), np.uint8)
-        boxes = np.zeros((len(found), 4), np.float32)
+        boxes, frames = np.zeros((2, len(found), 4), np.float32)
         for row, part in enumerate(found):
             cut[row] = self.enlarge(pixels, part)
-            boxes[row] = part.box
-        return Cutouts(cut, boxes + np.array([-1, -1, 1, 1], np.float32))
+            boxes[row], frames[row] = part.box, self.frame(part.box)
+        return Cutouts(cut, boxes + np.array([-1, -1, 1, 1], np.float32), frames)
 
     def find(self, pixels: NDArray[np.uint8]) -> list[Part]:
         """The parts that :meth:`cut` cuts out."""

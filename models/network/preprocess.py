@@ -42,14 +42,19 @@ class Prepared:
             boxes: (k, 4), left, top, right and bottom in pixels of the square.
 
         Returns:
-            (k, 4) float32 in shares of the picture's width and height, within the sign's box.
+            (k, 4) float32 in shares of the picture's width and height; they reach over its edges
+            where the boxes show paper that was added.
         """
         left, top, right, bottom = self.square
         corner = np.tile(np.array([left, top]), 2)
         side = np.tile(np.array([right - left, bottom - top]), 2)
+        placed: NDArray[np.float32] = (corner + boxes / len(self.pixels) * side).astype(np.float32)
+        return placed
+
+    def in_sign(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same, cut at the edges of the sign's box."""
         first, last = np.tile(self.sign[:2], 2), np.tile(self.sign[2:], 2)
-        placed = (corner + boxes / len(self.pixels) * side).clip(first, last)
-        return np.asarray(placed, np.float32)
+        return self.in_picture(boxes).clip(first, last).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class Output(NamedTuple):
+    """What the network says of n pictures, all float32."""
+
+    embedding: NDArray[np.float32]  # (n, d)
+    logits: NDArray[np.float32]  # (n, labels)
+    maps: NDArray[np.float32]  # (n, channels, h/16, w/16), behind pool4; (n, 0, 0, 0) if unasked
+
+
 class Activations(NamedTuple):
     """What the network's last layers hold for n pictures, all float32."""
 
@@ -25,14 +33,12 @@ class Runtime(Protocol):
     name: str
     device: str
 
-    def run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(self, pixels: NDArray[np.uint8], with_maps: bool = False) -> Output:
         """Compute embeddings and logits; safe to call from several threads.
 
         Args:
             pixels: (n, h, w, 3) uint8 RGB, from ``Preprocess``.
-
-        Returns:
-            embedding (n, d) and logits (n, labels), float32.
+            with_maps: also give what conv5 looks at, of which places are made.
         """
         ...
 

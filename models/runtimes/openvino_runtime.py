@@ -9,10 +9,11 @@ import openvino
 from numpy.typing import NDArray
 
 from models.errors import BadCheckpoint
-from models.runtimes import Activations
+from models.runtimes import Activations, Output
 
 # Names of tensors inside of the model, given by ``models.training.export``.
 CONV5, HIDDEN = "explain.conv5", "explain.hidden"
+_POOL4 = "places.pool4"  # given when a model is read
 
 
 class OpenVinoRuntime:
@@ -21,6 +22,7 @@ class OpenVinoRuntime:
     Args:
         model: path of the ``.xml``; its ``.bin`` lies beside it.
         sizes: sides of the pictures that will come, pixels; for others it is compiled when they do.
+        with_maps: whether their maps will be asked for.
         precision: OpenVINO's ``INFERENCE_PRECISION_HINT`` for what is not int8.
 
     Raises:
@@ -30,19 +32,27 @@ class OpenVinoRuntime:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: Path, sizes: Sequence[int], precision: str = "f32") -> None:
+    def __init__(
+        self,
+        model: Path,
+        sizes: Sequence[int],
+        with_maps: bool = False,
+        precision: str = "f32",
+    ) -> None:
         self._model = model
         self._settings = {"INFERENCE_PRECISION_HINT": precision}
         self._core = openvino.Core()
         self._compiling = Lock()
         self._compiled: dict[tuple[int, tuple[str, ...]], openvino.CompiledModel] = {}
         for size in sizes:  # now, not at the first picture: it takes a second, or fails
-            self._compile(size)
+            self._compile(size, (_POOL4,) if with_maps else ())
 
-    def run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(self, pixels: NDArray[np.uint8], with_maps: bool = False) -> Output:
         """See :class:`models.runtimes.Runtime`."""
+        if with_maps:
+            return Output(*self._infer(pixels, (_POOL4,)))
         embedding, logits = self._infer(pixels, ())
-        return embedding, logits
+        return Output(embedding, logits, np.zeros((len(pixels), 0, 0, 0), np.float32))
 
     def activations(self, pixels: NDArray[np.uint8]) -> Activations:
         """See :class:`models.runtimes.Runtime`; the first call for a size compiles the model."""
@@ -68,6 +78,7 @@ class OpenVinoRuntime:
             if (size, inner) not in self._compiled:
                 try:
                     network = self._core.read_model(self._model)
+                    pool4(network).add_names({_POOL4})
                     if inner:
                         network.add_outputs(list(inner))
                     shape = openvino.PartialShape([-1, size, size, 3])
@@ -79,3 +90,9 @@ class OpenVinoRuntime:
                     ) from error
                 self._compiled[size, inner] = compiled
             return self._compiled[size, inner]
+
+
+def pool4(network: openvino.Model) -> openvino.Output:
+    """The output of a MarkNet's fourth pooling, which conv5 looks at."""
+    pools = [one for one in network.get_ordered_ops() if one.get_type_name() == "MaxPool"]
+    return pools[3].output(0)

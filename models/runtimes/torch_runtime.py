@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.network.marknet import MarkNet
-from models.runtimes import Activations
+from models.runtimes import Activations, Output
 
 
 class TorchRuntime:
@@ -21,11 +21,13 @@ class TorchRuntime:
         self.device = device
         self._network = network.to(device=device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
-    def run(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(self, pixels: NDArray[np.uint8], with_maps: bool = False) -> Output:
         """See :class:`models.runtimes.Runtime`."""
         with self._computing():
-            output = self._network(self._batch(pixels))
-        return _array(output.embedding), _array(output.logits)
+            lower = self._network.forward_lower(self._batch(pixels))
+            embedding, logits = self._network.forward_embedding(lower)
+            maps = lower.maps if with_maps else lower.maps[:, :0, :0, :0]
+        return Output(_array(embedding), _array(logits), _array(maps))
 
     def activations(self, pixels: NDArray[np.uint8]) -> Activations:
         """See :class:`models.runtimes.Runtime`."""

@@ -35,6 +35,7 @@ from models.network.colour import ColourBlock
 from models.network.marknet import Lower, MarkNet, pool
 from models.network.parts import Parts
 from models.network.preprocess import Preprocess
+from models.runtimes.openvino_runtime import pool4
 
 log = logging.getLogger(__name__)
 
@@ -167,14 +168,13 @@ class OpenVinoLowerLayers:
 
     def _compile(self, size: int) -> openvino.CompiledModel:
         model = self._core.read_model(self._path)
-        operations = model.get_ordered_ops()
-        pool4 = [op for op in operations if op.get_type_name() == "MaxPool"][3]
-        levels = pool4.input_value(0).get_node()  # FakeQuantize: its fifth input is the top level
+        pooling = pool4(model).get_node()
+        levels = pooling.input_value(0).get_node()  # FakeQuantize: its fifth input is the top level
         self._scale = float(levels.input_value(4).get_node().data.max()) / _LEVELS
         conv4 = levels.input_value(0)
         embedding = model.get_results()[0].input_value(0).get_node()  # visual, concept, colour
         outputs = [
-            pool4.output(0),
+            pooling.output(0),
             opset.reduce_max(conv4, [2, 3]).output(0),
             opset.reduce_mean(conv4, [2, 3]).output(0),
             embedding.input_value(2),

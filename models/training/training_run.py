@@ -30,9 +30,16 @@ from models.errors import BadCheckpoint, BadLabels
 from models.evaluation.classification_metrics import classify_metrics, constant_prior
 from models.evaluation.labels_csv import read_labels
 from models.network.calibration import Calibration
-from models.network.checkpoint import SHIPPED, Checkpoint, add_code_block, save_checkpoint
+from models.network.checkpoint import (
+    SHIPPED,
+    Checkpoint,
+    add_code_block,
+    add_places,
+    save_checkpoint,
+)
 from models.network.code_block import CodeBlock
 from models.network.marknet import MarkNet, NetworkConfig
+from models.network.places import PlaceCoder
 from models.network.preprocess import Preprocess
 from models.run_folder import claim_folder, write_atomically
 from models.training.batches import TrainingData, steps_an_epoch
@@ -49,6 +56,7 @@ from models.training.lower_maps import (
     cache_lower_maps,
     find_int8_of_lower_layers,
 )
+from models.training.place_fitting import PICTURES, fit_places
 from models.training.recipe import Depth, Recipe
 from models.training.trainer import Trainer, TrainingProgress, epoch_ends
 from models.training.transfer import transfer_weights
@@ -152,7 +160,8 @@ def train(request: TrainingRequest, callbacks: TrainingCallbacks) -> dict[str, A
     data = TrainingData(pictures.targets, trained)
     trainer = Trainer(network, source, data, recipe)
     _learn(request, trainer, steps, pictures, callbacks)
-    return _conclude(request, trainer, pictures, start.preprocess, start)
+    places = _fit_places(_lower_layers(request, depth, start, network), pictures, start.preprocess)
+    return _conclude(request, trainer, pictures, start, places)
 
 
 def prior_of(pictures: LabelledPictures) -> NDArray[np.float32]:
@@ -189,13 +198,8 @@ def _source(
     callbacks: TrainingCallbacks,
 ) -> tuple[FeatureSource, LabelledPictures]:
     """The cache of the lower layers, or of the pixels if every layer learns."""
-    lower: LowerLayers
-    if depth == "all":
-        lower, kept = KeptPixels(), "pixels"
-    elif request.device == "cpu" and (int8 := find_int8_of_lower_layers(start)):
-        lower, kept = OpenVinoLowerLayers(int8), "maps"
-    else:
-        lower, kept = TorchLowerLayers(network, request.device), "maps"
+    lower = KeptPixels() if depth == "all" else _lower_layers(request, depth, start, network)
+    kept = "pixels" if depth == "all" else "maps"
     left_out = cache_lower_maps(pictures.jobs, lower, request.out / kept, callbacks.cached)
     _note_left_out(request.out, pictures, left_out)
     if len(left_out) == len(pictures.jobs):
@@ -203,6 +207,16 @@ def _source(
     maps = LowerMaps(request.out / kept)
     source = PixelSource if depth == "all" else LowerMapSource
     return source(maps, request.device), pictures.kept(maps.keys)
+
+
+def _lower_layers(
+    request: TrainingRequest, depth: Depth, start: Checkpoint, network: MarkNet
+) -> LowerLayers:
+    """The start's own where they are not trained and int8 is at hand; else the network's."""
+    int8 = find_int8_of_lower_layers(start) if request.device == "cpu" and depth != "all" else None
+    if int8:
+        return OpenVinoLowerLayers(int8)
+    return TorchLowerLayers(network, request.device)
 
 
 def _note_left_out(out: Path, pictures: LabelledPictures, unreadable: Sequence[str]) -> None:
@@ -293,12 +307,20 @@ def _validate(
     )
 
 
+def _fit_places(
+    lower: LowerLayers, pictures: LabelledPictures, preprocess: Preprocess
+) -> PlaceCoder:
+    """How the network codes places, fitted on some of the training pictures."""
+    rows = np.random.default_rng(0).permutation(pictures.rows("train"))[:PICTURES]
+    return fit_places(lower, preprocess.batch([pictures.jobs[row].draw() for row in rows]))
+
+
 def _conclude(
     request: TrainingRequest,
     trainer: Trainer,
     pictures: LabelledPictures,
-    preprocess: Preprocess,
     start: Checkpoint,
+    places: PlaceCoder,
 ) -> dict[str, Any]:
     """Calibrate on the validation pictures, measure on the test pictures, write it all down."""
     validation, test = pictures.rows("validation"), pictures.rows("test")
@@ -325,12 +347,13 @@ def _conclude(
     saved = save_checkpoint(
         request.out / "checkpoint",
         trainer.network,
-        preprocess=preprocess,
+        preprocess=start.preprocess,
         labels=codes,
         weights={block.name: block.weight for block in start.blocks},
         calibration=calibration,
         metrics=metrics,
     )
+    add_places(saved.folder, places)
     add_code_block(saved.folder, _code_block(calibration.probabilities(logits, codes), pictures))
     write_atomically(request.out / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     return metrics
