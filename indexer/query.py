@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # the command line lists its options without loading NumPy an
 MAX_K = 1000
 PARTS = "parts"  # among the weights: whether parts are compared
 WORDS = "words"  # among the weights: how much the words of the filter's `text` count
+PLACES = "places"  # among the weights: how much agreeing places count
+PLACES_WEIGHT = 0.5  # by default: see docs/decisions/0019
+RERANK = 150  # candidates whose places are compared, by default
 LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
 PlanKind = Literal["none", "gather", "exact", "ivf", "sql"]
@@ -243,11 +246,13 @@ class SearchQuery:
         weights: block name → weight, 0 to 1000, not all 0; a block left out keeps its default.
             ``parts`` is 1 (the default) to compare parts, too, or 0 for the whole signs alone.
             ``words`` above 0 (the default) makes the filter's `text` part of the score.
+            ``places`` is how much agreeing places count: see `indexer.search.reranking`.
         exclude: ids never to return, such as the query mark's own.
         among: ids of the only marks to return; None for all.
+        rerank: how many of the first are ranked again by their places, 0 to 1000.
 
     Raises:
-        BadQuery: ``k`` or a weight is out of range.
+        BadQuery: ``k``, ``rerank`` or a weight is out of range.
     """
 
     embedding: "Embedding"
@@ -256,10 +261,11 @@ class SearchQuery:
     weights: Mapping[str, float] | None = None
     exclude: frozenset[str] = frozenset()
     among: tuple[str, ...] | None = None
+    rerank: int = RERANK
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        check_ranges(self.k, self.weights)
+        check_ranges(self.k, self.weights, self.rerank)
 
     @property
     def ranks_words(self) -> bool:
@@ -267,7 +273,7 @@ class SearchQuery:
         return bool(self.filter.text and (self.weights or {}).get(WORDS))
 
 
-def check_ranges(k: int, weights: Mapping[str, float] | None) -> None:
+def check_ranges(k: int, weights: Mapping[str, float] | None, rerank: int = RERANK) -> None:
     """Refuse a number of marks, or a weight, that no search takes.
 
     Raises:
@@ -275,6 +281,8 @@ def check_ranges(k: int, weights: Mapping[str, float] | None) -> None:
     """
     if not 1 <= k <= MAX_K:
         raise BadQuery(f"k is {k}; ask for 1 to {MAX_K} marks")
+    if not 0 <= rerank <= MAX_K:
+        raise BadQuery(f"rerank is {rerank}; rank 0 to {MAX_K} marks again")
     for name, weight in (weights or {}).items():
         if name == PARTS and weight not in (0, 1):
             raise BadQuery(f"the weight of {name} is {weight}; it is 0, or 1 to compare parts, too")
@@ -300,6 +308,20 @@ class Pair:
     mark_box: Box | None
 
 
+@dataclass(frozen=True, slots=True)
+class PlaceMatches:
+    """Where the pair matches.
+
+    Attributes:
+        share: 0 to 1, how much of the query's places agrees on one displacement.
+        points: x and y in the query's picture, x and y in the mark's, as shares of their widths and
+            heights: places that match, the most similar first.
+    """
+
+    share: float
+    points: tuple[tuple[float, float, float, float], ...]
+
+
 @dataclass(frozen=True)
 class Hit:
     """One mark found.
@@ -307,8 +329,8 @@ class Hit:
     Attributes:
         id: of the mark.
         score: of the pair: Σ weight · cosine / Σ weight over the blocks, -1 to 1, less 0.025 where
-            one of the two is a part, 0.15 where both are; higher is nearer. None in a listing,
-            where nothing is compared.
+            one of the two is a part, 0.15 where both are; nearer to 1 where places agree. None in
+            a listing, where nothing is compared.
         scores: cosine of each block for the pair; empty in a listing.
         mark: what the register holds of it.
         pair: the pair that scores highest; None in a listing.
@@ -317,6 +339,7 @@ class Hit:
             holds one; None in a listing, with other weights than the default ones, and where the
             network was not calibrated.
         picture: the score by picture alone, where words are part of the score.
+        places: where it matches; None of a mark that was not ranked again, or has no places.
     """
 
     id: str
@@ -327,6 +350,7 @@ class Hit:
     words: "WordMatch | None" = None
     probability: float | None = None
     picture: float | None = None
+    places: PlaceMatches | None = None
 
     @property
     def band(self) -> Band | None:
@@ -347,8 +371,9 @@ class PlanReport:
         matched: marks that pass the filter.
         total: marks searchable.
         sequence: the register's state that was searched.
-        milliseconds: time of the stages ``filter`` and ``search``, and before them ``decode`` and
-            ``encode`` of the query picture, waiting for a free place included.
+        milliseconds: time of the stages ``filter``, ``search`` and ``rerank``, and before them
+            ``decode`` and ``encode`` of the query picture, waiting for a free place included.
+        reranked: marks that were ranked again by their places.
     """
 
     kind: PlanKind
@@ -357,6 +382,7 @@ class PlanReport:
     total: int
     sequence: int
     milliseconds: Mapping[str, float]
+    reranked: int = 0
 
 
 @dataclass(frozen=True)

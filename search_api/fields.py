@@ -26,6 +26,7 @@ from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
     MAX_WEIGHT,
+    RERANK,
     Filter,
     FilterField,
     FilterKind,
@@ -336,12 +337,23 @@ class SearchFields(ViewFields, WantedFields):
             examples=["EM-018000001"],
         ),
     ] = None
+    rerank: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=MAX_K,
+            description="How many of the first marks are ranked again by where they match; 0 for "
+            "none.",
+            examples=[RERANK],
+        ),
+    ] = RERANK
     weights: Annotated[
         Text | Absent,
         Field(
             description=f"Weight of each block, 0 to {MAX_WEIGHT:g}, as visual=1,concept=.5 or as "
             "a JSON object; a block left out keeps its default. parts=0 compares whole signs "
-            "alone; words=1 makes `text` part of the score instead of a filter.",
+            "alone; words=1 makes `text` part of the score instead of a filter; places=0 leaves "
+            "out where marks match.",
             examples=["visual=1,concept=.5,colour=0"],
         ),
     ] = None
@@ -364,6 +376,7 @@ class SearchFields(ViewFields, WantedFields):
             weights=None if self.weights is None else parse_weights(self.weights),
             k=self.k,
             offset=self.offset,
+            rerank=self.rerank,
         )
 
 

@@ -43,7 +43,7 @@ def list_marks(register: Register, request: SearchRequest) -> Answer:
         matched=matched,
         total=register.count(),
         sequence=register.sequence(),
-        milliseconds={"filter": 1000 * (perf_counter() - began), "search": 0.0},
+        milliseconds={"filter": 1000 * (perf_counter() - began), "search": 0.0, "rerank": 0.0},
     )
     hits = tuple(Hit(one.mark.record.id, None, {}, one.mark, words=one.words) for one in shown)
     is_last = len(listed) == len(shown)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from indexer.query import Pair
+from indexer.query import Pair, PlaceMatches
 from indexer.words.likeness import WordMatch
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -46,6 +46,25 @@ class PairResponse(BaseModel):
             query_box=clipped(pair.query_box),
             mark_box=None if pair.mark_box is None else clipped(pair.mark_box),
         )
+
+
+class PlacesResponse(BaseModel):
+    """Where the pair matches, by what the network sees at each place."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"share": 0.43, "points": [[0.3, 0.4, 0.52, 0.41]]}]}
+    )
+
+    share: Share = Field(description="How much of the query's places agrees on one displacement.")
+    points: list[tuple[Share, Share, Share, Share]] = Field(
+        description="Places that match, the most similar first: x and y in the query, or the crop "
+        "of it, then x and y in the mark's picture, as shares of width and height."
+    )
+
+    @classmethod
+    def of(cls, places: PlaceMatches) -> "PlacesResponse":
+        """Show what matches."""
+        return cls(share=places.share, points=[clipped(point) for point in places.points])
 
 
 def clipped(box: tuple[float, float, float, float]) -> BoxShares:

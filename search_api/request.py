@@ -9,7 +9,7 @@ from PIL import Image
 
 from indexer.errors import BadQuery
 from indexer.pages import ORDERS, WORDS_ORDER
-from indexer.query import MAX_K, Filter, check_ranges
+from indexer.query import MAX_K, RERANK, Filter, check_ranges
 from models.vienna import ViennaTree
 
 if TYPE_CHECKING:  # requests are checked without loading database and index
@@ -59,6 +59,7 @@ class SearchRequest:
             other way round, or ``words``: the likest first. By default ``words`` where the filter
             has words, else ``id``.
         after: the cursor that the answer to the same request gave as `Answer.next`: the next page.
+        rerank: how many of the first are ranked again by their places, 0 to 1000.
 
     Raises:
         BadQuery: a value is out of range, or two queries are given.
@@ -75,10 +76,11 @@ class SearchRequest:
     offset: int = 0
     order: str | None = None
     after: str | None = None
+    rerank: int = RERANK
 
     def __post_init__(self) -> None:
         """Check ranges."""
-        check_ranges(self.k, self.weights)
+        check_ranges(self.k, self.weights, self.rerank)
         if self.picture is not None and self.mark_id is not None:
             raise BadQuery("give a picture or the id of a mark, not both")
         if self.offset < 0:

@@ -12,7 +12,14 @@ from indexer.query import Hit
 from models.network.score_calibration import Band
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 from search_api.answers import Answer, SeenCodes
-from search_api.match_schemas import BOX_HELP, BoxShares, PairResponse, WordMatchResponse, clipped
+from search_api.match_schemas import (
+    BOX_HELP,
+    BoxShares,
+    PairResponse,
+    PlacesResponse,
+    WordMatchResponse,
+    clipped,
+)
 
 API = "/api/v1"
 
@@ -49,6 +56,7 @@ _HIT: dict[str, Any] = {
     "pair": {"query": 1, "mark": 0, "query_box": [0.1, 0.2, 0.4, 0.6], "mark_box": [0, 0, 1, 1]},
     "probability": 0.63,
     "band": "strong",
+    "places": {"share": 0.43, "points": [[0.3, 0.4, 0.52, 0.41]]},
 }
 _QUERY: dict[str, Any] = {**_SEEN, "pages": 1, "boxes": [[0.05, 0.05, 0.95, 0.95]]}
 _PLAN: dict[str, Any] = {
@@ -57,7 +65,8 @@ _PLAN: dict[str, Any] = {
     "matched": 412,
     "total": 1742,
     "sequence": 1742,
-    "milliseconds": {"decode": 1.8, "encode": 91.0, "filter": 0.1, "search": 0.9},
+    "milliseconds": {"decode": 1.8, "encode": 91.0, "filter": 0.1, "search": 0.9, "rerank": 7.5},
+    "reranked": 150,
 }
 _NODE: dict[str, Any] = {"code": "03", "title": "Animals", "marks": 212, "children": []}
 
@@ -114,7 +123,7 @@ class HitResponse(_MarkFields):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_HIT]})
 
-    score: float = Field(description="Weighted mean of the scores; higher is nearer.")
+    score: float = Field(description="Weighted mean of the scores, nearer to 1 where places agree.")
     scores: dict[str, float] = Field(
         description="Cosine of each block, -1 to 1; words: how alike they are, 0 to 1."
     )
@@ -132,6 +141,9 @@ class HitResponse(_MarkFields):
     )
     picture: float | None = Field(
         description="The score by picture alone, where words are part of the score."
+    )
+    places: PlacesResponse | None = Field(
+        description="Where they match; null of a mark that was not ranked again, or has no places."
     )
 
     @classmethod
@@ -151,6 +163,7 @@ class HitResponse(_MarkFields):
             band=hit.band,
             match=WordMatchResponse.of_match(hit.words),
             picture=hit.picture,
+            places=None if hit.places is None else PlacesResponse.of(hit.places),
             **_mark_fields(hit.mark),
         )
 
@@ -199,6 +212,7 @@ class Milliseconds(BaseModel):
     encode: float = Field(description="The network; waiting for a free place included.")
     filter: float = Field(description="Finding the marks that the filter allows.")
     search: float = Field(description="Ranking them.")
+    rerank: float = Field(description="Ranking the first of them again by where they match.")
 
 
 class PlanResponse(BaseModel):
@@ -215,6 +229,7 @@ class PlanResponse(BaseModel):
     total: int = Field(description="Marks in the index.")
     sequence: int = Field(description="Change of the register up to which the index goes.")
     milliseconds: Milliseconds
+    reranked: int = Field(description="Marks that were ranked again by their places.")
 
 
 class ClassifyResponse(BaseModel):
@@ -292,6 +307,7 @@ class SearchResponse(BaseModel):
                 total=plan.total,
                 sequence=plan.sequence,
                 milliseconds=Milliseconds(**plan.milliseconds),
+                reranked=plan.reranked,
             ),
             hits=[HitResponse.of(hit) for hit in answer.hits],
             better_than_chance=answer.better_than_chance,

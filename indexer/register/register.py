@@ -233,6 +233,14 @@ class Register:
         with self._reading() as connection:
             return rows.read_embedding(connection, mark_id)
 
+    def places(self, sequences: Sequence[int]) -> dict[int, bytes]:
+        """Coded places of the live marks that were written under some sequences, by sequence.
+
+        Empty of a mark without places. One that was written again or withdrawn since is missing.
+        """
+        with self._reading() as connection:
+            return rows.read_places(connection, sequences)
+
     def sequence(self) -> int:
         """The last committed sequence number; 0 in an empty register."""
         with self._reading() as connection:

@@ -38,7 +38,7 @@ _PICTURE = ("image_digest", "media_type", "width", "height")
 _PREDICTED = "predicted"  # beside the fields' names in `marks.lists`; a source in `mark_codes`
 _BOX = struct.Struct("<4f")
 _SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
-_CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings)
+_CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings, schema.mark_places)
 _STORED, _STORED_BOXES = np.dtype("<f2"), np.dtype("<f4")
 
 # Embedding, predicted codes, those that reached their thresholds.
@@ -87,6 +87,15 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
             }
             for mark in marks
             if mark.embedding is not None
+        ],
+    )
+    _insert(
+        connection,
+        schema.mark_places,
+        [
+            {"mark_id": mark.record.id, "places": mark.embedding.places}
+            for mark in marks
+            if mark.embedding is not None and mark.embedding.places
         ],
     )
 
@@ -270,9 +279,11 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
 def read_embedding(connection: Connection, mark_id: str) -> Embedding | None:
     """The embedding of a live mark; None if it has none, or there is none of this id."""
     table, embeddings = schema.marks, schema.mark_embeddings
+    places = schema.mark_places
     wanted = (
-        sa.select(embeddings.c.embedding, table.c.boxes)
+        sa.select(embeddings.c.embedding, table.c.boxes, places.c.places)
         .join(table, embeddings.c.mark_id == table.c.id)
+        .outerjoin(places, places.c.mark_id == table.c.id)
         .where(table.c.id == mark_id)
     )
     stored = connection.execute(wanted).one_or_none()
@@ -281,21 +292,36 @@ def read_embedding(connection: Connection, mark_id: str) -> Embedding | None:
 
 def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dict[str, Encoding]:
     """What the network said of pictures that live marks have, by the digest of their pixels."""
-    table, embeddings = schema.marks, schema.mark_embeddings
+    table, embeddings, places = schema.marks, schema.mark_embeddings, schema.mark_places
+    held = (embeddings.c.embedding, table.c.boxes, places.c.places)
     found = {}
     for part in in_parts(pixels_digests):
         wanted = (
-            sa.select(table.c.pixels_digest, table.c.lists, embeddings.c.embedding, table.c.boxes)
+            sa.select(table.c.pixels_digest, table.c.lists, *held)
             .join(embeddings, embeddings.c.mark_id == table.c.id)
+            .outerjoin(places, places.c.mark_id == table.c.id)
             .where(table.c.pixels_digest.in_(part))
         )
-        for digest, lists, stored, boxes in connection.execute(wanted):
+        for digest, lists, *stored in connection.execute(wanted):
             seen = _predicted(lists)
             found[digest] = (
-                _embedding(stored, boxes),
+                _embedding(*stored),
                 tuple(PredictedCode(one.code, one.probability) for one in seen),
                 frozenset(one.code for one in seen if one.confident),
             )
+    return found
+
+
+def read_places(connection: Connection, sequences: Sequence[int]) -> dict[int, bytes]:
+    """Coded places of the live marks with some sequences, by sequence; empty of one without."""
+    table, places = schema.marks, schema.mark_places
+    wanted = sa.select(table.c.sequence, places.c.places).outerjoin(
+        places, places.c.mark_id == table.c.id
+    )
+    found: dict[int, bytes] = {}
+    for part in in_parts(sequences):
+        held = connection.execute(wanted.where(LIVE, table.c.sequence.in_(part)))
+        found |= {sequence: coded or b"" for sequence, coded in held}
     return found
 
 
@@ -311,11 +337,11 @@ def _code(text: str) -> ViennaCode:
     return ViennaCode.parse(text)
 
 
-def _embedding(stored: bytes, boxes: bytes | None) -> Embedding:
+def _embedding(stored: bytes, boxes: bytes | None, places: bytes | None) -> Embedding:
     if boxes is None:
         return Embedding.without_boxes(_vectors(stored, None))
     held = np.frombuffer(boxes, _STORED_BOXES).astype(np.float32, copy=False)
-    return Embedding(_vectors(stored, boxes), held.reshape(-1, 4))
+    return Embedding(_vectors(stored, boxes), held.reshape(-1, 4), places or b"")
 
 
 def _vectors(stored: bytes, boxes: bytes | None) -> NDArray[np.float16]:

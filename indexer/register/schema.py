@@ -73,6 +73,14 @@ mark_embeddings = Table(
     Column("embedding", LargeBinary, nullable=False),
 )
 
+# Read for the few candidates that are ranked again: see `models.network.places`.
+mark_places = Table(
+    "mark_places",
+    metadata,
+    Column("mark_id", ForeignKey("marks.id", ondelete="CASCADE"), primary_key=True),
+    Column("places", LargeBinary, nullable=False),
+)
+
 # What SQL filters and counts by, where no view in RAM does; the key is the table: half the size.
 mark_codes = Table(
     "mark_codes",

@@ -24,6 +24,7 @@ from indexer.query import (
 )
 from indexer.register import Register
 from indexer.search.ranking import AllowedRows, Ranked, rank
+from indexer.search.reranking import Reranking
 from indexer.search.scoring import Query, chosen_weights
 from models.encoder import Block
 from models.network.score_calibration import ScoreCalibration
@@ -74,7 +75,8 @@ class Searcher:
         """Find the marks nearest to a query among those its filter allows.
 
         The answer is exactly the head of the whole ranking of the allowed marks, by falling score
-        and then by id, as of one state of the register. Where the plan says ``ivf``, marks may be
+        and then by id, as of one state of the register; the first of it are ranked again by their
+        places (`indexer.search.reranking`). Where the plan says ``ivf``, marks may be
         missing from it, but scores and order of the others are exact.
 
         Raises:
@@ -118,8 +120,11 @@ class Searcher:
         search = self._begin(view, query, compared)
         if query.filter.texts and self._register.sequence() != view.sequence:
             return None  # the texts may be newer or older than the view
-        found = self._described(search.ranked(), query.k)
-        if any(mark is None or mark.sequence != one.sequence for one, mark in found):
+        ranked, is_current = self._ranked(search, query)
+        found = self._described(ranked, query.k)
+        if not is_current or any(
+            mark is None or mark.sequence != one.sequence for one, mark in found
+        ):
             return None
         return self._result(search, query, found)
 
@@ -131,7 +136,7 @@ class Searcher:
         """
         search = self._begin(view, query, compared)
         while True:
-            found = self._described(search.ranked(), query.k)
+            found = self._described(self._ranked(search, query)[0], query.k)
             gone = [one.number for one, mark in found if mark is None]
             if not gone:
                 return self._result(search, query, found)
@@ -148,13 +153,28 @@ class Searcher:
             search.only(self._register.numbers_with_text(text, field))
         return search
 
+    def _ranked(self, search: "_Search", query: SearchQuery) -> tuple[list[Ranked], bool]:
+        """The first marks, ranked again; and whether the register still holds them as compared."""
+        ranked = search.ranked()
+        if not search.reranking.is_on:
+            return ranked, True
+        first = [one.sequence for one in self._first(ranked, query.rerank)]
+        started = perf_counter()
+        places = self._register.places(first)
+        return search.ranked_again(ranked, places, started), len(places) == len(first)
+
+    def _first(self, ranked: list[Ranked], k: int) -> list[Ranked]:
+        """The k best; of those that score as much as the last of them, by id."""
+        if len(ranked) <= k or ranked[k - 1].score != ranked[k].score:
+            return ranked[:k]
+        ids = self._register.ids_numbered([one.number for one in ranked])
+        return sorted(ranked, key=lambda one: (-one.score, ids.get(one.number, "")))[:k]
+
     def _described(self, ranked: list[Ranked], k: int) -> "list[tuple[Ranked, Mark | None]]":
         """The k best with what the register holds of them; None of one that is withdrawn."""
-        if len(ranked) > k:  # the last places are tied, and go by id
-            ids = self._register.ids_numbered([one.number for one in ranked])
-            ranked = sorted(ranked, key=lambda one: (-one.score, ids.get(one.number, "")))[:k]
-        marks = self._register.marks_numbered([one.number for one in ranked])
-        return [(one, marks.get(one.number)) for one in ranked]
+        best = self._first(ranked, k)
+        marks = self._register.marks_numbered([one.number for one in best])
+        return [(one, marks.get(one.number)) for one in best]
 
     def _result(
         self, search: "_Search", query: SearchQuery, found: "list[tuple[Ranked, Mark | None]]"
@@ -175,8 +195,11 @@ class Searcher:
                 mark=mark,
                 pair=Pair(*one.pair, boxes[one.pair[0]], _box(mark, one.pair[1])),
                 probability=(
-                    None if calibration is None else calibration.probability(one.score, total)
+                    None
+                    if calibration is None
+                    else calibration.probability(search.reranking.score_before(one), total)
                 ),
+                places=search.reranking.matches(one),
             )
             for one, mark in in_order
         )
@@ -197,6 +220,9 @@ class _Search:
         self._compared = compared
         self._allowed = [_allowed(part, query) for part in view.parts]
         self._plan: PlanKind = "none"
+        weight = compared.places_weight if query.rerank else 0.0
+        self.reranking = Reranking(query.embedding, weight)
+        self._reranked, self._rerank_s = 0, 0.0
         self._filter_s = perf_counter() - started
         self._search_s = 0.0
 
@@ -220,7 +246,8 @@ class _Search:
     def ranked(self) -> list[Ranked]:
         """The nearest allowed marks, and all that score as much as the last of them."""
         started = perf_counter()
-        ranking = rank(self._allowed, self._compared, self._query.k)
+        wanted = max(self._query.k, self._query.rerank if self.reranking.is_on else 0)
+        ranking = rank(self._allowed, self._compared, wanted)
         self._search_s += perf_counter() - started
         self._plan = ranking.plan
         return ranking.best
@@ -230,6 +257,15 @@ class _Search:
         """Marks searchable."""
         return self._view.total
 
+    def ranked_again(
+        self, ranked: list[Ranked], places: Mapping[int, bytes], started: float
+    ) -> list[Ranked]:
+        """The same marks, those ranked again of which places are given."""
+        again = self.reranking.apply(ranked, places)
+        self._reranked = len(places)
+        self._rerank_s += perf_counter() - started
+        return again
+
     def report(self, index: str) -> PlanReport:
         """What was done."""
         return PlanReport(
@@ -238,7 +274,12 @@ class _Search:
             matched=sum(one.count for one in self._allowed),
             total=self.total,
             sequence=self._view.sequence,
-            milliseconds={"filter": 1e3 * self._filter_s, "search": 1e3 * self._search_s},
+            milliseconds={
+                "filter": 1e3 * self._filter_s,
+                "search": 1e3 * self._search_s,
+                "rerank": 1e3 * self._rerank_s,
+            },
+            reranked=self._reranked,
         )
 
 

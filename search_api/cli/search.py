@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from indexer.marks import MARK_FIELDS, FieldKind
-from indexer.query import FILTER_FIELDS, MAX_K, FilterKind
+from indexer.query import FILTER_FIELDS, MAX_K, RERANK, FilterKind
 from search_api.cli.batch import BATCH_OPTIONS, BatchOptions, run_batch_of
 from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
 from search_api.cli.report import REPORT_OPTIONS, ReportOptions, write_report_of
@@ -59,6 +59,13 @@ Order = Annotated[
 After = Annotated[
     str | None,
     typer.Option(metavar="CURSOR", help="Without picture: the page after `next` of --json."),
+]
+Rerank = Annotated[
+    str,
+    typer.Option(
+        metavar="NUMBER",
+        help="How many of the first marks are ranked again by where they match; 0 for none.",
+    ),
 ]
 Weights = Annotated[
     str | None,
@@ -125,6 +132,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     mark_id: MarkId = None,
     k: K = "20",
     offset: Offset = "0",
+    rerank: Rerank = str(RERANK),
     weights: Weights = None,
     crop: Crop = None,
     page: Page = "1",
@@ -144,7 +152,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     if image is not None and mark_id is not None:
         raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
     report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, image)
-    texts = {"mark_id": mark_id, "k": k, "offset": offset, "weights": weights}
+    texts = {"mark_id": mark_id, "k": k, "offset": offset, "rerank": rerank, "weights": weights}
     view = {"crop": crop, "page": page, "turn": turn}
     request = read_fields({**texts, **view, **asked}).request(image)
     if not request.is_ranked and request.filter.is_empty:

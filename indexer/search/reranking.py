@@ -1,0 +1,97 @@
+"""Ranks the first candidates of a search again, by how well their places match the query's.
+
+The pair of pictures that scores best, whole signs or parts, is compared by its places
+(`models.network.places`). What agrees closes a share of the distance to 1:
+
+    score + min(1, weight · agreement) · (1 - score)
+
+A mark that is not ranked again, or has no places, keeps its score. So no candidate falls behind a
+mark that was not ranked again, scores never exceed 1, and the same picture still scores 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from indexer.query import PlaceMatches
+from indexer.search.ranking import Ranked
+from models.encoder import Embedding
+from models.network.places import Places, from_bytes, match
+
+POINTS = 24  # places that are told of a hit, the most similar first
+
+
+class Reranking:
+    """The places of one query."""
+
+    def __init__(self, query: Embedding, weight: float) -> None:
+        """Prepare a query.
+
+        Args:
+            query: its embedding.
+            weight: of the agreement; 0 for no re-ranking.
+        """
+        self._pictures = from_bytes(query.places) if weight else []
+        self._weight = weight
+        self._found: dict[int, _Found] = {}  # by sequence of the mark
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it changes anything: it needs a weight, and a query with places."""
+        return bool(self._pictures)
+
+    def apply(self, ranked: Sequence[Ranked], places: Mapping[int, bytes]) -> list[Ranked]:
+        """Score marks again.
+
+        Args:
+            ranked: all marks of a ranking.
+            places: coded places by the sequence of the marks that are ranked again.
+
+        Returns:
+            The same marks, best first; equal ones by number.
+        """
+        compared: dict[int, list[tuple[Ranked, Places]]] = {}
+        for one in ranked:
+            pictures = from_bytes(places.get(one.sequence, b""))
+            if one.pair[1] < len(pictures):
+                compared.setdefault(one.pair[0], []).append((one, pictures[one.pair[1]]))
+        for of_query, marks in compared.items():
+            self._compare(self._pictures[of_query], marks)
+        again = [one._replace(score=self._score(one)) for one in ranked]
+        return sorted(again, key=lambda one: (-one.score, one.number))
+
+    def matches(self, ranked: Ranked) -> PlaceMatches | None:
+        """What agrees between the query and a mark; None of one that was not ranked again."""
+        found = self._found.get(ranked.sequence)
+        return found and found.matches
+
+    def score_before(self, ranked: Ranked) -> float:
+        """What a mark scored without its places."""
+        found = self._found.get(ranked.sequence)
+        return found.score if found else ranked.score
+
+    def _score(self, one: Ranked) -> float:
+        found = self._found.get(one.sequence)
+        if found is None:
+            return one.score
+        return one.score + min(1.0, self._weight * found.matches.share) * (1.0 - one.score)
+
+    def _compare(self, query: Places, marks: Sequence[tuple[Ranked, Places]]) -> None:
+        agreement = match(query, [places for _, places in marks])
+        asked = query.in_picture()
+        for at, (one, places) in enumerate(marks):
+            strength = agreement.strength[at]
+            rows = np.argsort(-strength, kind="stable")[:POINTS]
+            rows = rows[strength[rows] > 0]
+            met = places.in_picture()[agreement.best[at][rows]]
+            points = np.concatenate([asked[rows], met], axis=1).tolist()
+            matches = PlaceMatches(float(agreement.shares[at]), tuple(map(tuple, points)))
+            self._found[one.sequence] = _Found(one.score, matches)
+
+
+class _Found(NamedTuple):
+    """What a mark scored before, and what agrees."""
+
+    score: float
+    matches: PlaceMatches
