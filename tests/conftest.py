@@ -53,9 +53,6 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for layer in network.modules():
         if isinstance(layer, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    pixels = np.random.default_rng(7).integers(0, 256, (40, 64, 64, 3), np.uint8)
-    with torch.inference_mode():
-        maps = network.forward_lower(torch.from_numpy(pixels)).maps.numpy()
     n = len(TINY_LABELS)
     shown, perhaps = np.full(n, 0.5, np.float32), np.full(n, 0.3, np.float32)
     none = np.zeros(n, np.float32)
@@ -69,7 +66,20 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         calibration=calibration,
         metrics={},
     )
-    add_places(folder, PlaceCoder.fit(maps, pixels, numbers=16))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint_with_places(
+    tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The tiny network that also gives places."""
+    folder = tmp_path_factory.mktemp("network") / "with-places"
+    shutil.copytree(tiny_checkpoint, folder)
+    pixels = np.random.default_rng(7).integers(0, 256, (40, 64, 64, 3), np.uint8)
+    with torch.inference_mode():
+        lower = Checkpoint.open(folder).load_network().forward_lower(torch.from_numpy(pixels))
+    add_places(folder, PlaceCoder.fit(lower.maps.numpy(), pixels, numbers=16))
     return folder
 
 

@@ -147,7 +147,7 @@ class Register:
         latest = list({mark.record.id: mark for mark in marks}.values())
         with self._writing() as connection:
             last = counters.take_sequences(connection, len(latest))
-            _refuse_other_shapes(connection, latest)
+            rows.refuse_other_shapes(latest, int(counters.fact(connection, "dimension") or 0))
             if latest:
                 known = _live(connection, [mark.record.id for mark in latest])
                 rows.write(connection, latest, first=last - len(latest) + 1)
@@ -395,14 +395,3 @@ def _withdraw(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
         rows.leave_tombstones(connection, live, first=last - len(live) + 1)
         counters.add_live_marks(connection, -len(live))
     return len(live), last
-
-
-def _refuse_other_shapes(connection: Connection, marks: Sequence[EncodedMark]) -> None:
-    dimension = int(counters.fact(connection, "dimension") or 0)
-    for mark in marks:
-        numbers = dimension if mark.embedding is None else mark.embedding.vectors.shape[1]
-        if dimension and numbers != dimension:
-            raise FingerprintMismatch(
-                f"The vectors of {mark.record.id} have {numbers} numbers, the register's "
-                f"{dimension}: they come from another network."
-            )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from indexer.errors import FingerprintMismatch
 from indexer.marks import (
     MARK_FIELDS,
     Change,
@@ -98,6 +99,21 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
             if mark.embedding is not None and mark.embedding.places
         ],
     )
+
+
+def refuse_other_shapes(marks: Sequence[EncodedMark], dimension: int) -> None:
+    """Refuse embeddings of another dimension than the register's; 0 takes any.
+
+    Raises:
+        FingerprintMismatch: there is one.
+    """
+    for mark in marks:
+        numbers = dimension if mark.embedding is None else mark.embedding.vectors.shape[1]
+        if dimension and numbers != dimension:
+            raise FingerprintMismatch(
+                f"The vectors of {mark.record.id} have {numbers} numbers, the register's "
+                f"{dimension}: they come from another network."
+            )
 
 
 def leave_tombstones(connection: Connection, ids: Sequence[str], first: int) -> None:

@@ -160,8 +160,10 @@ def train(request: TrainingRequest, callbacks: TrainingCallbacks) -> dict[str, A
     data = TrainingData(pictures.targets, trained)
     trainer = Trainer(network, source, data, recipe)
     _learn(request, trainer, steps, pictures, callbacks)
+    metrics = _conclude(request, trainer, pictures, start)
     places = _fit_places(_lower_layers(request, depth, start, network), pictures, start.preprocess)
-    return _conclude(request, trainer, pictures, start, places)
+    add_places(request.out / "checkpoint", places)
+    return metrics
 
 
 def prior_of(pictures: LabelledPictures) -> NDArray[np.float32]:
@@ -320,7 +322,6 @@ def _conclude(
     trainer: Trainer,
     pictures: LabelledPictures,
     start: Checkpoint,
-    places: PlaceCoder,
 ) -> dict[str, Any]:
     """Calibrate on the validation pictures, measure on the test pictures, write it all down."""
     validation, test = pictures.rows("validation"), pictures.rows("test")
@@ -353,7 +354,6 @@ def _conclude(
         calibration=calibration,
         metrics=metrics,
     )
-    add_places(saved.folder, places)
     add_code_block(saved.folder, _code_block(calibration.probabilities(logits, codes), pictures))
     write_atomically(request.out / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     return metrics

@@ -153,8 +153,8 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
         raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
     report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, image)
     texts = {"mark_id": mark_id, "k": k, "offset": offset, "rerank": rerank, "weights": weights}
-    view = {"crop": crop, "page": page, "turn": turn}
-    request = read_fields({**texts, **view, **asked}).request(image)
+    texts |= {"crop": crop, "page": page, "turn": turn}
+    request = read_fields({**texts, **asked}).request(image)
     if not request.is_ranked and request.filter.is_empty:
         raise typer.BadParameter(
             "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
@@ -164,17 +164,14 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     given: Context = context.obj
     with MarkLens.open(given.settings()) as marklens:
         if batch is not None:
-            run_batch_of(marklens, request, batch, as_json=as_json)
-            return
+            return run_batch_of(marklens, request, batch, as_json=as_json)
         if report is not None:
-            write_report_of(marklens, request, report, as_json=as_json)
-            return
+            return write_report_of(marklens, request, report, as_json=as_json)
         answer = marklens.search(request)
-    if request.is_ranked:
-        _warn_of_pages(image, request.page, answer.pages)
-        _show_ranking(answer, as_json=as_json)
-    else:
-        _show_listing(answer, as_json=as_json)
+    if not request.is_ranked:
+        return _show_listing(answer, as_json=as_json)
+    _warn_of_pages(image, request.page, answer.pages)
+    return _show_ranking(answer, as_json=as_json)
 
 
 def classify(

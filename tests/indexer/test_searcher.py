@@ -277,7 +277,7 @@ def test_the_plan_names_what_ran(searcher, follower, register) -> None:
     plan = searcher.search(SearchQuery(embedding(1))).plan
     assert (plan.kind, plan.matched, plan.total, plan.sequence) == ("exact", 10, 10, 10)
     assert "IndexScalarQuantizer" in plan.index
-    assert set(plan.milliseconds) == {"filter", "search"}
+    assert set(plan.milliseconds) == {"filter", "search", "rerank"}
     excluded = searcher.search(SearchQuery(embedding(1), exclude=frozenset({"m3"}))).plan
     assert (excluded.kind, excluded.matched) == ("gather", 9)
 

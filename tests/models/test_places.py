@@ -22,6 +22,11 @@ def shipped() -> Encoder:
     return Encoder.load(SHIPPED, device="cpu", runtime="openvino")
 
 
+@pytest.fixture(scope="module")
+def encoder(tiny_checkpoint_with_places: Path) -> Encoder:
+    return Encoder.load(tiny_checkpoint_with_places, device="cpu", runtime="torch")
+
+
 def fish(image: Image.Image, left: int, top: int, ink: str = "black") -> None:
     pen = ImageDraw.Draw(image)
     pen.ellipse((left, top + 20, left + 140, top + 100), ink)
@@ -145,9 +150,9 @@ def test_nothing_agrees_with_a_picture_without_places(
 
 
 def test_a_checkpoint_without_places_gives_none_under_another_fingerprint(
-    tiny_checkpoint: Path, tmp_path: Path, save_changed: Callable, draw_mark: Callable
+    tiny_checkpoint_with_places: Path, tmp_path: Path, save_changed: Callable, draw_mark: Callable
 ) -> None:
-    start = Checkpoint.open(tiny_checkpoint)
+    start = Checkpoint.open(tiny_checkpoint_with_places)
     assert start.places is not None
     save_changed(tmp_path, start.load_network(), start)
     encoder = Encoder.load(tmp_path, device="cpu", runtime="torch")
@@ -159,9 +164,9 @@ def test_a_checkpoint_without_places_gives_none_under_another_fingerprint(
 
 
 def test_a_damaged_or_missing_coding_of_places_is_refused(
-    tiny_checkpoint: Path, tmp_path: Path
+    tiny_checkpoint_with_places: Path, tmp_path: Path
 ) -> None:
-    folder = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
+    folder = shutil.copytree(tiny_checkpoint_with_places, tmp_path / "copy")
     path = folder / "places.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"\xff")
     with pytest.raises(BadCheckpoint, match="places"):

@@ -14,7 +14,6 @@ from models.network.backbone import VGG16_CONVOLUTIONS, Vgg19Features, vgg19_sta
 from models.network.checkpoint import (
     CONFIG,
     OPENVINO,
-    PLACES,
     SHIPPED,
     WEIGHTS,
     Checkpoint,
@@ -84,7 +83,7 @@ def test_a_damaged_or_missing_checkpoint_is_refused_in_words(
 ) -> None:
     with pytest.raises(BadCheckpoint, match="holds no network"):
         Encoder.load(tmp_path)
-    for name in ("config.json", "model.safetensors", "places.safetensors"):
+    for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((tiny_checkpoint / name).read_bytes())
     assert Encoder.load(tmp_path, device="cpu", runtime="torch").dimension == 96
     weights = tmp_path / "model.safetensors"
@@ -131,7 +130,7 @@ def test_saving_a_network_leaves_no_other_networks_openvino_model(
 
 
 def test_an_openvino_model_that_is_not_recorded_is_not_used(copied: Path, encoder: Encoder) -> None:
-    for name in (CONFIG, WEIGHTS, PLACES):
+    for name in (CONFIG, WEIGHTS):
         (copied / name).unlink()
         (copied / name).write_bytes((encoder.checkpoint.folder / name).read_bytes())
     assert Encoder.load(copied, device="cpu").runtime_name == "torch"

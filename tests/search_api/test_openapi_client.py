@@ -51,7 +51,7 @@ SEARCH_FIELDS = {
         "number",
         "owner",
     ),
-    *("weights", "crop", "page", "turn"),
+    *("weights", "rerank", "crop", "page", "turn"),
 }
 
 
