@@ -158,6 +158,14 @@ def test_answers_are_those_of_a_scan_of_all_vectors(
     np.testing.assert_array_equal(nearest.scores, gathered.scores)
     if share is None:
         assert_same(nearest, plain.scan(query, k, None))
+    least = float(gathered.scores[rng.integers(k)])
+    for found in (
+        index.scan(query, k, None if share is None else RowSet.of_mask(allowed), least),
+        index.gather(query, k, rows, least),
+    ):
+        count = np.count_nonzero(gathered.scores >= least)
+        np.testing.assert_array_equal(found.scores[:count], gathered.scores[:count])
+        assert allowed[found.rows].all()
 
 
 @pytest.mark.parametrize("most", [100, 2_048, 5_000])
@@ -243,7 +251,7 @@ def test_extremes_of_every_part_of_a_large_corpus_are_known() -> None:
     short = ShortForms.of(vectors)
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     steps = np.linalg.norm(short.codes.astype(np.float64) - 128, axis=1)
-    np.testing.assert_allclose(short.lengths[1:], [lengths.max(), steps.max()], rtol=1e-5)
+    np.testing.assert_allclose(short.lengths[1:3], [lengths.max(), steps.max()], rtol=1e-5)
     query = vectors[5].astype(np.float32)
     assert FaissShortIndex(vectors, short).scan(query, 1, None).rows.tolist() == [5]
 
@@ -284,10 +292,31 @@ def test_short_forms_come_back_from_a_snapshot_as_they_were() -> None:
         np.testing.assert_array_equal(again.arrays()[name], array)
 
 
+def test_rows_that_must_reach_a_score_are_named_and_allowed_ones_also_of_many() -> None:
+    """Above 4,000 rows heads are read before short forms, of all rows and of some."""
+    rng = np.random.default_rng(9)
+    vectors = clustered(rng, 30_000).astype(np.float16)
+    index, plain = FaissShortIndex.of(vectors), FaissExactIndex(vectors)
+    for allowed in (np.ones(30_000, bool), rng.random(30_000) < 0.6, rng.random(30_000) < 0.14):
+        rows, query = np.flatnonzero(allowed), vectors[rng.integers(30_000)].astype(np.float32)
+        expected = plain.gather(query, 200, rows)
+        for place in (0, 60, 199):
+            least = float(expected.scores[place])
+            found = index.scan(query, 200, RowSet.of_mask(allowed), least)
+            count = np.count_nonzero(expected.scores >= least)
+            np.testing.assert_array_equal(found.rows[:count], expected.rows[:count])
+
+
 def test_damaged_short_forms_are_refused() -> None:
     vectors = clustered(np.random.default_rng(7), 1_000).astype(np.float16)
     for index in (WITH_SHORT(vectors), FaissIvfIndex.of(vectors)):
-        for name in ("short_codes", "short_rounding", "short_lengths", "short_directions"):
+        for name in (
+            "short_codes",
+            "short_rounding",
+            "short_lengths",
+            "short_directions",
+            "short_heads",
+        ):
             arrays = dict(index.arrays())
             arrays[name] = arrays[name][:-1]
             with pytest.raises(ValueError, match="short forms"):

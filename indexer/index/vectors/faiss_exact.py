@@ -3,7 +3,8 @@
 `FaissExactIndex` compares the query with every allowed row. `FaissShortIndex` first reads short
 forms (see `short`), a seventh of the memory, and compares only the rows that they cannot rule out:
 a scan is bound by memory. `ShortBounds.error` bounds how far the score of a short form may be from
-that of its vector, so a row is left out only where it cannot be among the k best. The answer is
+that of its vector, so a row is left out only where it cannot be among the k best. Where rows must
+reach a score, heads of short forms are read before, a quarter of those. The answer is
 that of a scan of all vectors, to the bit, for all finite numbers that are not so small (1e-40)
 that float32 keeps few of their digits. Where the bound is wide, since the query is unlike all
 vectors or scores hardly differ, too many rows are left and all vectors are scanned: with all
@@ -31,6 +32,7 @@ from indexer.index.vectors.short import ShortBounds, ShortForms
 _SKIPPED = 0.2  # share of allowed rows up to which skipping the others costs less than a whole scan
 _GATHERED = 0.15  # share of allowed rows up to which copying their short forms out costs less
 _READ_FIRST = 4_000  # rows from which comparing their short forms first costs less
+_READ_AGAIN = 512  # the same of rows that their heads do not rule out
 _COMPARED = 1 / 10  # share of the rows up to which comparing them costs less than a scan of all
 _AT_ONCE = 1 << 13  # short forms copied out at once: a megabyte, which the processor keeps near
 _FIRST_CHECK = 1 << 14  # rows after which some are compared, to see what short forms rule out
@@ -117,6 +119,7 @@ class FaissShortIndex(FaissExactIndex):
         super().__init__(vectors)
         self._short = short
         self._short_scanners = Scanners(short.codes.shape[1], SIGNED_BYTE, by_position=True)
+        self._head_scanners = Scanners(short.heads.shape[1], SIGNED_BYTE, by_position=True)
 
     @classmethod
     def of(
@@ -140,6 +143,9 @@ class FaissShortIndex(FaissExactIndex):
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) <= _GATHERED * len(self):
             return self.gather(query, k, allowed.rows(), least)
+        near = self._reaching(query, None, allowed, least)
+        if near is not None:
+            return self._read(query, k, near, least)
         few = self._candidates(query, k, None, allowed, least)
         return super().scan(query, k, allowed) if few is None else self.compare(query, k, few)
 
@@ -147,14 +153,42 @@ class FaissShortIndex(FaissExactIndex):
         self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], least: float = -np.inf
     ) -> Nearest:
         """Compare the query with the named rows that may be near; see `VectorIndex.gather`."""
-        if len(rows) < _READ_FIRST:
-            return self.compare(query, k, rows)
-        few = self._candidates(query, k, rows, None, least)
+        near = self._reaching(query, rows, None, least) if len(rows) >= _READ_FIRST else None
+        return self._read(query, k, rows if near is None else near, least)
+
+    def _read(
+        self, query: NDArray[np.float32], k: int, rows: NDArray[np.int64], least: float
+    ) -> Nearest:
+        """Compare the query with the named rows, if they are many by their short forms first."""
+        few = None
+        if len(rows) >= (_READ_FIRST if least == -np.inf else _READ_AGAIN):
+            few = self._candidates(query, k, rows, None, least)
         return self.compare(query, k, rows if few is None else few)
 
     def arrays(self) -> Mapping[str, NDArray[Any]]:
         """The vectors and their short forms; see `VectorIndex.arrays`."""
         return {**super().arrays(), **self._short.arrays()}
+
+    def _reaching(
+        self,
+        query: NDArray[np.float32],
+        rows: NDArray[np.int64] | None,
+        allowed: RowSet | None,
+        least: float,
+    ) -> NDArray[np.int64] | None:
+        """The rows whose heads do not rule out that they score so much; None if too many."""
+        heads = self._short.heads
+        if least == -np.inf or heads.shape[1] >= self._short.codes.shape[1]:
+            return None
+        numbers, bounds = self._short.encode_head(query)
+        count = len(self) if rows is None else len(rows)
+        found = ThresholdScan(count + 1, allowed)  # keeps all that reach the score
+        found.raise_to(bounds.least(least))
+        with Scan(self._head_scanners, numbers, 1) as scan:
+            for stop in self._over(scan.scanner, heads, found, rows, allowed):
+                if stop >= _FIRST_CHECK and len(found.rows) > _COMPARED * stop:
+                    return None
+        return found.rows if rows is None else rows[found.rows]
 
     def _candidates(
         self,
@@ -181,7 +215,7 @@ class FaissShortIndex(FaissExactIndex):
         names = self._rows if rows is None else rows
         check = _FIRST_CHECK
         with Scan(self._short_scanners, short_query.numbers, 1) as scan:
-            for stop in self._over(scan.scanner, found, rows, allowed):
+            for stop in self._over(scan.scanner, self._short.codes, found, rows, allowed):
                 if stop >= check:
                     self._narrow(query, k, bounds, found, names)
                     check = stop * _GROWTH
@@ -195,12 +229,12 @@ class FaissShortIndex(FaissExactIndex):
     def _over(
         self,
         scanner: Any,
+        codes: NDArray[np.uint8],
         found: ThresholdScan,
         rows: NDArray[np.int64] | None,
         allowed: RowSet | None,
     ) -> Iterator[int]:
-        """Scan the short forms of all or some rows in blocks; yields how many so far."""
-        codes = self._short.codes
+        """Scan the short forms or heads of all or some rows in blocks; yields how many so far."""
         if rows is None:
             for start, stop in blocks(len(codes), allowed):
                 found.over(scanner, codes[start:stop], start)

@@ -25,6 +25,7 @@ from indexer.index.vectors.short import ShortForms
 
 _NARROW = 0.12  # share of allowed rows up to which comparing all of their short forms costs less
 _LEAST, _EACH = 512, 7  # rows compared exactly: at least, and for each that is wanted
+_FIRST = 64  # of them compared first, where a score is given that all must reach
 _DEVIATIONS = 3.0  # of product codes' errors, by which a row that was not compared may be better
 _OUTGROWN = 1.5  # rows, to those that lists were trained for, above which to train new ones
 
@@ -104,14 +105,28 @@ class FaissIvfIndex(FaissShortIndex):
     ) -> Nearest | None:
         """The k best rows of the lists that were read; None if their codes say too little."""
         compared = max(_LEAST, _EACH * k)
-        rows, coded = self._lists.best(query, k, compared, allowed)
-        if len(rows) < k:
+        rows, coded = self._lists.best(query, k, compared, allowed, least)
+        if len(rows) < k and least == -np.inf:
             return None
+        if not len(rows):
+            return Nearest(rows, coded)
+        best_first = np.argsort(-coded)
+        rows, coded = rows[best_first], coded[best_first]
+        first = len(rows) if least == -np.inf else _FIRST
+        nearest, error = self._compared(query, rows[:first], coded[:first])
+        if len(rows) > first and coded[first] + _DEVIATIONS * error >= least:
+            nearest, error = self._compared(query, rows, coded)
+        reached = max(least, float(nearest.scores[k - 1]) if len(nearest.rows) >= k else -np.inf)
+        if len(rows) == compared and float(coded[-1]) + _DEVIATIONS * error > reached:
+            return None
+        return Nearest(nearest.rows[:k], nearest.scores[:k])
+
+    def _compared(
+        self, query: NDArray[np.float32], rows: NDArray[np.int64], coded: NDArray[np.float32]
+    ) -> tuple[Nearest, float]:
+        """Rows by their exact scores, and the deviation of the scores of their product codes."""
         order = np.argsort(rows)
         rows, coded = rows[order], coded[order]
         nearest = self.compare(query, len(rows), rows)
         errors = nearest.scores - coded[np.searchsorted(rows, nearest.rows)]
-        best_left = float(coded.min()) + _DEVIATIONS * float(errors.std())
-        if len(rows) == compared and best_left > nearest.scores[k - 1]:
-            return None
-        return Nearest(nearest.rows[:k], nearest.scores[:k])
+        return nearest, float(errors.std())

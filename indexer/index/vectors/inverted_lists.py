@@ -137,7 +137,12 @@ class InvertedLists:
         }
 
     def best(
-        self, query: NDArray[np.float32], k: int, most: int, allowed: RowSet | None
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        most: int,
+        allowed: RowSet | None,
+        least: float = -np.inf,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best rows by their product codes, as far as lists were read.
 
@@ -146,6 +151,7 @@ class InvertedLists:
             k: as many are wanted: a list that does not reach the k-th best is not read.
             most: how many rows to return, at least `k` and 2.
             allowed: by row; None allows all.
+            least: a list that does not reach this score is not read.
 
         Returns:
             rows (r,) and their scores (r,) float32, in no order.
@@ -156,7 +162,8 @@ class InvertedLists:
         reach = scores + np.float32(_REACH * deviation) * self.spread
         selector = None if allowed is None else selector_of(allowed)
         rows, coded = np.zeros(0, np.int64), np.zeros(0, np.float32)
-        unread, last = np.ones(len(reach), np.bool_), -np.inf
+        offset = float(query @ self.mean)
+        unread, last = np.ones(len(reach), np.bool_), least - offset
         count = max(1, int(_FIRST * len(reach)))
         while len(lists := _furthest(reach, unread & (reach >= last), count)):
             chosen = self._with_empty_list(lists, scores, numbers)
@@ -166,10 +173,10 @@ class InvertedLists:
                 kept = np.argpartition(-coded, most - 1)[:most]
                 rows, coded = rows[kept], coded[kept]
             if len(rows) >= k:
-                last = -np.partition(-coded, k - 1)[k - 1]
+                last = max(last, -np.partition(-coded, k - 1)[k - 1])
             unread[lists] = False
             count = (_GROWTH - 1) * int(np.count_nonzero(~unread))
-        return rows, coded + np.float32(query @ self.mean)
+        return rows, coded + np.float32(offset)
 
     def _with_empty_list(
         self, lists: NDArray[np.int64], scores: NDArray[np.float32], numbers: NDArray[np.float32]

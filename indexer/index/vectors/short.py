@@ -8,6 +8,10 @@ gives to its blocks, its product with a short form approximates its product with
 A query is rounded to whole numbers, too. Then FAISS multiplies and adds whole numbers below 2^24,
 which is exact in any order; and where their number is a multiple of `_STEP` it does so in integers:
 6 ms for a million of 128 numbers, while 144, in float32, took 9.
+
+Where a score is given that rows must reach, their heads are read first: the first 31 numbers of the
+short form, and the length of all that they leave out. The query's head has in its place the length
+of what it leaves out, so that their product is the most that the row may score (Cauchy-Schwarz).
 """
 
 import math
@@ -25,6 +29,7 @@ _HELD = 0.99  # share of the variance that the directions hold
 _STEP = 32  # their number is a multiple of so many, for which FAISS multiplies integers
 _SAMPLE = 1 << 14  # vectors that directions are sought in
 _ZERO, _MOST = 128, 127  # FAISS' signed byte of 0; steps from it, up or down
+_HEAD = 32  # numbers of a head, the length of what they leave out among them
 _MOST_DIRECTIONS = 1024  # whose products of bytes stay below 2^24 in sum: exact in float32
 _NOTHING = 1e-12  # of a score's greatest value
 _LEAST = 1e-6  # length that a direction is taken to reach, at least
@@ -39,8 +44,11 @@ class ShortForms:
         directions: (d, m) float32, orthogonal; each as long as one step of its byte.
         codes: (n, m) uint8, steps from the mean along each direction, above 128.
         rounding: (m,) float32, steps along each direction by which a vector differs at most.
-        lengths: (3,) float32, the greatest lengths: of a vector's residual beside the directions,
-            of a vector, and of a vector's steps.
+        lengths: (5,) float32, the greatest lengths: of a vector's residual beside the directions,
+            of a vector, of a vector's steps, and of those in its head; then what one step stands
+            for of the last number of a head.
+        heads: (n, h) uint8: the first h - 1 of `codes`, and the length that these leave out,
+            rounded up.
 
     Raises:
         ValueError: they do not fit together.
@@ -51,13 +59,17 @@ class ShortForms:
     codes: NDArray[np.uint8]
     rounding: NDArray[np.float32]
     lengths: NDArray[np.float32]
+    heads: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
         """Check the shapes: FAISS reads codes without looking."""
         numbers = self.codes.shape[1]
         fits = self.directions.shape == (*self.mean.shape, numbers)
-        fits &= self.rounding.shape == (numbers,) and self.lengths.shape == (3,)
-        if not fits or self.codes.dtype != np.uint8 or not self.codes.flags.c_contiguous:
+        fits &= self.rounding.shape == (numbers,) and self.lengths.shape == (5,)
+        fits &= self.heads.shape == (len(self.codes), min(_HEAD, numbers + 1))
+        for codes in (self.codes, self.heads):
+            fits &= codes.dtype == np.uint8 and codes.flags.c_contiguous
+        if not fits:
             raise ValueError("the short forms do not fit their directions")
 
     @classmethod
@@ -128,17 +140,35 @@ class ShortForms:
         lost by being rounded.
         """
         along = query.unit * query.numbers.astype(np.float64) + query.rounding
-        beside, longest, most_steps = self.lengths.tolist()
+        beside, _, most_steps = self.lengths[:3].tolist()
         query_beside = _length(query.vector - self._inverse @ along)
         bound = np.abs(along) @ self.rounding + query_beside * beside
         bound += _length(query.rounding) * most_steps
+        error = float(bound) + self._float_error(query.vector)
+        return ShortBounds(float(query.vector @ self.mean), query.unit, error)
+
+    def _float_error(self, query: NDArray[np.float64]) -> float:
+        """By how much sums in float32 may miss the score of a query (d,)."""
         # A sum of d products in float32, in any order, errs by d · 2^-24 of the factors' lengths
         # at most (Higham, Accuracy and Stability, 3.1). Such are the score of FAISS and the m
         # products that `rounding` was found with; 4 more for lengths and near-orthogonality.
-        sums = (math.sqrt(len(along)) + 5) * (len(query.vector) + 16) * 2.0**-24
-        length = longest + self._length_of_mean
-        error = float(bound + sums * _length(query.vector) * length)
-        return ShortBounds(float(query.vector @ self.mean), query.unit, error)
+        sums = (math.sqrt(len(self.rounding)) + 5) * (len(query) + 16) * 2.0**-24
+        return sums * _length(query) * (float(self.lengths[1]) + self._length_of_mean)
+
+    def encode_head(self, query: NDArray[np.float32]) -> "tuple[NDArray[np.float32], ShortBounds]":
+        """The head (h,) of a query (d,), and what a head's score says: the most, not how near."""
+        exact, numbers = query.astype(np.float64), self.heads.shape[1] - 1
+        along = exact @ self._exact[:, :numbers]
+        left_out = _length(exact - self._inverse[:, :numbers] @ along)
+        most_steps, step = self.lengths[3:].tolist()
+        head = np.append(along, left_out * step)
+        least = _NOTHING * _length(exact) * float(self.lengths[1])
+        unit = float(max(np.abs(head).max() / (_MOST - 1), least)) or 1.0
+        steps = np.append(np.rint(along / unit), np.ceil(head[-1] / unit))
+        error = np.abs(along) @ self.rounding[:numbers] + self._float_error(exact)
+        error += _length(along - unit * steps[:-1]) * most_steps
+        bounds = ShortBounds(float(exact @ self.mean), unit, float(error))
+        return steps.astype(np.float32), bounds
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,8 +241,10 @@ def _shortened(
 ) -> ShortForms:
     """Short forms along the directions, and how long residuals are at most."""
     inverse = directions / np.einsum("ij,ij->j", directions, directions)
-    codes = np.empty((len(vectors), directions.shape[1]), np.uint8)
-    rounding, lengths = np.zeros(directions.shape[1], np.float32), np.zeros(3, np.float32)
+    count = directions.shape[1]
+    numbers = min(_HEAD, count + 1) - 1  # of a head, but for the last
+    codes, left_out = np.empty((len(vectors), count), np.uint8), np.empty(len(vectors), np.float32)
+    rounding, lengths = np.zeros(count, np.float32), np.zeros(4, np.float32)
     for start in range(0, len(vectors), COPIED):
         part = vectors[start : start + COPIED].astype(np.float32)
         longest = _longest(part)
@@ -221,10 +253,16 @@ def _shortened(
         steps = np.clip(np.rint(along), -_MOST, _MOST)
         codes[start : start + COPIED] = steps + _ZERO
         np.maximum(rounding, np.abs(along - steps).max(axis=0), out=rounding)
-        part -= along @ directions.T
-        np.maximum(lengths, (_longest(part), longest, _longest(steps)), out=lengths)
+        part -= along[:, :numbers] @ directions[:, :numbers].T
+        left_out[start : start + COPIED] = np.sqrt(np.einsum("ij,ij->i", part, part))
+        part -= along[:, numbers:] @ directions[:, numbers:].T
+        of_heads = _longest(steps[:, :numbers])
+        np.maximum(lengths, (_longest(part), longest, _longest(steps), of_heads), out=lengths)
         proceed()
-    return ShortForms(mean, directions, codes, rounding, lengths)
+    step = np.float32(left_out.max() / (_MOST - 1)) or np.float32(1)
+    rounded_up = np.ceil(left_out / step).astype(np.uint8) + np.uint8(_ZERO)
+    heads = np.concatenate([codes[:, :numbers], rounded_up[:, None]], axis=1)
+    return ShortForms(mean, directions, codes, rounding, np.append(lengths, step), heads)
 
 
 def _length(vector: NDArray[np.float64]) -> float:
