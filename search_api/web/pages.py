@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from indexer.errors import UnknownMark
+from indexer.query import PLACES_WEIGHT
 from indexer.register import Register
 from models.images import full_size, page_count
 from models.images.formats import ACCEPTED
@@ -65,6 +66,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     register = marklens.register
     context = {
         "sliders": SliderView.of(marklens.encoder.blocks),
+        "places_weight": PLACES_WEIGHT,
         "controls": ControlView.of(marklens.follower.facets()),
         "samples": _samples(register),
         "marks": register.count(),

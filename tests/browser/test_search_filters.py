@@ -266,7 +266,7 @@ def test_weights_change_the_ranking_and_say_their_share(page):
     page.open("/?mark_id=EM-001")
     usual = page.hits()
     shares = [out.text for out in page.all(".slider output")]
-    assert shares == ["57 %", "29 %", "14 %", "0 %"]  # the last of words, which only filter then
+    assert shares == ["57 %", "29 %", "14 %", "0 %", "0.50"]  # words only filter; places stand alone
     for name in ("visual", "concept"):
         page.js(
             "const slider = document.querySelector(`[data-block=${arguments[0]}]`);"
@@ -280,3 +280,19 @@ def test_weights_change_the_ranking_and_say_their_share(page):
     assert scores == pytest.approx(colours, abs=0.006)
     page.button("Default weights").click()
     assert page.until_hits(lambda ids: ids != by_colour) == usual
+
+
+def test_places_are_weighed_or_switched_off(page):
+    page.open("/?mark_id=EM-001")
+    usual = page.hits()
+    page.js(
+        "const slider = document.getElementById('weight-places');"
+        "slider.value = 0; slider.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    page.until(lambda: "weights=places=0" in page.path, "the weight is not in the address")
+    assert page.text(".slider:has(#weight-places) output") == "off"
+    page.settle()
+    assert "by places" not in page.text("#plan")
+    page.back()
+    page.until_hits(lambda ids: ids == usual)
+    assert page.text(".slider:has(#weight-places) output") == "0.50"

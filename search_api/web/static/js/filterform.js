@@ -14,7 +14,8 @@ export function startFilterForm(onchange) {
   const form = byId('filters')
   const sliders = [...form.querySelectorAll('[data-block]')]
   const parts = byId('weight-parts')
-  const weights = () => weightsOf(sliders, parts)
+  const places = byId('weight-places')
+  const weights = () => weightsOf([...sliders, places], parts)
   const reset = form.querySelector('[data-action="reset-weights"]')
   let shown = null // the state as last set
 
@@ -29,6 +30,9 @@ export function startFilterForm(onchange) {
     if (target.type === 'search') typed(target)
     if (target.dataset.block) {
       showShares(sliders)
+      slid(target)
+    } else if (target === places) {
+      showAlone(places)
       slid(target)
     }
   })
@@ -53,6 +57,8 @@ export function startFilterForm(onchange) {
       for (const slider of sliders) {
         slider.value = state.weights.get(slider.dataset.block) ?? slider.dataset.default
       }
+      places.value = state.weights.get('places') ?? places.dataset.default
+      showAlone(places)
       parts.checked = state.weights.get('parts') !== 0
       reset.hidden = state.weights.size === 0
       showShares(sliders)
@@ -93,9 +99,16 @@ function offer(select, value) {
 function weightsOf(sliders, parts) {
   const weights = new Map(parts.checked ? [] : [['parts', 0]])
   for (const { dataset, value } of sliders) {
-    if (Number(value) !== Number(dataset.default)) weights.set(dataset.block, Math.round(1000 * value) / 1000)
+    if (Number(value) !== Number(dataset.default)) weights.set(dataset.block ?? dataset.alone, Math.round(1000 * value) / 1000)
   }
   return weights
+}
+
+/** How much a slider counts that has no share of the mean. */
+export function showAlone(slider) {
+  const text = Number(slider.value) ? Number(slider.value).toFixed(2) : 'off'
+  slider.parentElement.querySelector('output').textContent = text
+  slider.setAttribute('aria-valuetext', text)
 }
 
 /** What each block contributes to the score, which is the weighted mean. */
