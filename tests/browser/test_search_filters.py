@@ -266,7 +266,13 @@ def test_weights_change_the_ranking_and_say_their_share(page):
     page.open("/?mark_id=EM-001")
     usual = page.hits()
     shares = [out.text for out in page.all(".slider output")]
-    assert shares == ["57 %", "29 %", "14 %", "0 %", "0.50"]  # words only filter; places stand alone
+    assert shares == [
+        "57 %",
+        "29 %",
+        "14 %",
+        "0 %",
+        "0.50",
+    ]  # words only filter; places stand alone
     for name in ("visual", "concept"):
         page.js(
             "const slider = document.querySelector(`[data-block=${arguments[0]}]`);"
