@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from indexer.search.gallery import SearchGallery
@@ -57,31 +58,37 @@ class Side:
         rows = [[place[key] for key in keys if key in place] for keys in groups]
         self.groups = [group for group in rows if len(group) >= 2]
         self.changed = [place[key] for key in near[:_CHANGED] if key in place]
+        # The same drawing is in several sets, which groups of different drawings do not tell.
+        self._brands = np.array([pack.logos[key].brand.strip().lower() for key in drawn])
         rng = np.random.default_rng(1)
         copies = [vary(pictures[at], rng) for at in self.changed]
         self.copies = _encoded(encoder, copies, "changed copies")
         self._gallery = SearchGallery(encoder.blocks, self.embeddings)
 
     def pairs(self) -> ScoredPairs:
-        """Score every query with every picture."""
+        """Score every query with every picture; all drawings of its brand are its variants."""
         scores, same = [], []
         for group in self.groups:
             for query in group:
                 line = self._gallery.scores(self.embeddings[query], (query,))
                 scores.append(np.delete(line, query))
-                same.append(np.delete(np.isin(np.arange(len(line)), group), query))
+                same.append(np.delete(self._variants(query), query))
         for original, copy in zip(self.changed, self.copies, strict=True):
-            line = self._gallery.scores(copy)
-            scores.append(line)
-            same.append(np.arange(len(line)) == original)
+            scores.append(self._gallery.scores(copy))
+            same.append(self._variants(original))
         return ScoredPairs(np.concatenate(scores), np.concatenate(same))
+
+    def _variants(self, row: int) -> NDArray[np.bool_]:
+        variants: NDArray[np.bool_] = self._brands == self._brands[row]
+        return variants
 
     def best_of_nothing(self, calibration: ScoreCalibration) -> dict[str, float]:
         """Bands of the best hit of queries whose variants are not there: share that reach each."""
         marks = len(self.embeddings)
         best = []
         for group in self.groups:
-            line = self._gallery.scores(self.embeddings[group[0]], group)
+            of_brand = np.flatnonzero(self._variants(group[0])).tolist()
+            line = self._gallery.scores(self.embeddings[group[0]], of_brand)
             best.append(calibration.probability(float(line.max()), marks))
         return {band: float(np.mean(np.array(best) >= least)) for band, least in BANDS[:-1]}
 

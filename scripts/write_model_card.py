@@ -92,6 +92,28 @@ def retrieval(metrics: dict[str, Any]) -> list[str]:
     return rows
 
 
+def meaning(scores: dict[str, Any]) -> list[str]:
+    """Rows of bands: do the probabilities of scores mean what they say?"""
+    rows = [
+        "| what a score means | band | pairs | probability said | true | best hit where nothing is "
+        "like |",
+        "|---|---|---|---|---|---|",
+    ]
+    for side in ("fitted on", "test side"):
+        found = scores.get(side)
+        if found is None:
+            continue
+        name = f"{side}: {found['queries']} queries among {found['marks']}"
+        for row in found["bands"]:
+            nothing = found["best hit where nothing is like"].get(row["band"])
+            reached = "" if nothing is None else f"{nothing:.3f} reach it"
+            rows.append(
+                f"| {name} | {row['band']} | {row['pairs']:,} | {row['said']:.4f} | "
+                f"{row['true']:.4f} | {reached} |"
+            )
+    return rows
+
+
 def main() -> int:
     """Rewrite or check the card."""
     config = json.loads((FOLDER / "config.json").read_text("utf-8"))
@@ -111,6 +133,7 @@ def main() -> int:
         *parts(metrics),
         "",
         *retrieval(metrics),
+        *(["", *meaning(config["scores"])] if "scores" in config else []),
     ]
     fresh = head + BEGIN + "\n" + "\n".join(figures) + "\n" + END + tail
     if "--check" in sys.argv:
