@@ -135,10 +135,9 @@ def main() -> None:
 
 
 def _measured(side: Side, pairs: ScoredPairs, calibration: ScoreCalibration) -> dict[str, object]:
-    marks = len(side.embeddings)
-    rows = reliability(calibration, pairs, marks)
+    rows = reliability(calibration, pairs)
     return {
-        "marks": marks,
+        "marks": len(side.embeddings),
         "queries": sum(map(len, side.groups)) + len(side.changed),
         "pairs of one sign": int(pairs.same.sum()),
         "bands": [row._asdict() for row in rows],

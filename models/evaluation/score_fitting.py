@@ -67,16 +67,14 @@ def fit_scores(pairs: ScoredPairs) -> ScoreCalibration:
     return ScoreCalibration(round(offset - float(np.log(rate / (1.0 - rate))), 4), slope, curve)
 
 
-def reliability(
-    calibration: ScoreCalibration, pairs: ScoredPairs, marks: int
-) -> Sequence[Reliability]:
+def reliability(calibration: ScoreCalibration, pairs: ScoredPairs) -> Sequence[Reliability]:
     """Set probabilities beside what was true, band by band.
 
     Args:
         calibration: fitted on other pairs.
-        pairs: of queries with one variant each among so many marks, as the prior has it.
-        marks: searched.
+        pairs: the prior is their rate of variants, one among so many marks.
     """
+    marks = round(1.0 / pairs.same.mean())
     said = np.array([calibration.probability(score, marks) for score in pairs.scores.tolist()])
     found, highest = [], np.inf
     for band, least in BANDS:

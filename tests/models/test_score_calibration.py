@@ -27,7 +27,7 @@ def test_probabilities_are_the_share_of_variants_whatever_the_size_of_the_regist
 ) -> None:
     fitted = fit_scores(drawn(400, 100_000, 0))
     queries = 300_000 // marks
-    rows = reliability(fitted, drawn(queries, queries * (marks - 1), 1), marks)
+    rows = reliability(fitted, drawn(queries, queries * (marks - 1), 1))
     assert sum(row.pairs for row in rows) == queries * marks
     for row in rows:
         deviation = (row.said * (1 - row.said) / row.pairs) ** 0.5
