@@ -32,7 +32,7 @@ from models.synthesis.drawings import Split
 
 _BATCH = 32
 _CHANGED = 300  # logos of which a changed copy is a query
-_OTHERS = {"validation": 700, "test": 1500}  # further logos that are searched
+_OTHERS = {"validation": 700, "test": 900}  # further logos that are searched
 
 Key = tuple[str, str]  # set and name of a logo
 

@@ -9,7 +9,9 @@ from indexer.index.drafts import SegmentDraft
 from indexer.index.row_sets import RowSet
 from indexer.index.vectors import IndexChoice, open_builder
 from indexer.marks import Change
+from indexer.query import RERANK
 from indexer.search.ranking import AllowedRows, rank
+from indexer.search.reranking import Reranking
 from indexer.search.scoring import Query
 from models.encoder import Block, Embedding
 
@@ -33,6 +35,7 @@ class SearchGallery:
             ]
         )
         self._size = len(embeddings)
+        self._places = [one.places for one in embeddings]
         self._segment = draft.segment(open_builder(IndexChoice(kind="exact")))
 
     def scores(
@@ -54,6 +57,12 @@ class SearchGallery:
         if segment is not None:
             rows = RowSet.all(len(segment)).without(segment.rows_of(np.array(left_out, np.int64)))
             compared = Query(self._blocks, query.vectors, None)
-            ranked = rank([AllowedRows(segment, rows, len(rows))], compared, k or self._size).best
-            found[[one.number for one in ranked]] = [one.score for one in ranked]
+            wanted = max(k or self._size, RERANK)
+            ranked = rank([AllowedRows(segment, rows, len(rows))], compared, wanted).best
+            reranking = Reranking(query, compared.places_weight)
+            if reranking.is_on:
+                first = {one.sequence: self._places[one.number] for one in ranked[:RERANK]}
+                ranked = reranking.apply(ranked, first)
+            best = ranked[: k or self._size]
+            found[[one.number for one in best]] = [one.score for one in best]
         return found

@@ -14,6 +14,9 @@ from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import Box, Mark
 from indexer.query import (
     PARTS,
+    PLACES,
+    PLACES_WEIGHT,
+    RERANK,
     WORDS,
     Hit,
     Pair,
@@ -206,8 +209,10 @@ class Searcher:
         return SearchResult(hits, search.report(self._follower.index_name))
 
     def _has_default_weights(self, query: SearchQuery) -> bool:
-        defaults = {block.name: block.weight for block in self._blocks} | {PARTS: 1.0, WORDS: 0.0}
-        return all(defaults.get(name) == weight for name, weight in (query.weights or {}).items())
+        others = {PARTS: 1.0, PLACES: PLACES_WEIGHT, WORDS: 0.0}
+        defaults = {block.name: block.weight for block in self._blocks} | others
+        given = (query.weights or {}).items()
+        return query.rerank == RERANK and all(defaults.get(name) == value for name, value in given)
 
 
 class _Search:

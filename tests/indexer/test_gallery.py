@@ -12,12 +12,21 @@ from indexer.register import Register
 from indexer.search.gallery import SearchGallery
 from indexer.search.searcher import Searcher
 from models.encoder import Block, Embedding
+from models.network.places import Places, to_bytes
 
 BLOCKS = (Block("visual", 0, 10, 1.0), Block("colour", 10, 16, 0.5))
 
 
+def places(rng: np.random.Generator) -> Places:
+    """Of one of a few drawings, somewhere in the picture."""
+    vectors = np.random.default_rng(rng.integers(6)).integers(-127, 128, (16, 8), np.int8)
+    down, across = np.divmod(np.arange(16), 4)
+    cells = (down + rng.integers(8)) * 12 + across + rng.integers(8)
+    return Places(vectors, cells.astype(np.uint16), 12, (0.0, 0.0, 1.0, 1.0))
+
+
 def embeddings(count: int, seed: int = 0) -> list[Embedding]:
-    """Of one to four vectors each."""
+    """Of one to four vectors each, four of five with places."""
     rng = np.random.default_rng(seed)
     found = []
     for at in range(count):
@@ -25,14 +34,14 @@ def embeddings(count: int, seed: int = 0) -> list[Embedding]:
         for block in BLOCKS:
             part = rows[:, block.start : block.stop]
             part /= np.linalg.norm(part, axis=1, keepdims=True)
-        found.append(
-            Embedding(rows.astype(np.float16), np.tile(np.float32([0, 0, 1, 1]), (len(rows), 1)))
-        )
+        boxes = np.tile(np.float32([0, 0, 1, 1]), (len(rows), 1))
+        coded = to_bytes([places(rng) for _ in rows]) if at % 5 else b""
+        found.append(Embedding(rows.astype(np.float16), boxes, coded))
     return found
 
 
 def test_scores_are_those_of_a_search_of_a_register(tmp_path: Path) -> None:
-    searched = embeddings(60)
+    searched = embeddings(200)  # more than are ranked again
     gallery = SearchGallery(BLOCKS, searched)
     register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
     register.bind_fingerprint("tiny", 16)
@@ -46,7 +55,9 @@ def test_scores_are_those_of_a_search_of_a_register(tmp_path: Path) -> None:
     follower.refresh()
     searcher = Searcher(register, follower, BLOCKS)
     for query in (*searched[:8], *embeddings(8, seed=1)):
-        hits = searcher.search(SearchQuery(query, k=60)).hits
+        result = searcher.search(SearchQuery(query, k=200))
+        assert result.plan.reranked == (150 if query.places else 0)
+        hits = result.hits
         scores = gallery.scores(query)
         assert {int(hit.id): hit.score for hit in hits} == dict(enumerate(scores.tolist()))
     assert gallery.scores(searched[7])[7] == 1.0

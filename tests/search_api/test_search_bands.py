@@ -53,11 +53,15 @@ def test_other_weights_have_no_known_meaning_and_default_ones_given_do(
     marklens: MarkLens, draw_mark: Draw
 ) -> None:
     default = marklens.search(SearchRequest(draw_mark(4)))
-    given = {block.name: block.weight for block in marklens.encoder.blocks} | {"parts": 1.0}
+    given = {block.name: block.weight for block in marklens.encoder.blocks} | {
+        "parts": 1.0,
+        "places": 0.5,
+    }
     same = marklens.search(SearchRequest(draw_mark(4), weights=given))
     assert [hit.probability for hit in same.hits] == [hit.probability for hit in default.hits]
-    for weights in ({"colour": 1.0}, {"parts": 0}):
-        other = marklens.search(SearchRequest(draw_mark(4), weights=weights))
+    others = ({"weights": {"colour": 1.0}}, {"weights": {"parts": 0}}, {"rerank": 0})
+    for asked in others:
+        other = marklens.search(SearchRequest(draw_mark(4), **asked))
         assert {(hit.probability, hit.band) for hit in other.hits} == {(None, None)}
         assert other.better_than_chance is None
 
