@@ -10,7 +10,6 @@ mark that was not ranked again, scores never exceed 1, and the same picture stil
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class Reranking:
         """
         self._pictures = from_bytes(query.places) if weight else []
         self._weight = weight
-        self._found: dict[int, _Found] = {}  # by sequence of the mark
+        self._found: dict[int, PlaceMatches] = {}  # by sequence of the mark
 
     @property
     def is_on(self) -> bool:
@@ -63,19 +62,13 @@ class Reranking:
 
     def matches(self, ranked: Ranked) -> PlaceMatches | None:
         """What agrees between the query and a mark; None of one that was not ranked again."""
-        found = self._found.get(ranked.sequence)
-        return found and found.matches
-
-    def score_before(self, ranked: Ranked) -> float:
-        """What a mark scored without its places."""
-        found = self._found.get(ranked.sequence)
-        return found.score if found else ranked.score
+        return self._found.get(ranked.sequence)
 
     def _score(self, one: Ranked) -> float:
         found = self._found.get(one.sequence)
         if found is None:
             return one.score
-        return one.score + min(1.0, self._weight * found.matches.share) * (1.0 - one.score)
+        return one.score + min(1.0, self._weight * found.share) * (1.0 - one.score)
 
     def _compare(self, query: Places, marks: Sequence[tuple[Ranked, Places]]) -> None:
         agreement = match(query, [places for _, places in marks])
@@ -86,12 +79,5 @@ class Reranking:
             rows = rows[strength[rows] > 0]
             met = places.in_picture()[agreement.best[at][rows]]
             points = np.concatenate([asked[rows], met], axis=1).tolist()
-            matches = PlaceMatches(float(agreement.shares[at]), tuple(map(tuple, points)))
-            self._found[one.sequence] = _Found(one.score, matches)
-
-
-class _Found(NamedTuple):
-    """What a mark scored before, and what agrees."""
-
-    score: float
-    matches: PlaceMatches
+            share = float(agreement.shares[at])
+            self._found[one.sequence] = PlaceMatches(share, tuple(map(tuple, points)))

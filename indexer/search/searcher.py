@@ -198,9 +198,7 @@ class Searcher:
                 mark=mark,
                 pair=Pair(*one.pair, boxes[one.pair[0]], _box(mark, one.pair[1])),
                 probability=(
-                    None
-                    if calibration is None
-                    else calibration.probability(search.reranking.score_before(one), total)
+                    None if calibration is None else calibration.probability(one.score, total)
                 ),
                 places=search.reranking.matches(one),
             )

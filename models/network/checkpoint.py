@@ -307,10 +307,6 @@ def add_places(folder: Path, places: PlaceCoder) -> Checkpoint:
     config = json.loads((folder / CONFIG).read_text("utf-8"))
     (folder / PLACES).write_bytes(places.to_bytes())
     config["places_sha256"] = hashlib.sha256(places.to_bytes()).hexdigest()
-    checkpoint = _write_config(folder, config)
-    if config.get("scores", {}).get("fingerprint") != config["fingerprint"]:
-        return checkpoint
-    config["scores"]["fingerprint"] = checkpoint.fingerprint  # of the vectors, which stay
     return _write_config(folder, config)
 
 
