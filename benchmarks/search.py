@@ -13,8 +13,8 @@ and 0.99 where it gets there (`search_peers`). The targets are computed at the e
 
 What is built stays in ``--work`` (about 12 GB at a million with all peers) and is used again while
 data, and for MarkLens' own indexes its code, are the same. Real embeddings, whose statistics are
-followed, are those of the shipped network on 800 pictures of the demo register; they are made on
-the first run, or read from ``--sample FILE`` (m, d) float16.
+followed, are those of the shipped network on 800 pictures of the demo register and on their parts;
+they are made on the first run, or read from ``--sample FILE`` (wholes, parts, owners in an .npz).
 
 Everything is measured on ``--threads`` cores (default 1), to which each process is bound: MarkLens
 scans in one thread, and a server has other requests for the others. Building takes all cores.
@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--peers-python", default=sys.executable, help="interpreter that has them")
     parser.add_argument("--threads", type=int, default=1, help="cores while searching")
-    parser.add_argument("--sample", type=Path, help="real embeddings, .npy")
+    parser.add_argument("--sample", type=Path, help="real embeddings, .npz")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--follow", type=int, default=20_000, help="marks for the follow rate")
     parser.add_argument(
@@ -102,17 +102,22 @@ def _real(options: argparse.Namespace) -> Real:
     blocks = tuple(
         BlockShape(one.name, one.start, one.stop, one.weight) for one in checkpoint.blocks
     )
-    file = options.sample or options.work / f"sample-{checkpoint.fingerprint[:16]}.npy"
+    file = options.sample or options.work / f"sample-{checkpoint.fingerprint[:16]}.npz"
     if not file.exists():
         _say(f"encoding {_SAMPLE} pictures of the demo register")
-        np.save(file, _encoded())
-    vectors = np.load(file).astype(np.float32)
-    if vectors.shape[1] != blocks[-1].stop:
-        sys.exit(f"{file} holds {vectors.shape[1]} numbers a mark, the network {blocks[-1].stop}")
-    return Real(vectors, blocks)
+        embeddings = _encoded()
+        owners = np.repeat(np.arange(len(embeddings)), [len(one) - 1 for one in embeddings])
+        wholes, parts = ([one[at] for one in embeddings] for at in (slice(1), slice(1, None)))
+        np.savez(file, wholes=np.concatenate(wholes), parts=np.concatenate(parts), owners=owners)
+    with np.load(file) as held:
+        wholes, parts = (held[name].astype(np.float32) for name in ("wholes", "parts"))
+        owners = held["owners"].astype(np.int64)
+    if wholes.shape[1] != blocks[-1].stop:
+        sys.exit(f"{file} holds {wholes.shape[1]} numbers a vector, the network {blocks[-1].stop}")
+    return Real(wholes, blocks, parts, owners)
 
 
-def _encoded() -> np.ndarray:
+def _encoded() -> list[np.ndarray]:
     from indexer.ingest.encoding import encode_marks
     from indexer.marks import MarkRecord
     from models.encoder import Encoder
@@ -125,7 +130,7 @@ def _encoded() -> np.ndarray:
     for start in range(0, len(chosen), 16):
         part = [(MarkRecord(path.stem), path.read_bytes()) for path in chosen[start : start + 16]]
         made += [mark.embedding for mark in encode_marks(encoder, part)]
-    return np.stack([one.whole for one in made if one is not None])
+    return [one.vectors for one in made if one is not None]
 
 
 def _machine() -> Found:
@@ -157,7 +162,7 @@ class Measurement:
         self._size = size
         self._save = save
         # Data of other embeddings lie beside these: peers take an hour to build.
-        sample = sample_digest(real.vectors)[:8]
+        sample = sample_digest(real)[:8]
         name = f"marks-{marks}-queries-{options.queries}-seed-{options.seed}-{sample}"
         self._data = options.work / name
 

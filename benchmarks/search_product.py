@@ -29,7 +29,7 @@ from benchmarks.search_register import FINGERPRINT, planted_code, row_of
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.marks import Mark
-from indexer.query import Filter, SearchQuery, SearchResult
+from indexer.query import PARTS, Filter, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.register.database import sqlite_url
 from indexer.search.searcher import Searcher
@@ -129,13 +129,17 @@ def search(data: Path, index: IndexName) -> dict[str, Any]:
     )
     memory = memory_mb()  # before recall is computed from the vectors' file, which is mapped
     unread = open_searcher(data, cast(Register, _KnownMarks(register)), follower)
-    cases = {case.name: _searched(searcher, unread, dataset, case) for case in CASES}
+    cases, pairs = (
+        {case.name: _searched((searcher, unread), dataset, case, by_pairs) for case in CASES}
+        for by_pairs in (False, True)
+    )
     found = {
         "engine": follower.index_name,
         "snapshot_mb": disk_mb(data / f"index-{index}"),
         "memory_before_mb": before,
         "memory_mb": memory,
         "cases": cases,
+        "pairs": pairs,
         "filters": {
             name: _resolved(searcher, dataset, wanted) for name, wanted in RICH_FILTERS.items()
         },
@@ -161,11 +165,22 @@ class _KnownMarks:
         return {n: mark.record.id for n, mark in self.marks_numbered(numbers).items()}
 
 
-def _searched(searcher: Searcher, unread: Searcher, dataset: Dataset, case: Case) -> dict[str, Any]:
-    """Ask a case's queries one after the other: with the marks read from SQL, then with known."""
+def _searched(
+    searchers: tuple[Searcher, Searcher], dataset: Dataset, case: Case, by_pairs: bool
+) -> dict[str, Any]:
+    """Ask a case's queries one after the other: with the marks read from SQL, then with known.
+
+    Whole signs alone are compared, as peers do, or pairs of whole signs and parts.
+    """
+    searcher, unread = searchers
     asked = [
-        SearchQuery(Embedding.without_boxes(embedding), k=K, filter=filter_of(case.code(query)))
-        for query, embedding in enumerate(dataset.queries(case))
+        SearchQuery(
+            Embedding.without_boxes(dataset.query_vectors(case, query)),
+            k=K,
+            filter=filter_of(case.code(query)),
+            weights={PARTS: int(by_pairs)},
+        )
+        for query in range(dataset.facts.queries)
     ]
     for query in asked[:_WARM]:
         searcher.search(query)
@@ -175,7 +190,7 @@ def _searched(searcher: Searcher, unread: Searcher, dataset: Dataset, case: Case
     stages, between = ([one.plan.milliseconds for one in turn] for turn in (alone, results))
     rows = [np.array([row_of(hit.id) for hit in one.hits], np.int64) for one in results]
     return {
-        "recall": round(dataset.recall(case, rows), 4),
+        "recall": round(dataset.recall(case, rows, by_pairs=by_pairs), 4),
         "matched": int(np.median([result.plan.matched for result in results])),
         "plan": sorted({result.plan.kind for result in results}),
         "ranking_ms": percentiles([stage["filter"] + stage["search"] for stage in stages]),

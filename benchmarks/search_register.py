@@ -58,13 +58,12 @@ def write_register(dataset: Dataset, url: str) -> None:
 def new_marks(dataset: Dataset, first: int, count: int, seed: int) -> list[EncodedMark]:
     """Marks that the register does not hold yet: copies of its vectors under new numbers."""
     rng = np.random.default_rng([seed, first])
-    rows = rng.integers(0, len(dataset), count)
-    vectors = dataset.vectors[np.sort(rows)]
+    rows = np.sort(rng.integers(0, len(dataset), count)).tolist()
     return [
         EncodedMark(
             MarkRecord(mark_id(first + at), office="EM", status="registered", nice=(25,)),
             digest=f"{first + at:x}",
-            embedding=Embedding.without_boxes(vectors[at]),
+            embedding=Embedding.without_boxes(dataset.vectors_of_row(rows[at])),
         )
         for at in range(count)
     ]
@@ -75,12 +74,11 @@ def _batches(dataset: Dataset) -> Iterator[list[EncodedMark]]:
     sections = _drawn_sections(len(dataset), rng)
     for first in range(0, len(dataset), _BATCH):
         stop = min(first + _BATCH, len(dataset))
-        vectors = np.asarray(dataset.vectors[first:stop])
         planted = dataset.codes_of_rows(first, stop)
         yield [
             _mark(
                 first + at,
-                vectors[at],
+                dataset.vectors_of_row(first + at),
                 sections[first + at],
                 [planted_code(code) for code in planted[at]],
                 rng,
@@ -91,7 +89,7 @@ def _batches(dataset: Dataset) -> Iterator[list[EncodedMark]]:
 
 def _mark(
     row: int,
-    vector: np.ndarray,
+    vectors: np.ndarray,
     sections: list[ViennaCode],
     planted: list[ViennaCode],
     rng: np.random.Generator,
@@ -110,7 +108,7 @@ def _mark(
     return EncodedMark(
         record,
         digest=f"{row:x}",
-        embedding=Embedding.without_boxes(vector),
+        embedding=Embedding.without_boxes(vectors),
         predicted=tuple(PredictedCode(code, 0.9) for code in seen),
         confident=frozenset(seen),
     )

@@ -24,7 +24,7 @@ def report(found: Found) -> str:
         if "product" not in size:
             continue
         lines += ["", f"## {size['marks']:,} marks", "", *_statistics(size)]
-        lines += ["", *_product(size), "", *_serving(size)]
+        lines += ["", *_product(size), "", *_by_pairs(size), "", *_serving(size)]
         for level in LEVELS:
             lines += ["", *_side_by_side(size, level)]
         lines += ["", *_built(size), "", *_targets(size)]
@@ -104,6 +104,22 @@ def _product(size: Found) -> Iterator[str]:
     ]
     heads = ["richer filter", "index", "matched", "asked first", "filter p50", "p95"]
     yield from _table([*heads, "search p50", "p95"], resolved)
+
+
+def _by_pairs(size: Found) -> Iterator[str]:
+    """Searches by pairs of whole signs and parts, beside those of whole signs alone."""
+    yield "### Parts compared, too"
+    yield ""
+    rows = []
+    for case in CASES:
+        for index in size["product"]:
+            alone, pairs = (case_of(size, index, case.name, kind) for kind in ("cases", "pairs"))
+            if alone and pairs:
+                spent = pairs["ranking_ms"]
+                ratio = spent["p50"] / max(alone["ranking_ms"]["p50"], 1e-9)
+                recall = f"{pairs['recall']:.4f}"
+                rows.append((case.name, index, *_pair(spent), _figure(ratio), recall))
+    yield from _table(["filter", "index", "p50", "p95", "x whole signs alone", "recall@50"], rows)
 
 
 def _pair(milliseconds: Found) -> tuple[str, str]:

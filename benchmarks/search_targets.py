@@ -16,6 +16,7 @@ from benchmarks.search_data import CASES
 Found = Mapping[str, Any]
 RECALL = 0.99
 _FLOORS, _IVF_MS, _FILTERED_MS, _FILTER_MS = 1.3, 3.0, 20.0, 2.0
+_PAIRS, _IVF_PAIRS_MS = 3.0, 8.0
 _MEMORY_MB, _LOAD_S, _SEARCHABLE_S = 1600.0, 2.0, 2.0
 _WAIT_MS = 50.0
 FILTERED = tuple(case.name for case in CASES if case.kind != "all")
@@ -65,15 +66,15 @@ def floor_of(size: Found) -> float | None:
     return min(read, default=None)
 
 
-def case_of(size: Found, index: str, case: str) -> Found:
-    """What MarkLens found for a case; empty if it failed."""
-    found: Found = size["product"].get(index, {}).get("search", {}).get("cases", {}).get(case, {})
+def case_of(size: Found, index: str, case: str, kind: str = "cases") -> Found:
+    """What MarkLens found for a case, of whole signs alone or by ``pairs``; empty if it failed."""
+    found: Found = size["product"].get(index, {}).get("search", {}).get(kind, {}).get(case, {})
     return found
 
 
 def targets(size: Found) -> list[Target]:
     """All targets for one size, in the order they were set."""
-    return [*_latencies(size), *_resources(size), *_against_peers(size)]
+    return [*_latencies(size), *_pairs(size), *_resources(size), *_against_peers(size)]
 
 
 def _p50(found: Found, name: str = "ranking_ms") -> float | None:
@@ -111,6 +112,16 @@ def _latencies(size: Found) -> Iterator[Target]:
         yield Target("IVF, slowest filter", None, _FILTERED_MS, "ms")
     yield _no_slower(size, scan)
     yield _resolution(size)
+
+
+def _pairs(size: Found) -> Iterator[Target]:
+    """Searches by pairs of whole signs and parts."""
+    exact, lists = (case_of(size, index, "no filter", "pairs") for index in ("exact", "ivf"))
+    pairs, wholes = _p50(exact), _p50(case_of(size, "exact", "no filter"))
+    ratio = None if pairs is None or wholes is None else pairs / wholes
+    yield Target("exact by pairs, to whole signs alone", ratio, _PAIRS, "x")
+    yield Target("IVF by pairs", _p50(lists), _IVF_PAIRS_MS, "ms")
+    yield Target("IVF by pairs: recall@50", lists.get("recall"), RECALL, "", at_least=True)
 
 
 def _no_slower(size: Found, scan: float | None) -> Target:

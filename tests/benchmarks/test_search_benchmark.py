@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.search_data import CASES, BlockShape, Case, Dataset, K, write_truth
+from benchmarks.search_data import CASES, BlockShape, Case, Dataset, K, scaled, write_truth
 from benchmarks.search_peers import Setting, climb
 from benchmarks.search_product import build, register_url, search
 from benchmarks.search_register import mark_id, row_of, write_register
@@ -24,8 +24,9 @@ BLOCKS = (
 
 
 def real_embeddings() -> Real:
-    drawn = np.random.default_rng(5).standard_normal((60, 28)).astype(np.float32)
-    real = Real(drawn, BLOCKS)
+    rng = np.random.default_rng(5)
+    drawn = rng.standard_normal((60 + 70, 28)).astype(np.float32)
+    real = Real(drawn[:60], BLOCKS, drawn[60:], np.sort(rng.integers(0, 60, 70)))
     real.unit(drawn)
     return real
 
@@ -73,7 +74,7 @@ class SlowTwin:
 
 def test_the_same_seed_draws_the_same_register(dataset: Dataset, tmp_path: Path) -> None:
     synthesise(tmp_path, real_embeddings(), MARKS, QUERIES, seed=1)
-    for name in ("vectors.npy", "queries.npy", "planted.npy"):
+    for name in ("vectors.npy", "parts.npy", "owners.npy", "planted.npy"):
         assert (tmp_path / name).read_bytes() == (dataset.folder / name).read_bytes()
 
 
@@ -113,6 +114,22 @@ def test_the_nearest_have_recall_1_and_others_do_not(dataset: Dataset, case: Cas
     assert dataset.recall(case, [np.full(K, -1) for _ in right]) == 0.0
 
 
+def test_a_mark_scores_as_its_best_pair_does(dataset: Dataset) -> None:
+    case, losses = Case("correlated", 0), dataset.facts.losses
+    found = dataset.pair_scores(case, 1, np.arange(MARKS))
+    query = scaled(dataset.query_vectors(case, 1), BLOCKS)
+    for row in range(MARKS):
+        vectors = dataset.vectors_of_row(row).astype(np.float32)
+        assert found[row] == pytest.approx(
+            max(
+                one @ other - losses[(i > 0) + (j > 0)]
+                for i, one in enumerate(query)
+                for j, other in enumerate(vectors)
+            ),
+            abs=1e-5,
+        )
+
+
 def test_rows_that_the_filter_forbids_do_not_count(dataset: Dataset) -> None:
     case = Case("uncorrelated", 0)
     queries = dataset.scaled(case)
@@ -140,9 +157,9 @@ def test_the_product_is_measured_on_the_same_marks_and_reported(dataset: Dataset
     found = search(dataset.folder, "exact")
     assert built["marks"] == MARKS
     for case in CASES:
-        measured = found["cases"][case.name]
-        assert measured["recall"] == 1.0, case.name
-        assert measured["matched"] == max(1, round(case.share * MARKS))
+        for measured in (found["cases"][case.name], found["pairs"][case.name]):
+            assert measured["recall"] == 1.0, case.name
+            assert measured["matched"] == max(1, round(case.share * MARKS))
     size = {
         "marks": MARKS,
         "bytes": dataset.bytes,
