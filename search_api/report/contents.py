@@ -10,7 +10,16 @@ from PIL import Image, ImageDraw
 
 from indexer.errors import BadQuery, UnknownMark
 from indexer.marks import MARK_FIELDS, Mark
-from indexer.query import FILTER_FIELDS, MAX_K, Filter, FilterField, Hit
+from indexer.query import (
+    FILTER_FIELDS,
+    MAX_K,
+    PARTS,
+    PLACES,
+    PLACES_WEIGHT,
+    Filter,
+    FilterField,
+    Hit,
+)
 from indexer.register.image_store import ImageStore
 from models.errors import MarkLensError
 from models.images import decode_image, full_size
@@ -196,7 +205,7 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     facts += [Fact(name, value) for name, value in options_of(request).items()]
     if request.is_ranked:
         default = {block.name: block.weight for block in marklens.encoder.blocks}
-        weights = {**default, **(request.weights or {})}
+        weights = {**default, PARTS: 1, PLACES: PLACES_WEIGHT, **(request.weights or {})}
         shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
         facts.append(Fact("Weights", shown))
     filters = filters_of(request.filter)
@@ -206,6 +215,8 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     facts.append(Fact("Reported", _which(asked)))
     if answer.better_than_chance is not None and not asked.shortlist:
         facts.append(Fact("Better than chance", f"{answer.better_than_chance:,} of these"))
+    if plan.reranked:
+        facts.append(Fact("Ranked again", f"the first {plan.reranked:,}, by places that agree"))
     facts.append(Fact("Register state", f"change {plan.sequence:,}"))
     facts.append(Fact("Network", bound[0] if bound else "none"))
     facts.append(Fact("Index", f"{plan.index}, {_PLANS.get(plan.kind, plan.kind)}"))

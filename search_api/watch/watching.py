@@ -13,7 +13,7 @@ from indexer.errors import BadQuery, BadWatch
 from indexer.index.follower import Follower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
-from indexer.query import MAX_K, Hit, SearchQuery
+from indexer.query import MAX_K, PARTS, PLACES, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
 from models.images import decode_image
@@ -91,7 +91,7 @@ class Watching:
         """
         self._searcher()  # binds an empty register, and refuses another network's
         request = new.fields.request()
-        block_names = {block.name for block in self._marklens.encoder.blocks} | {"parts"}
+        block_names = {block.name for block in self._marklens.encoder.blocks} | {PARTS, PLACES}
         unknown = sorted((request.weights or {}).keys() - block_names)
         if unknown:
             raise BadQuery(f"there is no block {unknown[0]!r} to weigh")
