@@ -101,12 +101,12 @@ export function comparison(hit, { query, queryCodes, asked }) {
 
 /** What is drawn on query and mark: outlines of the parts that matched, and the places that did. */
 function matchOf(hit) {
-  const points = (hit.places?.points ?? []).slice(0, MOST_PLACES)
-  const hueOf = (x, y) => Math.round(30 + 240 * x + 60 * y)
+  const points = (hit.places?.points ?? []).slice(0, MOST_PLACES).sort(([x, y], [u, v]) => x + y - u - v)
+  const hues = points.map((_, at) => Math.round((320 * at) / points.length)) // neighbours are alike
   const boxes = isByPart(hit) ? [hit.pair.query_box, hit.pair.mark_box] : [null, null]
   return {
-    query: { box: boxes[0], places: points.map(([x, y]) => [x, y, hueOf(x, y)]) },
-    mark: { box: boxes[1], places: points.map(([x, y, to, down]) => [to, down, hueOf(x, y)]) },
+    query: { box: boxes[0], places: points.map(([x, y], at) => [x, y, hues[at]]) },
+    mark: { box: boxes[1], places: points.map(([,, x, y], at) => [x, y, hues[at]]) },
   }
 }
 
