@@ -73,3 +73,11 @@ def test_a_checkpoint_keeps_what_its_scores_mean_and_forgets_it_with_other_embed
     labels = len(before.labels)
     block = CodeBlock.fit(rng.random((30, labels)).astype(np.float32), np.full(labels, 0.1), 4)
     assert add_code_block(folder, block).score_calibration is None
+
+
+def test_the_shipped_networks_scores_have_a_meaning() -> None:
+    """With other weights, or another way to embed, `scripts/calibrate_scores.py` is to be run."""
+    meaning = Checkpoint.open().score_calibration
+    assert meaning is not None
+    assert band_of(meaning.probability(1.0, 1_000_000)) == "near-identical"
+    assert band_of(meaning.probability(0.5, 1_000)) == "weak"
