@@ -156,9 +156,19 @@ class Page:
         return found
 
     def until(self, condition: Callable[[], Any], failure: str) -> Any:
-        """Wait for a condition to be true and return what it gave."""
+        """Wait for a condition to be true and return what it gave.
+
+        One that meets an element of the page that is just being left is not true yet.
+        """
+
+        def given() -> Any:
+            try:
+                return condition()
+            except StaleElementReferenceException:
+                return None
+
         deadline = time.monotonic() + PATIENCE_S
-        while not (found := condition()):
+        while not (found := given()):
             assert time.monotonic() < deadline, (
                 f"{failure}; {self.path} says: {self.text('main')[:300]!r}"
             )
