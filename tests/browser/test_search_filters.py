@@ -271,7 +271,7 @@ def test_weights_change_the_ranking_and_say_their_share(page):
         "29 %",
         "14 %",
         "0 %",
-        "0.50",
+        "0.15",
     ]  # words only filter; places stand alone
     for name in ("visual", "concept"):
         page.js(
@@ -301,4 +301,4 @@ def test_places_are_weighed_or_switched_off(page):
     assert "by places" not in page.text("#plan")
     page.back()
     page.until_hits(lambda ids: ids == usual)
-    assert page.text(".slider:has(#weight-places) output") == "0.50"
+    assert page.text(".slider:has(#weight-places) output") == "0.15"
