@@ -11,9 +11,6 @@ from PIL import Image, ImageDraw
 
 from models.encoder import Embedding, Encoder
 from models.images import decode_image
-from models.network.checkpoint import Checkpoint, save_checkpoint
-from models.network.parts import Parts
-from models.network.preprocess import Preprocess
 
 TURNED = {  # EXIF orientation → how the pixels of an upright picture are stored
     1: None,
@@ -27,20 +24,8 @@ Bounds = tuple[int, int, int, int]
 
 
 @pytest.fixture(scope="module")
-def encoder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    tiny = Checkpoint.open(tiny_checkpoint)
-    folder = tmp_path_factory.mktemp("parts")
-    save_checkpoint(
-        folder,
-        tiny.load_network(),
-        preprocess=Preprocess(size=192),
-        labels=tiny.labels,
-        weights={block.name: block.weight for block in tiny.blocks},
-        calibration=tiny.calibration,
-        metrics={},
-        parts=Parts(size=32),
-    )
-    return Encoder.load(folder, device="cpu", runtime="torch")
+def encoder(checkpoint_with_parts: Path) -> Encoder:
+    return Encoder.load(checkpoint_with_parts, device="cpu", runtime="torch")
 
 
 @st.composite
