@@ -64,8 +64,9 @@ def shown(parts: Sequence[LiveSegment]) -> dict[str, list[list[float]]]:
 
 
 def ranking(view: ReadView, seed: int) -> list[Ranked]:
+    """All marks in order: fewer than are wanted, so that inverted lists leave none out."""
     allowed = [AllowedRows(part.segment, part.alive, part.count) for part in view.parts]
-    return rank(allowed, Query(BLOCKS, embedding(seed), None), 20).best
+    return rank(allowed, Query(BLOCKS, embedding(seed), None), 64).best
 
 
 def until(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
