@@ -13,6 +13,7 @@ from models.version import marklens_version
 from search_api.http import middleware, problem_details
 from search_api.http.metrics import Metrics
 from search_api.http.routes import batch, health, marks, report, search, vienna, watches
+from search_api.log_records import keep_secrets_out
 from search_api.marklens import MarkLens
 from search_api.schemas import API
 from search_api.settings import Settings
@@ -38,6 +39,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         The application. It opens the register, and loads network and index, when it is started.
     """
     settings = marklens.settings if marklens else settings or Settings.read()
+    keep_secrets_out()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,12 +72,18 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     pages.mount_static(app)
     problem_details.document(app)
     problem_details.install(app, not_found_page=pages.not_found_page)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Put around every request what all of them need; the last one added sees it first."""
     app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(middleware.HeadRequests)
     app.add_middleware(middleware.SecurityHeaders)
     app.add_middleware(middleware.RequestMetrics, metrics=app.state.metrics)
-    return app
+    app.add_middleware(middleware.RequestIds)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -39,6 +39,7 @@ from models.errors import (
     MissingPackage,
     UnreadableImage,
 )
+from search_api.log_records import request_id
 
 TYPE_PREFIX = "urn:marklens:problem:"
 MEDIA_TYPE = "application/problem+json"
@@ -82,12 +83,15 @@ class Problem:
         slug: last part of the problem type.
         title: the kind of problem in a few words, the same for each of its kind.
         exit_code: of the command line.
+        public: what HTTP says instead of the error's own text, which may name files, hosts and
+            accounts of the server; None where the error is about the request alone.
     """
 
     status: int
     slug: str
     title: str
     exit_code: int
+    public: str | None = None
 
     @property
     def type(self) -> str:
@@ -114,13 +118,49 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     NotAllowed: Problem(403, "not-allowed", "Writing is not allowed from here", 2),
     TooLarge: Problem(413, "too-large", "The request is too large", 2),
     TooBusy: Problem(503, "too-busy", "The queue is full", 1),
-    DatabaseUnavailable: Problem(503, "database-unavailable", "The register is unavailable", 1),
-    DatabaseLost: Problem(503, "database-lost", "The register is away for now", 1),
-    FingerprintMismatch: Problem(503, "fingerprint-mismatch", "Another network's register", 1),
-    SnapshotDamaged: Problem(503, "snapshot-damaged", "The index snapshot is damaged", 1),
-    BadCheckpoint: Problem(503, "bad-checkpoint", "The network cannot be loaded", 1),
-    MissingPackage: Problem(503, "missing-package", "A package is not installed", 1),
-    MarkLensError: Problem(500, "error", "MarkLens cannot do this", 1),
+    DatabaseUnavailable: Problem(
+        503,
+        "database-unavailable",
+        "The register is unavailable",
+        1,
+        "The register cannot be read or written now.",
+    ),
+    DatabaseLost: Problem(
+        503,
+        "database-lost",
+        "The register is away for now",
+        1,
+        "The register does not answer now; try again in a few seconds.",
+    ),
+    FingerprintMismatch: Problem(
+        503,
+        "fingerprint-mismatch",
+        "Another network's register",
+        1,
+        "The register's embeddings come from another network than the server's.",
+    ),
+    SnapshotDamaged: Problem(
+        503,
+        "snapshot-damaged",
+        "The index snapshot is damaged",
+        1,
+        "The index is being made again.",
+    ),
+    BadCheckpoint: Problem(
+        503,
+        "bad-checkpoint",
+        "The network cannot be loaded",
+        1,
+        "The server has no network that can look at pictures.",
+    ),
+    MissingPackage: Problem(
+        503,
+        "missing-package",
+        "A package is not installed",
+        1,
+        "The server lacks a package that this request needs.",
+    ),
+    MarkLensError: Problem(500, "error", "MarkLens cannot do this", 1, "MarkLens cannot do this."),
 }
 
 
@@ -132,3 +172,16 @@ def problem_for(error: MarkLensError) -> Problem:
     if isinstance(error, BadField) and isinstance(error.__cause__, MarkLensError):
         error = error.__cause__
     return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
+
+
+def public_detail(error: MarkLensError) -> str:
+    """What an anonymous client is told: nothing of the server's files, hosts and accounts."""
+    problem = problem_for(error)
+    if problem.public is None:
+        return str(error)
+    return f"{problem.public} {where_logged()}"
+
+
+def where_logged() -> str:
+    """A sentence that leads who keeps the server running to the reason in its log."""
+    return f"The server's log says why, under request {request_id.get()}."

@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path("marklens-data"), description="Folder of the pictures, snapshots and SQLite register."
     )
-    database_url: str | None = Field(
+    database_url: SecretStr | None = Field(
         None,
         description="SQLAlchemy URL of the register, such as postgresql+psycopg://user:pw@host/db; "
         "register.db in the data folder where unset.",
@@ -95,13 +95,14 @@ class Settings(BaseSettings):
                 f"MARKLENS_{str(fault['loc'][0]).upper() if fault['loc'] else '?'}: {fault['msg']}"
                 for fault in error.errors()
             )
-            raise BadSettings(f"A setting cannot be used: {reasons}.") from error
+            # Not from `error`, whose text holds the values that were given, secrets among them.
+            raise BadSettings(f"A setting cannot be used: {reasons}.") from None
 
     @property
     def register_url(self) -> str:
         """The register's SQLAlchemy URL, with the default filled in."""
         if self.database_url is not None:
-            return self.database_url
+            return self.database_url.get_secret_value()
         from indexer.register.database import sqlite_url
 
         return sqlite_url(self.data_dir / "register.db")

@@ -22,6 +22,7 @@ from sqlalchemy.exc import (
 )
 
 from indexer.errors import DatabaseLost, DatabaseUnavailable
+from models.redaction import HIDDEN, redacted
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -34,6 +35,8 @@ _MIGRATION_LOCK = 0x4D61726B  # PostgreSQL advisory lock: any number that stays 
 _migrating = threading.Lock()
 # PostgreSQL's states: shut down by an administrator, after a crash, starting or stopping.
 _GONE = ("57P01", "57P02", "57P03")
+# Options of a database URL that tell where the database is, and hold no secret.
+_SHOWN_OPTIONS = frozenset(("host", "hostaddr", "port", "dbname", "user", "sslmode", "service"))
 _ADVICE = {  # what SQLite's or PostgreSQL's message holds → what to do
     "is locked": "; another process has been writing for too long, try again when it is done",
     "readonly": "; let this account write to the file and its folder",
@@ -51,16 +54,21 @@ def parse_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError):
         raise DatabaseUnavailable(
             "The database URL cannot be read: write sqlite:///path/register.db or "
             "postgresql://user:password@host/database."
-        ) from error
+        ) from None  # whose text may hold the password
     if url.drivername in ("postgresql", "postgres"):
         url = url.set(drivername="postgresql+psycopg")
     if url.drivername not in ("sqlite", "postgresql+psycopg"):
         raise DatabaseUnavailable(
             f"{url.drivername!r} is not a database MarkLens uses: take sqlite or postgresql."
+        )
+    if "@" in (url.host or ""):
+        raise DatabaseUnavailable(
+            "The database URL has an @ in its password or host: write the one in the password "
+            "as %40."
         )
     # In memory each thread would see a register of its own, and SQLite's file: addresses carry
     # settings that contradict ours.
@@ -76,8 +84,21 @@ def sqlite_url(file: Path) -> str:
 
 
 def shown(url: URL) -> str:
-    """The URL without its password."""
-    return url.render_as_string(hide_password=True)
+    """The URL without its password, and with values of well-known harmless options only."""
+    query = {name: one if name in _SHOWN_OPTIONS else HIDDEN for name, one in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True).replace("%2A%2A%2A", HIDDEN)
+
+
+def _without_secrets(text: str, url: URL) -> str:
+    """A driver's message without what `shown` hides, should it repeat that."""
+    secrets = [
+        url.password,
+        *(one for name, one in url.query.items() if name not in _SHOWN_OPTIONS),
+    ]
+    for secret in secrets:
+        for part in (secret,) if isinstance(secret, str) else secret or ():
+            text = text.replace(part, HIDDEN) if part else text
+    return redacted(text)
 
 
 @contextmanager
@@ -92,7 +113,7 @@ def plain_errors(url: URL) -> Iterator[None]:
         yield
     except (SQLAlchemyError, sqlite3.Error, NoSuchModuleError) as error:
         lines = str(getattr(error, "orig", None) or error).strip().splitlines()
-        cause = lines[0].rstrip(".") if lines else type(error).__name__
+        cause = _without_secrets(lines[0].rstrip("."), url) if lines else type(error).__name__
         advice = next((text for sign, text in _ADVICE.items() if sign in cause), "")
         kind = DatabaseLost if _is_lost(error) else DatabaseUnavailable
         raise kind(f"The database {shown(url)} failed: {cause}{advice}.") from error

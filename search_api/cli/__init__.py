@@ -14,6 +14,7 @@ from search_api.cli import export, index, mcp, register, search, serve, train
 from search_api.cli.console import Commands, Context, print_plain, print_to_stderr
 from search_api.cli.evaluate import evaluate
 from search_api.cli.watch import watch
+from search_api.log_records import keep_secrets_out
 
 __all__ = ["app", "main"]
 
@@ -58,6 +59,7 @@ def _start(
     elif context.invoked_subcommand is None:
         print_plain(context.get_help())
     context.obj = Context(data_dir)
+    keep_secrets_out()
 
 
 def main() -> None:

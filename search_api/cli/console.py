@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from models.errors import MarkLensError
+from models.redaction import redacted
 
 if TYPE_CHECKING:
     from search_api.settings import Settings
@@ -62,7 +63,8 @@ class Commands(TyperGroup):
             sys.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - the last stop: nobody shall see a traceback
             print_to_stderr(
-                f"unexpected {type(error).__name__}: {error} (details: {_keep_details()})"
+                redacted(f"unexpected {type(error).__name__}: {error}")
+                + f" (details: {_keep_details()})"
             )
             sys.exit(1)
         sys.exit(result if isinstance(result, int) else 0)
@@ -114,5 +116,5 @@ def _keep_details() -> Path:
     with tempfile.NamedTemporaryFile(
         "w", prefix="marklens-", suffix=".log", encoding="utf-8", delete=False
     ) as file:
-        traceback.print_exc(file=file)
+        file.write(redacted(traceback.format_exc()))
     return Path(file.name)

@@ -78,7 +78,9 @@ def list_watches(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_plain(json.dumps({"watches": [_as_json(one) for one in found]}, indent=2))
         return
-    rows = [(one.name, len(one.signs), f"{one.threshold:g}", one.webhook or "") for one in found]
+    rows = [
+        (one.name, len(one.signs), f"{one.threshold:g}", _shown(one.webhook) or "") for one in found
+    ]
     if rows:
         print_table("watches", ("name", "signs", "threshold", "webhook"), rows)
     else:
@@ -154,12 +156,18 @@ def _opened(context: typer.Context) -> "MarkLens":
     return MarkLens.open(given.settings(), create=False)
 
 
+def _shown(webhook: str | None) -> str | None:
+    from search_api.watch.webhook import shown_url
+
+    return None if webhook is None else shown_url(webhook)
+
+
 def _as_json(made: "Watch") -> Mapping[str, Any]:
     return {
         "name": made.name,
         "threshold": made.threshold,
         "signs": [sign.label for sign in made.signs],
         "asked": dict(made.asked),
-        "webhook": made.webhook,
+        "webhook": _shown(made.webhook),
         "webhook_error": made.last_error,
     }

@@ -1,5 +1,7 @@
 """Middleware around every request: limit on bodies, security headers, counting."""
 
+import re
+import uuid
 from time import perf_counter
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -9,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from search_api.errors import PROBLEMS, TooLarge
 from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
+from search_api.log_records import REQUEST_ID, request_id
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -54,6 +57,33 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+
+class RequestIds:
+    """Gives each request an id, which its answer and all that is logged of it bear."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; a proxy may have given it an id already."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        identity = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        # Never reset: what answers failures lies outside of all middleware.
+        request_id.set(identity)
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID] = identity
+            await send(message)
+
+        await self._app(scope, receive, named)
+
+
+_REQUEST_ID = re.compile(r"[\w.-]{8,64}", re.ASCII)
 
 
 class SecurityHeaders:

@@ -20,8 +20,11 @@ from search_api.errors import (
     Problem,
     TooLarge,
     problem_for,
+    public_detail,
+    where_logged,
 )
 from search_api.fields import plain_fault
+from search_api.log_records import REQUEST_ID, request_id
 from search_api.schemas import FieldProblem, ProblemResponse
 
 logger = logging.getLogger(__name__)
@@ -46,7 +49,7 @@ def problem_response(
         instance=quote(path, errors="replace"),
         errors=list(errors),
     )
-    headers = {}
+    headers = {REQUEST_ID: request_id.get()}
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if problem.status == HTTPStatus.UNAUTHORIZED:
@@ -97,6 +100,13 @@ def document(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI says to extend it
 
 
+def log_failure(request: Request, error: MarkLensError) -> None:
+    """Log the reason of an error that is the server's, and that its answer does not tell."""
+    if problem_for(error).status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        where = (request_id.get(), request.method, request.url.path)
+        logger.error("request %s, %s %s: %s", *where, error)
+
+
 NotFoundPage = Callable[[Request, str], Response]
 
 
@@ -132,13 +142,12 @@ def _plain(status: int) -> Problem:
 async def _marklens_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, MarkLensError):
         raise error
+    log_failure(request, error)
     problem = problem_for(error)
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("%s %s: %s", request.method, request.url.path, error)
     errors = (
         [FieldProblem(field=error.field, detail=str(error))] if isinstance(error, BadField) else []
     )
-    return problem_response(problem, str(error), request.url.path, errors)
+    return problem_response(problem, public_detail(error), request.url.path, errors)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:
@@ -165,6 +174,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected_error(request: Request, error: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    detail = "MarkLens failed at this request; its log says why."
+    where = (request_id.get(), request.method, request.url.path)
+    logger.error("request %s, %s %s failed", *where, exc_info=error)
+    detail = f"MarkLens failed at this request. {where_logged()}"
     return problem_response(_plain(500), detail, request.url.path)

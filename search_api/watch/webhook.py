@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from indexer.errors import BadWatch
 from models.errors import MarkLensError
+from models.redaction import HIDDEN, redacted
 from models.version import marklens_version
 
 TIMEOUT_S = 10.0  # of each step
@@ -46,10 +47,16 @@ def check_url(url: str) -> SplitResult:
     known = parts.scheme in ("http", "https") and parts.hostname and not parts.username
     if not (is_plain and known and port_is_right):
         raise BadWatch(
-            f"{url[:80]!r} is no address of a webhook: write http:// or https://, a host and a "
-            "path, without a user's name"
+            f"{shown_url(url)[:80]!r} is no address of a webhook: write http:// or https://, a "
+            "host and a path, without a user's name"
         )
     return parts
+
+
+def shown_url(url: str) -> str:
+    """An address without its query, in which services put their keys."""
+    before, mark, _ = redacted(url).partition("?")
+    return before + mark + (HIDDEN if mark else "")
 
 
 def post(url: str, document: Mapping[str, Any], *, allow_private: bool) -> None:

@@ -11,8 +11,10 @@ from starlette.datastructures import FormData, QueryParams, UploadFile
 
 from indexer.query import Hit
 from models.errors import MarkLensError
+from search_api.errors import public_detail
 from search_api.fields import SearchFields, plain_fault
 from search_api.http.dependencies import MarkLensDep
+from search_api.http.problem_details import log_failure
 from search_api.request import SearchRequest
 from search_api.schemas import image_path
 from search_api.web.pages import render
@@ -86,7 +88,8 @@ async def _results(
         fault = error.errors()[0]
         context["problem"] = f"{fault['loc'][0]}: {plain_fault(fault)}"
     except MarkLensError as error:
-        context["problem"] = str(error)
+        log_failure(request, error)
+        context["problem"] = public_detail(error)
     context["controls"] = ControlView.of(marklens.follower.facets())
     return render(request, "results.html", context, status=422 if context["problem"] else 200)
 

@@ -64,9 +64,9 @@ def get_ready(marklens: MarkLensDep) -> ReadyResponse:
     """Ask the register, and see that network and index are loaded."""
     if not marklens.ready:
         raise HTTPException(503, "The network and the index are still being loaded.")
-    fault = marklens.follower.status.error
-    if fault is not None:
-        raise HTTPException(503, f"The index no longer follows the register: {fault}")
+    if marklens.follower.status.error is not None:
+        # The follower logs the reason, which may name files, hosts and accounts.
+        raise HTTPException(503, "The index no longer follows the register; the log says why.")
     sequence = marklens.register.sequence()
     lag = max(0, sequence - marklens.follower.view().sequence)
     far = marklens.indexing.progress

@@ -18,6 +18,7 @@ from search_api.http.problem_details import documented
 from search_api.schemas import API
 from search_api.watch.feed import MEDIA_TYPE, atom_feed
 from search_api.watch.watching import NewWatch, Watching
+from search_api.watch.webhook import shown_url
 
 router = APIRouter(prefix=API, tags=["watches"])
 
@@ -94,7 +95,7 @@ class WatchResponse(BaseModel):
     threshold: float
     signs: list[str] = Field(description="Marks' ids and pictures' names.")
     asked: dict[str, Any] = Field(description="Filter and weights, as the fields of a search.")
-    webhook: str | None
+    webhook: str | None = Field(description="Without what its address says after a question mark.")
     webhook_error: str | None = Field(description="Why it was not reached last.")
     feed: str = Field(description="Path of its Atom feed; who knows it can read it.")
     created: datetime
@@ -107,7 +108,7 @@ class WatchResponse(BaseModel):
             threshold=watch.threshold,
             signs=[sign.label for sign in watch.signs],
             asked=dict(watch.asked),
-            webhook=watch.webhook,
+            webhook=watch.webhook and shown_url(watch.webhook),
             webhook_error=watch.last_error,
             feed=f"{API}/watches/{quote(watch.name, safe='')}/feed?key={watch.feed_key}",
             created=watch.created,
