@@ -34,6 +34,7 @@ _SUFFIXES = {
     "image/png": ".png",
     "image/svg+xml": ".svg",
     "image/tiff": ".tif",
+    "application/pdf": ".pdf",
     "image/webp": ".webp",
 }
 

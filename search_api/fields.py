@@ -278,7 +278,9 @@ class ViewFields(Fields):
     ] = None
     page: Annotated[
         int,
-        Field(ge=1, le=MAX_PAGE, description="Page of a TIFF, counted from 1.", examples=[1]),
+        Field(
+            ge=1, le=MAX_PAGE, description="Page of a TIFF or PDF, counted from 1.", examples=[1]
+        ),
     ] = 1
     turn: Annotated[
         int,

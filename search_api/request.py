@@ -26,7 +26,7 @@ class View:
 
     Attributes:
         crop: x, y, width, height in pixels of the upright original, after it is turned.
-        page: of a TIFF, counted from 1.
+        page: of a TIFF or PDF, counted from 1.
         turn: degrees clockwise.
     """
 
@@ -48,7 +48,7 @@ class SearchRequest:
             Its stored embedding is compared; only cropped or turned is its picture encoded.
         crop: x, y, width, height of the part to compare, in pixels of the upright original, after
             it is turned.
-        page: of a TIFF, counted from 1.
+        page: of a TIFF or PDF, counted from 1.
         turn: degrees clockwise by which the picture is turned first.
         filter: which marks may be found. Without picture and mark they are listed, also those
             that have no picture; where the filter has words, those whose words are like them.

@@ -7,6 +7,7 @@ import what stands in ``__all__``.
 
     formats      which format the bytes are, by content
     svg          drawings, drawn by processes that svg_pool keeps and svg_worker is
+    pdf          pages of PDFs, drawn by the same processes with pdf_page
     rasters      everything else, opened with Pillow under guard
     pixels       any mode, depth, profile and transparency → RGB
     decoding     the above in order

@@ -6,6 +6,7 @@ from PIL import Image
 
 from models.errors import UnreadableImage
 from models.images.formats import ACCEPTED, Format, picture_format, unsupported_format
+from models.images.pdf import draw_pdf
 from models.images.pixels import flatten, plain, to_srgb
 from models.images.rasters import (
     SHORTEST_SIDE,
@@ -29,7 +30,7 @@ def decode_image(content: bytes, name: str = "image", page: int = 1) -> Image.Im
     Args:
         content: the file's bytes; the first frame of an animated one counts.
         name: what to call the picture in errors.
-        page: of a TIFF, counted from 1; `page_count` tells how many there are.
+        page: of a TIFF or PDF, counted from 1; `page_count` tells how many there are.
 
     Returns:
         Mode RGB (sRGB), upright, transparency laid on white (on black for a sign made for a dark
@@ -40,13 +41,18 @@ def decode_image(content: bytes, name: str = "image", page: int = 1) -> Image.Im
             without such a page; the text says which and what to do.
     """
     kind = _accepted_format(content, name)
-    frames = tiff_pages(content, name) if kind == "TIFF" else (0,)
-    if not 1 <= page <= len(frames):
-        count = "1 page" if len(frames) == 1 else f"{len(frames)} pages"
+    if kind == "PDF":
+        content, pages = draw_pdf(content, name, page)
+        frame, kind = 0, "PNG"
+    else:
+        frames = tiff_pages(content, name) if kind == "TIFF" else (0,)
+        pages, frame = len(frames), frames[min(page, len(frames)) - 1]
+    if not 1 <= page <= pages:
+        count = "1 page" if pages == 1 else f"{pages} pages"
         raise UnreadableImage(f"{name}: there is no page {page}; the picture has {count}")
     if kind in ("SVG", "SVGZ"):
         content, kind = draw_svg(content, name), "PNG"
-    image, whole = load_raster(content, kind, name, frames[page - 1])
+    image, whole = load_raster(content, kind, name, frame)
     with refusing_damage(name):
         profile = image.info.get("icc_profile")
         level = upright(image)
@@ -56,7 +62,7 @@ def decode_image(content: bytes, name: str = "image", page: int = 1) -> Image.Im
         small = _reduced(plain(level))
         coloured = to_srgb(small, profile)
     result = flatten(coloured, name)
-    result.info = {_PAGES: len(frames)}
+    result.info = {_PAGES: pages}
     if result.size != whole:
         result.info[_FULL_SIZE] = whole
     return result

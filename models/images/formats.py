@@ -4,9 +4,9 @@ import re
 import zlib
 from typing import Literal
 
-Format = Literal["PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "SVG", "SVGZ"]
+Format = Literal["PNG", "JPEG", "GIF", "WEBP", "AVIF", "TIFF", "BMP", "SVG", "SVGZ", "PDF"]
 
-ACCEPTED = "PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP and SVG"
+ACCEPTED = "PNG, JPEG, GIF, WebP, AVIF, TIFF, BMP, SVG and PDF"
 UNKNOWN_MEDIA_TYPE = "application/octet-stream"
 
 _MEDIA_TYPES: dict[Format, str] = {
@@ -20,6 +20,7 @@ _MEDIA_TYPES: dict[Format, str] = {
     "SVG": "image/svg+xml",
     # No browser draws the gzipped bytes as image/svg+xml unless a header says that they are.
     "SVGZ": "application/gzip",
+    "PDF": "application/pdf",
 }
 _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -31,10 +32,10 @@ _SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"II+\x00", "TIFF"),
     (b"MM\x00+", "TIFF"),
     (b"BM", "BMP"),
+    (b"%PDF", "PDF"),
 )
 # What people send by mistake, named so that they know what to do.
 _STRANGERS: tuple[tuple[bytes, str], ...] = (
-    (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript file"),
     (b"\xc5\xd0\xd3\xc6", "an EPS file"),
     (b"8BPS", "a Photoshop file"),

@@ -15,15 +15,13 @@ from models.errors import UnreadableImage
 from models.images.formats import picture_format
 from models.images.pixels import plain, to_srgb
 from models.images.rasters import is_plain_jpeg, load_raster
-from models.images.svg_pool import DRAWN, REFUSED, SvgPool
+from models.images.svg_pool import DRAWN, REFUSED, drawing_pool
 
 MOST_BYTES = 5 * 1024 * 1024
 TIMEOUT_S = 10.0
 
 _EMBEDDED = re.compile(rb"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=\s]+)")
 _DRAWN_EMBEDDED = frozenset(("PNG", "GIF", "WEBP", "SVG", "SVGZ"))  # by the renderer itself
-
-_pool = SvgPool()
 
 
 def draw_svg(content: bytes, name: str) -> bytes:
@@ -41,7 +39,7 @@ def draw_svg(content: bytes, name: str) -> bytes:
         MissingPackage: no drawing can be drawn on this machine.
     """
     document = _EMBEDDED.sub(lambda found: _readable(found, name), _unpacked(content, name))
-    status, answer = _pool.draw(document, TIMEOUT_S)
+    status, answer = drawing_pool().draw(document, TIMEOUT_S)
     if status == DRAWN:
         return answer
     if status == REFUSED:

@@ -1,5 +1,7 @@
 """A pool keeps a few `svg_worker` processes, so that a drawing does not wait for one to start.
 
+Pages of PDFs are drawn by them, too.
+
 A worker forks a child for each drawing: limits are a child's own, and nothing of a drawing is left
 for the next one. A worker that dies or does not answer is replaced.
 """
@@ -14,6 +16,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 from time import monotonic
@@ -23,13 +26,20 @@ from models.errors import MissingPackage
 # What a worker answers, beside a PNG, a reason, or nothing; the same numbers stand in svg_worker.
 DRAWN, REFUSED, FAILED, READY = range(4)
 
-_PACKAGES = ("resvg_py", "tinycss2", "webencodings", "coloraide")  # that a worker imports
+_PACKAGES = (
+    "resvg_py",
+    "tinycss2",
+    "webencodings",
+    "coloraide",
+    "pypdfium2",
+    "PIL",
+)  # that a worker imports
 _WORKER = Path(__file__).with_name("svg_worker.py")
 _MOST_WORKERS = 8
 _START_S = 30.0  # on a machine that is very busy
 _GRACE_S = 5.0  # beyond a drawing's time, within which the worker itself ends it and says so
 _HEADER = struct.Struct("!BI")  # status, bytes that follow
-_REQUEST = struct.Struct("!dI")  # seconds, bytes that follow
+_REQUEST = struct.Struct("!dII")  # seconds, page (0 of an SVG), bytes that follow
 
 
 class _Dead(Exception):
@@ -61,11 +71,11 @@ class _Worker:
         except (_Dead, TimeoutError) as error:
             self.end()
             raise MissingPackage(
-                "SVG drawings cannot be drawn: the process for them does not start; install "
-                "MarkLens and its package resvg-py again, or export the drawing as PNG"
+                "SVGs and PDFs cannot be drawn: the process for them does not start; install "
+                "MarkLens and its packages again, or export the drawing as PNG"
             ) from error
 
-    def draw(self, document: bytes, timeout_s: float) -> tuple[int, bytes]:
+    def draw(self, document: bytes, timeout_s: float, page: int) -> tuple[int, bytes]:
         """Have a document drawn; see :meth:`SvgPool.draw`.
 
         Raises:
@@ -74,7 +84,7 @@ class _Worker:
         deadline = monotonic() + timeout_s + _GRACE_S
         try:
             self._socket.settimeout(timeout_s + _GRACE_S)
-            self._socket.sendall(_REQUEST.pack(timeout_s, len(document)) + document)
+            self._socket.sendall(_REQUEST.pack(timeout_s, page, len(document)) + document)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise _Dead from error
         return self._read_answer(deadline)
@@ -118,16 +128,17 @@ class SvgPool:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_in_fork)
 
-    def draw(self, document: bytes, timeout_s: float) -> tuple[int, bytes]:
+    def draw(self, document: bytes, timeout_s: float, page: int = 0) -> tuple[int, bytes]:
         """Draw a document.
 
         Args:
-            document: an SVG in any encoding that XML allows.
+            document: an SVG in any encoding that XML allows, or a PDF.
             timeout_s: wall-clock seconds after which it is given up.
+            page: of a PDF, counted from 1; 0 of an SVG.
 
         Returns:
-            DRAWN and a PNG, REFUSED and one sentence, or FAILED and nothing: it reached a limit, or
-            the renderer crashed.
+            DRAWN and a PNG (of a PDF as `pdf_page` gives it), REFUSED and one sentence, or FAILED
+            and nothing: it reached a limit, or the renderer crashed.
 
         Raises:
             MissingPackage: no worker can be started here.
@@ -135,7 +146,7 @@ class SvgPool:
         for _ in range(2):
             try:
                 with self._worker() as worker:
-                    return worker.draw(document, timeout_s)
+                    return worker.draw(document, timeout_s, page)
             except _Dead:
                 continue  # killed while it waited for work, say
             except TimeoutError:
@@ -186,6 +197,12 @@ class SvgPool:
         self._begin()
 
 
+@cache
+def drawing_pool() -> SvgPool:
+    """The pool of this process."""
+    return SvgPool()
+
+
 def _command() -> list[str]:
     """Run the worker as a bare file: no package import, no site, no environment, a fast start.
 
@@ -194,7 +211,7 @@ def _command() -> list[str]:
     """
     if sys.platform == "win32":
         raise MissingPackage(
-            "SVG drawings are drawn on Linux and macOS only: export the drawing as PNG"
+            "SVGs and PDFs are drawn on Linux and macOS only: export the drawing as PNG"
         )
     specs = [importlib.util.find_spec(package) for package in _PACKAGES]
     folders = {str(Path(spec.origin).parent.parent) for spec in specs if spec and spec.origin}

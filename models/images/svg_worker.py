@@ -1,11 +1,11 @@
-"""Draw SVGs, one after another, each in a child of its own. A program, run by `svg_pool`.
+"""Draw SVGs and PDFs, one after another, each in a child of its own. Run by `svg_pool`.
 
-A request on stdin is a time limit in seconds (float64), a length (uint32) and a document of so many
-bytes; an answer on stdout is a status (uint8), a length (uint32) and a PNG or one sentence. The end
-of stdin ends the program.
+A request on stdin is a time limit in seconds (float64), the page of a PDF or 0 for an SVG (uint32),
+a length (uint32) and a document of so many bytes; an answer on stdout is a status (uint8), a length
+(uint32) and a PNG or one sentence. The end of stdin ends the program.
 
 It is run as a file, without site, so that it starts in some 30 ms; `svg_styles` is loaded while it
-waits for the first drawing.
+waits for the first drawing, `pdf_page` by each child that draws a page.
 """
 
 import importlib
@@ -16,6 +16,8 @@ import signal
 import struct
 import sys
 import unicodedata
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -26,7 +28,7 @@ MOST_CPU_S = 8
 DRAWN, REFUSED, FAILED, READY = range(4)
 
 _HEADER = struct.Struct("!BI")
-_REQUEST = struct.Struct("!dI")
+_REQUEST = struct.Struct("!dII")
 
 # They lead somewhere when clicked or run; a renderer never follows them.
 # Nor does it read colour profiles and fonts.
@@ -144,11 +146,14 @@ def main() -> None:
     sys.path.append(str(Path(__file__).parent))
     draw = Drawing(resvg_py, importlib.import_module("svg_styles"))
     while request := sys.stdin.buffer.read(_REQUEST.size):
-        timeout_s, length = _REQUEST.unpack(request)
-        _answer(*draw_apart(draw, sys.stdin.buffer.read(length), timeout_s))
+        timeout_s, page, length = _REQUEST.unpack(request)
+        drawing = partial(draw_page, page) if page else draw
+        _answer(*draw_apart(drawing, sys.stdin.buffer.read(length), timeout_s))
 
 
-def draw_apart(draw: "Drawing", document: bytes, timeout_s: float) -> tuple[int, bytes]:
+def draw_apart(
+    draw: Callable[[bytes], tuple[int, bytes]], document: bytes, timeout_s: float
+) -> tuple[int, bytes]:
     """Draw in a child process, which the kernel ends at its limits.
 
     Returns:
@@ -175,6 +180,20 @@ def draw_apart(draw: "Drawing", document: bytes, timeout_s: float) -> tuple[int,
         return FAILED, b""
     lost = left_out(report) if found[0] == DRAWN else ""
     return (REFUSED, lost.encode()) if lost else (found[0], found[1:])
+
+
+def draw_page(page: int, document: bytes) -> tuple[int, bytes]:
+    """Draw a page of a PDF; the process must be one that may be lost.
+
+    Returns:
+        DRAWN with the number of pages and a PNG, or REFUSED and a sentence.
+    """
+    pdf_page = importlib.import_module("pdf_page")
+    _limit(resource.RLIMIT_NOFILE, 0)
+    try:
+        return DRAWN, pdf_page.draw_page(document, page)
+    except pdf_page.RefusedPdf as refusal:
+        return REFUSED, str(refusal).encode()
 
 
 def left_out(report: bytes) -> str:

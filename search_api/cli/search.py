@@ -82,9 +82,9 @@ Crop = Annotated[
         metavar="BOX", help="The part of the picture to compare: x,y,width,height in pixels."
     ),
 ]
-Page = Annotated[str, typer.Option(metavar="NUMBER", help="Page of a TIFF, counted from 1.")]
+Page = Annotated[str, typer.Option(metavar="NUMBER", help="Page of a TIFF or PDF, counted from 1.")]
 PageNumber = Annotated[
-    int, typer.Option(metavar="NUMBER", min=1, help="Page of a TIFF, counted from 1.")
+    int, typer.Option(metavar="NUMBER", min=1, help="Page of a TIFF or PDF, counted from 1.")
 ]
 Turn = Annotated[
     str, typer.Option(metavar="DEGREES", help="Turn the picture clockwise first, before --crop.")

@@ -135,8 +135,9 @@ def test_a_picture_is_turned_before_it_is_searched(page, tmp_path, draw_mark):
     page.until(lambda: page.js(_DRAWN_WIDTH, "#query-image") == 192, "not drawn turned")
 
 
-def test_a_page_of_a_tiff_is_chosen_on_the_stage(page, tmp_path, draw_mark):
-    path = tmp_path / "paged.tif"
+@pytest.mark.parametrize("suffix", ["tif", "pdf"])
+def test_a_page_is_chosen_on_the_stage(page, tmp_path, draw_mark, suffix):
+    path = tmp_path / f"paged.{suffix}"
     draw_mark(3).save(path, save_all=True, append_images=[draw_mark(7)])
     page.open()
     page.upload(path)

@@ -92,15 +92,15 @@ import os, sys, time
 from models.images import svg
 document = sys.stdin.buffer.read()
 def draws():
-    return svg._pool.draw(document, 30.0)[1].startswith(b"\\x89PNG")
+    return svg.drawing_pool().draw(document, 30.0)[1].startswith(b"\\x89PNG")
 def pids():
-    return {worker.process.pid for worker in svg._pool._workers}
+    return {worker.process.pid for worker in svg.drawing_pool()._workers}
 assert draws()
 mine = pids()
 child = os.fork()
 if child == 0:
     sound = draws() and not pids() & mine
-    svg._pool.close()
+    svg.drawing_pool().close()
     os._exit(0 if sound else 1)
 assert os.waitpid(child, 0)[1] == 0
 assert draws() and pids() == mine

@@ -85,13 +85,14 @@ def test_a_crop_of_everything_changes_nothing(search: Callable[..., dict[str, An
     assert ids(search(3)) == ids(search(3, crop="0,0,96,96"))
 
 
+@pytest.mark.parametrize("kind", ["TIFF", "PDF"])
 def test_a_page_and_a_turn_of_the_picture_are_what_is_searched(
-    client: httpx.Client, draw_mark: Callable[..., Image.Image]
+    client: httpx.Client, draw_mark: Callable[..., Image.Image], kind: str
 ) -> None:
     file = BytesIO()
     marks = [draw_mark(seed) for seed in (1, 3)]
     upside_down = marks[1].transpose(Image.Transpose.ROTATE_180)
-    marks[0].save(file, "TIFF", save_all=True, append_images=[marks[1], upside_down])
+    marks[0].save(file, kind, save_all=True, append_images=[marks[1], upside_down])
     files = {"image": file.getvalue()}
 
     def first(**fields: str) -> tuple[str, int]:

@@ -130,7 +130,7 @@ def get_mark_image(
     size: Size = None,
     digest: Digest = None,
 ) -> Response:
-    """Send the picture as it was handed in; SVG, TIFF and BMP as a WebP of at most 1024 pixels."""
+    """Send the picture as it was handed in, or, where browsers do not show that, a WebP of it."""
     mark = marklens.mark(mark_id)
     if mark.image_digest is None:
         raise UnreadableImage(f"The mark {mark_id!r} has no picture.")

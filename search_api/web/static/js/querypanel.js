@@ -193,8 +193,8 @@ async function ofPicture(query) {
     const advice = 'This browser no longer keeps it: choose, drop or paste it again.'
     throw new Problem('The picture is gone', advice)
   }
-  // Only the server knows the pages of a TIFF, and the size at which it draws an SVG.
-  const isServers = /svg|tif/.test(`${picture.type} ${picture.name}`)
+  // Only the server knows the pages of a TIFF or PDF, and the size at which it draws an SVG.
+  const isServers = /svg|tif|pdf/.test(`${picture.type} ${picture.name}`)
   const plain = async () => {
     if (isServers) return null
     const src = URL.createObjectURL(picture)

@@ -21,7 +21,7 @@ export const WHOLE = { crop: null, page: 1, turn: 0 }
 /** Nothing asked yet. `query` is null, {kind: 'mark', id} or {kind: 'picture', key}. */
 export const blank = () => ({
   query: null,
-  ...WHOLE, // page of a TIFF; degrees clockwise; [x, y, w, h] in pixels after the turn
+  ...WHOLE, // page of a TIFF or PDF; degrees clockwise; [x, y, w, h] in pixels after the turn
   codes: new Map(), // code → 'any' | 'all' | 'none', in the order they were chosen
   weights: new Map(), // block → weight, only where it is not the default
   vienna_source: DEFAULT_SOURCE,
