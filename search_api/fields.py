@@ -265,6 +265,16 @@ else:
     )
 
 
+MarkId = Annotated[
+    Text | Absent,
+    Field(
+        description="Instead of a picture: a mark of the register. No search finds the mark that "
+        "it is made with.",
+        examples=["EM-018000001"],
+    ),
+]
+
+
 class ViewFields(Fields):
     """What of a picture is looked at."""
 
@@ -331,14 +341,7 @@ class WantedFields(FilterFields):
 class SearchFields(ViewFields, WantedFields):
     """What to compare with beside a picture, how, and which marks may be found."""
 
-    mark_id: Annotated[
-        Text | Absent,
-        Field(
-            description="Instead of a picture: a mark of the register; it is left out of the "
-            "hits itself.",
-            examples=["EM-018000001"],
-        ),
-    ] = None
+    mark_id: MarkId = None
     rerank: Annotated[
         int,
         Field(

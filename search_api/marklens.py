@@ -189,6 +189,7 @@ class MarkLens:
             filter=request.filter,
             weights=request.weights,
             exclude=frozenset() if request.mark_id is None else frozenset({request.mark_id}),
+            among=request.among,
             rerank=request.rerank,
         )
         if query.ranks_words:

@@ -31,7 +31,7 @@ class PairResponse(BaseModel):
     query: int = Field(ge=0, description="Of the query: 0 the whole sign, 1 to 3 a part of it.")
     mark: int = Field(ge=0, description="Of the mark, likewise.")
     query_box: BoxShares = Field(
-        description=f"Where that is in the query, or the crop of it: {BOX_HELP}."
+        description=f"Where that is in the query's picture, turned, not yet cropped: {BOX_HELP}."
     )
     mark_box: BoxShares | None = Field(
         description=f"Where that is in the mark's picture: {BOX_HELP}; null where none is stored."
@@ -57,8 +57,8 @@ class PlacesResponse(BaseModel):
 
     share: Share = Field(description="How much of the query's places agrees on one displacement.")
     points: list[tuple[Share, Share, Share, Share]] = Field(
-        description="Places that match, the most similar first: x and y in the query, or the crop "
-        "of it, then x and y in the mark's picture, as shares of width and height."
+        description="Places that match, the most similar first: x and y in the query's picture, "
+        "turned, not yet cropped, then x and y in the mark's, as shares of width and height."
     )
 
     @classmethod

@@ -7,6 +7,7 @@ from threading import BoundedSemaphore
 from time import perf_counter
 from types import TracebackType
 
+import numpy as np
 from PIL import Image
 
 from indexer.errors import BadQuery
@@ -14,7 +15,15 @@ from indexer.marks import Box, Mark
 from indexer.register import Register
 from models.encoder import Embedding, Encoder
 from models.errors import UnreadableImage
-from models.images import crop_image, decode_image, page_count, refuse_blank, turn_image
+from models.images import (
+    crop_image,
+    decode_image,
+    full_size,
+    page_count,
+    refuse_blank,
+    turn_image,
+)
+from models.network.places import from_bytes, to_bytes
 from models.vienna import PredictedCode
 from search_api.errors import TooBusy
 from search_api.request import Picture, View
@@ -61,7 +70,8 @@ class EncodedQuery:
     """What a search compares, and what the network sees in it.
 
     Attributes:
-        embedding: of the whole sign and of its parts; boxes are shares of what is looked at.
+        embedding: of the whole sign and of its parts; boxes and places are shares of the picture
+            that a crop is measured in, the turned page.
         vienna: the codes seen, most probable first.
         perhaps: those that may be there, less certain.
         pages: of the file that the picture comes from.
@@ -76,7 +86,7 @@ class EncodedQuery:
 
     @property
     def boxes(self) -> tuple[Box, ...]:
-        """Of the whole sign and its parts, as shares of what is looked at."""
+        """Of the whole sign and its parts."""
         return tuple((*map(float, box),) for box in self.embedding.boxes)  # type: ignore[misc]
 
 
@@ -92,15 +102,16 @@ def encode_picture(
     began = perf_counter()
     with semaphore:
         admitted = perf_counter()
-        image = decoded(picture, view)
+        page = _page(picture, view)
+        image = _looked_at(page, picture, view)
         ready = perf_counter()
         encoded = encoder.encode([image])
     ended = perf_counter()
     return EncodedQuery(
-        embedding=encoded.embeddings[0],
+        embedding=_within(encoded.embeddings[0], page, view),
         vienna=encoder.predicted(encoded.probabilities[0]),
         perhaps=encoder.perhaps(encoded.probabilities[0]),
-        pages=page_count(image),
+        pages=page_count(page),
         milliseconds={
             "decode": 1000 * (ready - admitted),
             "encode": 1000 * (ended - ready + admitted - began),
@@ -129,17 +140,44 @@ def decoded(picture: Picture, view: View) -> Image.Image:
         UnreadableImage: it cannot be decoded, lacks the page, the crop lies outside of it, or all
             is white.
     """
-    name = picture.name if isinstance(picture, Path) else "image"
-    if isinstance(picture, Image.Image):
-        image = picture
-    else:
-        content = _read(picture) if isinstance(picture, Path) else picture
-        image = decode_image(content, name, view.page)
-    image = turn_image(image, view.turn)
-    if view.crop is not None:
-        image, name = crop_image(image, view.crop), f"{name}, cropped"
-    refuse_blank(image, name)
-    return image
+    return _looked_at(_page(picture, view), picture, view)
+
+
+def _page(picture: Picture, view: View) -> Image.Image:
+    """The page that is looked at, turned."""
+    image = picture
+    if not isinstance(image, Image.Image):
+        content = _read(image) if isinstance(image, Path) else image
+        image = decode_image(content, _name(picture), view.page)
+    return turn_image(image, view.turn)
+
+
+def _looked_at(page: Image.Image, picture: Picture, view: View) -> Image.Image:
+    """What a view leaves of a page."""
+    if view.crop is None:
+        refuse_blank(page, _name(picture))
+        return page
+    part = crop_image(page, view.crop)
+    refuse_blank(part, f"{_name(picture)}, cropped")
+    return part
+
+
+def _name(picture: Picture) -> str:
+    return picture.name if isinstance(picture, Path) else "image"
+
+
+def _within(embedding: Embedding, page: Image.Image, view: View) -> Embedding:
+    """Say where all of it is in the page of which a part may have been encoded."""
+    if view.crop is None:
+        return embedding
+    whole = np.tile(full_size(page), 2)
+    corner, side = np.tile(view.crop[:2], 2) / whole, np.tile(view.crop[2:], 2) / whole
+    boxes = (corner + embedding.boxes * side).astype(np.float32)
+    places = [
+        one._replace(square=tuple((corner + np.array(one.square) * side).tolist()))
+        for one in from_bytes(embedding.places)
+    ]
+    return Embedding(embedding.vectors, boxes, to_bytes(places))
 
 
 def _read(file: Path) -> bytes:

@@ -60,6 +60,7 @@ class SearchRequest:
             has words, else ``id``.
         after: the cursor that the answer to the same request gave as `Answer.next`: the next page.
         rerank: how many of the first are ranked again by their places, 0 to 1000.
+        among: ids of the only marks to compare; None for all that pass the filter.
 
     Raises:
         BadQuery: a value is out of range, or two queries are given.
@@ -77,6 +78,7 @@ class SearchRequest:
     order: str | None = None
     after: str | None = None
     rerank: int = RERANK
+    among: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""

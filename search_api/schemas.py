@@ -262,7 +262,8 @@ class QueryResponse(ClassifyResponse):
         description="Pages of the file that was sent; `page` says which of them is looked at."
     )
     boxes: list[BoxShares] = Field(
-        description=f"Of the whole sign, and of its parts that are compared, too: {BOX_HELP}."
+        description=f"Of the whole sign, and of its parts that are compared, too: {BOX_HELP}, "
+        "turned, not yet cropped."
     )
 
 

@@ -210,7 +210,9 @@ class Searcher:
         others = {PARTS: 1.0, PLACES: PLACES_WEIGHT, WORDS: 0.0}
         defaults = {block.name: block.weight for block in self._blocks} | others
         given = (query.weights or {}).items()
-        return query.rerank == RERANK and all(defaults.get(name) == value for name, value in given)
+        # Of marks that are named, those are asked that are not ranked again by default either.
+        is_default = query.rerank == (RERANK if query.among is None else 0)
+        return is_default and all(defaults.get(name) == value for name, value in given)
 
 
 class _Search:

@@ -38,6 +38,8 @@ def search_with_words(register: Register, searcher: Searcher, query: SearchQuery
     page = Page(_BY_WORDS, order=WORDS_ORDER)
     listed, _ = register.find_words(query.filter, page)
     others = [one.mark.record.id for one in listed if one.mark.record.id not in hits]
+    if query.among is not None:
+        others = sorted(set(others) & set(query.among))
     spent = dict(near.plan.milliseconds)
     if others:
         found = searcher.search(replace(pictures, k=len(others), among=tuple(others)))

@@ -16,17 +16,25 @@ from search_api.fields import (
     Codes,
     Day,
     Fields,
+    MarkId,
     NiceClasses,
     SearchFields,
     Text,
     ViewFields,
     parse_codes,
 )
+from search_api.marklens import MarkLens
 from search_api.request import SearchRequest
 
 _CATEGORIES = 29
 # By contentMediaType alone, as OpenAPI 3.1 has it, generated clients take a picture for a text.
 _FILE: JsonDict = {"format": "binary"}
+
+
+def _require_one(form: "PictureForm | SearchForm") -> None:
+    """Refuse a form that names no picture, or several."""
+    if (form.image is None) == (form.mark_id is None):
+        raise ValueError("send either a picture as `image` or a mark's id as `mark_id`")
 
 
 def shown_name(filename: str | None) -> str | None:
@@ -38,8 +46,25 @@ class PictureForm(ViewFields):
     """A picture, or a part of one."""
 
     image: Annotated[
-        UploadFile, Field(description=f"The picture: {ACCEPTED}.", json_schema_extra=_FILE)
-    ]
+        UploadFile | Absent,
+        Field(description=f"The picture: {ACCEPTED}.", json_schema_extra=_FILE),
+    ] = None
+    mark_id: MarkId = None
+
+    @model_validator(mode="after")
+    def _one_picture(self) -> Self:
+        _require_one(self)
+        return self
+
+    def content(self, marklens: MarkLens) -> bytes:
+        """The bytes of the picture.
+
+        Raises:
+            UnknownMark: the register holds no such mark, or the mark has no picture.
+        """
+        if self.mark_id is not None:
+            return marklens.image(self.mark_id)
+        return b"" if self.image is None else self.image.file.read()
 
 
 class SearchForm(SearchFields):
@@ -52,8 +77,7 @@ class SearchForm(SearchFields):
 
     @model_validator(mode="after")
     def _one_query(self) -> Self:
-        if (self.image is None) == (self.mark_id is None):
-            raise ValueError("send either a picture as `image` or a mark's id as `mark_id`")
+        _require_one(self)
         return self
 
     def asked(self) -> SearchRequest:

@@ -41,7 +41,7 @@ _ASKS = {
     "last_day": "to",
     "text": "containing",
 }
-_SHOWN_ELSEWHERE = frozenset(("picture", "mark_id", "filter", "weights", "k", "offset"))
+_SHOWN_ELSEWHERE = frozenset(("picture", "mark_id", "filter", "weights", "k", "offset", "among"))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class ReportedMark:
     Attributes:
         mark: what the register holds of it.
         rank: its place; None where a shortlisted mark is not among the first 1000.
-        hit: how near it is; None where `rank` is.
+        hit: how near it is; None where it was not compared: the filter leaves it out, or it has no
+            picture.
         note: what its reader wrote.
     """
 
@@ -182,10 +183,20 @@ def _reported(marklens: MarkLens, asked: ReportRequest, answer: Answer) -> tuple
         if mark_id not in found and mark_id not in others:
             raise UnknownMark(mark_id)
     chosen = [one for mark_id, one in found.items() if mark_id in named]
-    return (
-        *chosen,
-        *(ReportedMark(one, None, None, asked.notes.get(key, "")) for key, one in others.items()),
-    )
+    near = _compared(marklens, asked.search, tuple(others))
+    for one in (*near, *(mark_id for mark_id in others if mark_id not in near)):
+        chosen.append(ReportedMark(others[one], None, near.get(one), asked.notes.get(one, "")))
+    return tuple(chosen)
+
+
+def _compared(
+    marklens: MarkLens, request: SearchRequest, among: tuple[str, ...]
+) -> Mapping[str, Hit]:
+    """How near some marks are that are not among the first 1000, so not ranked again either."""
+    if not among or not request.is_ranked:
+        return {}
+    asked = replace(request, k=len(among), offset=0, rerank=0, among=among)
+    return {hit.id: hit for hit in marklens.search(asked).hits}
 
 
 def _content(marklens: MarkLens, request: SearchRequest) -> bytes | Image.Image | None:

@@ -227,7 +227,8 @@ def _row(report: Report, one: ReportedMark, letters: Lettering) -> list[Any]:
     shown: Flowable = Paragraph("no picture", _STYLES["nothing"])
     if picture is not None:
         shown = _image(picture, _PICTURE - 2 * _PAD)
-    place = "–" if one.rank is None else str(one.rank)
+    after = "–" if one.hit is None else f"> {MAX_K:,}"
+    place = after if one.rank is None else str(one.rank)
     return [
         Paragraph(place, _STYLES["place"]),
         shown,

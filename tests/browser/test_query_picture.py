@@ -8,6 +8,8 @@ from PIL import Image
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+from indexer.marks import MarkRecord
+
 pytestmark = pytest.mark.browser
 
 
@@ -149,3 +151,17 @@ def test_a_page_is_chosen_on_the_stage(page, tmp_path, draw_mark, suffix):
     page.until(lambda: page.text("#page-of") == "Page 2 of 2", "another page is shown")
     page.back()
     assert page.until_hits(lambda ids: ids[0] == "EM-003")
+
+
+def test_a_mark_that_browsers_do_not_draw_is_cropped_in_its_own_pixels_when_turned(
+    page, marklens, scan
+):
+    marklens.add(MarkRecord("SCAN"), scan.read_bytes())
+    try:
+        page.open("/?mark_id=SCAN&turn=90")
+        page.until(lambda: page.js(_DRAWN_WIDTH, "#query-image") == 1024, "no preview")
+        _type_crop(page, 100, 200, 9999, 400)
+        page.until(lambda: "crop=100,200,1500,400" in page.path, "not cropped in its own pixels")
+        page.until_hits(bool)
+    finally:
+        marklens.delete("SCAN")

@@ -6,6 +6,9 @@ from collections.abc import Callable
 import httpx
 from PIL import Image
 
+from indexer.marks import MarkRecord
+from search_api.marklens import MarkLens
+
 EXPLAIN, CLASSIFY = "/api/v1/classify/explain", "/api/v1/classify"
 
 
@@ -41,3 +44,22 @@ def test_what_cannot_be_explained_is_a_problem_in_words(client: httpx.Client) ->
     assert broken.status_code in (415, 422)
     assert broken.headers["content-type"] == "application/problem+json"
     assert client.post(EXPLAIN).status_code == 422
+
+
+def test_a_mark_of_the_register_is_drawn_and_explained_in_its_own_pixels(
+    client: httpx.Client, marklens: MarkLens, draw_mark: Callable[..., Image.Image]
+) -> None:
+    file = io.BytesIO()
+    large = draw_mark(5).resize((1600, 1200))
+    large.save(file, "TIFF", compression="tiff_deflate")
+    marklens.add(MarkRecord("SCAN"), file.getvalue())
+    mark = {"mark_id": "SCAN", "turn": "90"}
+    drawn = client.post("/api/v1/preview", data=mark)
+    assert drawn.headers["Picture-Size"] == "1200x1600"
+    corner = {"crop": "100,200,1100,1400"}  # reaches outside of the drawing, which is smaller
+    sent = client.post(EXPLAIN, files={"image": file.getvalue()}, data={"turn": "90"} | corner)
+    assert client.post(EXPLAIN, data=mark | corner).content == sent.content
+    assert sent.headers["content-type"] == "image/png"
+    marklens.delete("SCAN")
+    assert client.post(EXPLAIN, data=mark).status_code == 404
+    assert client.post(EXPLAIN, data=mark, files={"image": file.getvalue()}).status_code == 422

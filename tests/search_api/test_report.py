@@ -20,6 +20,7 @@ from indexer.errors import BadQuery, UnknownMark
 from indexer.marks import MarkRecord
 from marklens import Filter, MarkLens, ReportRequest, SearchRequest, make_report, report_bytes
 from models.vienna import ViennaCode
+from search_api.report import contents
 
 DAY = date(2026, 11, 29)
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -174,6 +175,24 @@ def test_a_shortlisted_mark_that_the_filter_leaves_out_is_reported_without_place
         ("M-3", True),
     ]
     assert "not among the first 1,000" in text_of(report_bytes(report, "pdf"))
+
+
+def test_a_shortlisted_mark_beyond_the_last_place_has_its_score(
+    marklens: MarkLens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = marklens.search(SearchRequest(mark_id="M-2", k=11)).hits
+    monkeypatch.setattr(contents, "MAX_K", 5)
+    wanted = (every[9].id, every[7].id, every[1].id)
+    report = make_report(marklens, ReportRequest(SearchRequest(mark_id="M-2"), shortlist=wanted))
+    assert [(one.mark.record.id, one.rank) for one in report.marks] == [
+        (every[1].id, 2),
+        (every[7].id, None),
+        (every[9].id, None),
+    ]
+    assert [one.hit and one.hit.score for one in report.marks] == [
+        every[place].score for place in (1, 7, 9)
+    ]
+    assert "> 1,000" in text_of(report_bytes(report, "pdf"))
 
 
 def test_a_listing_without_picture_is_reported_too(marklens: MarkLens) -> None:

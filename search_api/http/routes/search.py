@@ -41,13 +41,13 @@ def search(
     summary="Name the Vienna codes seen in a picture",
     response_description="The codes that reach their threshold, and those that may be there.",
     dependencies=[form_of(PictureForm)],
-    responses=documented(400, 413, 415, 422, 503),
+    responses=documented(400, 404, 413, 415, 422, 503),
 )
 def classify(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> ClassifyResponse:
     """Look at a picture, or a part of one, without searching."""
-    return ClassifyResponse.of(marklens.codes(form.image.file.read(), form.view()))
+    return ClassifyResponse.of(marklens.codes(form.content(marklens), form.view()))
 
 
 @router.post(
@@ -58,7 +58,7 @@ def classify(
     response_description="A PNG: the picture, and one copy a code with the places in red.",
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(400, 413, 415, 422, 503),
+        **documented(400, 404, 413, 415, 422, 503),
     },
 )
 def explain(
@@ -66,5 +66,5 @@ def explain(
 ) -> Response:
     """Draw the class activation maps of the codes that `/classify` names."""
     sheet = io.BytesIO()
-    marklens.explain(form.image.file.read(), form.view()).save(sheet, "PNG")
+    marklens.explain(form.content(marklens), form.view()).save(sheet, "PNG")
     return Response(sheet.getvalue(), media_type="image/png")

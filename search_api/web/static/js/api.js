@@ -34,11 +34,7 @@ export const explain = (fields) => askBlob('/classify/explain', { method: 'POST'
 export const report = (fields) => askBlob('/search/report', { method: 'POST', body: fields })
 
 /** Let the server draw a picture: {drawing: a Blob, size: of the original, turned, pages}. */
-export async function preview(picture, page, turn) {
-  const fields = new FormData()
-  fields.append('image', picture, picture.name ?? 'picture')
-  fields.append('page', page)
-  fields.append('turn', turn)
+export async function preview(fields) {
   const answer = await reach('/preview', { method: 'POST', body: fields })
   if (!answer.ok) throw problemOf(answer, await answer.json().catch(() => null))
   return {
@@ -47,9 +43,6 @@ export async function preview(picture, page, turn) {
     pages: Number(answer.headers.get('Picture-Pages')),
   }
 }
-
-/** The picture of a mark as a Blob. */
-export const getImage = (id) => askBlob(`/marks/${encodeURIComponent(id)}/image`)
 
 export const getVienna = (source) => ask(`/vienna?source=${source}`)
 

@@ -1,8 +1,8 @@
 // Where in the query the network saw each code: the server's drawing, in a dialog.
 
-import { explain, getImage } from './api.js'
+import { explain } from './api.js'
 import { byId } from './dom.js'
-import { viewFields } from './state.js'
+import { toPicture } from './state.js'
 
 /** Make the button and the dialog; `asked()` gives {picture or markId, crop, page, turn}. */
 export function startExplain(asked, onproblem) {
@@ -11,12 +11,8 @@ export function startExplain(asked, onproblem) {
   const button = byId('explain')
 
   const draw = async () => {
-    const { picture, markId, ...view } = asked()
-    const fields = new FormData()
-    fields.append('image', picture ?? await getImage(markId), 'query')
-    for (const [name, value] of viewFields(view)) fields.append(name, value)
     URL.revokeObjectURL(image.src)
-    image.src = URL.createObjectURL(await explain(fields))
+    image.src = URL.createObjectURL(await explain(toPicture(asked())))
     dialog.showModal()
   }
 

@@ -5,7 +5,7 @@ import { svg } from './dom.js'
 /**
  * Make the figure. `source` is {src, part} or a promise of it, or of null where nothing can be shown:
  * `part` is what is shown of the picture, [left, top, right, bottom] as shares of width and height.
- * `marks`: {box, places} to be drawn on that part, as shares of it.
+ * `marks`: {box, places} to be drawn on it, as shares of the picture.
  */
 export function figure(source, label, marks = {}) {
   const drawing = svg('svg', { class: 'figure', role: 'img', 'aria-label': label })
@@ -22,7 +22,8 @@ async function fill(drawing, shown, { box, places = [] }) {
   drawing.setAttribute('viewBox', `0 0 ${w} ${h}`)
   const image = svg('image', { href: shown.src, x: -left * width, y: -top * height, width, height })
   const view = svg('svg', { width: w, height: h, overflow: 'hidden' }, image)
-  drawing.replaceChildren(view, ...placeDots(places, w, h), ...boxLines(box, w, h))
+  const drawn = [...placeDots(places, width, height, Math.max(w, h) / 36), ...boxLines(box, width, height)]
+  drawing.replaceChildren(view, svg('g', { transform: `translate(${-left * width} ${-top * height})` }, ...drawn))
 }
 
 /** A box as a line that keeps its width at any zoom; none where it is the whole picture. */
@@ -36,10 +37,10 @@ export function boxLines(box, width, height) {
 }
 
 /** Matching places, [x, y, hue]: a place and its fellow on the other picture have one hue. */
-const placeDots = (places, width, height) =>
+const placeDots = (places, width, height, r) =>
   places.map(([x, y, hue]) =>
     svg('circle', {
-      class: 'place', cx: x * width, cy: y * height, r: Math.max(width, height) / 36,
+      class: 'place', cx: x * width, cy: y * height, r,
       fill: `hsl(${hue} 90% 45%)`,
     }))
 

@@ -1,12 +1,13 @@
 // The query picture: an uploaded file or a mark of the register, and what of it is looked at.
 
-import { Problem, getImage, getMark, imagePath, preview } from './api.js'
+import { Problem, getMark, imagePath, preview } from './api.js'
 import { startCropBox } from './cropbox.js'
 import { startCropDialog } from './cropdialog.js'
 import { byId, h, svg } from './dom.js'
 import { boxLines, figure, sizeOf } from './figure.js'
 import { loadPicture } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
+import { toPicture } from './state.js'
 
 /** Make the panel; `onview(change)` is called with a new crop, page or turn. */
 export function startQueryPanel(onview) {
@@ -89,16 +90,13 @@ export function startQueryPanel(onview) {
       const mine = shown
       const drawing = await mine?.drawing
       if (!drawing || shown !== mine) return
-      const { crop } = mine.view
-      const outer = partOf(crop, drawing.size)
       const items = boxes.map((box, at) => {
-        const part = inner(outer, box)
-        const picture = figure({ src: drawing.src, part }, '')
+        const picture = figure({ src: drawing.src, part: box }, '')
         picture.setAttribute('aria-hidden', 'true')
         return h('li', {}, h('button', {
           type: 'button', class: 'part', title: 'Search with this part',
           'aria-label': `Search with part ${at + 1}`,
-          onclick: () => onview({ crop: boxIn(part, drawing.size) }),
+          onclick: () => onview({ crop: boxIn(box, drawing.size) }),
           onpointerenter: () => panel.outline(box),
           onpointerleave: () => panel.outline(null),
         }, picture))
@@ -106,14 +104,13 @@ export function startQueryPanel(onview) {
       byId('parts').replaceChildren(...items)
       byId('parts').hidden = !items.length
     },
-    /** Outline a part of what was searched with (shares of it), or nothing. */
+    /** Outline a part of the picture (shares of it), or nothing. */
     async outline(box) {
       const mine = shown
       const drawing = await mine?.drawing
       if (!drawing || shown !== mine) return
-      const whole = box && inner(partOf(mine.view.crop, drawing.size), box)
       const lines = svg('svg', { class: 'stage-lines', viewBox: `0 0 ${drawing.size.join(' ')}`, 'aria-hidden': 'true' })
-      lines.append(...boxLines(whole, ...drawing.size))
+      lines.append(...boxLines(box, ...drawing.size))
       frame.querySelector('.stage-lines')?.remove()
       if (box) frame.append(lines)
     },
@@ -134,12 +131,6 @@ const partOf = (crop, [width, height]) =>
     ? [crop[0] / width, crop[1] / height, (crop[0] + crop[2]) / width, (crop[1] + crop[3]) / height]
     : [0, 0, 1, 1]
 
-/** A box within a box, both as shares, as shares of what the outer one is in. */
-function inner([left, top, right, bottom], [l, t, r, b]) {
-  const [w, h] = [right - left, bottom - top]
-  return [left + w * l, top + h * t, left + w * r, top + h * b]
-}
-
 /** A box as x, y, width, height in pixels. */
 const boxIn = ([left, top, right, bottom], [width, height]) =>
   [left * width, top * height, (right - left) * width, (bottom - top) * height].map(Math.round)
@@ -147,7 +138,7 @@ const boxIn = ([left, top, right, bottom], [width, height]) =>
 const isSame = (one, other) => one.kind === other.kind && one.id === other.id && one.key === other.key
 
 /** Draws a picture as a page and turn ask, by the browser where it can; each is drawn once. */
-function drawer(plain, getPicture) {
+function drawer(plain, named) {
   const made = new Map()
   const draw = async (page, turn) => {
     if (page === 1 && turn === 0) {
@@ -155,7 +146,7 @@ function drawer(plain, getPicture) {
       if (found) return found
     }
     try {
-      const { drawing, ...told } = await preview(await getPicture(), page, turn)
+      const { drawing, ...told } = await preview(toPicture({ ...named, crop: null, page, turn }))
       return { src: URL.createObjectURL(drawing), ...told }
     } catch (error) {
       if (error instanceof Problem) return null // the search tells of it
@@ -184,7 +175,7 @@ async function ofMark(query, signal) {
     const natural = await sizeOf(src)
     return natural && { src, size: mark.width ? [mark.width, mark.height] : natural, pages: 1 }
   }
-  return { mark, picture: null, label: titleOfMark(mark), ...drawer(plain, () => getImage(mark.id)) }
+  return { mark, picture: null, label: titleOfMark(mark), ...drawer(plain, { markId: mark.id }) }
 }
 
 async function ofPicture(query) {
@@ -201,5 +192,5 @@ async function ofPicture(query) {
     const size = await sizeOf(src)
     return size && { src, size, pages: 1 }
   }
-  return { mark: null, picture, label: picture.name ?? '', ...drawer(plain, () => picture) }
+  return { mark: null, picture, label: picture.name ?? '', ...drawer(plain, { picture }) }
 }

@@ -100,8 +100,16 @@ function* filterFields(state) {
   }
 }
 
-/** The fields that say what of a picture is looked at. */
-export function* viewFields({ crop, page, turn }) {
+/** The fields that name a picture, an uploaded one or that of a mark, and what of it is looked at. */
+export function toPicture({ picture, markId, ...view }) {
+  const form = new FormData()
+  if (picture) form.append('image', picture, picture.name ?? 'pasted picture')
+  else form.append('mark_id', markId)
+  for (const [name, value] of viewFields(view)) form.append(name, value)
+  return form
+}
+
+function* viewFields({ crop, page, turn }) {
   if (crop) yield ['crop', crop.join(',')]
   if (page !== 1) yield ['page', page]
   if (turn !== 0) yield ['turn', turn]
