@@ -56,6 +56,23 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(
         20 * 1024 * 1024, ge=1024, description="Largest request body that is read, in bytes."
     )
+    max_connections: int = Field(
+        1000,
+        ge=8,
+        le=60_000,
+        description="Connections at once; one more takes the place of the one that has waited "
+        "longest without being answered.",
+    )
+    request_timeout_s: float = Field(
+        20.0,
+        gt=0,
+        le=600,
+        description="Seconds within which a request's head must have come, and its body where it "
+        "comes slower than 8 KiB a second.",
+    )
+    graceful_timeout_s: int = Field(
+        8, ge=1, le=600, description="Seconds that a server which is to end gives open requests."
+    )
     poll_s: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks at the register's sequence."
     )

@@ -35,6 +35,7 @@ from models.network.places import PlaceCoder
 from models.network.preprocess import Preprocess
 from models.vienna import ViennaCode
 from search_api.app import create_app
+from search_api.http.connections import server_config
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 
@@ -216,9 +217,8 @@ def serving() -> Callable[[MarkLens], AbstractContextManager[str]]:
 
     @contextmanager
     def serve(marklens: MarkLens) -> Iterator[str]:
-        config = uvicorn.Config(
-            create_app(marklens=marklens), port=0, log_level="warning", ws="none", lifespan="on"
-        )
+        app = create_app(marklens=marklens)
+        config = server_config(app, marklens.settings, port=0, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()

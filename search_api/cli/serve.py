@@ -1,6 +1,7 @@
 """`marklens serve` and `marklens demo`: the server, with the user's register or the shipped one."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -151,6 +152,7 @@ def _serve(
     indexing: _Indexing | None = None,
 ) -> None:
     """Serve until a signal; the address is printed once it answers, then indexing starts."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all is closed in order
     with ThreadPoolExecutor(1) as pool:
         pool.submit(import_module, "search_api.app")  # a third of a second, beside the network's
         _ = marklens.searcher  # network and index, so that what is wrong with them is told plainly
@@ -168,6 +170,7 @@ def _server(marklens: "MarkLens", log_level: str, indexing: _Indexing | None) ->
     import uvicorn
 
     from search_api.app import create_app
+    from search_api.http.connections import server_config
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -190,7 +193,8 @@ def _server(marklens: "MarkLens", log_level: str, indexing: _Indexing | None) ->
                 await asyncio.to_thread(indexing.stop)
             await super().shutdown(sockets)
 
-    return Server(uvicorn.Config(create_app(marklens=marklens), log_level=log_level))
+    app = create_app(marklens=marklens)
+    return Server(server_config(app, marklens.settings, log_level=log_level))
 
 
 def _say_where(marklens: "MarkLens") -> None:
