@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         generate_unique_id_function=_operation_id,
     )
     app.state.metrics = Metrics()
+    app.state.asking = CapacityLimiter(4)
     for one in _ROUTES:
         app.include_router(one.router)
     for one in (pages, plain):

@@ -88,7 +88,7 @@ class MarkLens:
                 made.
         """
         settings = Settings.read() if settings is None else settings
-        register = Register.open(settings.register_url, create)
+        register = Register.open(settings.register_url, create, settings.database_timeout_s)
         return cls(settings, register, ImageStore(settings.images_dir))
 
     def close(self) -> None:

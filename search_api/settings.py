@@ -33,6 +33,12 @@ class Settings(BaseSettings):
         description="SQLAlchemy URL of the register, such as postgresql+psycopg://user:pw@host/db; "
         "register.db in the data folder where unset.",
     )
+    database_timeout_s: float = Field(
+        10.0,
+        ge=1,
+        le=600,
+        description="Seconds that PostgreSQL may take for an answer to a search; then it fails.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the network and the index run."
     )

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -303,6 +303,15 @@ class PostgresServer:
             self._server.kill()
             self._server.wait()
         self._server = None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to all of its processes: SIGSTOP lets none go on until SIGCONT."""
+        assert self._server is not None
+        parent = self._server.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
+        for process in (parent, *map(int, children.split())):
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def remove(self) -> None:
         """Stop it and take its folder away."""

@@ -41,6 +41,8 @@ class FollowerStatus:
     Attributes:
         index: what compares the vectors.
         sequence: the last change searches see.
+        committed: the register's last change, when it was last asked.
+        live: marks, found by picture or not.
         total: marks that can be found.
         segments: segments they are spread over.
         saved: sequence of the snapshot this process last read or wrote; None without.
@@ -51,6 +53,8 @@ class FollowerStatus:
 
     index: str
     sequence: int
+    committed: int
+    live: int
     total: int
     segments: int
     saved: int | None
@@ -94,6 +98,7 @@ class Follower:
             self._store = ViewStore(folder, register, network, self._build)
         self._live = LiveView(self._build)
         self._merger = Merger(self._live, self._build, self._on_merged)
+        self._committed = 0
         self._saved: int | None = None
         self._in_file: ReadView | None = None  # what the snapshot holds, in the same segments
         self._tried = 0
@@ -134,6 +139,8 @@ class Follower:
         return FollowerStatus(
             index=self.index_name,
             sequence=view.sequence,
+            committed=max(self._committed, view.sequence),
+            live=view.total + sum(part.count for part in view.without_vectors),
             total=view.total,
             segments=len(view.parts),
             saved=self._saved,
@@ -279,6 +286,7 @@ class Follower:
 
     def _catch_up(self) -> None:
         sequence, view = self._register.sequence(), self._live.now
+        self._committed = sequence
         if sequence < view.sequence:
             logger.warning(
                 "the register stands at %d, before the index at %d: it was restored or replaced; "

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -30,7 +30,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_WAIT_S = 30.0  # how long a writer waits for another one
+_WAIT_S = 30.0  # how long a writer waits for another one, and any statement may take
+_CONNECT_S = 5  # how long a connection may take, new or from the pool
+ANSWER_S = 10.0  # how long a reader waits for PostgreSQL
+# A machine that is gone is noticed after half a minute at most.
+_CONNECTING = {
+    "connect_timeout": _CONNECT_S,
+    "keepalives": 1,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 _MIGRATION_LOCK = 0x4D61726B  # PostgreSQL advisory lock: any number that stays the same
 _migrating = threading.Lock()
 # PostgreSQL's states: shut down by an administrator, after a crash, starting or stopping.
@@ -129,17 +140,20 @@ def _is_lost(error: BaseException) -> bool:
     return state in _GONE or state.startswith("08")
 
 
-def create_engine(url: URL, create: bool = True) -> Engine:
+def create_engine(url: URL, create: bool = True, answer_s: float = ANSWER_S) -> Engine:
     """An engine whose write transactions exclude each other from their first statement on.
+
+    Args:
+        url: as `parse_url` gives it.
+        create: make SQLite's file where it is missing.
+        answer_s: seconds that PostgreSQL may take for each answer to a reader.
 
     Raises:
         DatabaseUnavailable: the driver, or SQLite's folder or file, is missing.
     """
     if url.drivername != "sqlite":
         try:
-            return sa.create_engine(
-                url, pool_pre_ping=True, pool_size=5, max_overflow=20, json_serializer=_json
-            )
+            return _postgresql_engine(url, answer_s)
         except ImportError as error:
             raise DatabaseUnavailable(
                 'PostgreSQL needs a driver: pip install "psycopg[binary]".'
@@ -160,6 +174,46 @@ def create_engine(url: URL, create: bool = True) -> Engine:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _postgresql_engine(url: URL, answer_s: float) -> Engine:
+    """An engine that waits neither for a connection nor for an answer without an end."""
+    from indexer.register.answer_deadline import DeadlineConnection
+
+    engine = sa.create_engine(
+        url,
+        connect_args={one: value for one, value in _CONNECTING.items() if one not in url.query},
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=20,
+        pool_timeout=_CONNECT_S,
+        json_serializer=_json,
+    )
+
+    def connect(_: object, __: object, arguments: Any, options: Any) -> DeadlineConnection:
+        connection = DeadlineConnection.connect(*arguments, **options)
+        # Also ends what goes on in the server when its client waits no longer.
+        connection.execute(f"SET statement_timeout = {round(1000 * _WAIT_S)}")
+        connection.commit()
+        return connection
+
+    def begin(connection: Connection) -> None:
+        is_writer = connection.get_execution_options().get("transaction") is not None
+        _limit_answers(connection, _WAIT_S + _CONNECT_S if is_writer else answer_s)
+
+    def returned(connection: DeadlineConnection | None, _: object) -> None:
+        if connection is not None:
+            connection.answer_s = _CONNECT_S  # of the question whether it still works
+
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "checkin", returned)
+    return engine
+
+
+def _limit_answers(connection: Connection, seconds: float | None) -> None:
+    driver: Any = connection.connection.dbapi_connection
+    driver.answer_s = seconds
 
 
 def _json(value: object) -> str:
@@ -245,6 +299,9 @@ def migrate(
     # Alembic keeps its context in a module, hence threads take turns too.
     with _migrating, engine.execution_options(transaction="IMMEDIATE").begin() as connection:
         if engine.dialect.name == "postgresql":
+            # Both the turn of another process and a change of large tables may take minutes.
+            _limit_answers(connection, None)
+            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         config.attributes["connection"] = connection
         (command.upgrade if direction == "up" else command.downgrade)(config, revision)

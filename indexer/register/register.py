@@ -30,8 +30,7 @@ from indexer.marks import (
 )
 from indexer.pages import Listed, Page
 from indexer.query import Filter
-from indexer.register import counters, listing, rows, runs, schema, word_search
-from indexer.register.database import create_engine, parse_url, plain_errors, prepare, shown
+from indexer.register import counters, database, listing, rows, runs, schema, word_search
 from indexer.register.watches import Watches
 from models.encoder import Embedding
 from models.vienna import ViennaCode
@@ -50,30 +49,31 @@ class Register:
     def __init__(self, engine: Engine, url: URL) -> None:
         self._engine = engine
         self._url = url
-        self.url = shown(url)
+        self.url = database.shown(url)
         self.watches = Watches(self._reading, self._writing)
         # Counting codes reads all of them; the answer holds until the next write.
         self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
         self._totals = listing.Totals()
 
     @classmethod
-    def open(cls, url: str, create: bool = True) -> "Register":
+    def open(cls, url: str, create: bool = True, answer_s: float = database.ANSWER_S) -> "Register":
         """Open a register and bring its tables to the newest schema.
 
         Args:
             url: ``sqlite:///path`` or ``postgresql://user:password@host/database``.
             create: make the tables, and SQLite's file, where they are missing.
+            answer_s: seconds that PostgreSQL may take for each answer to a reader.
 
         Raises:
             DatabaseUnavailable: the URL is wrong, or the database cannot be reached or written,
                 or there is no register and none may be made.
         """
-        parsed = parse_url(url)
-        engine = create_engine(parsed, create)
+        parsed = database.parse_url(url)
+        engine = database.create_engine(parsed, create, answer_s)
         register = cls(engine, parsed)
         try:
-            with plain_errors(parsed):
-                prepare(engine, create)
+            with database.plain_errors(parsed):
+                database.prepare(engine, create)
             register.identity()
         except DatabaseUnavailable:
             engine.dispose()
@@ -341,7 +341,7 @@ class Register:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with plain_errors(self._url), self._engine.connect() as connection:
+        with database.plain_errors(self._url), self._engine.connect() as connection:
             # One snapshot for all statements of a call, so that rows and codes belong together.
             options = {"isolation_level": "REPEATABLE READ"} if self._is_postgresql else {}
             with connection.execution_options(**options).begin():
@@ -350,7 +350,7 @@ class Register:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         writing = self._engine.execution_options(transaction="IMMEDIATE")
-        with plain_errors(self._url), writing.begin() as connection:
+        with database.plain_errors(self._url), writing.begin() as connection:
             yield connection
 
     @property

@@ -21,13 +21,13 @@ _bearer = HTTPBearer(
 )
 
 
-def get_marklens(request: Request) -> MarkLens:
+async def get_marklens(request: Request) -> MarkLens:
     """The register this server has open."""
     marklens: MarkLens = request.app.state.marklens
     return marklens
 
 
-def get_metrics(request: Request) -> Metrics:
+async def get_metrics(request: Request) -> Metrics:
     """This server's counters."""
     metrics: Metrics = request.app.state.metrics
     return metrics

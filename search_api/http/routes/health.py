@@ -2,15 +2,18 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from anyio import fail_after, to_thread
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from search_api.http.dependencies import MarkLensDep, MetricsDep
 from search_api.http.problem_details import documented
+from search_api.marklens import MarkLens
 
 router = APIRouter(tags=["health"])
+_READY_S = 1.5
 
 
 class IndexingProgress(BaseModel):
@@ -60,13 +63,25 @@ async def get_health() -> HealthResponse:
     response_description="They are.",
     responses=documented(503),
 )
-def get_ready(marklens: MarkLensDep) -> ReadyResponse:
-    """Ask the register, and see that network and index are loaded."""
+async def get_ready(request: Request, marklens: MarkLensDep) -> ReadyResponse:
+    """Ask the register, and see that network and index are loaded; answer within two seconds."""
     if not marklens.ready:
         raise HTTPException(503, "The network and the index are still being loaded.")
     if marklens.follower.status.error is not None:
         # The follower logs the reason, which may name files, hosts and accounts.
         raise HTTPException(503, "The index no longer follows the register; the log says why.")
+    try:
+        with fail_after(_READY_S):
+            # In threads of its own: searches that wait for the register may hold all others.
+            return await to_thread.run_sync(
+                _ask, marklens, abandon_on_cancel=True, limiter=request.app.state.asking
+            )
+    except TimeoutError:
+        raise HTTPException(503, "The register does not answer.") from None
+
+
+def _ask(marklens: MarkLens) -> ReadyResponse:
+    """What the register says."""
     sequence = marklens.register.sequence()
     lag = max(0, sequence - marklens.follower.view().sequence)
     far = marklens.indexing.progress
@@ -99,9 +114,12 @@ def get_ready(marklens: MarkLensDep) -> ReadyResponse:
         **documented(503),
     },
 )
-def get_metrics_text(marklens: MarkLensDep, metrics: MetricsDep) -> Response:
-    """Count requests, time stages, and say how many marks there are and how far the index lags."""
+async def get_metrics_text(marklens: MarkLensDep, metrics: MetricsDep) -> Response:
+    """Count requests, time stages, and say how many marks there are and how far the index lags.
+
+    The register is not asked: these are the figures wanted most when it does not answer.
+    """
     if marklens.ready:
-        sequence = marklens.register.sequence()
-        metrics.register(marklens.register.count(), sequence, marklens.follower.view().sequence)
+        state = marklens.follower.status
+        metrics.register(state.live, state.committed, state.sequence)
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
