@@ -300,12 +300,14 @@ class Pair:
         query, mark: 0 for the whole sign, 1 to 3 for its parts, the largest first.
         query_box, mark_box: where it is: left, top, right, bottom as shares of the picture's width
             and height; None for a mark of which no box is stored.
+        picture: which of the query's pictures it is, 0 for the first.
     """
 
     query: int
     mark: int
     query_box: Box
     mark_box: Box | None
+    picture: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The values that `MarkLens` returns, for Python, command line, HTTP and page to show."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from indexer.ingest import IngestProgress
 from indexer.marks import Box, Mark, RunCounts
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
-from models.vienna import PredictedCode
+from models.vienna import PredictedCode, ViennaCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,36 @@ class SeenCodes:
     vienna: tuple[PredictedCode, ...]
     perhaps: tuple[PredictedCode, ...]
 
+    @classmethod
+    def of(cls, pictures: "Sequence[SeenCodes]") -> "SeenCodes":
+        """What is seen in any of some pictures: each code where it is most probable."""
+        seen = _most_probable(code for one in pictures for code in one.vienna)
+        named = {one.code for one in seen}
+        others = _most_probable(code for one in pictures for code in one.perhaps)
+        return cls(seen, tuple(one for one in others if one.code not in named))
+
+
+def _most_probable(codes: Iterable[PredictedCode]) -> tuple[PredictedCode, ...]:
+    best: dict[ViennaCode, PredictedCode] = {}
+    for one in sorted(codes, key=lambda seen: (-seen.probability, seen.code)):
+        best.setdefault(one.code, one)
+    return tuple(best.values())
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPicture:
+    """One picture that was searched with.
+
+    Attributes:
+        pages: of the file that it comes from.
+        boxes: of its whole sign and of its parts.
+        handle: by which the server keeps it; None where it does not.
+    """
+
+    pages: int = 1
+    boxes: tuple[Box, ...] = ()
+    handle: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -34,8 +64,7 @@ class Answer:
         plan: how they were found, and in what time.
         vienna: the codes seen in the query picture, most probable first.
         perhaps: codes that may be there, less certain than those.
-        pages: of the file that the query picture comes from.
-        boxes: of the query's whole sign and its parts.
+        pictures: what was searched with, the first one first; none in a listing.
         next: the cursor of the next page of a list; None at its end, and of a ranking.
     """
 
@@ -43,8 +72,7 @@ class Answer:
     plan: PlanReport
     vienna: tuple[PredictedCode, ...] = ()
     perhaps: tuple[PredictedCode, ...] = ()
-    pages: int = 1
-    boxes: tuple[Box, ...] = ()
+    pictures: tuple[QueryPicture, ...] = ()
     next: str | None = None
 
     @property

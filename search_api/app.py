@@ -13,7 +13,8 @@ from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
 from search_api.http import middleware, problem_details
 from search_api.http.metrics import Metrics
-from search_api.http.routes import batch, health, marks, report, search, vienna, watches
+from search_api.http.routes import batch, health, marks, queries, report, search, vienna, watches
+from search_api.kept_pictures import purging
 from search_api.log_records import keep_secrets_out
 from search_api.marklens import MarkLens
 from search_api.schemas import API
@@ -21,7 +22,7 @@ from search_api.settings import Settings
 from search_api.watch.background import watching
 from search_api.web import pages, plain
 
-_ROUTES = (search, report, batch, marks, watches, vienna, health)
+_ROUTES = (search, report, batch, queries, marks, watches, vienna, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
 
 Errors are RFC 9457 problem details (`application/problem+json`): `detail` is one plain sentence
@@ -48,7 +49,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         try:
             app.state.marklens = serving
             await run_in_threadpool(serving.start_following)
-            with prioritise_searches(), watching(serving):
+            with prioritise_searches(), watching(serving), purging(serving.queries.kept):
                 yield
         finally:
             if marklens is None:

@@ -7,6 +7,7 @@ know are here too::
     ├── BadField       a form field or option that cannot be understood
     ├── BadToken       writing with a missing or wrong token
     ├── NotAllowed     writing from where it is not allowed
+    ├── PictureGone    a query picture that is kept no longer
     ├── TooLarge       a request body over the limit
     ├── TooBusy        every place in the queue is taken
     └── BadSettings    (settings.py)
@@ -66,6 +67,16 @@ class BadToken(MarkLensError):
     """A missing or wrong API token."""
 
 
+class PictureGone(MarkLensError):
+    """A query picture that the server does not keep, or no longer."""
+
+    def __init__(self, handle: str) -> None:
+        super().__init__(
+            f"The picture {handle} is gone: the server keeps pictures for a limited time. Send it "
+            "again."
+        )
+
+
 class TooLarge(MarkLensError):
     """A request body over the limit."""
 
@@ -116,6 +127,7 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     UnknownMark: Problem(404, "unknown-mark", "No such mark", 2),
     BadToken: Problem(401, "bad-token", "The API token is missing or wrong", 2),
     NotAllowed: Problem(403, "not-allowed", "Writing is not allowed from here", 2),
+    PictureGone: Problem(410, "picture-gone", "The picture is gone", 2),
     TooLarge: Problem(413, "too-large", "The request is too large", 2),
     TooBusy: Problem(503, "too-busy", "The queue is full", 1),
     DatabaseUnavailable: Problem(

@@ -363,8 +363,10 @@ class SearchFields(ViewFields, WantedFields):
         ),
     ] = None
 
-    def request(self, picture: Picture | None = None) -> SearchRequest:
-        """The search that the fields and a picture ask for.
+    def request(self, *pictures: Picture, keep: bool = False) -> SearchRequest:
+        """The search that the fields and some pictures of a sign ask for.
+
+        With `keep` the pictures are kept for later searches.
 
         Raises:
             BadField: a text is no Vienna code, crop or weight.
@@ -372,7 +374,8 @@ class SearchFields(ViewFields, WantedFields):
         """
         view = self.view()
         return SearchRequest(
-            picture=picture,
+            picture=pictures[0] if pictures else None,
+            others=pictures[1:],
             mark_id=self.mark_id,
             crop=view.crop,
             page=view.page,
@@ -382,6 +385,7 @@ class SearchFields(ViewFields, WantedFields):
             k=self.k,
             offset=self.offset,
             rerank=self.rerank,
+            keep=keep,
         )
 
 

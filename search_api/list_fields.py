@@ -44,6 +44,6 @@ class ListFields(WantedFields):
 class OptionFields(SearchFields, ListFields):
     """What the command line takes: a search by picture, or a list where there is none."""
 
-    def request(self, picture: Picture | None = None) -> SearchRequest:
+    def request(self, *pictures: Picture, keep: bool = False) -> SearchRequest:
         """The search, or the list, that the options ask for; raises what the others raise."""
-        return replace(super().request(picture), order=self.order, after=self.after)
+        return replace(super().request(*pictures, keep=keep), order=self.order, after=self.after)

@@ -14,6 +14,7 @@ search, so that counting or deleting marks starts at once.
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
@@ -21,7 +22,7 @@ from typing import Unpack
 
 from PIL import Image
 
-from indexer.errors import BadQuery, FingerprintMismatch, UnknownMark
+from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, encode_marks, ingest
@@ -31,6 +32,7 @@ from indexer.query import SearchQuery
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
+from indexer.search.several_pictures import search_pictures
 from indexer.search.with_words import search_with_words
 from indexer.sources import SourceOptions, open_source
 from models.encoder import Encoder
@@ -46,17 +48,12 @@ from search_api.answers import (
     Status,
 )
 from search_api.listing import list_marks
-from search_api.query_encoder import (
-    EncodedQuery,
-    EncodingSemaphore,
-    decoded,
-    encode_picture,
-    stored_query,
-)
+from search_api.query_encoder import QueryEncoder, decoded
 from search_api.request import WHOLE, Picture, SearchRequest, View, require_known_codes
 from search_api.settings import Settings
 
 logger = logging.getLogger(__name__)
+_STAGES = ("decode", "encode")  # of a picture, before it is compared
 
 
 class MarkLens:
@@ -66,8 +63,8 @@ class MarkLens:
         self.settings = settings
         self.register = register
         self.images = images
+        self.queries = QueryEncoder(settings, register, self.image)
         self._lock = RLock()
-        self._semaphore = EncodingSemaphore(settings.encode_workers, settings.encode_queue)
         self._encoder: Encoder | None = None
         self._explainer: Explainer | None = None
         self._follower: Follower | None = None
@@ -172,6 +169,7 @@ class MarkLens:
 
         Raises:
             UnreadableImage: the picture cannot be decoded, or the crop lies outside of it.
+            PictureGone: the picture is kept no longer.
             UnknownMark: the register holds no mark of the id that was given.
             BadQuery: a weight is of no block of the network, or the mark has no embedding.
             BadViennaCode: the filter names a code that does not exist.
@@ -182,9 +180,9 @@ class MarkLens:
             return list_marks(self.register, request)
         searcher = self.searcher
         require_known_codes(request.filter, self.follower)
-        encoded = self._encoded(request)
+        encoded = self.queries.encode_request(self.encoder, request)
         query = SearchQuery(
-            embedding=encoded.embedding,
+            embedding=encoded[0].embedding,
             k=request.offset + request.k,
             filter=request.filter,
             weights=request.weights,
@@ -192,20 +190,24 @@ class MarkLens:
             among=request.among,
             rerank=request.rerank,
         )
+        search = searcher.search
         if query.ranks_words:
-            result = search_with_words(self.register, searcher, query)
-        else:
-            result = searcher.search(query)
-        spent = {**encoded.milliseconds, **result.plan.milliseconds}
+            search = partial(search_with_words, self.register, searcher)
+        others = [one.embedding for one in encoded[1:]]
+        result = search_pictures(search, query, others)
+        stages = {name: sum(one.milliseconds[name] for one in encoded) for name in _STAGES}
+        spent = {**stages, **result.plan.milliseconds}
         plan = replace(result.plan, milliseconds=spent)
+        seen = SeenCodes.of([one.seen for one in encoded])
+        pictures = tuple(one.shown for one in encoded)
         hits = result.hits[request.offset :]
-        return Answer(hits, plan, encoded.vienna, encoded.perhaps, encoded.pages, encoded.boxes)
+        return Answer(hits, plan, seen.vienna, seen.perhaps, pictures)
 
     def classify(self, picture: Picture, view: View = WHOLE) -> tuple[PredictedCode, ...]:
         """Name the Vienna codes seen in a picture, most probable first.
 
         Raises:
-            UnreadableImage, TooBusy: as in `search`.
+            UnreadableImage, PictureGone, TooBusy: as in `search`.
         """
         return self.codes(picture, view).vienna
 
@@ -213,30 +215,30 @@ class MarkLens:
         """Name the Vienna codes seen in a picture, and those that may be there.
 
         Raises:
-            UnreadableImage, TooBusy: as in `search`.
+            UnreadableImage, PictureGone, TooBusy: as in `search`.
         """
-        seen = encode_picture(self.encoder, self._semaphore, picture, view)
-        return SeenCodes(seen.vienna, seen.perhaps)
+        return self.queries.encode(self.encoder, picture, view).seen
 
     def explain(self, picture: Picture, view: View = WHOLE) -> Image.Image:
         """Draw where in a picture each code was seen: a contact sheet, the picture first.
 
         Raises:
-            UnreadableImage, TooBusy: as in `search`.
+            UnreadableImage, PictureGone, TooBusy: as in `search`.
         """
-        encoder = self.encoder
+        encoder, opened = self.encoder, self.queries.opened(picture)
         with self._lock:
             if self._explainer is None:
                 self._explainer = Explainer(encoder)
-        with self._semaphore:
-            image = decoded(picture, view)
+        with self.queries.semaphore:
+            image = decoded(opened, view)
             seen = encoder.predicted(encoder.encode([image]).probabilities[0])
             return self._explainer.explain(image, seen).sheet()
 
     def draw(self, picture: Picture, view: View = WHOLE) -> Image.Image:
         """Decode a picture as a search sees it; raises what `classify` does."""
-        with self._semaphore:
-            return decoded(picture, view)
+        opened = self.queries.opened(picture)
+        with self.queries.semaphore:
+            return decoded(opened, view)
 
     def mark(self, mark_id: str) -> Mark:
         """Return a live mark.
@@ -266,7 +268,7 @@ class MarkLens:
             FingerprintMismatch: the register holds embeddings of another network.
         """
         encoder = self._bind()
-        with self._semaphore:
+        with self.queries.semaphore:
             encoded = encode_marks(encoder, [(record, image)])
         created = record.id not in self.register.digests([record.id])
         self.images.put(image)
@@ -378,15 +380,3 @@ class MarkLens:
                 "run `marklens rebuild --encode`, or set MARKLENS_CHECKPOINT to that network."
             ) from error
         return encoder
-
-    def _encoded(self, request: SearchRequest) -> EncodedQuery:
-        """The embedding to compare: stored, or made of a picture."""
-        picture = request.picture
-        if picture is None and request.mark_id is not None:
-            if request.view == WHOLE:
-                mark = self.register.mark(request.mark_id)
-                return stored_query(self.register, self.encoder, mark)
-            picture = self.image(request.mark_id)
-        if picture is None:
-            raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
-        return encode_picture(self.encoder, self._semaphore, picture, request.view)

@@ -1,6 +1,6 @@
 """What matched in query and hit, as JSON: boxes as shares of a picture, and words."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,22 +12,21 @@ BoxShares = tuple[Share, Share, Share, Share]
 BOX_HELP = "left, top, right and bottom as shares of the picture's width and height"
 
 
+PAIR_EXAMPLE: dict[str, Any] = {
+    "picture": 0,
+    "query": 1,
+    "mark": 0,
+    "query_box": [0.1, 0.2, 0.4, 0.6],
+    "mark_box": [0.05, 0.05, 0.95, 0.95],
+}
+
+
 class PairResponse(BaseModel):
     """What matched best: the whole sign, or a part, of the query and of the mark."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "query": 1,
-                    "mark": 0,
-                    "query_box": [0.1, 0.2, 0.4, 0.6],
-                    "mark_box": [0.05, 0.05, 0.95, 0.95],
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [PAIR_EXAMPLE]})
 
+    picture: int = Field(ge=0, description="Which picture of the query it is, 0 for the first.")
     query: int = Field(ge=0, description="Of the query: 0 the whole sign, 1 to 3 a part of it.")
     mark: int = Field(ge=0, description="Of the mark, likewise.")
     query_box: BoxShares = Field(
@@ -41,6 +40,7 @@ class PairResponse(BaseModel):
     def of(cls, pair: Pair) -> "PairResponse":
         """Show a pair."""
         return cls(
+            picture=pair.picture,
             query=pair.query,
             mark=pair.mark,
             query_box=clipped(pair.query_box),

@@ -18,7 +18,8 @@ from search_api.fields import FilterFields, SearchFields, plain_fault
 from search_api.list_fields import ListFields
 from search_api.list_schemas import ListResponse
 from search_api.marklens import MarkLens
-from search_api.schemas import ClassifyResponse, MarkResponse, SearchResponse
+from search_api.query_schemas import ClassifyResponse
+from search_api.schemas import MarkResponse, SearchResponse
 
 _INSTRUCTIONS = """Searches a register of figurative trademarks.
 
@@ -86,7 +87,7 @@ class Tools:
             raise ToolError("give either the path of a picture or the id of a mark")
         asked = {**_asked(filters), "mark_id": mark_id, "weights": weights, "k": k}
         given = {name: value for name, value in asked.items() if value is not None}
-        request = SearchFields.model_validate(given).request(_file(picture))
+        request = SearchFields.model_validate(given).request(*_files(picture))
         return SearchResponse.of(self._marklens.search(request))
 
     def list_marks(
@@ -121,5 +122,5 @@ def _asked(filters: FilterFields | None) -> dict[str, object]:
     return {} if filters is None else filters.model_dump(mode="json", exclude_defaults=True)
 
 
-def _file(picture: str | None) -> Path | None:
-    return None if picture is None else Path(picture)
+def _files(picture: str | None) -> list[Path]:
+    return [] if picture is None else [Path(picture)]

@@ -1,14 +1,19 @@
 """Encoding of a query: from the picture or mark that a user points at to its embedding."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from time import perf_counter
 from types import TracebackType
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from indexer.errors import BadQuery
 from indexer.marks import Box, Mark
@@ -24,9 +29,21 @@ from models.images import (
     turn_image,
 )
 from models.network.places import from_bytes, to_bytes
-from models.vienna import PredictedCode
+from models.vienna import PredictedCode, ViennaCode
+from search_api.answers import QueryPicture, SeenCodes
 from search_api.errors import TooBusy
-from search_api.request import Picture, View
+from search_api.kept_pictures import KeptPictures
+from search_api.request import (
+    WHOLE,
+    KeptPicture,
+    OpenPicture,
+    Picture,
+    SearchRequest,
+    View,
+)
+from search_api.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 
 class EncodingSemaphore:
@@ -72,26 +89,151 @@ class EncodedQuery:
     Attributes:
         embedding: of the whole sign and of its parts; boxes and places are shares of the picture
             that a crop is measured in, the turned page.
-        vienna: the codes seen, most probable first.
-        perhaps: those that may be there, less certain.
+        seen: the codes that the network sees.
         pages: of the file that the picture comes from.
+        handle: by which the picture is kept; None where it is not.
         milliseconds: spent on ``decode`` (and cropping) and on ``encode`` (waiting included).
     """
 
     embedding: Embedding
-    vienna: tuple[PredictedCode, ...]
-    perhaps: tuple[PredictedCode, ...]
+    seen: SeenCodes
     pages: int = 1
+    handle: str | None = None
     milliseconds: Mapping[str, float] = field(default_factory=lambda: {"decode": 0, "encode": 0})
 
     @property
-    def boxes(self) -> tuple[Box, ...]:
-        """Of the whole sign and its parts."""
-        return tuple((*map(float, box),) for box in self.embedding.boxes)  # type: ignore[misc]
+    def shown(self) -> QueryPicture:
+        """What an answer says of it."""
+        boxes: tuple[Box, ...] = tuple(map(tuple, self.embedding.boxes.tolist()))
+        return QueryPicture(self.pages, boxes, self.handle)
+
+    def to_bytes(self) -> bytes:
+        """All of it but the handle and the times."""
+        codes = [
+            [[str(one.code), one.probability] for one in some]
+            for some in (self.seen.vienna, self.seen.perhaps)
+        ]
+        said = json.dumps({"pages": self.pages, "codes": codes}).encode()
+        return save(
+            {
+                "vectors": self.embedding.vectors,
+                "boxes": self.embedding.boxes,
+                "places": np.frombuffer(self.embedding.places, np.uint8),
+                "said": np.frombuffer(said, np.uint8),
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, content: bytes, handle: str) -> "EncodedQuery":
+        """Read what `to_bytes` wrote of a picture that is kept."""
+        found = load(content)
+        said = json.loads(found["said"].tobytes())
+        vienna, perhaps = (
+            tuple(PredictedCode(ViennaCode.parse(code), share) for code, share in some)
+            for some in said["codes"]
+        )
+        embedding = Embedding(found["vectors"], found["boxes"], found["places"].tobytes())
+        return cls(embedding, SeenCodes(vienna, perhaps), said["pages"], handle)
+
+
+class QueryEncoder:
+    """Encodes what searches are made with; safe to share by threads.
+
+    Attributes:
+        kept: the pictures that the server keeps.
+        semaphore: lets a few pictures at once be decoded and encoded.
+    """
+
+    def __init__(
+        self, settings: Settings, register: Register, image: Callable[[str], bytes]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            settings: how many pictures at once, and what is kept where.
+            register: where marks' embeddings are read.
+            image: gives the picture of a mark.
+        """
+        self._register = register
+        self._image = image
+        self.semaphore = EncodingSemaphore(settings.encode_workers, settings.encode_queue)
+        self.kept = KeptPictures(
+            settings.queries_dir, settings.query_days * 86_400, settings.query_mb * 1_000_000
+        )
+
+    def encode_request(self, encoder: Encoder, request: SearchRequest) -> list[EncodedQuery]:
+        """The embeddings to compare: stored, or made of pictures.
+
+        Raises:
+            BadQuery: there is nothing to compare.
+            UnknownMark, PictureGone, UnreadableImage, TooBusy: as in `encode`.
+        """
+        if request.mark_id is not None:
+            if request.view == WHOLE:
+                return [stored_query(self._register, encoder, self._register.mark(request.mark_id))]
+            return [self.encode(encoder, self._image(request.mark_id), request.view)]
+        if request.picture is None:
+            raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
+        first = self.encode(encoder, request.picture, request.view, request.keep)
+        others = [self.encode(encoder, one, WHOLE, request.keep) for one in request.others]
+        return [first, *others]
+
+    def encode(
+        self, encoder: Encoder, picture: Picture, view: View, keep: bool = False
+    ) -> EncodedQuery:
+        """Decode a picture and encode what is looked at of it.
+
+        A kept picture is encoded once for each view, whichever server does it.
+
+        Args:
+            encoder: the network.
+            picture: to look at.
+            view: what of it.
+            keep: whether the server keeps a picture that is given as bytes.
+
+        Raises:
+            UnreadableImage: it cannot be decoded, lacks the page, or the crop lies outside of it.
+            PictureGone: it is kept no longer.
+            TooBusy: too many pictures wait already.
+        """
+        if isinstance(picture, KeptPicture):
+            found = self._noted(encoder, picture.handle, view)
+            if found is not None:
+                return found
+        encoded = encode_picture(encoder, self.semaphore, self.opened(picture), view)
+        handle = None
+        try:
+            if isinstance(picture, KeptPicture):
+                handle = picture.handle
+            elif keep and self.kept.is_on and isinstance(picture, bytes):
+                handle = self.kept.keep(picture)
+            if handle is None:
+                return encoded
+            self.kept.note(handle, _note_of(encoder, view), encoded.to_bytes())
+        except OSError as error:
+            logger.warning("a query picture cannot be kept: %s", error)
+        return replace(encoded, handle=handle)
+
+    def opened(self, picture: Picture) -> OpenPicture:
+        """A picture itself, where its handle is given.
+
+        Raises:
+            PictureGone: it is kept no longer.
+        """
+        return self.kept.content(picture.handle) if isinstance(picture, KeptPicture) else picture
+
+    def _noted(self, encoder: Encoder, handle: str, view: View) -> EncodedQuery | None:
+        """What a kept picture was encoded as before; None where it was not."""
+        noted = self.kept.noted(handle, _note_of(encoder, view))
+        try:
+            return None if noted is None else EncodedQuery.from_bytes(noted, handle)
+        except (SafetensorError, LookupError, ValueError) as error:
+            logger.warning("a kept embedding is damaged, encoding again: %s", error)
+            return None
 
 
 def encode_picture(
-    encoder: Encoder, semaphore: EncodingSemaphore, picture: Picture, view: View
+    encoder: Encoder, semaphore: EncodingSemaphore, picture: OpenPicture, view: View
 ) -> EncodedQuery:
     """Decode a picture and encode what is looked at of it.
 
@@ -109,14 +251,19 @@ def encode_picture(
     ended = perf_counter()
     return EncodedQuery(
         embedding=_within(encoded.embeddings[0], page, view),
-        vienna=encoder.predicted(encoded.probabilities[0]),
-        perhaps=encoder.perhaps(encoded.probabilities[0]),
+        seen=_seen(encoder, encoded.probabilities[0]),
         pages=page_count(page),
         milliseconds={
             "decode": 1000 * (ready - admitted),
             "encode": 1000 * (ended - ready + admitted - began),
         },
     )
+
+
+def _note_of(encoder: Encoder, view: View) -> str:
+    """The name under which the embedding of a view by this network is kept."""
+    crop = "whole" if view.crop is None else "-".join(map(str, view.crop))
+    return f"{encoder.fingerprint}-{view.page}-{view.turn}-{crop}"
 
 
 def stored_query(register: Register, encoder: Encoder, mark: Mark) -> EncodedQuery:
@@ -130,10 +277,14 @@ def stored_query(register: Register, encoder: Encoder, mark: Mark) -> EncodedQue
     if embedding is None:
         raise BadQuery(f"The mark {mark.record.id!r} has no picture to compare.")
     probabilities = encoder.probabilities_of(mark.predicted)
-    return EncodedQuery(embedding, encoder.predicted(probabilities), encoder.perhaps(probabilities))
+    return EncodedQuery(embedding, _seen(encoder, probabilities))
 
 
-def decoded(picture: Picture, view: View) -> Image.Image:
+def _seen(encoder: Encoder, probabilities: NDArray[np.float32]) -> SeenCodes:
+    return SeenCodes(encoder.predicted(probabilities), encoder.perhaps(probabilities))
+
+
+def decoded(picture: OpenPicture, view: View) -> Image.Image:
     """Decode what is looked at of a picture.
 
     Raises:
@@ -143,7 +294,7 @@ def decoded(picture: Picture, view: View) -> Image.Image:
     return _looked_at(_page(picture, view), picture, view)
 
 
-def _page(picture: Picture, view: View) -> Image.Image:
+def _page(picture: OpenPicture, view: View) -> Image.Image:
     """The page that is looked at, turned."""
     image = picture
     if not isinstance(image, Image.Image):
@@ -152,7 +303,7 @@ def _page(picture: Picture, view: View) -> Image.Image:
     return turn_image(image, view.turn)
 
 
-def _looked_at(page: Image.Image, picture: Picture, view: View) -> Image.Image:
+def _looked_at(page: Image.Image, picture: OpenPicture, view: View) -> Image.Image:
     """What a view leaves of a page."""
     if view.crop is None:
         refuse_blank(page, _name(picture))
@@ -162,7 +313,7 @@ def _looked_at(page: Image.Image, picture: Picture, view: View) -> Image.Image:
     return part
 
 
-def _name(picture: Picture) -> str:
+def _name(picture: OpenPicture) -> str:
     return picture.name if isinstance(picture, Path) else "image"
 
 

@@ -16,7 +16,22 @@ if TYPE_CHECKING:  # requests are checked without loading database and index
     from indexer.index.follower import Follower
     from indexer.register import Register
 
-Picture = Image.Image | bytes | Path
+MAX_PICTURES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """A picture that was searched with before, which the server keeps.
+
+    Attributes:
+        handle: that the answer gave as `QueryPicture.handle`.
+    """
+
+    handle: str
+
+
+OpenPicture = Image.Image | bytes | Path
+Picture = OpenPicture | KeptPicture
 Box = tuple[int, int, int, int]
 
 
@@ -44,6 +59,8 @@ class SearchRequest:
 
     Attributes:
         picture: the query, as an open picture, the bytes of a file, or a path.
+        others: further pictures of the same sign, looked at as they are; a mark scores as by the
+            picture that it is nearest to.
         mark_id: instead of a picture, a mark of the register; it is left out of the hits itself.
             Its stored embedding is compared; only cropped or turned is its picture encoded.
         crop: x, y, width, height of the part to compare, in pixels of the upright original, after
@@ -60,6 +77,7 @@ class SearchRequest:
             has words, else ``id``.
         after: the cursor that the answer to the same request gave as `Answer.next`: the next page.
         rerank: how many of the first are ranked again by their places, 0 to 1000.
+        keep: whether pictures that are given as bytes are kept for later searches, by a handle.
         among: ids of the only marks to compare; None for all that pass the filter.
 
     Raises:
@@ -67,6 +85,7 @@ class SearchRequest:
     """
 
     picture: Picture | None = None
+    others: tuple[Picture, ...] = ()
     mark_id: str | None = None
     crop: Box | None = None
     page: int = 1
@@ -78,13 +97,13 @@ class SearchRequest:
     order: str | None = None
     after: str | None = None
     rerank: int = RERANK
+    keep: bool = False
     among: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Check ranges."""
         check_ranges(self.k, self.weights, self.rerank)
-        if self.picture is not None and self.mark_id is not None:
-            raise BadQuery("give a picture or the id of a mark, not both")
+        self._check_pictures()
         if self.offset < 0:
             raise BadQuery(f"offset is {self.offset}; it is 0 or more")
         if self.is_ranked and self.offset + self.k > MAX_K:
@@ -103,6 +122,17 @@ class SearchRequest:
             raise BadQuery(f"there is no order {self.order!r}; there are {orders}")
         if self.order == WORDS_ORDER and not self.filter.text:
             raise BadQuery("the order words needs words to go by: give text")
+
+    def _check_pictures(self) -> None:
+        """Refuse two queries, and too many pictures of one sign."""
+        if self.picture is not None and self.mark_id is not None:
+            raise BadQuery("give a picture or the id of a mark, not both")
+        if self.others and self.picture is None:
+            raise BadQuery("further pictures need a first one")
+        if len(self.others) >= MAX_PICTURES:
+            raise BadQuery(
+                f"{len(self.others) + 1} pictures are given; give at most {MAX_PICTURES} of a sign"
+            )
 
     @property
     def is_ranked(self) -> bool:

@@ -10,15 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.query import Hit
 from models.network.score_calibration import Band
-from models.vienna import PredictedCode, ViennaCode, ViennaTree
-from search_api.answers import Answer, SeenCodes
+from search_api.answers import Answer
 from search_api.match_schemas import (
-    BOX_HELP,
-    BoxShares,
+    PAIR_EXAMPLE,
     PairResponse,
     PlacesResponse,
     WordMatchResponse,
-    clipped,
+)
+from search_api.query_schemas import (
+    PREDICTED_EXAMPLE,
+    QUERY_EXAMPLE,
+    PredictedResponse,
+    QueryResponse,
 )
 
 API = "/api/v1"
@@ -33,32 +36,24 @@ _TYPES: Mapping[FieldKind, Any] = {
     FieldKind.US_DESIGN: list[str],
 }
 
-_PREDICTED: dict[str, Any] = {
-    "code": "03.01",
-    "title": "Quadrupeds (Series I)",
-    "probability": 0.93,
-}
 _SHOWN = tuple(one for one in MARK_FIELDS if one.name != "image_name")
 _MARK: dict[str, Any] = {
     **{one.name: one.example for one in _SHOWN},
     "image": f"{API}/marks/EM-018000001/image",
     "image_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-    "predicted": [_PREDICTED],
+    "predicted": [PREDICTED_EXAMPLE],
 }
-_PERHAPS: dict[str, Any] = {"code": "03.07", "title": "Birds, bats", "probability": 0.21}
-_SEEN: dict[str, Any] = {"vienna": [_PREDICTED], "perhaps": [_PERHAPS]}
 _HIT: dict[str, Any] = {
     **_MARK,
     "score": 0.87,
     "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72, "codes": 0.64},
     "match": None,
     "picture": None,
-    "pair": {"query": 1, "mark": 0, "query_box": [0.1, 0.2, 0.4, 0.6], "mark_box": [0, 0, 1, 1]},
+    "pair": PAIR_EXAMPLE,
     "probability": 0.63,
     "band": "strong",
     "places": {"share": 0.43, "points": [[0.3, 0.4, 0.52, 0.41]]},
 }
-_QUERY: dict[str, Any] = {**_SEEN, "pages": 1, "boxes": [[0.05, 0.05, 0.95, 0.95]]}
 _PLAN: dict[str, Any] = {
     "kind": "exact",
     "index": "faiss IndexScalarQuantizer fp16, cpu",
@@ -69,21 +64,6 @@ _PLAN: dict[str, Any] = {
     "reranked": 150,
 }
 _NODE: dict[str, Any] = {"code": "03", "title": "Animals", "marks": 212, "children": []}
-
-
-class PredictedResponse(BaseModel):
-    """A Vienna code that the network sees in a picture."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_PREDICTED]})
-
-    code: str = Field(description="The code, as CC, CC.DD or CC.DD.SS.")
-    title: str = Field(description="Its title in the Vienna Classification.")
-    probability: float = Field(ge=0, le=1, description="Calibrated probability.")
-
-    @classmethod
-    def of(cls, seen: PredictedCode) -> "PredictedResponse":
-        """Show a predicted code with its title."""
-        return cls(code=str(seen.code), title=_title(seen.code), probability=seen.probability)
 
 
 if TYPE_CHECKING:
@@ -232,41 +212,6 @@ class PlanResponse(BaseModel):
     reranked: int = Field(description="Marks that were ranked again by their places.")
 
 
-class ClassifyResponse(BaseModel):
-    """The Vienna codes seen in a picture."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_SEEN]})
-
-    vienna: list[PredictedResponse] = Field(
-        description="Vienna codes that reach their threshold, most probable first."
-    )
-    perhaps: list[PredictedResponse] = Field(
-        description="Codes that may be there but do not reach it, most probable first."
-    )
-
-    @classmethod
-    def of(cls, seen: SeenCodes | Answer) -> "ClassifyResponse":
-        """Show what was seen."""
-        return cls(
-            vienna=[PredictedResponse.of(one) for one in seen.vienna],
-            perhaps=[PredictedResponse.of(one) for one in seen.perhaps],
-        )
-
-
-class QueryResponse(ClassifyResponse):
-    """What was seen in the query."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_QUERY]})
-
-    pages: int = Field(
-        description="Pages of the file that was sent; `page` says which of them is looked at."
-    )
-    boxes: list[BoxShares] = Field(
-        description=f"Of the whole sign, and of its parts that are compared, too: {BOX_HELP}, "
-        "turned, not yet cropped."
-    )
-
-
 class SearchResponse(BaseModel):
     """The marks most like the query, nearest first, and how they were found."""
 
@@ -274,7 +219,7 @@ class SearchResponse(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "query": _QUERY,
+                    "query": QUERY_EXAMPLE,
                     "plan": _PLAN,
                     "hits": [_HIT],
                     "better_than_chance": 1,
@@ -296,11 +241,7 @@ class SearchResponse(BaseModel):
         """Show an answer."""
         plan = answer.plan
         return cls(
-            query=QueryResponse(
-                **ClassifyResponse.of(answer).model_dump(),
-                pages=answer.pages,
-                boxes=[clipped(box) for box in answer.boxes],
-            ),
+            query=QueryResponse.of_answer(answer),
             plan=PlanResponse(
                 kind=plan.kind,
                 index=plan.index,
@@ -375,8 +316,3 @@ class ProblemResponse(BaseModel):
 def image_path(mark_id: str) -> str:
     """Path of a mark's picture on the server."""
     return f"{API}/marks/{quote(mark_id, safe='')}/image"
-
-
-def _title(code: ViennaCode) -> str:
-    tree = ViennaTree.load()
-    return tree.title(code) if code in tree else ""

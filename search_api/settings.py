@@ -97,6 +97,17 @@ class Settings(BaseSettings):
         16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."
     )
 
+    query_days: float = Field(
+        7.0,
+        ge=0,
+        le=366,
+        description="Days for which the server keeps the pictures that are searched with, so that "
+        "links to searches open again; 0 keeps none.",
+    )
+    query_mb: int = Field(
+        500, ge=0, description="Megabytes that they may take; the oldest make room. 0 keeps none."
+    )
+
     @field_validator("database_url", "checkpoint", "api_token", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
@@ -139,6 +150,11 @@ class Settings(BaseSettings):
     def snapshot_dir(self) -> Path:
         """Folder of the index snapshots: a cache that may be deleted at any time."""
         return self.data_dir / "snapshots"
+
+    @property
+    def queries_dir(self) -> Path:
+        """Folder of the query pictures that the server keeps."""
+        return self.data_dir / "queries"
 
     @property
     def is_loopback(self) -> bool:

@@ -1,6 +1,7 @@
 """`marklens search FOLDER --out`: a search with each picture of a folder or table."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,13 +50,16 @@ class BatchOptions:
     images: Path | None
 
     @classmethod
-    def taken_from(cls, options: dict[str, Any], source: Path | None) -> "BatchOptions | None":
+    def taken_from(cls, options: dict[str, Any], given: Sequence[Path]) -> "BatchOptions | None":
         """Take the `BATCH_OPTIONS` out of all of a command's; None where one picture is searched.
 
         Raises:
             typer.BadParameter: they do not go together.
         """
         out, images = (options.pop(one.name) for one in BATCH_OPTIONS)
+        source = given[0] if given else None
+        if out is not None and len(given) > 1:
+            raise typer.BadParameter("--out takes one folder or table of pictures")
         if out is None:
             if source is not None and source.is_dir():
                 raise typer.BadParameter(f"{source} is a folder: add --out for all its pictures")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from indexer.query import Hit
     from search_api.answers import Answer
     from search_api.list_fields import OptionFields
-    from search_api.schemas import ClassifyResponse
+    from search_api.query_schemas import ClassifyResponse
 
 _BAD_INPUT = 2
 _SHOWN_CODES = 4  # codes of a hit that fit its line
@@ -34,10 +34,19 @@ _METAVARS: Mapping[FilterKind, str] = {
     "text": "TEXT",
 }
 
-Picture = Annotated[
-    Path | None,
+Pictures = Annotated[
+    list[Path] | None,
     typer.Argument(
-        help="The query picture; with --out a folder or table of them.", metavar="IMAGE"
+        help="The query picture; with --out a folder or table of them; with --together several "
+        "of one sign.",
+        metavar="[IMAGE]...",
+    ),
+]
+Together = Annotated[
+    bool,
+    typer.Option(
+        "--together",
+        help="Search with several pictures of one sign: a mark scores by the nearest of them.",
     ),
 ]
 MarkId = Annotated[
@@ -127,8 +136,9 @@ def with_filter(*more: Parameter) -> Callable[[Callable[..., None]], Callable[..
 @with_filter(*_LIST_OPTIONS, *REPORT_OPTIONS, *BATCH_OPTIONS)
 def search(  # noqa: PLR0913 - its parameters are the command's options
     context: typer.Context,
-    image: Picture = None,
+    pictures: Pictures = None,
     *,
+    together: Together = False,
     mark_id: MarkId = None,
     k: K = "20",
     offset: Offset = "0",
@@ -149,12 +159,12 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     written 03, 03.01 or 03.01.08 and mean everything below them; codes and classes may also be
     separated by commas, statuses and offices only repeated.
     """
-    if image is not None and mark_id is not None:
-        raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
-    report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, image)
+    files = pictures or []
+    _check_pictures(files, mark_id, together)
+    report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, files)
     texts = {"mark_id": mark_id, "k": k, "offset": offset, "rerank": rerank, "weights": weights}
     texts |= {"crop": crop, "page": page, "turn": turn}
-    request = read_fields({**texts, **asked}).request(image)
+    request = read_fields({**texts, **asked}).request(*files)
     if not request.is_ranked and request.filter.is_empty:
         raise typer.BadParameter(
             "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
@@ -170,8 +180,23 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
         answer = marklens.search(request)
     if not request.is_ranked:
         return _show_listing(answer, as_json=as_json)
-    _warn_of_pages(image, request.page, answer.pages)
+    _warn_of_pages(files, request.page, answer.pictures[0].pages)
     return _show_ranking(answer, as_json=as_json)
+
+
+def _check_pictures(files: list[Path], mark_id: str | None, together: bool) -> None:
+    """Refuse pictures beside a mark, and several that are not said to show one sign.
+
+    Raises:
+        typer.BadParameter: they are.
+    """
+    if files and mark_id is not None:
+        raise typer.BadParameter("give a picture, or --mark with the id of a mark, not both")
+    if len(files) > 1 and not together:
+        raise typer.BadParameter(
+            "several pictures: add --together where they show one sign; else search with each, or "
+            "with --out and a folder"
+        )
 
 
 def classify(
@@ -196,8 +221,8 @@ def classify(
 
     from models.errors import UnreadableImage
     from search_api.marklens import MarkLens
+    from search_api.query_schemas import ClassifyResponse
     from search_api.request import View
-    from search_api.schemas import ClassifyResponse
 
     view = View(page=page)
     given: Context = context.obj
@@ -240,15 +265,16 @@ def read_fields(texts: Mapping[str, Any]) -> "OptionFields":
         ) from error
 
 
-def _warn_of_pages(image: Path | None, page: int, pages: int) -> None:
-    if pages > 1:
+def _warn_of_pages(files: list[Path], page: int, pages: int) -> None:
+    if files and pages > 1:  # of a mark none can be chosen
         print_to_stderr(
-            f"{image} has {pages} pages; page {page} was compared: --page chooses another"
+            f"{files[0]} has {pages} pages; page {page} was compared: --page chooses another"
         )
 
 
 def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
-    from search_api.schemas import ClassifyResponse, SearchResponse
+    from search_api.query_schemas import ClassifyResponse
+    from search_api.schemas import SearchResponse
 
     if as_json:
         print_plain(SearchResponse.of(answer).model_dump_json(indent=2))
@@ -259,6 +285,7 @@ def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
     plan = answer.plan
     if not plan.total:
         print_to_stderr("the register is empty: read marks into it with `marklens index`")
+    has_several = len(answer.pictures) > 1
     if answer.hits:
         rows = [
             (
@@ -269,10 +296,12 @@ def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
                 hit.id,
                 hit.mark.record.text or "",
                 _codes_of(hit.mark),
+                *((hit.pair.picture + 1,) if has_several and hit.pair else ()),
             )
             for rank, hit in enumerate(answer.hits, start=1)
         ]
         columns = ("rank", "score", *answer.hits[0].scores, "same sign", "id", "text", "codes")
+        columns += ("picture",) if has_several else ()
         print_table("marks most like it", columns, rows)
     if answer.better_than_chance is not None and answer.better_than_chance < len(answer.hits):
         after = f"after rank {answer.better_than_chance}" if answer.better_than_chance else "here"

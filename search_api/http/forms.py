@@ -12,6 +12,7 @@ from models.images.formats import ACCEPTED
 from search_api.errors import BadField
 from search_api.fields import (
     LISTED,
+    REPEATED,
     Absent,
     Codes,
     Day,
@@ -23,18 +24,26 @@ from search_api.fields import (
     ViewFields,
     parse_codes,
 )
+from search_api.kept_pictures import HANDLE
 from search_api.marklens import MarkLens
-from search_api.request import SearchRequest
+from search_api.request import MAX_PICTURES, KeptPicture, Picture, SearchRequest
 
 _CATEGORIES = 29
 # By contentMediaType alone, as OpenAPI 3.1 has it, generated clients take a picture for a text.
 _FILE: JsonDict = {"format": "binary"}
 
 
+_HANDLE = "9f86d081884c7d659a2feaa0c55ad015"
+Handle = Annotated[str, Field(pattern=f"^{HANDLE.pattern}$")]
+
+
 def _require_one(form: "PictureForm | SearchForm") -> None:
-    """Refuse a form that names no picture, or several."""
-    if (form.image is None) == (form.mark_id is None):
-        raise ValueError("send either a picture as `image` or a mark's id as `mark_id`")
+    """Refuse a form that names no picture, or a mark beside one."""
+    if (form.image is None and not form.query) == (form.mark_id is None):
+        raise ValueError(
+            "send either a picture as `image`, or its handle as `query`, or a mark's id as "
+            "`mark_id`"
+        )
 
 
 def shown_name(filename: str | None) -> str | None:
@@ -50,20 +59,29 @@ class PictureForm(ViewFields):
         Field(description=f"The picture: {ACCEPTED}.", json_schema_extra=_FILE),
     ] = None
     mark_id: MarkId = None
+    query: Annotated[
+        Handle | Absent,
+        Field(
+            description="Instead of a picture: the handle that a search gave it.",
+            examples=[_HANDLE],
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _one_picture(self) -> Self:
         _require_one(self)
         return self
 
-    def content(self, marklens: MarkLens) -> bytes:
-        """The bytes of the picture.
+    def picture(self, marklens: MarkLens) -> Picture:
+        """The picture that is meant.
 
         Raises:
             UnknownMark: the register holds no such mark, or the mark has no picture.
         """
         if self.mark_id is not None:
             return marklens.image(self.mark_id)
+        if self.query is not None:
+            return KeptPicture(self.query)
         return b"" if self.image is None else self.image.file.read()
 
 
@@ -74,6 +92,23 @@ class SearchForm(SearchFields):
         UploadFile | Absent,
         Field(description=f"The query picture: {ACCEPTED}.", json_schema_extra=_FILE),
     ] = None
+    query: list[Handle] = Field(
+        default=[],
+        description="Instead of a picture's bytes: the handle that an earlier answer gave. "
+        f"Several, or beside `image`, are further pictures of the same sign. {REPEATED}",
+        examples=[[_HANDLE]],
+    )
+    other_images: list[UploadFile] = Field(
+        default=[],
+        description="Further pictures of the same sign, looked at as they are: a mark scores by "
+        f"the picture that it is nearest to. {MAX_PICTURES} pictures at most. {REPEATED}",
+    )
+    keep: bool = Field(
+        default=True,
+        description="Whether the server keeps the pictures for later searches by a handle, as long "
+        "as its settings say.",
+        examples=[True],
+    )
 
     @model_validator(mode="after")
     def _one_query(self) -> Self:
@@ -82,7 +117,11 @@ class SearchForm(SearchFields):
 
     def asked(self) -> SearchRequest:
         """The search that the form asks for; see `SearchFields.request`."""
-        return self.request(None if self.image is None else self.image.file.read())
+        sent = [] if self.image is None else [self.image]
+        pictures: list[Picture] = [one.file.read() for one in sent]
+        pictures += [KeptPicture(handle) for handle in self.query]
+        pictures += [one.file.read() for one in self.other_images]
+        return self.request(*pictures, keep=self.keep)
 
 
 _TYPES: Mapping[FieldKind, Any] = {

@@ -27,7 +27,7 @@ from models.version import marklens_version
 from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Answer
 from search_api.marklens import MarkLens
-from search_api.request import Box, SearchRequest
+from search_api.request import Box, Picture, SearchRequest
 
 MAX_NOTE = 2000  # characters: a row of the PDF must fit on a page
 _TITLES = {one.name: one.title for one in MARK_FIELDS}
@@ -41,7 +41,9 @@ _ASKS = {
     "last_day": "to",
     "text": "containing",
 }
-_SHOWN_ELSEWHERE = frozenset(("picture", "mark_id", "filter", "weights", "k", "offset", "among"))
+_SHOWN_ELSEWHERE = frozenset(
+    ("picture", "others", "keep", "mark_id", "filter", "weights", "k", "offset", "among")
+)
 
 
 @dataclass(frozen=True)
@@ -206,13 +208,32 @@ def _content(marklens: MarkLens, request: SearchRequest) -> bytes | Image.Image 
         if request.mark_id is None or marklens.mark(request.mark_id).image_digest is None:
             return None
         return marklens.image(request.mark_id)
-    return picture.read_bytes() if isinstance(picture, Path) else picture
+    return _given(marklens, picture)
+
+
+def _given(marklens: MarkLens, picture: Picture) -> bytes | Image.Image:
+    opened = marklens.queries.opened(picture)
+    return opened.read_bytes() if isinstance(opened, Path) else opened
+
+
+def _others(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
+    """The further pictures of the sign, by their digests."""
+    given = [_given(marklens, one) for one in request.others]
+    return [
+        Fact(
+            f"Picture {number}",
+            f"SHA-256 {hashlib.sha256(one).hexdigest()}"
+            if isinstance(one, bytes)
+            else f"{one.width} × {one.height} pixels",
+        )
+        for number, one in enumerate(given, start=2)
+    ]
 
 
 def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str) -> list[Fact]:
     request, plan = asked.search, answer.plan
     bound = marklens.register.bound()
-    facts = [Fact("Query", _query(marklens, request) or query)]
+    facts = [Fact("Query", _query(marklens, request) or query), *_others(marklens, request)]
     facts += [Fact(name, value) for name, value in options_of(request).items()]
     if request.is_ranked:
         default = {block.name: block.weight for block in marklens.encoder.blocks}

@@ -300,6 +300,8 @@ def _scores(one: ReportedMark) -> list[Flowable]:
         cell += [Paragraph(f"{max(0.0, hit.score):.3f}", _STYLES["score"]), Spacer(0, 1 * mm)]
     if hit.probability is not None:
         cell.append(Paragraph(f"{hit.band}, {hit.probability:.0%}", _STYLES["band"]))
+    if hit.pair is not None and hit.pair.picture:
+        cell.append(Paragraph(f"by picture {hit.pair.picture + 1}", _STYLES["scores"]))
     if hit.words is not None:
         cell.append(Paragraph(hit.words.said, _STYLES["scores"]))
     cell += [

@@ -113,7 +113,7 @@ def preview(
     The header ``Picture-Size`` has width and height of the original, turned, in which crops are
     measured, and ``Picture-Pages`` the number of pages of the file.
     """
-    drawn = marklens.draw(form.content(marklens), form.view())
+    drawn = marklens.draw(form.picture(marklens), form.view())
     width, height = full_size(drawn)
     drawn.thumbnail((_PREVIEW_SIDE, _PREVIEW_SIDE))
     content = io.BytesIO()

@@ -15,7 +15,7 @@ from search_api.errors import public_detail
 from search_api.fields import SearchFields, plain_fault
 from search_api.http.dependencies import MarkLensDep
 from search_api.http.problem_details import log_failure
-from search_api.request import SearchRequest
+from search_api.request import KeptPicture, Picture, SearchRequest
 from search_api.schemas import image_path
 from search_api.web.pages import render
 from search_api.web.views import ControlView
@@ -105,6 +105,7 @@ async def _request(given: FormData | QueryParams) -> SearchRequest:
     fields = {
         name: given.getlist(name) if name in _LISTS else given.get(name)
         for name in given
-        if name != "image"
+        if name not in ("image", "query")
     }
-    return SearchFields.model_validate(fields).request(content or None)
+    pictures: list[Picture] = [KeptPicture(str(one)) for one in given.getlist("query")]
+    return SearchFields.model_validate(fields).request(*([content] if content else []), *pictures)

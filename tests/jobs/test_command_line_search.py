@@ -48,6 +48,19 @@ def test_of_a_picture_with_pages_one_can_be_chosen(run: Run, source: Path, parse
     assert parsed(run("classify", file, "--page", "2", "--json"))["images"]
 
 
+def test_several_pictures_of_a_sign_are_one_query(run: Run, source: Path, parsed: Parsed) -> None:
+    run("index", source)
+    files = (source / "5.png", source / "2.png")
+    found = parsed(run("search", *files, "--together", "-k", "2", "--json"))
+    first = [(hit["id"], hit["pair"]["picture"]) for hit in found["hits"]]
+    assert sorted(first) == [("EM-2", 1), ("EM-5", 0)]
+    shown = run("search", *files, "--together", "-k", "2")
+    assert re.search(r"EM-2 +word 2 .* 2$", shown.stdout, re.MULTILINE)
+    refused = run("search", *files)
+    assert refused.exit_code == 2
+    assert "--together" in refused.stderr
+
+
 def test_search_shows_people_a_table(run: Run, source: Path) -> None:
     run("index", source)
     shown = run("search", source / "5.png", "-k", "2")

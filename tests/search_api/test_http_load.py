@@ -167,7 +167,7 @@ def test_a_full_queue_turns_the_next_away_and_health_still_answers(
     client: httpx.Client, marklens: MarkLens, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     semaphore = EncodingSemaphore(running=1, waiting=0)
-    monkeypatch.setattr(marklens, "_semaphore", semaphore)
+    monkeypatch.setattr(marklens.queries, "semaphore", semaphore)
     with semaphore:
         answer = client.post(SEARCH, files={"image": picture})
         assert answer.status_code == 503

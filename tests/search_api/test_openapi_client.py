@@ -8,13 +8,15 @@ import httpx
 import pytest
 from PIL import Image
 
-from search_api import schemas
+from search_api import query_schemas, schemas
 from search_api.http.routes.health import ReadyResponse
 
 PATHS = {
     "/api/v1/search": {"post"},
     "/api/v1/search/report": {"post"},
     "/api/v1/search/batch": {"post"},
+    "/api/v1/queries/{handle}": {"delete"},
+    "/api/v1/queries/{handle}/image": {"get"},
     "/api/v1/classify": {"post"},
     "/api/v1/classify/explain": {"post"},
     "/api/v1/marks": {"get", "post"},
@@ -32,6 +34,9 @@ PATHS = {
 SEARCH_FIELDS = {
     *(
         "image",
+        "other_images",
+        "query",
+        "keep",
         "mark_id",
         "k",
         "offset",
@@ -92,7 +97,7 @@ def test_every_field_and_parameter_is_described_and_shown(described: dict[str, A
     for name in ("SearchForm", "ReportForm", "PictureForm", "MarkForm"):
         for field, schema in described["components"]["schemas"][name]["properties"].items():
             assert schema["description"], (name, field)
-            assert field == "image" or schema["examples"], (name, field)
+            assert field in ("image", "other_images") or schema["examples"], (name, field)
     for operation in (op for methods in described["paths"].values() for op in methods.values()):
         for parameter in operation.get("parameters", []):
             assert parameter["description"], operation["operationId"]
@@ -132,7 +137,7 @@ def test_answers_hold_what_their_schema_says(
     image = {"image": as_png(draw_mark(1))}
     for model, answer in (
         (schemas.SearchResponse, client.post("/api/v1/search", files=image)),
-        (schemas.ClassifyResponse, client.post("/api/v1/classify", files=image)),
+        (query_schemas.ClassifyResponse, client.post("/api/v1/classify", files=image)),
         (schemas.MarkResponse, client.get("/api/v1/marks/M-1")),
         (schemas.ViennaResponse, client.get("/api/v1/vienna")),
         (ReadyResponse, client.get("/readyz")),

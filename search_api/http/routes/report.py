@@ -1,6 +1,7 @@
 """`POST /search/report`: a search as a report for the file."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Literal
 
@@ -62,7 +63,9 @@ class ReportForm(SearchForm):
         """
         day: date | None = self.date
         name = "" if self.image is None else shown_name(self.image.filename) or ""
-        return ReportRequest(self.asked(), self.shortlist, self._notes(), day, name)
+        return ReportRequest(
+            replace(self.asked(), keep=False), self.shortlist, self._notes(), day, name
+        )
 
     def _notes(self) -> dict[str, str]:
         try:
@@ -87,7 +90,7 @@ class ReportForm(SearchForm):
                 for kind in MEDIA_TYPES.values()
             }
         },
-        **documented(400, 404, 406, 413, 415, 422, 503),
+        **documented(400, 404, 406, 410, 413, 415, 422, 503),
     },
 )
 def report(

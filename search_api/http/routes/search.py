@@ -8,7 +8,8 @@ from fastapi import APIRouter, Form, Response
 from search_api.http.dependencies import MarkLensDep, MetricsDep, form_of
 from search_api.http.forms import PictureForm, SearchForm
 from search_api.http.problem_details import documented
-from search_api.schemas import API, ClassifyResponse, SearchResponse
+from search_api.query_schemas import ClassifyResponse
+from search_api.schemas import API, SearchResponse
 
 router = APIRouter(prefix=API, tags=["search"])
 
@@ -18,7 +19,7 @@ router = APIRouter(prefix=API, tags=["search"])
     summary="Find the marks that look most like a picture",
     response_description="The marks, nearest first, the codes seen in the query, and the plan.",
     dependencies=[form_of(SearchForm)],
-    responses=documented(400, 404, 413, 415, 422, 503),
+    responses=documented(400, 404, 410, 413, 415, 422, 503),
 )
 def search(
     form: Annotated[SearchForm, Form(media_type="multipart/form-data")],
@@ -26,6 +27,9 @@ def search(
     metrics: MetricsDep,
 ) -> SearchResponse:
     """Compare a picture, a part of one (`crop`), or a mark of the register (`mark_id`).
+
+    The answer gives a handle for each picture that was sent, as long as the server keeps it: sent
+    as `query` in the picture's place, it is neither sent nor encoded again.
 
     Filters are combined with "and"; within one list any of its values is enough, except for
     `vienna_all` and `vienna_none`. Scores are exact, and so is the ranking unless the plan that
@@ -41,13 +45,13 @@ def search(
     summary="Name the Vienna codes seen in a picture",
     response_description="The codes that reach their threshold, and those that may be there.",
     dependencies=[form_of(PictureForm)],
-    responses=documented(400, 404, 413, 415, 422, 503),
+    responses=documented(400, 404, 410, 413, 415, 422, 503),
 )
 def classify(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> ClassifyResponse:
     """Look at a picture, or a part of one, without searching."""
-    return ClassifyResponse.of(marklens.codes(form.content(marklens), form.view()))
+    return ClassifyResponse.of(marklens.codes(form.picture(marklens), form.view()))
 
 
 @router.post(
@@ -58,7 +62,7 @@ def classify(
     response_description="A PNG: the picture, and one copy a code with the places in red.",
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(400, 404, 413, 415, 422, 503),
+        **documented(400, 404, 410, 413, 415, 422, 503),
     },
 )
 def explain(
@@ -66,5 +70,5 @@ def explain(
 ) -> Response:
     """Draw the class activation maps of the codes that `/classify` names."""
     sheet = io.BytesIO()
-    marklens.explain(form.content(marklens), form.view()).save(sheet, "PNG")
+    marklens.explain(form.picture(marklens), form.view()).save(sheet, "PNG")
     return Response(sheet.getvalue(), media_type="image/png")

@@ -1,0 +1,116 @@
+"""What the network sees in a query, as JSON: Vienna codes, and where the sign and its parts are."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from models.vienna import PredictedCode, ViennaCode, ViennaTree
+from search_api.answers import Answer, QueryPicture, SeenCodes
+from search_api.match_schemas import BOX_HELP, BoxShares, clipped
+
+PREDICTED_EXAMPLE: dict[str, Any] = {
+    "code": "03.01",
+    "title": "Quadrupeds (Series I)",
+    "probability": 0.93,
+}
+_PERHAPS: dict[str, Any] = {"code": "03.07", "title": "Birds, bats", "probability": 0.21}
+_SEEN: dict[str, Any] = {"vienna": [PREDICTED_EXAMPLE], "perhaps": [_PERHAPS]}
+_QUERY_PICTURE: dict[str, Any] = {
+    "handle": "9f86d081884c7d659a2feaa0c55ad015",
+    "pages": 1,
+    "boxes": [[0.05, 0.05, 0.95, 0.95]],
+}
+QUERY_EXAMPLE: dict[str, Any] = {
+    **_SEEN,
+    "pages": 1,
+    "boxes": [[0.05, 0.05, 0.95, 0.95]],
+    "pictures": [_QUERY_PICTURE],
+}
+
+
+class PredictedResponse(BaseModel):
+    """A Vienna code that the network sees in a picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PREDICTED_EXAMPLE]})
+
+    code: str = Field(description="The code, as CC, CC.DD or CC.DD.SS.")
+    title: str = Field(description="Its title in the Vienna Classification.")
+    probability: float = Field(ge=0, le=1, description="Calibrated probability.")
+
+    @classmethod
+    def of(cls, seen: PredictedCode) -> "PredictedResponse":
+        """Show a predicted code with its title."""
+        return cls(code=str(seen.code), title=_title(seen.code), probability=seen.probability)
+
+
+class ClassifyResponse(BaseModel):
+    """The Vienna codes seen in a picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SEEN]})
+
+    vienna: list[PredictedResponse] = Field(
+        description="Vienna codes that reach their threshold, most probable first."
+    )
+    perhaps: list[PredictedResponse] = Field(
+        description="Codes that may be there but do not reach it, most probable first."
+    )
+
+    @classmethod
+    def of(cls, seen: SeenCodes | Answer) -> "ClassifyResponse":
+        """Show what was seen."""
+        return cls(
+            vienna=[PredictedResponse.of(one) for one in seen.vienna],
+            perhaps=[PredictedResponse.of(one) for one in seen.perhaps],
+        )
+
+
+class QueryPictureResponse(BaseModel):
+    """One picture that was searched with."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_QUERY_PICTURE]})
+
+    handle: str | None = Field(
+        description="Send it as `query` to search with the picture again, without its bytes; null "
+        "where the server does not keep it."
+    )
+    pages: int = Field(
+        description="Pages of the file that was sent; `page` says which of them is looked at."
+    )
+    boxes: list[BoxShares] = Field(
+        description=f"Of the whole sign, and of its parts that are compared, too: {BOX_HELP}, "
+        "turned, not yet cropped."
+    )
+
+    @classmethod
+    def of(cls, picture: QueryPicture) -> "QueryPictureResponse":
+        """Show a picture."""
+        boxes = [clipped(box) for box in picture.boxes]
+        return cls(handle=picture.handle, pages=picture.pages, boxes=boxes)
+
+
+class QueryResponse(ClassifyResponse):
+    """What was seen in the query."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [QUERY_EXAMPLE]})
+
+    pages: int = Field(description="Of the first picture.")
+    boxes: list[BoxShares] = Field(description="Of the first picture.")
+    pictures: list[QueryPictureResponse] = Field(
+        description="Each picture of the sign, in the order in which `pair.picture` counts them."
+    )
+
+    @classmethod
+    def of_answer(cls, answer: Answer) -> "QueryResponse":
+        """Show the query of an answer."""
+        pictures = [QueryPictureResponse.of(one) for one in answer.pictures]
+        return cls(
+            **ClassifyResponse.of(answer).model_dump(),
+            pages=pictures[0].pages,
+            boxes=pictures[0].boxes,
+            pictures=pictures,
+        )
+
+
+def _title(code: ViennaCode) -> str:
+    tree = ViennaTree.load()
+    return tree.title(code) if code in tree else ""
