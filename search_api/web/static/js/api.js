@@ -3,11 +3,12 @@
 const API = '/api/v1'
 
 export class Problem extends Error {
-  /** `isPassing`: asking again may help. */
-  constructor(title, detail, isPassing = false) {
+  /** `isPassing`: asking again may help; `isGone`: the query picture is kept no longer. */
+  constructor(title, detail, { isPassing = false, isGone = false } = {}) {
     super(detail)
     this.title = title
     this.isPassing = isPassing
+    this.isGone = isGone
   }
 }
 
@@ -44,6 +45,9 @@ export async function preview(fields) {
   }
 }
 
+/** The picture that the server keeps under a handle: a Blob. */
+export const getQueryImage = (handle) => askBlob(`/queries/${handle}/image`)
+
 export const getVienna = (source) => ask(`/vienna?source=${source}`)
 
 async function ask(path, options = {}) {
@@ -64,12 +68,12 @@ async function reach(path, options) {
     return await fetch(API + path, options)
   } catch (error) {
     if (error.name === 'AbortError') throw error
-    throw new Problem('The server does not answer', 'Check that it is running, then try again.', true)
+    throw new Problem('The server does not answer', 'Check that it is running, then try again.', { isPassing: true })
   }
 }
 
 const problemOf = (answer, body) => new Problem(
   body?.title ?? 'The request failed',
   body?.detail || body?.title || `The server answered with status ${answer.status}.`,
-  answer.status >= 500,
+  { isPassing: answer.status >= 500, isGone: answer.status === 410 },
 )

@@ -17,6 +17,7 @@ export function hitCard(hit, place, context, actions) {
   const facts = statusAndDates(hit)
   const tags = codeTags(hit, context.queryCodes, context.asked)
   if (hit.pair?.query) tags.unshift(h('span', { class: 'tag is-part' }, 'like a part of the query'))
+  if (hit.pair?.picture) tags.unshift(h('span', { class: 'tag is-part' }, `by picture ${hit.pair.picture + 1}`))
   return h(
     'li',
     { class: 'hit', 'data-id': hit.id },

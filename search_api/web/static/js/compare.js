@@ -11,8 +11,8 @@ import { startZoom } from './zoom.js'
 
 const MOST_PLACES = 40 // more would hide the pictures
 
-/** Make the dialog; returns open(place, compared), `compared` = {hits, query, queryCodes, asked}:
- *  `hits` as `startHits` returns them, `query` {label, source} as `figure` takes it. */
+/** Make the dialog; returns open(place, compared), `compared` = {hits, queryOf, queryCodes, asked}:
+ *  `hits` as `startHits` returns them, `queryOf(hit)` {label, source} as `figure` takes it. */
 export function startCompare() {
   const dialog = byId('compare-dialog')
   const control = (action) => dialog.querySelector(`[data-action="${action}"]`)
@@ -28,7 +28,7 @@ export function startCompare() {
     place = to
     const total = compared.hits.total()
     byId('compare-title').textContent = `${place + 1} of ${thousands(total)} · ${titleOfMark(hit)}`
-    byId('compare-body').replaceChildren(comparison(hit, compared))
+    byId('compare-body').replaceChildren(comparison(hit, { ...compared, query: compared.queryOf(hit) }))
     zoom.show()
     control('previous').disabled = place === 0
     control('next').disabled = place === total - 1

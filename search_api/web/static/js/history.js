@@ -33,6 +33,11 @@ export function startHistory(onarrive, hits) {
   return {
     picture: () => history.state?.picture ?? null,
 
+    /** Write another address of the present step, which asks for the same. */
+    rename(address) {
+      history.replaceState(history.state, '', address)
+    },
+
     /** How many hits were drawn when the step that is returned to was left. */
     drawn: () => arriving?.place?.drawn ?? 0,
 

@@ -3,14 +3,21 @@
 import { byId } from './dom.js'
 
 /** Listen; `onpicture(file, count)` is called with one of the `count` files that came at once,
- *  `onmissing(text)` where there was none. */
-export function startIntake(onpicture, onmissing) {
+ *  `onadded(file)` with another picture of the same sign, `onmissing(text)` where there was none. */
+export function startIntake(onpicture, onadded, onmissing) {
   const input = byId('file')
-  for (const button of document.querySelectorAll('[data-action="choose"]')) {
-    button.addEventListener('click', () => input.click())
+  let taken = onpicture
+  for (const [action, take] of [['choose', onpicture], ['add-view', onadded]]) {
+    for (const button of document.querySelectorAll(`[data-action="${action}"]`)) {
+      button.addEventListener('click', () => {
+        taken = take
+        input.click()
+      })
+    }
   }
   input.addEventListener('change', () => {
-    if (input.files.length) onpicture(input.files[0])
+    if (input.files.length) taken(input.files[0])
+    taken = onpicture
     input.value = ''
   })
   document.addEventListener('paste', (event) => {

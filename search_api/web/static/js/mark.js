@@ -25,10 +25,10 @@ async function showSimilar() {
   }
 }
 
-const piece = (offset, k) => search(toFields({ ...blank(), query: { kind: 'mark', id } }, null, offset, k))
+const piece = (offset, k) => search(toFields({ ...blank(), query: { kind: 'mark', id } }, [], offset, k))
 function fail(error) {
   hits.clear()
-  showProblem(error, error.isPassing && showSimilar)
+  showProblem(error, error.isPassing && { label: 'Try again', act: showSimilar })
 }
 
 function show(answer) {
@@ -37,7 +37,7 @@ function show(answer) {
   const codes = [...answer.query.vienna.map(({ code }) => code), ...assigned.map((link) => link.textContent)]
   const context = { queryCodes: codes, asked: [] }
   const query = { source: { src: picture.src }, label: picture.alt }
-  const oncompare = (place) => compare(place, { hits, query, ...context })
+  const oncompare = (place) => compare(place, { hits, queryOf: () => query, ...context })
   hits.show({ hits: answer.hits, total: answer.hits.length, context, actions: { oncompare } }, 0)
   if (!answer.hits.length) showNothing(0)
   byId('status').textContent = `${plural(answer.hits.length, 'similar mark')} found`

@@ -74,7 +74,7 @@ function show() {
     h('button', { type: 'button', class: 'filter-chip is-clear' }, 'Clear all'),
   )
   const down = new Problem('The server does not answer', 'Check that it is running, then try again.')
-  byId('pattern-problem').replaceChildren(problemBox(down, () => {}))
+  byId('pattern-problem').replaceChildren(problemBox(down, { label: 'Try again', act: () => {} }))
   byId('pattern-nothing').replaceChildren(nothingBox(2, () => {}))
 }
 

@@ -1,5 +1,8 @@
 // Query pictures, kept in this browser only (memory and IndexedDB), so that "back" from a mark's
-// page finds the picture again. The last few are kept; nothing is sent anywhere by this file.
+// page finds the picture again. The last few are kept; nothing is sent anywhere by this file. Those of
+// a link come from the server, which keeps them under handles.
+
+import { getQueryImage } from './api.js'
 
 const KEPT = 8
 const memory = new Map()
@@ -19,9 +22,14 @@ export async function savePicture(picture) {
   return key
 }
 
-/** The picture of a key, or null where it is no longer kept. */
-export async function loadPicture(key) {
-  if (memory.has(key)) return memory.get(key)
+/** The picture of a key; else the server's of a handle; null where both are no longer kept. */
+export async function loadPicture(key, handle) {
+  const picture = memory.get(key) ?? await storedPicture(key) ?? (handle && await getQueryImage(handle))
+  if (picture) memory.set(key, picture)
+  return picture ?? null
+}
+
+async function storedPicture(key) {
   try {
     return (await done((await pictures('readonly')).get(key))) ?? null
   } catch {

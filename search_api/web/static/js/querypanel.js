@@ -3,13 +3,13 @@
 import { Problem, getMark, imagePath, preview } from './api.js'
 import { startCropBox } from './cropbox.js'
 import { startCropDialog } from './cropdialog.js'
-import { byId, h, svg } from './dom.js'
+import { byId, h, icon, svg } from './dom.js'
 import { boxLines, figure, sizeOf } from './figure.js'
 import { loadPicture } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
-import { toPicture } from './state.js'
+import { toPicture, WHOLE, withOrder } from './state.js'
 
-/** Make the panel; `onview(change)` is called with a new crop, page or turn. */
+/** Make the panel; `onview(change)` is called with a new crop, page, turn, or order of pictures. */
 export function startQueryPanel(onview) {
   const image = byId('query-image')
   const frame = image.parentElement
@@ -18,7 +18,7 @@ export function startQueryPanel(onview) {
     oncommit: (crop) => onview({ crop }),
     onclick: () => open(),
   })
-  let shown = null // {query, picture, mark, label, view, drawing: promise of {src, size, pages}}
+  let shown = null // {query, pictures, others, mark, label, view, drawing: promise of {src, size, pages}}
 
   const openDialog = startCropDialog((turn) => shown.drawn(shown.view.page, turn), onview)
   const open = () => openDialog(shown.view)
@@ -45,6 +45,7 @@ export function startQueryPanel(onview) {
     const mine = query.kind === 'mark' ? await ofMark(query, signal) : await ofPicture(query)
     shown?.forget()
     byId('parts').hidden = true
+    byId('add-view').hidden = query.kind === 'mark'
     shown = { ...mine, query, view, drawing: mine.drawn(view.page, view.turn) }
     image.alt = shown.label || 'Query picture'
     byId('query-title').textContent = shown.mark ? 'Query mark' : 'Your picture'
@@ -53,6 +54,27 @@ export function startQueryPanel(onview) {
     )
     document.title = `Similar to ${shown.label || 'your picture'} · MarkLens`
     draw(shown)
+    showOthers(shown)
+  }
+
+  const showOthers = ({ query, others }) => {
+    const order = [0, ...others.keys()].map((at, place) => (place ? at + 1 : 0))
+    const items = others.map((other, at) => {
+      const picture = figure(other.drawn(1, 0), '')
+      picture.setAttribute('aria-hidden', 'true')
+      const rest = order.filter((one) => one !== at + 1)
+      return h('li', {},
+        h('button', {
+          type: 'button', class: 'part', title: 'Show this picture first', 'aria-label': `Show picture ${at + 2} first`,
+          onclick: () => onview({ query: withOrder(query, [at + 1, ...rest]), ...WHOLE }),
+        }, picture),
+        h('button', {
+          type: 'button', class: 'button is-quiet is-icon', 'aria-label': `Remove picture ${at + 2}`,
+          onclick: () => onview({ query: withOrder(query, rest) }),
+        }, icon('close')))
+    })
+    byId('others').replaceChildren(...items)
+    byId('others').hidden = !items.length
   }
 
   const hide = () => {
@@ -63,7 +85,7 @@ export function startQueryPanel(onview) {
   }
 
   const panel = {
-    /** Show the state's query; resolves to its file, or null for a mark. */
+    /** Show the state's query; resolves to its files, or none for a mark. */
     async show(state, signal) {
       const view = { crop: state.crop, page: state.page, turn: state.turn }
       byId('query').hidden = false
@@ -75,14 +97,22 @@ export function startQueryPanel(onview) {
         shown.view = view
         draw(shown)
       }
-      return shown.picture
+      shown.query = state.query // its handles may be new
+      return shown.pictures
     },
     hide,
     codes: () => shown?.mark?.vienna ?? [],
-    asked: () => ({ picture: shown.picture, markId: shown.mark?.id, ...shown.view }),
-    /** The query as `figure` draws it: {label, source}. */
-    figure() {
-      const { drawing, label, view } = shown
+    /** Note the handles that the server gave the shown pictures. */
+    know(query) {
+      shown.query = query
+      showOthers(shown)
+    },
+    files: () => shown.pictures,
+    asked: () => ({ picture: shown.pictures[0], markId: shown.mark?.id, ...shown.view }),
+    /** One of the query's pictures as `figure` draws it: {label, source}. */
+    figure(at = 0) {
+      const { drawing, label, view, others } = shown
+      if (at) return { label: others[at - 1].label, source: others[at - 1].drawn(1, 0) }
       return { label, source: drawing.then((drawn) => drawn && { src: drawn.src, part: partOf(view.crop, drawn.size) }) }
     },
     /** Offer the parts of what was searched with, boxes of which the first is the whole sign. */
@@ -175,15 +205,21 @@ async function ofMark(query, signal) {
     const natural = await sizeOf(src)
     return natural && { src, size: mark.width ? [mark.width, mark.height] : natural, pages: 1 }
   }
-  return { mark, picture: null, label: titleOfMark(mark), ...drawer(plain, { markId: mark.id }) }
+  return { mark, pictures: [], others: [], label: titleOfMark(mark), ...drawer(plain, { markId: mark.id }) }
 }
 
 async function ofPicture(query) {
-  const picture = await loadPicture(query.key)
-  if (!picture) {
+  const pictures = await Promise.all(query.key.split(',').map((key, at) => loadPicture(key, query.handles[at])))
+  if (pictures.includes(null)) {
     const advice = 'This browser no longer keeps it: choose, drop or paste it again.'
-    throw new Problem('The picture is gone', advice)
+    throw new Problem('The picture is gone', advice, { isGone: true })
   }
+  const [first, ...others] = pictures.map(ofFile)
+  const forget = () => [first, ...others].forEach((one) => one.forget())
+  return { mark: null, pictures, others, ...first, forget }
+}
+
+function ofFile(picture) {
   // Only the server knows the pages of a TIFF or PDF, and the size at which it draws an SVG.
   const isServers = /svg|tif|pdf/.test(`${picture.type} ${picture.name}`)
   const plain = async () => {
@@ -192,5 +228,5 @@ async function ofPicture(query) {
     const size = await sizeOf(src)
     return size && { src, size, pages: 1 }
   }
-  return { mark: null, picture, label: picture.name ?? '', ...drawer(plain, { picture }) }
+  return { label: picture.name ?? '', ...drawer(plain, { picture }) }
 }

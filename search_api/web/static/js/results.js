@@ -92,18 +92,19 @@ export function codeTag(code, role = '') {
   )
 }
 
-export function showProblem(problem, onretry) {
-  byId('problem').replaceChildren(problemBox(problem, onretry))
+export function showProblem(problem, remedy) {
+  byId('problem').replaceChildren(problemBox(problem, remedy))
 }
 
-export const problemBox = (problem, onretry) =>
+/** What went wrong, and what may be done about it: `remedy` is {label, act}, or nothing. */
+export const problemBox = (problem, remedy) =>
   h('div', { class: 'alert', role: 'alert' },
     icon('alert'),
     h('div', {},
       h('strong', {}, problem.title ?? 'Something failed on this page'),
       h('p', {}, problem.message),
-      onretry && h('div', { class: 'button-row' },
-        h('button', { type: 'button', class: 'button', onclick: onretry }, 'Try again'))))
+      remedy && h('div', { class: 'button-row' },
+        h('button', { type: 'button', class: 'button', onclick: () => remedy.act() }, remedy.label))))
 
 export function showNothing(filters, onclear) {
   byId('problem').replaceChildren(nothingBox(filters, onclear))

@@ -20,7 +20,7 @@ import { pageOf, planLine, problemBox, showNothing, showProblem } from './result
 import { startReport } from './report.js'
 import { startSheet } from './sheet.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFields, toList, WHOLE, withCode, withoutFilters,
+  activeFilters, blank, fromAddress, toAddress, toFields, toList, WHOLE, withCode, withoutFilters, withPicture,
 } from './state.js'
 import { covers, loadVienna, titleOf } from './vienna.js'
 
@@ -160,11 +160,27 @@ async function run() {
 
 /** The marks most like the query: {query, hits, total, said, fetch(offset, k) for more of them}. */
 async function compared(asked, count, signal) {
-  const picture = await panel.show(asked, signal)
-  const piece = (offset, k) => search(toFields(asked, picture, offset, k), signal)
-  const { query, plan, hits: found } = await piece(0, count)
+  let known = asked
+  const showing = panel.show(asked, signal)
+  const isKept = asked.query.handles?.length === asked.query.key?.split(',').length
+  const files = asked.query.kind === 'picture' && isKept ? [] : await showing
+  const piece = (offset, k) => search(toFields(known, files, offset, k), signal)
+  const [{ query, plan, hits: found }] = await Promise.all([piece(0, count), showing])
+  if (asked.query.kind === 'picture') known = keepHandles(asked, query.pictures)
   const fetch = async (offset, k) => (await piece(offset, k)).hits
   return { query, hits: found, total: plan.matched, said: planLine(plan), index: plan.index, fetch }
+}
+
+/** The state with the handles under which the server keeps its pictures, which the address then has. */
+function keepHandles(asked, pictures) {
+  const handles = pictures.map(({ handle }) => handle).filter(Boolean)
+  const query = { ...asked.query, handles: handles.length === pictures.length ? handles : [] }
+  if (state.query === asked.query) {
+    state = { ...state, query }
+    steps.rename(toAddress(state))
+    panel.know(query)
+  }
+  return { ...asked, query }
 }
 
 /** The marks that pass the filters, as `compared` gives them. */
@@ -200,11 +216,23 @@ function showAnswer(came) {
 
 function showFailure(error) {
   if (!(error instanceof Problem)) console.error(error)
+  if (error.isGone && isResent()) return
   answer = null
   byId('plan').textContent = ''
   showCodes()
   hits.clear()
-  showProblem(error, error.isPassing && (() => run()))
+  if (error.isGone) panel.hide()
+  const choose = error.isGone && { label: 'Choose a picture', act: () => byId('file').click() }
+  showProblem(error, error.isPassing ? { label: 'Try again', act: run } : choose)
+}
+
+/** Whether the picture, which the server keeps no longer, is sent again: this browser may have it. */
+function isResent() {
+  const { query } = state
+  if (query?.kind !== 'picture' || !query.handles.length || query.key === query.handles.join(',')) return false
+  state = { ...state, query: { ...query, handles: [] } }
+  run()
+  return true
 }
 
 const isForAnotherTab = (event) => event.ctrlKey || event.metaKey || event.shiftKey
@@ -225,8 +253,8 @@ const actionsFor = ({ query }) =>
   query
     ? {
         onsearch,
-        oncompare: (place) => compare(place, { hits, query: panel.figure(), ...context() }),
-        onpoint: (hit) => panel.outline(hit && isByPart(hit) ? hit.pair.query_box : null),
+        oncompare: (place) => compare(place, { hits, queryOf: (hit) => panel.figure(hit.pair.picture), ...context() }),
+        onpoint: (hit) => panel.outline(hit && isByPart(hit) && !hit.pair.picture ? hit.pair.query_box : null),
       }
     : { onsearch, onopen: (hit) => location.assign(pageOf(hit.id)) }
 
@@ -235,16 +263,27 @@ function searchFrom(id) {
   scrollTo({ top: 0 })
 }
 
+/** Search with another picture of the same sign, too. */
+async function addPicture(file) {
+  if (isTooLarge(file)) return
+  const key = await savePicture(file)
+  go({ query: withPicture(state.query, key) })
+}
+
+function isTooLarge(file) {
+  const largest = Number(page.dataset.maxUpload)
+  if (file.size <= largest) return false
+  const [has, most] = [file.size, largest].map((bytes) => (bytes / 2 ** 20).toFixed(1))
+  const detail = `${file.name} has ${has} MB; at most ${most} MB are taken: choose a smaller one.`
+  notify(new Problem('The picture is too large', detail))
+  return true
+}
+
 /** Search with a file, one of `count` that came at once. */
 async function searchPicture(file, count = 1) {
-  const largest = Number(page.dataset.maxUpload)
-  if (file.size > largest) {
-    const [has, most] = [file.size, largest].map((bytes) => (bytes / 2 ** 20).toFixed(1))
-    const detail = `${file.name} has ${has} MB; at most ${most} MB are taken: choose a smaller one.`
-    return notify(new Problem('The picture is too large', detail))
-  }
+  if (isTooLarge(file)) return
   const key = await savePicture(file)
-  go({ query: { kind: 'picture', key }, ...WHOLE })
+  go({ query: { kind: 'picture', key, handles: [] }, ...WHOLE })
   scrollTo({ top: 0 })
   if (count > 1) {
     const detail = `The search is for ${file.name}. Drop one picture at a time.`
@@ -275,9 +314,9 @@ function startPage() {
   followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
   startExplain(panel.asked, notifyOf)
-  startReport(async () => toFields(state, panel.asked().picture, 0, REPORTED), notifyOf)
+  startReport(async () => toFields(reported(), panel.files(), 0, REPORTED), notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'))
-  startIntake(searchPicture, (text) => notify(new Problem('No picture in it', text)))
+  startIntake(searchPicture, addPicture, (text) => notify(new Problem('No picture in it', text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
   document.querySelector('[data-action="browse"]').addEventListener('click', tree.open)
   document.querySelector('[data-action="clear-query"]').addEventListener('click', () => {
@@ -307,12 +346,15 @@ function startPage() {
   arrive(steps.picture())
 }
 
+/** The state whose search is reported: with the pictures themselves, by whose names it calls them. */
+const reported = () => (state.query?.kind === 'picture' ? { ...state, query: { ...state.query, handles: [] } } : state)
+
 /** Show what the address and the picture of a step in the history ask for. */
 function arrive(picture) {
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close()
   answer = null
   state = fromAddress(location.href)
-  if (picture) state.query = { kind: 'picture', key: picture }
+  if (picture) state.query = { kind: 'picture', key: picture, handles: state.query?.handles ?? [] }
   show()
   run()
 }

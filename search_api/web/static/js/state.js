@@ -10,6 +10,7 @@ export const STATES = [
   { value: 'none', label: 'not', name: 'Exclude', hint: 'none of these', field: 'vienna_none' },
 ]
 const DEFAULT_SOURCE = 'either'
+const HANDLE = /^[0-9a-f]{32}$/
 
 const ORDER = ['off', ...STATES.map(({ value }) => value)]
 export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.length]
@@ -18,7 +19,11 @@ export const labelOf = (state) => STATES.find(({ value }) => value === state)?.l
 /** What of a picture is looked at when it comes in: its first page as it is. */
 export const WHOLE = { crop: null, page: 1, turn: 0 }
 
-/** Nothing asked yet. `query` is null, {kind: 'mark', id} or {kind: 'picture', key}. */
+/**
+ * Nothing asked yet. `query` is null, {kind: 'mark', id} or {kind: 'picture', key, handles}: `key` holds
+ * what this browser keeps the pictures of a sign under, with commas, `handles` what the server keeps the
+ * first of them under. Page, turn and crop are of the first.
+ */
 export const blank = () => ({
   query: null,
   ...WHOLE, // page of a TIFF or PDF; degrees clockwise; [x, y, w, h] in pixels after the turn
@@ -34,6 +39,8 @@ const split = (value) => (value ? value.split(',').filter(Boolean) : [])
 export function fromAddress(address) {
   const given = new URL(address).searchParams
   const state = blank()
+  const handles = given.getAll('query').filter((handle) => HANDLE.test(handle))
+  if (handles.length) state.query = { kind: 'picture', key: handles.join(','), handles }
   if (given.get('mark_id')) state.query = { kind: 'mark', id: given.get('mark_id') }
   const crop = split(given.get('crop')).map(Number)
   if (crop.length === 4 && crop.every(Number.isFinite)) state.crop = crop
@@ -63,13 +70,17 @@ export function toAddress(state) {
   return query ? `/?${query}` : '/'
 }
 
-/** The fields of `POST /search` for `k` hits from `offset` on; `picture` is the query's file, if any. */
-export function toFields(state, picture, offset, k) {
+/** The fields of `POST /search` for `k` hits from `offset` on; `pictures` are the query's files. */
+export function toFields(state, pictures, offset, k) {
   const form = new FormData()
   for (const [name, value] of fields(state)) form.append(name, value)
   form.append('offset', offset)
   form.append('k', k)
-  if (state.query?.kind === 'picture') form.append('image', picture, picture.name ?? 'pasted picture')
+  if (state.query?.kind !== 'picture') return form
+  const known = state.query.handles.length
+  for (const [at, picture] of pictures.entries()) {
+    if (at >= known) form.append(at ? 'other_images' : 'image', picture, picture.name ?? 'pasted picture')
+  }
   return form
 }
 
@@ -82,6 +93,7 @@ export function toList(state, k, after) {
 
 function* fields(state) {
   if (state.query?.kind === 'mark') yield ['mark_id', state.query.id]
+  for (const handle of state.query?.handles ?? []) yield ['query', handle]
   if (state.query) yield* viewFields(state)
   yield* filterFields(state)
   if (state.weights.size) {
@@ -128,6 +140,18 @@ export function withCode(codes, code, chosen) {
     if (isRelated && chosen === 'any' && state === 'any') next.delete(other)
   }
   return next
+}
+
+/** Search with another picture of the same sign, too. */
+export const withPicture = ({ key, handles }, added) => ({ kind: 'picture', key: `${key},${added}`, handles })
+
+/** Search with those of a query's pictures that `order` counts, in its order. */
+export function withOrder({ key, handles }, order) {
+  const keys = key.split(',')
+  const isKnown = handles.length === keys.length
+  return {
+    kind: 'picture', key: order.map((at) => keys[at]).join(','), handles: isKnown ? order.map((at) => handles[at]) : [],
+  }
 }
 
 /** The filters in force, each as {label, isNot, without: the change that takes it away}. */

@@ -1,0 +1,155 @@
+"""An uploaded picture is sent once; its link opens again, or says that the picture is gone."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from models.encoder import Encoder
+
+pytestmark = pytest.mark.browser
+_FORGET = "return new Promise(done => indexedDB.deleteDatabase('marklens').onsuccess = done)"
+
+
+@pytest.fixture
+def picture(tmp_path, draw_mark):
+    """A file of the mark with a number, as large as is told."""
+
+    def of(number, side=96):
+        path = tmp_path / f"{number}-{side}.png"
+        draw_mark(number).resize((side, side), Image.Resampling.NEAREST).save(path)
+        return path
+
+    return of
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """How many pictures each call of the network looked at."""
+    calls = []
+    encode = Encoder.encode_prepared
+    monkeypatch.setattr(
+        Encoder,
+        "encode_prepared",
+        lambda self, pictures: calls.append(len(pictures)) or encode(self, pictures),
+    )
+    return calls
+
+
+def _handles(page):
+    return [one.partition("=")[2] for one in page.path.split("?")[-1].split("&") if "query=" in one]
+
+
+def _until_handles(page, count):
+    page.until(lambda: len(_handles(page)) == count, f"the address has not {count} handles")
+    page.settle()
+    return _handles(page)
+
+
+def _filter_by_office(page, office):
+    box = page.one(f'[name="office"][value="{office}"]')
+    page.js("arguments[0].closest('details')?.setAttribute('open', '')", box)
+    page.js("arguments[0].click()", box)
+    page.until(lambda: "office=" in page.path, "no filter")
+
+
+def test_the_picture_is_encoded_once_and_filters_ask_by_its_handle(page, picture, encoded):
+    page.open()
+    page.upload(picture(7))
+    assert page.until_hits(lambda ids: ids[0] == "EM-007")
+    _until_handles(page, 1)
+    assert encoded == [1]
+    page.requested()
+    _filter_by_office(page, "US")
+    page.until_hits(lambda ids: len(ids) == 8)
+    entries = [json.loads(x["message"])["message"] for x in page.driver.get_log("performance")]
+    sent = [
+        int(entry["params"]["headers"]["Content-Length"])
+        for entry in entries
+        if entry["method"] == "Network.requestWillBeSentExtraInfo"
+        and "Content-Length" in entry["params"].get("headers", {})
+    ]
+    assert all(length < 1500 for length in sent), sent
+    assert encoded == [1]
+
+
+def test_the_link_of_an_upload_opens_in_a_browser_that_never_had_the_picture(page, picture):
+    page.open()
+    page.upload(picture(7, 192))
+    first = page.until_hits(lambda ids: ids[0] == "EM-007")
+    _until_handles(page, 1)
+    link = page.path
+    page.open("/patterns")
+    page.js(_FORGET)
+    page.open(link)
+    assert page.until_hits(bool) == first
+    shown = "return document.getElementById('query-image').naturalWidth"
+    page.until(lambda: page.js(shown) == 192, "the picture is not shown")
+    page.click('[data-action="crop"]')
+    page.click('[data-action="turn-right"]')
+    page.click('[data-action="use-crop"]')
+    page.until(lambda: "turn=90" in page.path, "not turned")
+    page.until_hits(bool)
+
+
+def test_a_link_whose_picture_is_gone_says_so_and_asks_for_it(page, picture, marklens):
+    page.allowed_messages = ["410"]
+    page.open()
+    page.upload(picture(8))
+    page.until_hits(lambda ids: ids[0] == "EM-008")
+    (handle,) = _until_handles(page, 1)
+    link = page.path
+    page.open("/patterns")
+    page.js(_FORGET)
+    marklens.queries.kept.forget(handle)
+    page.open(link)
+    page.until(lambda: "The picture is gone" in page.text("#problem"), "nothing says so")
+    assert page.button("Choose a picture").is_displayed()
+    assert not page.one("#query").is_displayed()
+    page.upload(picture(9))
+    assert page.until_hits(lambda ids: ids[0] == "EM-009")
+
+
+def test_a_picture_that_the_server_lost_is_sent_again_where_the_browser_has_it(
+    page, picture, marklens, encoded
+):
+    page.allowed_messages = ["410"]
+    page.open()
+    page.upload(picture(10))
+    page.until_hits(lambda ids: ids[0] == "EM-010")
+    (handle,) = _until_handles(page, 1)
+    marklens.queries.kept.forget(handle)
+    _filter_by_office(page, "US")
+    page.until_hits(lambda ids: len(ids) == 8)
+    assert _until_handles(page, 1) != [handle]
+    assert encoded == [1, 1]
+
+
+def test_another_picture_of_the_sign_is_added_put_first_and_removed(page, picture):
+    page.open()
+    page.upload(picture(7))
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    _until_handles(page, 1)
+    assert page.one("#add-view").is_displayed()
+    page.js("HTMLInputElement.prototype.click = () => {}")  # no dialog of the system
+    page.click("#add-view")
+    page.upload(picture(4))
+    page.until_hits(lambda ids: set(ids[:2]) == {"EM-007", "EM-004"})
+    one, two = _until_handles(page, 2)
+    second = page.one('.hit[data-id="EM-004"]')
+    assert "by picture 2" in second.text
+    second.find_element("css selector", ".hit-picture").click()
+    side = page.until(lambda: page.all(".comparison-side:first-child image"), "no comparison")[0]
+    assert side.get_dom_attribute("href").startswith("blob:")
+    page.click("#compare-dialog [data-action=close-dialog]")
+    page.photograph("two-pictures-of-a-sign")
+    page.click('[aria-label="Show picture 2 first"]')
+    page.until(lambda: _handles(page) == [two, one], "the order stays")
+    page.settle()
+    page.click('[aria-label="Remove picture 2"]')
+    page.until(lambda: _handles(page) == [two], "it is not removed")
+    assert page.until_hits(lambda ids: ids[0] == "EM-004")
+    assert not page.all("#others li")
+    page.back()
+    page.until(lambda: _handles(page) == [two, one], "back does not undo it")
+    page.until_hits(lambda ids: set(ids[:2]) == {"EM-007", "EM-004"})
