@@ -25,6 +25,9 @@ from search_api.web import pages, plain
 _ROUTES = (search, report, batch, queries, marks, watches, vienna, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
 
+Whatever takes a form (`multipart/form-data`) takes the same fields as a JSON object, too
+(`application/json`): lists as arrays, pictures as base64 or data URLs.
+
 Errors are RFC 9457 problem details (`application/problem+json`): `detail` is one plain sentence
 that says what is wrong and what to do about it, and `errors` names the fields at fault.
 """

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from search_api.errors import BadField, BadToken, NotAllowed
 from search_api.fields import Fields
+from search_api.http.json_bodies import FORM, JSON, media_type
 from search_api.http.metrics import Metrics
 from search_api.marklens import MarkLens
 
@@ -46,12 +47,12 @@ def form_of(model: type[Fields]) -> Any:
     lists = {name for name, field in model.model_fields.items() if field.get_default() == []}
 
     async def require_form(request: Request) -> None:
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = media_type(request)
         length = request.headers.get("content-length", "")
         has_body = length not in ("", "0") or "transfer-encoding" in request.headers
-        if has_body and kind not in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        if has_body and kind not in (FORM, JSON, "application/x-www-form-urlencoded"):
             raise HTTPException(
-                415, f"Send the fields as multipart/form-data, not as {kind or 'untyped content'}."
+                415, f"Send the fields as {FORM} or {JSON}, not as {kind or 'untyped content'}."
             )
         sent = Counter(name for name, _ in (await request.form()).multi_items())
         for name, times in sent.items():

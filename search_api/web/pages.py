@@ -25,6 +25,7 @@ from models.images.formats import ACCEPTED
 from models.version import marklens_version
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
+from search_api.http.json_bodies import FieldsRoute
 from search_api.schemas import API, image_path
 from search_api.web.views import ControlView, MarkView, SampleMark, SliderView, fields_of_scripts
 
@@ -32,7 +33,7 @@ _HERE = Path(__file__).parent
 _SAMPLES = 10
 _PREVIEW_SIDE = 1024  # pixels
 
-router = APIRouter()
+router = APIRouter(route_class=FieldsRoute)
 templates = Jinja2Templates(
     env=Environment(
         loader=FileSystemLoader(_HERE / "templates"),

@@ -10,10 +10,11 @@ from models.images.formats import ACCEPTED
 from search_api.fields import SearchFields
 from search_api.http.dependencies import MarkLensDep, MetricsDep, form_of
 from search_api.http.forms import shown_name
+from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.schemas import API, SearchResponse
 
-router = APIRouter(prefix=API, tags=["search"])
+router = APIRouter(prefix=API, tags=["search"], route_class=FieldsRoute)
 MAX_IMAGES = 20
 
 

@@ -8,12 +8,14 @@ from indexer.marks import Mark
 from models.errors import UnreadableImage
 from search_api.http.dependencies import MarkLensDep, Writer, form_of
 from search_api.http.forms import MarkForm
+from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
+from search_api.http.revisions import NOT_MODIFIED, is_held, revised
 from search_api.list_fields import ListFields
 from search_api.list_schemas import ListResponse
 from search_api.schemas import API, MarkResponse, image_path
 
-router = APIRouter(prefix=API, tags=["marks"])
+router = APIRouter(prefix=API, tags=["marks"], route_class=FieldsRoute)
 
 MarkId = Annotated[
     str,
@@ -72,26 +74,42 @@ def add_mark(
     "/marks",
     summary="List marks by words, number, owner, codes, classes and dates",
     response_description="A page of them, how many there are, and the cursor of the next page.",
-    responses=documented(422, 503),
+    response_model=ListResponse,
+    responses={**NOT_MODIFIED, **documented(422, 503)},
 )
-def list_marks(fields: Annotated[ListFields, Query()], marklens: MarkLensDep) -> ListResponse:
+def list_marks(
+    fields: Annotated[ListFields, Query()],
+    request: Request,
+    response: Response,
+    marklens: MarkLensDep,
+) -> ListResponse | Response:
     """Find marks without a picture; also those that have none.
 
     With `text`, marks whose words are spelt or sound alike come first the likest, each with how
     it matches; without, all marks that pass the filter, in the order asked for.
     """
-    return ListResponse.of(marklens.search(fields.request()))
+    asked = fields.request()
+    sequence = marklens.register.sequence()
+
+    def listed() -> ListResponse:
+        return ListResponse.of(marklens.search(asked))
+
+    return revised(request, response, marklens, sequence, listed)
 
 
 @router.get(
     "/marks/{mark_id}",
     summary="Look at a mark",
     response_description="The mark.",
-    responses=documented(404, 422, 503),
+    response_model=MarkResponse,
+    responses={**NOT_MODIFIED, **documented(404, 422, 503)},
 )
-def get_mark(mark_id: MarkId, marklens: MarkLensDep) -> MarkResponse:
+def get_mark(
+    mark_id: MarkId, request: Request, response: Response, marklens: MarkLensDep
+) -> MarkResponse | Response:
     """Say what the register holds of a mark."""
-    return MarkResponse.of(marklens.mark(mark_id))
+    mark = marklens.mark(mark_id)
+    return revised(request, response, marklens, mark.sequence, lambda: MarkResponse.of(mark))
 
 
 @router.delete(
@@ -119,7 +137,7 @@ def delete_mark(mark_id: MarkId, marklens: MarkLensDep) -> None:
                 for kind in sorted(_SHOWN_AS_IS)
             }
         },
-        304: {"description": "The copy that `If-None-Match` names is still right."},
+        **NOT_MODIFIED,
         **documented(404, 422, 503),
     },
 )
@@ -141,7 +159,7 @@ def get_mark_image(
         "Cache-Control": _cache_control(digest, mark),
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
+    if is_held(request, headers["ETag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     if size is None:
         content, kind = marklens.images.get(mark.image_digest), mark.media_type

@@ -13,12 +13,13 @@ from search_api.errors import BadField
 from search_api.fields import REPEATED, Absent, Day, Words
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import SearchForm, shown_name
+from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.report.contents import ReportRequest, make_report
 from search_api.report.writing import FORMATS, MEDIA_TYPES, ReportFormat, report_bytes
 from search_api.schemas import API
 
-router = APIRouter(prefix=API, tags=["search"])
+router = APIRouter(prefix=API, tags=["search"], route_class=FieldsRoute)
 
 
 class ReportForm(SearchForm):

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Form, Response
 
 from search_api.http.dependencies import MarkLensDep, MetricsDep, form_of
 from search_api.http.forms import PictureForm, SearchForm
+from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.query_schemas import ClassifyResponse
 from search_api.schemas import API, SearchResponse
 
-router = APIRouter(prefix=API, tags=["search"])
+router = APIRouter(prefix=API, tags=["search"], route_class=FieldsRoute)
 
 
 @router.post(

@@ -14,13 +14,14 @@ from models.images.formats import ACCEPTED
 from search_api.fields import REPEATED, Absent, SearchFields, Text, Words
 from search_api.http.dependencies import MarkLensDep, Writer, form_of
 from search_api.http.forms import shown_name
+from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.schemas import API
 from search_api.watch.feed import MEDIA_TYPE, atom_feed
 from search_api.watch.watching import NewWatch, Watching
 from search_api.watch.webhook import shown_url
 
-router = APIRouter(prefix=API, tags=["watches"])
+router = APIRouter(prefix=API, tags=["watches"], route_class=FieldsRoute)
 
 Name = Annotated[
     str, Path(min_length=1, max_length=64, description="The watch's name.", examples=["Our lions"])
