@@ -9,6 +9,8 @@
     ├── BadQuery              a search that is out of range
     ├── BadWatch              a watch that cannot be made
     ├── UnknownWatch          no watch of that name
+    ├── BadKey                a key that cannot be made
+    ├── UnknownKey            no key of that name
     ├── SourceError           a table or folder that cannot be read at all
     │   └── BrokenSource      one that ends or breaks in its middle
     ├── RunUnderWay           a run that another process goes on with
@@ -52,6 +54,17 @@ class UnknownWatch(MarkLensError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no watch {name!r}.")
+
+
+class BadKey(MarkLensError):
+    """A key that cannot be made; the text says why."""
+
+
+class UnknownKey(MarkLensError):
+    """No key that is not revoked has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no key {name!r} that is not revoked.")
 
 
 class SourceError(MarkLensError):

@@ -1,7 +1,7 @@
 """The server: ``uvicorn search_api.app:create_app --factory``."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -12,9 +12,22 @@ from starlette.middleware.gzip import GZipMiddleware
 from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
 from search_api.http import middleware, problem_details
+from search_api.http.access import Access
 from search_api.http.metrics import Metrics
-from search_api.http.routes import batch, health, marks, queries, report, search, vienna, watches
+from search_api.http.rates import Rates
+from search_api.http.routes import (
+    audit,
+    batch,
+    health,
+    marks,
+    queries,
+    report,
+    search,
+    vienna,
+    watches,
+)
 from search_api.kept_pictures import purging
+from search_api.key_ring import KeyRing
 from search_api.log_records import keep_secrets_out
 from search_api.marklens import MarkLens
 from search_api.schemas import API
@@ -22,7 +35,7 @@ from search_api.settings import Settings
 from search_api.watch.background import watching
 from search_api.web import pages, plain
 
-_ROUTES = (search, report, batch, queries, marks, watches, vienna, health)
+_ROUTES = (search, report, batch, queries, marks, watches, vienna, audit, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
 
 Whatever takes a form (`multipart/form-data`) takes the same fields as a JSON object, too
@@ -51,8 +64,9 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         serving = await run_in_threadpool(MarkLens.open, settings) if marklens is None else marklens
         try:
             app.state.marklens = serving
+            app.state.keys = keys = KeyRing(serving.register.keys)
             await run_in_threadpool(serving.start_following)
-            with prioritise_searches(), watching(serving), purging(serving.queries.kept):
+            with _background(serving, keys):
                 yield
         finally:
             if marklens is None:
@@ -82,9 +96,19 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     return app
 
 
+@contextmanager
+def _background(marklens: MarkLens, keys: KeyRing) -> Iterator[None]:
+    """What a server does beside answering, while the block runs."""
+    following = keys.following(marklens.settings.poll_s)
+    purged = purging(marklens.queries.kept)
+    with prioritise_searches(), watching(marklens), purged, following:
+        yield
+
+
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """Put around every request what all of them need; the last one added sees it first."""
     app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
+    app.add_middleware(Access, rates=Rates(settings.rate_per_minute))
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(middleware.HeadRequests)
     app.add_middleware(middleware.SecurityHeaders)

@@ -5,8 +5,9 @@ know are here too::
 
     MarkLensError
     ├── BadField       a form field or option that cannot be understood
-    ├── BadToken       writing with a missing or wrong token
-    ├── NotAllowed     writing from where it is not allowed
+    ├── BadToken       a missing or wrong key
+    ├── NotAllowed     what this key, host name or place may not do
+    ├── TooMany        more requests than one client may send
     ├── PictureGone    a query picture that is kept no longer
     ├── TooLarge       a request body over the limit
     ├── TooBusy        every place in the queue is taken
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from indexer.errors import (
     BadFilter,
+    BadKey,
     BadQuery,
     BadRecord,
     BadWatch,
@@ -29,6 +31,7 @@ from indexer.errors import (
     RunUnderWay,
     SnapshotDamaged,
     SourceError,
+    UnknownKey,
     UnknownMark,
     UnknownWatch,
 )
@@ -60,11 +63,23 @@ class BadField(MarkLensError):
 
 
 class NotAllowed(MarkLensError):
-    """Writing from where it is not allowed without a token."""
+    """What this key, host name or place may not do."""
 
 
 class BadToken(MarkLensError):
-    """A missing or wrong API token."""
+    """A missing or wrong key."""
+
+
+class TooMany(MarkLensError):
+    """More requests than one client may send.
+
+    Attributes:
+        retry_s: seconds after which the next one is answered.
+    """
+
+    def __init__(self, retry_s: float) -> None:
+        super().__init__("Too many requests: wait as long as Retry-After says.")
+        self.retry_s = retry_s
 
 
 class PictureGone(MarkLensError):
@@ -125,8 +140,11 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     RunUnderWay: Problem(503, "run-under-way", "The run is still going on", 1),
     UnknownWatch: Problem(404, "unknown-watch", "No such watch", 2),
     UnknownMark: Problem(404, "unknown-mark", "No such mark", 2),
-    BadToken: Problem(401, "bad-token", "The API token is missing or wrong", 2),
-    NotAllowed: Problem(403, "not-allowed", "Writing is not allowed from here", 2),
+    BadToken: Problem(401, "bad-token", "The key is missing or wrong", 2),
+    NotAllowed: Problem(403, "not-allowed", "Not allowed", 2),
+    TooMany: Problem(429, "too-many", "Too many requests", 2),
+    BadKey: Problem(422, "bad-key", "The key cannot be made", 2),
+    UnknownKey: Problem(404, "unknown-key", "No such key", 2),
     PictureGone: Problem(410, "picture-gone", "The picture is gone", 2),
     TooLarge: Problem(413, "too-large", "The request is too large", 2),
     TooBusy: Problem(503, "too-busy", "The queue is full", 1),

@@ -5,6 +5,7 @@ A variable is ``MARKLENS_`` and the field's name in capitals: ``MARKLENS_DATA_DI
 
 from ipaddress import ip_address
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -84,8 +85,30 @@ class Settings(BaseSettings):
     )
     api_token: SecretStr | None = Field(
         None,
-        description="Secret that writing over HTTP needs (Authorization: Bearer …). Without it, "
-        "writing works only on a loopback address.",
+        description="A key of scope admin that is not in the register; `marklens keys create` "
+        "makes better ones, which are hashed, named and can be revoked.",
+    )
+    public_reading: bool = Field(
+        False,
+        description="Whether everybody who reaches the server may search and look at marks. Else "
+        "only this machine may without a key, and not through a proxy.",
+    )
+    allowed_hosts: str = Field(
+        "",
+        description="Names by which browsers reach the server, with commas, such as "
+        "marks.example.org; IP addresses, localhost and this machine's own name always work, * "
+        "allows all.",
+    )
+    trusted_proxies: str = Field(
+        "127.0.0.1,::1",
+        description="Addresses of proxies, with commas, whose X-Forwarded-For is believed.",
+    )
+    rate_per_minute: int = Field(
+        600,
+        ge=0,
+        le=1_000_000,
+        description="Requests a minute of one key, or of one address without a key; 0 for any "
+        "number. Thumbnails and this machine's own requests are not counted.",
     )
     webhook_private: bool = Field(
         False,
@@ -155,6 +178,12 @@ class Settings(BaseSettings):
     def queries_dir(self) -> Path:
         """Folder of the query pictures that the server keeps."""
         return self.data_dir / "queries"
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names that requests may be sent to, in lower case."""
+        given = (name.strip().lower() for name in self.allowed_hosts.split(","))
+        return frozenset((*given, self.host.lower(), gethostname().lower(), "localhost")) - {""}
 
     @property
     def is_loopback(self) -> bool:

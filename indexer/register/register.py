@@ -8,7 +8,6 @@ and nobody ever sees a later number before an earlier one.
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -30,7 +29,18 @@ from indexer.marks import (
 )
 from indexer.pages import Listed, Page
 from indexer.query import Filter
-from indexer.register import counters, database, listing, rows, runs, schema, word_search
+from indexer.register import (
+    audit,
+    counters,
+    database,
+    listing,
+    live_marks,
+    rows,
+    runs,
+    schema,
+    word_search,
+)
+from indexer.register.keys import Keys
 from indexer.register.watches import Watches
 from models.encoder import Embedding
 from models.vienna import ViennaCode
@@ -44,6 +54,8 @@ class Register:
     Attributes:
         url: where it is, without the password.
         watches: lists of signs, and what came near them.
+        keys: of the HTTP API.
+        audit: who wrote what.
     """
 
     def __init__(self, engine: Engine, url: URL) -> None:
@@ -51,6 +63,8 @@ class Register:
         self._url = url
         self.url = database.shown(url)
         self.watches = Watches(self._reading, self._writing)
+        self.keys = Keys(self._reading, self._writing)
+        self.audit = audit.AuditLog(self._reading)
         # Counting codes reads all of them; the answer holds until the next write.
         self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
         self._totals = listing.Totals()
@@ -121,6 +135,7 @@ class Register:
         """Bind to another network, whatever was bound before: for re-encoding only."""
         with self._writing() as connection:
             counters.take_sequences(connection, 0)  # like every writer, in turn
+            audit.note(connection, "encode all marks again", f"network {fingerprint}")
             counters.forget(connection, "fingerprint", "dimension")
             counters.set_once(connection, "fingerprint", fingerprint)
             counters.set_once(connection, "dimension", str(dimension))
@@ -149,13 +164,15 @@ class Register:
             last = counters.take_sequences(connection, len(latest))
             rows.refuse_other_shapes(latest, int(counters.fact(connection, "dimension") or 0))
             if latest:
-                known = _live(connection, [mark.record.id for mark in latest])
+                known = live_marks.live_ids(connection, [mark.record.id for mark in latest])
                 rows.write(connection, latest, first=last - len(latest) + 1)
                 counters.add_live_marks(connection, len(latest) - len(known))
             if withdrawn:
-                last = max(last, _withdraw(connection, withdrawn)[1])
+                last = max(last, live_marks.withdraw(connection, withdrawn)[1])
             if run is not None:
                 runs.save_position(connection, run)
+            elif latest:
+                audit.note(connection, "write marks", [mark.record.id for mark in latest])
         return last
 
     def delete(self, ids: Sequence[str]) -> int:
@@ -167,13 +184,16 @@ class Register:
         with self._writing() as connection:
             # The counter first: it is what makes writers take turns.
             counters.take_sequences(connection, 0)
-            return _withdraw(connection, ids)[0]
+            withdrawn, _ = live_marks.withdraw(connection, ids)
+            if withdrawn:
+                audit.note(connection, "withdraw marks", live_marks.possible(ids))
+            return withdrawn
 
     def digests(self, ids: Sequence[str]) -> dict[str, str]:
         """Digest of each live mark among these ids."""
         marks = schema.marks.c
         with self._reading() as connection:
-            return dict(_by_ids(connection, sa.select(marks.id, marks.digest), ids))
+            return dict(live_marks.columns(connection, sa.select(marks.id, marks.digest), ids))
 
     def encodings(self, pixels_digests: Sequence[str]) -> dict[str, rows.Encoding]:
         """What the network said of pictures that live marks have, by the digest of their pixels.
@@ -198,7 +218,7 @@ class Register:
     def marks(self, ids: Sequence[str]) -> dict[str, Mark]:
         """The live marks among these ids, in the order asked for."""
         with self._reading() as connection:
-            found = _marks_of(connection, _possible(ids))
+            found = live_marks.read(connection, live_marks.possible(ids))
         return {mark_id: found[mark_id] for mark_id in ids if mark_id in found}
 
     def marks_numbered(self, numbers: Sequence[int]) -> dict[int, Mark]:
@@ -223,7 +243,7 @@ class Register:
         """Numbers (n,) of the live marks among these ids, in no order."""
         marks = schema.marks.c
         with self._reading() as connection:
-            found = _by_ids(connection, sa.select(marks.id, marks.number), ids)
+            found = live_marks.columns(connection, sa.select(marks.id, marks.number), ids)
             return np.fromiter((number for _, number in found), np.int64)
 
     def embedding(self, mark_id: str) -> Embedding | None:
@@ -290,7 +310,7 @@ class Register:
         """Live marks that pass a filter, with or without picture; and how many pass."""
         with self._reading() as connection:
             ids = listing.page_of(connection, wanted, page)
-            found = _marks_of(connection, ids)
+            found = live_marks.read(connection, ids)
             total = self._totals.of(connection, wanted)
         return [found[mark_id] for mark_id in ids], total
 
@@ -298,7 +318,7 @@ class Register:
         """Live marks with words like a filter's, the likest some hundreds; and how many."""
         with self._reading() as connection:
             ranked, total = listing.by_words(connection, wanted, page)
-            found = _marks_of(connection, [mark_id for mark_id, _ in ranked])
+            found = live_marks.read(connection, [mark_id for mark_id, _ in ranked])
         return [Listed(found[mark_id], match) for mark_id, match in ranked], total
 
     def every_mark(self, at_once: int = 500) -> Iterator[Mark]:
@@ -310,7 +330,7 @@ class Register:
         while True:
             with self._reading() as connection:
                 ids = listing.ids_after(connection, last, at_once)
-                found = _marks_of(connection, ids)
+                found = live_marks.read(connection, ids)
             yield from (found[mark_id] for mark_id in ids)
             if len(ids) < at_once:
                 return
@@ -319,6 +339,7 @@ class Register:
     def start_run(self, source: str, size: int, mtime_ns: int) -> Run:
         """Note that a run over a source begins."""
         with self._writing() as connection:
+            audit.note(connection, "begin run", source)
             return runs.start(connection, source, size, mtime_ns)
 
     def finish_run(
@@ -333,6 +354,7 @@ class Register:
         with self._writing() as connection:
             runs.save_position(connection, RunPosition(run_id, position, counts))
             runs.finish(connection, run_id, state, rejects_file)
+            audit.note(connection, f"end run: {state}", f"run {run_id}, {counts.read:,} rows read")
 
     def last_runs(self, limit: int = 5, source: str | None = None) -> list[Run]:
         """The newest runs, newest first; of one source only, if named."""
@@ -356,42 +378,3 @@ class Register:
     @property
     def _is_postgresql(self) -> bool:
         return self._engine.dialect.name == "postgresql"
-
-
-def _possible(ids: Sequence[str]) -> Sequence[str]:
-    """The ids that a mark can have: the rest is unknown without asking; PostgreSQL fails on NUL."""
-    return [mark_id for mark_id in ids if is_mark_id(mark_id)]
-
-
-def _marks_of(connection: Connection, ids: Sequence[str]) -> dict[str, Mark]:
-    """The live marks among some possible ids."""
-    return {
-        mark.record.id: mark
-        for part in rows.in_parts(ids)
-        for mark in rows.read_marks(connection, schema.marks.c.id.in_(part)).values()
-    }
-
-
-def _by_ids(
-    connection: Connection, wanted: sa.Select[tuple[str, Any]], ids: Sequence[str]
-) -> Iterator[tuple[str, Any]]:
-    """Rows of the live marks among some ids."""
-    for part in rows.in_parts(_possible(ids)):
-        found = connection.execute(wanted.where(rows.LIVE, schema.marks.c.id.in_(part)))
-        yield from (tuple(row) for row in found)
-
-
-def _live(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """The ids among some that live marks have, ascending, each once."""
-    marks = schema.marks.c
-    return sorted(dict(_by_ids(connection, sa.select(marks.id, marks.sequence), ids)))
-
-
-def _withdraw(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
-    """Withdraw the live ones among these ids: how many, and the last sequence number taken."""
-    live = _live(connection, ids)
-    last = counters.take_sequences(connection, len(live))
-    if live:
-        rows.leave_tombstones(connection, live, first=last - len(live) + 1)
-        counters.add_live_marks(connection, -len(live))
-    return len(live), last

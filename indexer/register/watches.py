@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from indexer.errors import BadWatch, UnknownWatch
-from indexer.register import schema
+from indexer.register import audit, schema
 from indexer.register.runs import aware
 from models.encoder import Embedding
 
@@ -130,6 +130,7 @@ class Watches:
         with self._writing() as connection:
             if connection.scalar(sa.select(table.c.name).where(table.c.name == watch.name)):
                 raise BadWatch(f"there is a watch {watch.name!r} already; remove it first")
+            audit.note(connection, "create watch", watch.name)
             values = {one.name: getattr(watch, one.name) for one in table.columns}
             connection.execute(sa.insert(table).values(values))
             for sign in watch.signs:
@@ -151,6 +152,7 @@ class Watches:
             )
             if not done.rowcount:
                 raise UnknownWatch(name)
+            audit.note(connection, "remove watch", name)
 
     def all(self) -> list[Watch]:
         """Every list, by name."""

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from search_api.cli import export, index, mcp, register, search, serve, train
+from search_api.cli import audit, export, index, mcp, register, search, serve, train
 from search_api.cli.console import Commands, Context, print_plain, print_to_stderr
 from search_api.cli.evaluate import evaluate
+from search_api.cli.keys import keys
 from search_api.cli.watch import watch
 from search_api.log_records import keep_secrets_out
 
@@ -30,11 +31,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serve, index, search, register, train, export, mcp):
+for group in (serve, index, search, register, train, export, audit, mcp):
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(watch, name="watch")
+app.add_typer(keys, name="keys")
 
 
 @app.callback(invoke_without_command=True)

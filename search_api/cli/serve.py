@@ -58,7 +58,26 @@ def serve(context: typer.Context, host: Host = None, port: Port = None) -> None:
         from search_api.marklens import MarkLens
 
         with MarkLens.open(settings) as marklens:
+            _require_key(marklens)
             _serve(marklens, listener, "info")
+
+
+def _require_key(marklens: "MarkLens") -> None:
+    """Refuse to serve other machines where nobody could be told from anybody."""
+    from datetime import UTC, datetime
+
+    from search_api.settings import BadSettings
+
+    settings = marklens.settings
+    if settings.is_loopback or settings.public_reading or settings.api_token is not None:
+        return
+    now = datetime.now(UTC)
+    if not any(key.is_live(now) for key in marklens.register.keys.all()):
+        raise BadSettings(
+            f"To serve other machines at {settings.host} there must be a key: make one with "
+            "`marklens keys create NAME --scope admin`, or set MARKLENS_PUBLIC_READING=true to let "
+            "everybody search."
+        )
 
 
 def _demo_settings(settings: "Settings") -> "Settings":

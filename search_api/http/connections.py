@@ -45,6 +45,7 @@ def server_config(app: FastAPI, settings: Settings, **options: Any) -> uvicorn.C
         http=partial(BoundedConnection, settings.request_timeout_s, most),  # type: ignore[arg-type]
         ws="none",
         lifespan="on",
+        forwarded_allow_ips=settings.trusted_proxies,
         backlog=spare // _BACKLOGS,
         timeout_graceful_shutdown=settings.graceful_timeout_s,
         h11_max_incomplete_event_size=_MAX_HEAD,

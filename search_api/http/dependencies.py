@@ -1,24 +1,26 @@
-"""Dependencies of the routes, as annotated types: register, metrics, the right to write."""
+"""Dependencies of the routes, as annotated types: register, metrics, rights."""
 
-import secrets
 from collections import Counter
-from ipaddress import ip_address
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException
 
-from search_api.errors import BadField, BadToken, NotAllowed
+from indexer.register.keys import Scope
+from search_api.errors import BadField
 from search_api.fields import Fields
-from search_api.http.json_bodies import FORM, JSON, media_type
+from search_api.http.access import require
+from search_api.http.json_bodies import FORM, JSON, FieldsRoute, media_type
 from search_api.http.metrics import Metrics
 from search_api.marklens import MarkLens
 
 _bearer = HTTPBearer(
     auto_error=False,
-    description="The server's MARKLENS_API_TOKEN; needed for writing where one is set.",
+    description="A key, as `marklens keys create` makes them; browsers may send it as the password "
+    "of Basic instead. On a loopback address reading needs none, nor does writing where there are "
+    "no keys.",
 )
 
 
@@ -62,59 +64,37 @@ def form_of(model: type[Fields]) -> Any:
     return Depends(require_form)
 
 
-def require_writer(
-    request: Request,
-    marklens: MarkLensDep,
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> None:
-    """Let a request write that has the token or, where none is set, comes from this machine.
+class Needs:
+    """A dependency of routes that need more than reading; `GuardedRoute` checks it first."""
 
-    Raises:
-        BadToken: the token is missing or wrong.
-        NotAllowed: no token is set, and the request comes from elsewhere.
-    """
-    token = marklens.settings.api_token
-    if token is None:
-        _require_local(request, marklens.settings.is_loopback)
-        return
-    given = credentials.credentials if credentials else ""
-    if not secrets.compare_digest(given.encode(), token.get_secret_value().encode()):
-        raise BadToken("Writing needs the header Authorization: Bearer with MARKLENS_API_TOKEN.")
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def __call__(
+        self,
+        request: Request,
+        _: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> None:
+        """Refuse a client without the scope; see `require`."""
+        require(self.scope, request.scope)
 
 
-def _require_local(request: Request, listens_locally: bool) -> None:
-    """Check who asks; browsers let any page post a form to localhost, so `Origin` counts too.
+class GuardedRoute(FieldsRoute):
+    """A route that looks at who asks before it reads the body."""
 
-    A host name with a dot is refused because a foreign page can point its own name at 127.0.0.1
-    (DNS rebinding), but cannot own a name without one.
-    """
-    if not listens_locally:
-        raise NotAllowed(
-            "Writing from other machines needs a token: set MARKLENS_API_TOKEN on the server."
-        )
-    address = request.headers.get("host", "")
-    origin = request.headers.get("origin")
-    foreign_origin = origin is not None and origin.partition("//")[2] != address
-    client = request.client.host if request.client else ""
-    if foreign_origin or not _is_local(_host_name(address)) or not _is_local(client):
-        raise NotAllowed(
-            "Without a token only this machine may write: set MARKLENS_API_TOKEN on the server."
-        )
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        handle = super().get_route_handler()
+        asked = [one.dependency for one in self.dependencies]
+        needed = [one.scope for one in asked if isinstance(one, Needs)]
+
+        async def guarded(request: Request) -> Response:
+            for scope in needed:
+                require(scope, request.scope)
+            return await handle(request)
+
+        return guarded
 
 
-def _host_name(address: str) -> str:
-    """The name in a `Host` header; one that cannot be read is nobody's, so not this machine's."""
-    try:
-        return urlsplit(f"//{address}").hostname or ""
-    except ValueError:
-        return "unreadable."
-
-
-def _is_local(name: str) -> bool:
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return "." not in name
-
-
-Writer = Depends(require_writer)
+Indexer = Depends(Needs(Scope.INDEX))
+Admin = Depends(Needs(Scope.ADMIN))

@@ -61,7 +61,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Say in the OpenAPI document which problems an endpoint may answer with."""
     schema = {"$ref": "#/components/schemas/ProblemResponse"}
     answers: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
+    for status in sorted({*statuses, 401, 403, 429}):  # of keys, hosts and rates: everywhere
         kinds = [kind for kind in PROBLEMS.values() if kind.status == status]
         kinds = kinds or [_plain(status)]
         examples = {

@@ -43,11 +43,11 @@ def picture(draw_mark: Draw, as_png: AsPng) -> bytes:
     return as_png(draw_mark(55))
 
 
-def test_a_set_token_is_needed_for_writing_and_for_nothing_else(
+def test_where_reading_is_public_a_set_token_is_needed_for_writing_and_for_nothing_else(
     client: httpx.Client, with_settings: Serve, picture: bytes
 ) -> None:
     right = {"Authorization": f"Bearer {TOKEN}"}
-    with with_settings(api_token=TOKEN, host="0.0.0.0"):  # noqa: S104
+    with with_settings(api_token=TOKEN, host="0.0.0.0", public_reading=True):  # noqa: S104
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic eDp5"}):
             answers = [
                 client.post(MARKS, data={"id": "T-1"}, files={"image": picture}, headers=headers),

@@ -26,6 +26,7 @@ PATHS = {
     "/api/v1/watches/{name}": {"get", "delete"},
     "/api/v1/watches/{name}/events": {"get"},
     "/api/v1/watches/{name}/feed": {"get"},
+    "/api/v1/audit": {"get"},
     "/api/v1/vienna": {"get"},
     "/healthz": {"get"},
     "/readyz": {"get"},

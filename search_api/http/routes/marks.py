@@ -6,16 +6,15 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response, status
 
 from indexer.marks import Mark
 from models.errors import UnreadableImage
-from search_api.http.dependencies import MarkLensDep, Writer, form_of
+from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
 from search_api.http.forms import MarkForm
-from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.http.revisions import NOT_MODIFIED, is_held, revised
 from search_api.list_fields import ListFields
 from search_api.list_schemas import ListResponse
 from search_api.schemas import API, MarkResponse, image_path
 
-router = APIRouter(prefix=API, tags=["marks"], route_class=FieldsRoute)
+router = APIRouter(prefix=API, tags=["marks"], route_class=GuardedRoute)
 
 MarkId = Annotated[
     str,
@@ -50,7 +49,7 @@ _LARGEST = 1024
     summary="Register a mark, or replace the one of the same id",
     response_description="The mark, new to the register; searches find it from now on.",
     status_code=status.HTTP_201_CREATED,
-    dependencies=[form_of(MarkForm), Writer],
+    dependencies=[form_of(MarkForm), Indexer],
     responses={
         200: {"model": MarkResponse, "description": "The mark, which replaced an older one."},
         201: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Its path."}}},
@@ -117,7 +116,7 @@ def get_mark(
     summary="Withdraw a mark",
     response_description="It is gone from the results.",
     status_code=status.HTTP_204_NO_CONTENT,
-    dependencies=[Writer],
+    dependencies=[Indexer],
     responses=documented(401, 403, 404, 422, 503),
 )
 def delete_mark(mark_id: MarkId, marklens: MarkLensDep) -> None:

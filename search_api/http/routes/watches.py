@@ -12,16 +12,15 @@ from indexer.errors import UnknownWatch
 from indexer.register.watches import Watch, WatchEvent
 from models.images.formats import ACCEPTED
 from search_api.fields import REPEATED, Absent, SearchFields, Text, Words
-from search_api.http.dependencies import MarkLensDep, Writer, form_of
+from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
 from search_api.http.forms import shown_name
-from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.schemas import API
 from search_api.watch.feed import MEDIA_TYPE, atom_feed
 from search_api.watch.watching import NewWatch, Watching
 from search_api.watch.webhook import shown_url
 
-router = APIRouter(prefix=API, tags=["watches"], route_class=FieldsRoute)
+router = APIRouter(prefix=API, tags=["watches"], route_class=GuardedRoute)
 
 Name = Annotated[
     str, Path(min_length=1, max_length=64, description="The watch's name.", examples=["Our lions"])
@@ -156,7 +155,7 @@ class EventsResponse(BaseModel):
     summary="Watch for marks that come near some signs",
     response_description="The watch; marks written from now on are compared with it.",
     status_code=status.HTTP_201_CREATED,
-    dependencies=[form_of(WatchForm), Writer],
+    dependencies=[form_of(WatchForm), Indexer],
     responses=documented(400, 401, 403, 404, 413, 415, 422, 503),
 )
 def add_watch(
@@ -170,7 +169,7 @@ def add_watch(
     "/watches",
     summary="List the watches",
     response_description="All watches.",
-    dependencies=[Writer],
+    dependencies=[Indexer],
     responses=documented(401, 403, 503),
 )
 def list_watches(marklens: MarkLensDep) -> WatchesResponse:
@@ -183,7 +182,7 @@ def list_watches(marklens: MarkLensDep) -> WatchesResponse:
     "/watches/{name}",
     summary="Look at a watch",
     response_description="The watch.",
-    dependencies=[Writer],
+    dependencies=[Indexer],
     responses=documented(401, 403, 404, 422, 503),
 )
 def get_watch(name: Name, marklens: MarkLensDep) -> WatchResponse:
@@ -196,7 +195,7 @@ def get_watch(name: Name, marklens: MarkLensDep) -> WatchResponse:
     summary="Remove a watch",
     response_description="It is gone, with what came near it.",
     status_code=status.HTTP_204_NO_CONTENT,
-    dependencies=[Writer],
+    dependencies=[Indexer],
     responses=documented(401, 403, 404, 422, 503),
 )
 def remove_watch(name: Name, marklens: MarkLensDep) -> None:
@@ -208,7 +207,7 @@ def remove_watch(name: Name, marklens: MarkLensDep) -> None:
     "/watches/{name}/events",
     summary="What came near a watch",
     response_description="The newest first.",
-    dependencies=[Writer],
+    dependencies=[Indexer],
     responses=documented(401, 403, 404, 422, 503),
 )
 def watch_events(
