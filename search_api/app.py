@@ -18,6 +18,7 @@ from search_api.http.rates import Rates
 from search_api.http.routes import (
     audit,
     batch,
+    facets,
     health,
     marks,
     queries,
@@ -35,7 +36,7 @@ from search_api.settings import Settings
 from search_api.watch.background import watching
 from search_api.web import pages, plain
 
-_ROUTES = (search, report, batch, queries, marks, watches, vienna, audit, health)
+_ROUTES = (search, report, batch, queries, marks, watches, vienna, facets, audit, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
 
 Whatever takes a form (`multipart/form-data`) takes the same fields as a JSON object, too

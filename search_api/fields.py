@@ -312,7 +312,20 @@ class ViewFields(Fields):
         return View(crop, self.page, self.turn)
 
 
-class WantedFields(FilterFields):
+class PassingFields(FilterFields):
+    """Which marks are wanted."""
+
+    def filter(self) -> Filter:
+        """Which marks may be found.
+
+        Raises:
+            BadField: a text is no Vienna code.
+            BadFilter: the values do not go together.
+        """
+        return Filter(**{one.name: _value(one, getattr(self, one.name)) for one in FILTER_FIELDS})
+
+
+class WantedFields(PassingFields):
     """Which marks are wanted, and how many."""
 
     k: Annotated[
@@ -327,15 +340,6 @@ class WantedFields(FilterFields):
             examples=[0],
         ),
     ] = 0
-
-    def filter(self) -> Filter:
-        """Which marks may be found.
-
-        Raises:
-            BadField: a text is no Vienna code.
-            BadFilter: the values do not go together.
-        """
-        return Filter(**{one.name: _value(one, getattr(self, one.name)) for one in FILTER_FIELDS})
 
 
 class SearchFields(ViewFields, WantedFields):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -63,7 +63,6 @@ _PLAN: dict[str, Any] = {
     "milliseconds": {"decode": 1.8, "encode": 91.0, "filter": 0.1, "search": 0.9, "rerank": 7.5},
     "reranked": 150,
 }
-_NODE: dict[str, Any] = {"code": "03", "title": "Animals", "marks": 212, "children": []}
 
 
 if TYPE_CHECKING:
@@ -254,28 +253,6 @@ class SearchResponse(BaseModel):
             hits=[HitResponse.of(hit) for hit in answer.hits],
             better_than_chance=answer.better_than_chance,
         )
-
-
-class ViennaNode(BaseModel):
-    """A code of the Vienna Classification and the codes below it."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_NODE]})
-
-    code: str = Field(description="The code, as CC, CC.DD or CC.DD.SS.")
-    title: str
-    marks: int = Field(description="Marks that carry it, or a code below it.")
-    children: list["ViennaNode"]
-
-
-class ViennaResponse(BaseModel):
-    """The Vienna Classification with the number of marks at each code."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"source": "either", "categories": [_NODE]}]}
-    )
-
-    source: Literal["assigned", "predicted", "either"]
-    categories: list[ViennaNode]
 
 
 class FieldProblem(BaseModel):

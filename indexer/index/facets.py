@@ -1,25 +1,49 @@
 """Facets: how many marks have each code, class, status and office, counted in a view.
 
-SQL reads whole tables for it, seconds at a million marks. Here each segment's rows are counted
-once, and what its dead rows have is subtracted: a mark that has a code counts once for the code
-and once for each code above it, so counts add up over rows.
+SQL reads whole tables for it, seconds at a million marks. Here each segment keeps, for each code
+and all above it, the rows that have it, each once; counting the rows that pass a filter is then
+one look at a mask a row. So counts add up over segments, and the marks that a filter leaves are
+counted as quickly as all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.columns import KeyCounts
+from indexer.index.columns import KeyRows
 from indexer.index.filters import KEYS_BELOW, NO_DATE, FilterColumns
+from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import CodeSource, Facets
+from indexer.query import Filter
 from models.vienna import ViennaCode
 
 _Counted = Literal[CodeSource, "nice"]
+_FACETS = ("vienna_any", "nice", "status", "office")  # fields of a filter, each a facet of its own
+_KEPT = 6  # of codes from another probability on, what is kept of a segment at once
+
+
+@dataclass(frozen=True)
+class FacetCounts:
+    """How many of the marks that pass a filter have each value of each facet.
+
+    Attributes:
+        matched: marks that pass all of the filter.
+        vienna: by code, for each code or anything below it.
+        nice: by class.
+        status, office: by word.
+    """
+
+    matched: int
+    vienna: Mapping[ViennaCode, int]
+    nice: Mapping[int, int]
+    status: Mapping[str, int]
+    office: Mapping[str, int]
 
 
 def count_codes(view: ReadView, source: CodeSource) -> dict[ViennaCode, int]:
@@ -29,82 +53,137 @@ def count_codes(view: ReadView, source: CodeSource) -> dict[ViennaCode, int]:
         view: the marks.
         source: assigned codes, confidently predicted ones, or either.
     """
-    return {_code(key): count for key, count in _live_counts(view, source).items()}
+    rows = ((part.segment.filters, part.alive.mask()) for part in _parts(view))
+    counted = _summed((_rows_of(columns, source), mask) for columns, mask in rows)
+    return {_code(key): count for key, count in counted.items()}
 
 
 def count_facets(view: ReadView) -> Facets:
     """The statuses, offices, classes and filing dates of live marks, with their counts."""
-    status, office = dict[str, int](), dict[str, int]()
     days: list[int] = []
     for part in _parts(view):
-        columns, alive = part.segment.filters, part.alive.mask()
-        for counts, labels in (
-            (status, columns.words["status"]),
-            (office, columns.words["office"]),
-        ):
-            for name, count in labels.counts(alive).items():
-                counts[name] = counts.get(name, 0) + count
-        filed = columns.days["filed"][alive]
+        filed = part.segment.filters.days["filed"][part.alive.mask()]
         filed = filed[filed != NO_DATE]
         days += [int(filed.min()), int(filed.max())] if len(filed) else []
     filed_span = (date.fromordinal(min(days)), date.fromordinal(max(days))) if days else None
-    nice = _live_counts(view, "nice")
-    return Facets(dict(sorted(status.items())), dict(sorted(office.items())), nice, filed_span)
+    rows = [*_passing(_parts(view), Filter(), None)]
+    nice = _summed((_rows_of(columns, "nice"), mask) for columns, mask in rows)
+    return Facets(_labels("status", rows), _labels("office", rows), nice, filed_span)
+
+
+def count_passing(
+    view: ReadView,
+    wanted: Filter,
+    among: NDArray[np.int64] | None = None,
+    with_pictures: bool = False,
+) -> FacetCounts:
+    """Count the marks that pass a filter, by each value of each facet.
+
+    What a facet's own field asks is left out of its counts: they say how many marks would pass
+    with the value. Codes that marks must have, or must not, hold for the counts of codes.
+
+    Args:
+        view: the marks.
+        wanted: the filter; its texts are not looked at.
+        among: numbers of the only marks to count, such as those with a text; None for all.
+        with_pictures: whether only marks that a picture can find count.
+    """
+    parts = view.parts if with_pictures else _parts(view)
+    passing = {facet: [*_passing(parts, _without(wanted, facet), among)] for facet in _FACETS}
+    source, least = wanted.vienna_source, wanted.min_probability
+    codes = _summed(
+        (_rows_of(columns, source, least), mask) for columns, mask in passing["vienna_any"]
+    )
+    return FacetCounts(
+        matched=sum(int(mask.sum()) for _, mask in _passing(parts, wanted, among)),
+        vienna={_code(key): count for key, count in codes.items()},
+        nice=_summed((_rows_of(columns, "nice"), mask) for columns, mask in passing["nice"]),
+        status=_labels("status", passing["status"]),
+        office=_labels("office", passing["office"]),
+    )
+
+
+_Rows = tuple[FilterColumns, NDArray[np.bool_]]
+
+
+def _without(wanted: Filter, facet: str) -> Filter:
+    return replace(wanted, **{facet: getattr(Filter(), facet)})
+
+
+def _passing(
+    parts: Sequence[LiveSegment], wanted: Filter, among: NDArray[np.int64] | None
+) -> Iterable[_Rows]:
+    """The columns of each segment, and which of its rows live and pass."""
+    for part in parts:
+        columns, rows = part.segment.filters, part.alive
+        if among is not None:
+            rows = rows & RowSet.of_rows(len(columns), part.segment.rows_of(among))
+        yield columns, (rows if wanted.is_empty else rows & columns.allowed(wanted)).mask()
+
+
+def _labels(name: str, passing: Sequence[_Rows]) -> dict[str, int]:
+    counts = dict[str, int]()
+    for columns, mask in passing:
+        for label, count in columns.words[name].counts(mask).items():
+            counts[label] = counts.get(label, 0) + count
+    return dict(sorted(counts.items()))
 
 
 def _parts(view: ReadView) -> tuple[LiveSegment, ...]:
     return (*view.parts, *view.without_vectors)
 
 
-def _live_counts(view: ReadView, counted: _Counted) -> dict[int, int]:
-    """Live rows by key, ascending: all rows less the dead ones."""
-    found: list[tuple[KeyCounts, int]] = []
-    for part in _parts(view):
-        columns = part.segment.filters
-        known = columns.known_counts
-        if counted not in known:
-            known[counted] = _count(columns, counted, np.ones(len(columns), np.bool_))
-        found.append((known[counted], 1))
-        if part.count < len(columns):
-            found.append((_count(columns, counted, (~part.alive).mask()), -1))
-    return _summed(found)
+def _rows_of(columns: FilterColumns, counted: _Counted, least: float | None = None) -> KeyRows:
+    """The rows that have each class, or each code or anything below it; found once a segment.
+
+    Args:
+        columns: of the segment.
+        counted: classes, or codes of which source.
+        least: probability from which a predicted code counts; None for its own threshold.
+    """
+    known = columns.known_rows
+    asked = (counted, None if counted in ("nice", "assigned") else least)
+    if asked not in known:
+        others = [key for key in known if key[1] is not None]
+        if len(others) >= _KEPT:
+            known.pop(others[0], None)
+        known[asked] = _find_rows(columns, counted, least)
+    return known[asked]
 
 
-def _count(columns: FilterColumns, counted: _Counted, rows: NDArray[np.bool_]) -> KeyCounts:
-    """Rows of a mask that have each class, or each code or anything below it."""
-    lists = []
+def _find_rows(columns: FilterColumns, counted: _Counted, least: float | None) -> KeyRows:
+    lists: list[tuple[NDArray[Any], NDArray[Any]]] = []
     if counted == "nice":
         lists.append((columns.nice.keys, columns.nice.rows))
     if counted in ("assigned", "either"):
         lists.append((columns.assigned.keys, columns.assigned.rows))
     if counted in ("predicted", "either"):
-        codes, confident = columns.predicted.codes, columns.predicted.confident
-        lists.append((codes.keys[confident], codes.rows[confident]))
-    keys, borne = (np.concatenate(arrays) for arrays in zip(*lists, strict=True))
-    chosen = rows[borne]
-    keys, borne = keys[chosen].astype(np.int64), borne[chosen]
-    return KeyCounts.of(keys, borne) if counted == "nice" else _with_ancestors(keys, borne)
+        codes, sure = columns.predicted.codes, columns.predicted.sure(least)
+        lists.append((codes.keys[sure], codes.rows[sure]))
+    keys, rows = (np.concatenate(arrays) for arrays in zip(*lists, strict=True))
+    keys = keys.astype(np.int64)
+    return KeyRows.of(keys, rows) if counted == "nice" else _with_ancestors(keys, rows)
 
 
-def _with_ancestors(keys: NDArray[np.int64], rows: NDArray[np.int32]) -> KeyCounts:
-    """Count each code's rows, and those of each division and category above it."""
-    levels = []
+def _with_ancestors(keys: NDArray[np.int64], rows: NDArray[np.int32]) -> KeyRows:
+    """The rows of each code, and of each division and category above it."""
+    all_keys, all_rows = [], []
     for below in KEYS_BELOW.values():
         # A code without division counts for no division, one without section for no section.
         held = keys % (below * 100) >= below if below < KEYS_BELOW["category"] else keys > 0
-        levels.append(KeyCounts.of(keys[held] // below * below, rows[held]))
-    together = np.concatenate([one.keys for one in levels])
-    order = np.argsort(together)
-    return KeyCounts(together[order], np.concatenate([one.counts for one in levels])[order])
+        all_keys.append(keys[held] // below * below)
+        all_rows.append(rows[held])
+    return KeyRows.of(np.concatenate(all_keys), np.concatenate(all_rows))
 
 
-def _summed(found: Sequence[tuple[KeyCounts, int]]) -> dict[int, int]:
-    """Counts by key, ascending; keys that come to nothing are left out."""
-    if not found:
+def _summed(found: Iterable[tuple[KeyRows, NDArray[np.bool_]]]) -> dict[int, int]:
+    """Rows by key, ascending; keys that come to nothing are left out."""
+    counted = [(rows.keys, rows.counts(mask)) for rows, mask in found]
+    if not counted:
         return {}
-    keys, places = np.unique(np.concatenate([one.keys for one, _ in found]), return_inverse=True)
+    keys, places = np.unique(np.concatenate([one for one, _ in counted]), return_inverse=True)
     totals = np.zeros(len(keys), np.int64)
-    np.add.at(totals, places, np.concatenate([sign * one.counts for one, sign in found]))
+    np.add.at(totals, places, np.concatenate([counts for _, counts in counted]))
     return {int(key): int(n) for key, n in zip(keys, totals, strict=True) if n}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.index.columns import (
-    KeyCounts,
+    KeyRows,
     Labels,
     PostingLists,
     row_moves,
@@ -75,8 +75,8 @@ class FilterColumns:
     nice: PostingLists
     words: Mapping[str, Labels]  # by field of a mark
     days: Mapping[str, NDArray[np.int32]]  # by field: (n,) proleptic day, `NO_DATE` without
-    # Counts of all rows, dead ones too, which `facets` fills in once.
-    known_counts: dict[str, KeyCounts] = field(default_factory=dict, repr=False)
+    # The rows that have each code or one below it, or each class, which `facets` finds once.
+    known_rows: dict[tuple[str, float | None], KeyRows] = field(default_factory=dict, repr=False)
     _cache: RowSetCache = field(default_factory=lambda: RowSetCache(_CACHED, _SMALL), repr=False)
 
     def __len__(self) -> int:

@@ -1,17 +1,20 @@
 """Counts in a view against the same counts in SQL, on random registers."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from indexer.index.facets import count_codes, count_facets
+from indexer.index.facets import count_codes, count_facets, count_passing
 from indexer.index.follower import Follower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
+from indexer.pages import Page
+from indexer.query import Filter
 from indexer.register import Register
 from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
@@ -94,3 +97,67 @@ def test_a_follower_counts_in_its_view_while_it_follows(register: Register) -> N
         assert (follower.facets(), follower.code_counts("either")) == before, "as of its view"
     finally:
         follower.stop()
+
+
+def random_filter(rng: np.random.Generator) -> Filter:
+    def codes() -> tuple[ViennaCode, ...]:
+        return tuple(some(rng, CODES)[:1]) if rng.random() < 0.4 else ()
+
+    return Filter(
+        vienna_any=codes(),
+        vienna_all=codes(),
+        vienna_none=codes(),
+        vienna_source=SOURCES[rng.integers(3)],
+        min_probability=0.4 if rng.random() < 0.3 else None,
+        nice=frozenset(some(rng, [1, 9, 25])) if rng.random() < 0.4 else frozenset(),
+        status=frozenset({"registered"}) if rng.random() < 0.3 else frozenset(),
+        office=frozenset({"EM"}) if rng.random() < 0.3 else frozenset(),
+        filed_from=date(2020, 3, 1) if rng.random() < 0.3 else None,
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_each_value_is_counted_as_many_marks_as_would_pass_with_it(
+    register: Register, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(3):
+        register.add([random_mark(rng) for _ in range(25)])
+    register.delete([f"m{number}" for number in rng.integers(60, size=5)])
+    follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
+    view = follower.refresh()
+
+    def found(wanted: Filter) -> int:
+        return register.find(wanted, Page(1))[1]
+
+    for _ in range(6):
+        wanted = random_filter(rng)
+        counts = count_passing(view, wanted)
+        assert counts.matched == found(wanted), wanted
+        for code in CODES:
+            expected = found(replace(wanted, vienna_any=(code,)))
+            assert counts.vienna.get(code, 0) == expected, (wanted, code)
+        for number in (1, 9, 25):
+            expected = found(replace(wanted, nice=frozenset({number})))
+            assert counts.nice.get(number, 0) == expected, (wanted, number)
+        for status in ("registered", "filed"):
+            expected = found(replace(wanted, status=frozenset({status})))
+            assert counts.status.get(status, 0) == expected, (wanted, status)
+        for office in ("EM", "US"):
+            expected = found(replace(wanted, office=frozenset({office})))
+            assert counts.office.get(office, 0) == expected, (wanted, office)
+
+
+def test_only_some_marks_and_only_those_with_pictures_are_counted(register: Register) -> None:
+    rng = np.random.default_rng(3)
+    register.add([random_mark(rng) for _ in range(40)])
+    follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
+    view = follower.refresh()
+    assert count_passing(view, Filter(), with_pictures=True).matched == view.total
+    ids = sorted(one.record.id for one in register.every_mark())[:7]
+    among = register.numbers_of(ids)
+    counts = count_passing(view, Filter(), among)
+    chosen = register.marks(ids).values()
+    assert counts.matched == len(ids)
+    registered = sum(one.record.status == "registered" for one in chosen)
+    assert counts.status.get("registered", 0) == registered

@@ -230,3 +230,14 @@ def test_hostile_words_do_not_reach_the_terminal(run: Run, source: Path) -> None
     shown = run("search", source / "5.png", "-k", "1").stdout
     assert "[red]boo[/nope]" in shown
     assert "\x1b" not in shown
+
+
+def test_codes_are_found_by_everyday_words_without_a_register(
+    run: Run, parsed: Callable[[Any], Any]
+) -> None:
+    codes = parsed(run("vienna", "puppies", "--json"))["codes"]
+    assert codes[0] == {"code": "03.01.08", "title": "Dogs, wolves, foxes", "by": "puppy"}
+    shown = run("vienna", "light", "bulb").stdout
+    assert "13.01.17" in shown
+    assert "Electric light bulbs" in shown
+    assert "No Vienna code" in run("vienna", "xyzzy").stdout

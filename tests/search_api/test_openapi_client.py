@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from pydantic import BaseModel
 
-from search_api import query_schemas, schemas
+from search_api import facet_schemas, query_schemas, schemas
 from search_api.http.routes.health import ReadyResponse
 
 PATHS = {
@@ -28,6 +29,7 @@ PATHS = {
     "/api/v1/watches/{name}/feed": {"get"},
     "/api/v1/audit": {"get"},
     "/api/v1/vienna": {"get"},
+    "/api/v1/facets": {"get"},
     "/healthz": {"get"},
     "/readyz": {"get"},
     "/metrics": {"get"},
@@ -120,11 +122,15 @@ def test_every_success_has_an_example(described: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name for name in vars(schemas) if name.endswith(("Response", "Node"))],
+    "model",
+    [
+        one
+        for room in (schemas, facet_schemas, query_schemas)
+        for name, one in vars(room).items()
+        if name.endswith(("Response", "Node", "FoundCode"))
+    ],
 )
-def test_examples_are_what_the_server_could_answer(name: str) -> None:
-    model = getattr(schemas, name)
+def test_examples_are_what_the_server_could_answer(model: type[BaseModel]) -> None:
     for example in model.model_config.get("json_schema_extra", {}).get("examples", []):
         shown = json.loads(model.model_validate(example).model_dump_json())
         assert shown == example
@@ -140,7 +146,8 @@ def test_answers_hold_what_their_schema_says(
         (schemas.SearchResponse, client.post("/api/v1/search", files=image)),
         (query_schemas.ClassifyResponse, client.post("/api/v1/classify", files=image)),
         (schemas.MarkResponse, client.get("/api/v1/marks/M-1")),
-        (schemas.ViennaResponse, client.get("/api/v1/vienna")),
+        (facet_schemas.ViennaResponse, client.get("/api/v1/vienna")),
+        (facet_schemas.FacetsResponse, client.get("/api/v1/facets")),
         (ReadyResponse, client.get("/readyz")),
         (schemas.ProblemResponse, client.get("/api/v1/marks/nobody")),
     ):
