@@ -342,6 +342,7 @@ class Hit:
             network was not calibrated.
         picture: the score by picture alone, where words are part of the score.
         places: where it matches; None of a mark that was not ranked again, or has no places.
+        group: id of the first hit that shows the same sign; its own where it is that; or unknown.
     """
 
     id: str
@@ -353,6 +354,7 @@ class Hit:
     probability: float | None = None
     picture: float | None = None
     places: PlaceMatches | None = None
+    group: str | None = None
 
     @property
     def band(self) -> Band | None:

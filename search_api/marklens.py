@@ -202,7 +202,7 @@ class MarkLens:
         plan = replace(result.plan, milliseconds=spent)
         seen = SeenCodes.of([one.seen for one in encoded])
         pictures = tuple(one.shown for one in encoded)
-        hits = result.hits[request.offset :]
+        hits = searcher.grouped(result.hits)[request.offset :]
         return Answer(hits, plan, seen.vienna, seen.perhaps, pictures)
 
     def classify(self, picture: Picture, view: View = WHOLE) -> tuple[PredictedCode, ...]:

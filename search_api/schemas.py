@@ -49,6 +49,7 @@ _HIT: dict[str, Any] = {
     "scores": {"visual": 0.91, "concept": 0.83, "colour": 0.72, "codes": 0.64},
     "match": None,
     "picture": None,
+    "group": "EM-018000001",
     "pair": PAIR_EXAMPLE,
     "probability": 0.63,
     "band": "strong",
@@ -121,6 +122,10 @@ class HitResponse(_MarkFields):
     picture: float | None = Field(
         description="The score by picture alone, where words are part of the score."
     )
+    group: str | None = Field(
+        description="The first hit that shows the same sign, near-identical or a variant of the "
+        "same owner: its own id where it is that."
+    )
     places: PlacesResponse | None = Field(
         description="Where they match; null of a mark that was not ranked again, or has no places."
     )
@@ -142,6 +147,7 @@ class HitResponse(_MarkFields):
             band=hit.band,
             match=WordMatchResponse.of_match(hit.words),
             picture=hit.picture,
+            group=hit.group,
             places=None if hit.places is None else PlacesResponse.of(hit.places),
             **_mark_fields(hit.mark),
         )

@@ -1,7 +1,7 @@
 """Answers a search: filter → allowed rows → exact ranking → the marks of the hits."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
@@ -26,6 +26,7 @@ from indexer.query import (
     SearchResult,
 )
 from indexer.register import Register
+from indexer.search.grouping import grouped
 from indexer.search.ranking import AllowedRows, Ranked, rank
 from indexer.search.reranking import Reranking
 from indexer.search.scoring import Query, chosen_weights
@@ -107,6 +108,10 @@ class Searcher:
         """
         compared = Query(self._blocks, query.embedding.vectors, query.weights)
         return self._search_changing(view, query, compared)
+
+    def grouped(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """Hits, the nearest first, each with the first of those that show the same sign."""
+        return grouped(hits, self._follower.view(), self._blocks)
 
     def total_weight(self, weights: Mapping[str, float] | None) -> float:
         """Sum of the blocks' weights, those that are not given by default.

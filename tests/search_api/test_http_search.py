@@ -211,3 +211,11 @@ def test_no_form_makes_the_server_fail(
     answer = client.post(SEARCH, files={"image": as_png(draw_mark(1))}, data=encodable)
     assert answer.status_code < 500, (fields, answer.text)
     assert answer.status_code == 200 or answer.json()["detail"]
+
+
+def test_hits_of_one_sign_name_the_first_of_them(search: Callable[..., dict[str, Any]]) -> None:
+    whole = search(3, k=12)["hits"]
+    assert whole[0]["group"] == whole[0]["id"] == "M-3"
+    assert {hit["group"] for hit in whole} <= {hit["id"] for hit in whole}
+    later = search(3, k=6, offset=6)["hits"]
+    assert [hit["group"] for hit in later] == [hit["group"] for hit in whole[6:]]
