@@ -11,7 +11,7 @@ EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train test quick check fix bench bench-search docs clean browser
+.PHONY: help demo train test quick check fix bench bench-search docs texts clean browser
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -34,6 +34,7 @@ check: $(VENV)/.installed-dev ## formatting, lint, types, layers, generated page
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/write_cli_docs.py --check
 	$(BIN)/python scripts/write_model_card.py --check
+	$(BIN)/python scripts/write_texts.py --check
 
 fix: $(VENV)/.installed-dev ## mend formatting and simple lint
 	$(BIN)/ruff check --fix .
@@ -50,6 +51,9 @@ bench-search: $(VENV)/.installed-bench ## the search at 200,000 and 1,000,000 ma
 docs: $(VENV)/.installed-dev ## rewrite generated pages
 	$(BIN)/python scripts/write_cli_docs.py
 	$(BIN)/python scripts/write_model_card.py
+
+texts: $(VENV)/.installed-dev ## bring the catalogues of the page's texts up to date
+	$(BIN)/python scripts/write_texts.py
 
 clean: ## remove the virtual environment and the demo's data
 	rm -rf $(VENV) marklens-data

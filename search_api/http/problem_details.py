@@ -107,7 +107,7 @@ def log_failure(request: Request, error: MarkLensError) -> None:
         logger.error("request %s, %s %s: %s", *where, error)
 
 
-NotFoundPage = Callable[[Request, str], Response]
+NotFoundPage = Callable[[Request], Response]
 
 
 def install(app: FastAPI, not_found_page: NotFoundPage) -> None:
@@ -123,7 +123,7 @@ def install(app: FastAPI, not_found_page: NotFoundPage) -> None:
         outside = not request.url.path.startswith("/api")
         lost = isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND
         if lost and outside and wants_page:
-            return not_found_page(request, "This address leads nowhere.")
+            return not_found_page(request)
         return await _http_error(request, error)
 
     app.add_exception_handler(MarkLensError, _marklens_error)

@@ -27,6 +27,13 @@ from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
 from search_api.http.json_bodies import FieldsRoute
 from search_api.schemas import API, image_path
+from search_api.web.languages import (
+    LANGUAGES,
+    Language,
+    language_of,
+    say_language,
+    without_language,
+)
 from search_api.web.views import ControlView, MarkView, SampleMark, SliderView, fields_of_scripts
 
 _HERE = Path(__file__).parent
@@ -34,16 +41,32 @@ _SAMPLES = 10
 _PREVIEW_SIDE = 1024  # pixels
 
 router = APIRouter(route_class=FieldsRoute)
-templates = Jinja2Templates(
-    env=Environment(
+
+
+def environment(language: Language) -> Environment:
+    """Templates that speak a language: ``_``, ``ngettext``, and some filters."""
+    made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
+        extensions=["jinja2.ext.i18n"],
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-)
-templates.env.globals["api"] = API
-templates.env.globals["fields"] = fields_of_scripts()
+    made.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {
+        "number": language.number,
+        "day": language.day,
+        "translated": language.translations.gettext,  # of words that stand in tables of Python
+    }
+    others = [one for one in LANGUAGES.values() if one is not language]
+    made.globals |= {"api": API, "language": language, "other_languages": others}
+    made.globals["fields"] = fields_of_scripts(language)
+    return made
+
+
+_TEMPLATES = {
+    language.code: Jinja2Templates(env=environment(language)) for language in LANGUAGES.values()
+}
 
 
 class _Revalidated(StaticFiles):
@@ -73,7 +96,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
         "marks": register.count(),
         "indexing": marklens.indexing.progress,
         "max_upload_bytes": marklens.settings.max_upload_bytes,
-        "accepted": ACCEPTED.replace(" and ", " or "),
+        "accepted": ACCEPTED.split(" and "),
     }
     return render(request, "search.html", context)
 
@@ -84,7 +107,7 @@ def mark_page(request: Request, mark_id: str, marklens: MarkLensDep) -> HTMLResp
     try:
         mark = marklens.mark(mark_id)
     except UnknownMark:
-        return not_found_page(request, f"The register holds no mark “{mark_id}”.")
+        return render(request, "not_found.html", {"mark_id": mark_id}, status=404)
     return render(request, "mark.html", {"mark": MarkView.of(mark)})
 
 
@@ -127,17 +150,22 @@ def preview(
     return Response(content.getvalue(), headers=headers, media_type="image/webp")
 
 
-def not_found_page(request: Request, detail: str) -> HTMLResponse:
+def not_found_page(request: Request) -> HTMLResponse:
     """Say that a page does not exist, in the style of the others (status 404)."""
-    return render(request, "not_found.html", {"detail": detail}, status=404)
+    return render(request, "not_found.html", {}, status=404)
 
 
 def render(
     request: Request, template: str, context: dict[str, Any], status: int = 200
 ) -> HTMLResponse:
-    """Show a template with what it needs."""
-    context = {"version": marklens_version(), **context}
-    return templates.TemplateResponse(request, template, context, status_code=status)
+    """Show a template with what it needs, in the language that the request asks for."""
+    language = language_of(request)
+    query = without_language(request.url.query)
+    context = {"version": marklens_version(), "query": query, **context}
+    templates = _TEMPLATES[language.code]
+    response = templates.TemplateResponse(request, template, context, status_code=status)
+    say_language(request, response, language)
+    return response
 
 
 def _samples(register: Register) -> list[SampleMark]:

@@ -1,6 +1,7 @@
 """The search without JavaScript: one form, and a page of the marks that it finds."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams, UploadFile
 
 from indexer.query import Hit
+from indexer.words.likeness import WordMatch
 from models.errors import MarkLensError
 from search_api.errors import public_detail
 from search_api.fields import SearchFields, plain_fault
@@ -33,30 +35,39 @@ class HitView:
         id: of the mark.
         title: its words, or else its id.
         image: path of a thumbnail; None where it has no picture.
-        nearness: the band or score; how the words match; nothing where marks are only listed.
-        facts: owner, office, status and dates.
+        score: None where marks are only listed.
+        match: how its words match those looked for; None where none were.
+        facts: number, owner and office.
+        status: its legal status.
+        filed: its day of filing.
     """
 
     id: str
     title: str
     image: str | None
-    nearness: str
-    facts: str
+    score: float | None
+    match: WordMatch | None
+    facts: tuple[str, ...]
+    status: str | None
+    filed: date | None
 
     @classmethod
     def of(cls, hit: Hit) -> "HitView":
         """Prepare a hit."""
         mark, record = hit.mark, hit.mark.record
-        nearness = f"{max(0.0, hit.score):.3f}" if hit.score is not None else ""
-        if hit.words is not None:
-            nearness = hit.words.said
-        days = [f"filed {record.filed}" if record.filed else ""]
-        known = [record.id, record.owner, record.office, record.status, *days]
         image = None
         if mark.image_digest is not None:
             image = f"{image_path(record.id)}?size=320&digest={mark.image_digest}"
-        facts = " · ".join(one for one in known if one)
-        return cls(record.id, record.text or record.id, image, nearness, facts)
+        return cls(
+            id=record.id,
+            title=record.text or record.id,
+            image=image,
+            score=None if hit.score is None else max(0.0, hit.score),
+            match=hit.words,
+            facts=tuple(one for one in (record.id, record.owner, record.office) if one),
+            status=record.status,
+            filed=record.filed,
+        )
 
 
 @router.get("/results", response_class=HTMLResponse)
@@ -75,11 +86,11 @@ async def results_of_form(request: Request, marklens: MarkLensDep) -> HTMLRespon
 async def _results(
     request: Request, marklens: MarkLensDep, given: FormData | QueryParams
 ) -> HTMLResponse:
-    context: dict[str, Any] = {"hits": [], "problem": "", "matched": 0}
+    context: dict[str, Any] = {"hits": [], "problem": None, "matched": 0}
     try:
         asked = await _request(given)
         if not asked.is_ranked and asked.filter.is_empty:
-            context["problem"] = "Choose a picture, or say which marks to list."
+            context["problem"] = ""  # the page says what lacks
         else:
             answer = await run_in_threadpool(marklens.search, asked)
             context["hits"] = [HitView.of(hit) for hit in answer.hits]
@@ -91,7 +102,9 @@ async def _results(
         log_failure(request, error)
         context["problem"] = public_detail(error)
     context["controls"] = ControlView.of(marklens.follower.facets())
-    return render(request, "results.html", context, status=422 if context["problem"] else 200)
+    return render(
+        request, "results.html", context, status=200 if context["problem"] is None else 422
+    )
 
 
 async def _request(given: FormData | QueryParams) -> SearchRequest:
@@ -105,7 +118,7 @@ async def _request(given: FormData | QueryParams) -> SearchRequest:
     fields = {
         name: given.getlist(name) if name in _LISTS else given.get(name)
         for name in given
-        if name not in ("image", "query")
+        if name not in ("image", "query", "lang")
     }
     pictures: list[Picture] = [KeptPicture(str(one)) for one in given.getlist("query")]
     return SearchFields.model_validate(fields).request(*([content] if content else []), *pictures)

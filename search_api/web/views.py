@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 from indexer.marks import MARK_FIELDS, Facets, FieldKind, Mark
@@ -11,13 +11,14 @@ from indexer.query import FILTER_FIELDS, WORDS, FilterField
 from models.network.checkpoint import Block
 from models.vienna import ViennaCode, ViennaTree
 from search_api.schemas import image_path
+from search_api.web.languages import Language, message
 
 _BLOCK_LABELS = {
-    "visual": ("Visual form", "shape, layout, line"),
-    "concept": ("Concept", "what is depicted"),
-    "codes": ("Vienna codes", "things seen, rare ones more"),
-    "colour": ("Colour", "which colours, how much"),
-    "words": ("Words", "those asked for; at 0 they only filter"),
+    "visual": (message("Visual form"), message("shape, layout, line")),
+    "concept": (message("Concept"), message("what is depicted")),
+    "codes": (message("Vienna codes"), message("things seen, rare ones more")),
+    "colour": (message("Colour"), message("which colours, how much")),
+    "words": (message("Words"), message("those asked for; at 0 they only filter")),
 }
 
 
@@ -106,23 +107,26 @@ class ControlView:
     def _of_field(cls, one: FilterField, facets: Facets) -> "ControlView":
         kind, label = _CONTROLS[one.kind], _TITLES[one.of]
         if kind == "text":
-            return cls(kind, one.name, f"{label} in the mark" if one.name == "text" else label)
+            return cls(
+                kind, one.name, message("Words in the mark") if one.name == "text" else label
+            )
         if kind == "days":
             last = next(x for x in FILTER_FIELDS if x.kind == "last_day" and x.of == one.of)
             return cls(kind, one.name, label, last.name, days=getattr(facets, one.of))
         return cls(kind, one.name, label, counts=getattr(facets, one.of))
 
 
-def fields_of_scripts() -> dict[str, list[dict[str, str]]]:
+def fields_of_scripts(language: Language) -> dict[str, list[dict[str, str]]]:
     """Name, kind and title of each field of a mark, and of each filter but those of codes."""
     shown = {*_CONTROLS, "last_day"}
+    title = language.translations.gettext
     return {
         "mark": [
-            {"name": one.name, "kind": one.kind.name.lower(), "title": one.title}
+            {"name": one.name, "kind": one.kind.name.lower(), "title": title(one.title)}
             for one in MARK_FIELDS
         ],
         "filter": [
-            {"name": one.name, "kind": one.kind, "title": _TITLES[one.of]}
+            {"name": one.name, "kind": one.kind, "title": title(_TITLES[one.of])}
             for one in FILTER_FIELDS
             if one.kind in shown
         ],
@@ -135,7 +139,7 @@ class CodeView:
 
     Attributes:
         code: as text.
-        title: its own title.
+        title: its own title; empty where the classification does not hold it.
         above: (code, title) of its ancestors, broadest first.
         probability: of a predicted code, 0 to 1.
     """
@@ -150,16 +154,26 @@ class CodeView:
         """Look the titles of a code up."""
         tree = ViennaTree.load()
         above = tuple((str(higher), tree.title(higher)) for higher in code.ancestors())
-        return cls(str(code), tree.title(code) or "Not in the classification", above, probability)
+        return cls(str(code), tree.title(code), above, probability)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a mark's data."""
+    """One line of a mark's data.
+
+    Attributes:
+        name: of the field.
+        value: as it is shown; nothing for a day.
+        day: a day, which each language writes in its own way.
+        is_code: whether it is a number or code.
+        is_word: whether it may be one of the words that the pages know in each language.
+    """
 
     name: str
-    value: str
+    value: str = ""
+    day: date | None = None
     is_code: bool = False
+    is_word: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,8 @@ class MarkView:
         digest: of the picture.
         width, height: of the picture in pixels.
         lines: its data, name and value.
+        updated: when it last changed.
+        sequence: the register's number of that change.
         nice: its Nice classes.
         assigned: codes that an office assigned.
         predicted: codes that the network sees, most probable first.
@@ -185,6 +201,8 @@ class MarkView:
     width: int | None
     height: int | None
     lines: tuple[Line, ...]
+    updated: datetime
+    sequence: int
     nice: tuple[int, ...]
     assigned: tuple[CodeView, ...]
     predicted: tuple[CodeView, ...]
@@ -201,6 +219,8 @@ class MarkView:
             width=mark.width,
             height=mark.height,
             lines=tuple(_lines(mark)),
+            updated=mark.updated,
+            sequence=mark.sequence,
             nice=record.nice,
             assigned=tuple(CodeView.of(code) for code in record.vienna),
             predicted=tuple(CodeView.of(seen.code, seen.probability) for seen in mark.predicted),
@@ -213,12 +233,15 @@ def _lines(mark: Mark) -> Iterable[Line]:
         value = one.as_json(mark.record)
         if not value or one.kind in (FieldKind.NICE, FieldKind.VIENNA) or one.column == "image":
             continue
+        if one.kind is FieldKind.DAY:
+            yield Line(one.title, day=getattr(mark.record, one.name))
+            continue
         text = ", ".join(str(part) for part in value) if isinstance(value, list) else value
-        shown = text.capitalize() if one.kind is FieldKind.WORD else text
-        yield Line(one.title, shown, is_code=one.kind in (FieldKind.ID, FieldKind.US_DESIGN))
+        is_code = one.kind in (FieldKind.ID, FieldKind.US_DESIGN)
+        yield Line(one.title, text, is_code=is_code, is_word=one.kind is FieldKind.WORD)
     if mark.media_type:
-        yield Line("Picture", f"{mark.media_type}, {mark.width} × {mark.height} px")
-    yield Line("Last change", f"{mark.updated:%Y-%m-%d %H:%M} UTC, no. {mark.sequence}")
+        picture = f"{mark.media_type}, {mark.width} × {mark.height} px"
+        yield Line(message("Picture"), picture)
 
 
 def _block_label(name: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from datetime import date
 
 from indexer.marks import MARK_FIELDS, Facets
 from indexer.query import FILTER_FIELDS
+from search_api.web.languages import LANGUAGES
 from search_api.web.views import ControlView, fields_of_scripts
 
 
@@ -22,7 +23,7 @@ def test_a_control_without_anything_to_choose_from_is_left_out():
 
 
 def test_scripts_are_given_every_field_of_a_mark_and_of_its_filter():
-    fields = fields_of_scripts()
+    fields = fields_of_scripts(LANGUAGES["en"])
     assert {one["name"] for one in fields["mark"]} == {one.name for one in MARK_FIELDS}
     assert {"name": "filed", "kind": "day", "title": "Filed"} in fields["mark"]
     assert {"name": "filed_to", "kind": "last_day", "title": "Filed"} in fields["filter"]

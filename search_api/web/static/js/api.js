@@ -1,14 +1,18 @@
 // The HTTP API as functions. Whatever goes wrong is thrown as a Problem that can be shown.
 
+import { t } from './texts.js'
+
 const API = '/api/v1'
 
 export class Problem extends Error {
-  /** `isPassing`: asking again may help; `isGone`: the query picture is kept no longer. */
-  constructor(title, detail, { isPassing = false, isGone = false } = {}) {
+  /** `isPassing`: asking again may help; `isGone`: the query picture is kept no longer; `lang`: of the
+   *  detail, where it is not the page's. */
+  constructor(title, detail, { isPassing = false, isGone = false, lang = null } = {}) {
     super(detail)
     this.title = title
     this.isPassing = isPassing
     this.isGone = isGone
+    this.lang = lang
   }
 }
 
@@ -68,12 +72,14 @@ async function reach(path, options) {
     return await fetch(API + path, options)
   } catch (error) {
     if (error.name === 'AbortError') throw error
-    throw new Problem('The server does not answer', 'Check that it is running, then try again.', { isPassing: true })
+    const advice = t('Check that it is running, then try again.')
+    throw new Problem(t('The server does not answer'), advice, { isPassing: true })
   }
 }
 
+/** The server's titles are in the catalogue; its details are English, whatever the page's language. */
 const problemOf = (answer, body) => new Problem(
-  body?.title ?? 'The request failed',
-  body?.detail || body?.title || `The server answered with status ${answer.status}.`,
-  { isPassing: answer.status >= 500, isGone: answer.status === 410 },
+  body?.title ? t(body.title) : t('The request failed'),
+  body?.detail || t('The server answered with status %(status)s.', { status: answer.status }),
+  { isPassing: answer.status >= 500, isGone: answer.status === 410, lang: body?.detail ? 'en' : null },
 )

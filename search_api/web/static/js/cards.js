@@ -4,8 +4,9 @@ import { imagePath } from './api.js'
 import { bar, h, icon, svg } from './dom.js'
 import { boxLines } from './figure.js'
 import {
-  bandOf, blockLabel, codeTags, meaningOf, pageOf, score, statusAndDates, titleOfMark,
+  bandOf, blockLabel, codeTags, matchOf, meaningOf, pageOf, score, statusAndDates, titleOfMark,
 } from './results.js'
+import { t } from './texts.js'
 
 const EAGER = 12 // hits whose pictures are loaded before they are scrolled to
 
@@ -16,8 +17,8 @@ export function hitCard(hit, place, context, actions) {
   const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
   const facts = statusAndDates(hit)
   const tags = codeTags(hit, context.queryCodes, context.asked)
-  if (hit.pair?.query) tags.unshift(h('span', { class: 'tag is-part' }, 'like a part of the query'))
-  if (hit.pair?.picture) tags.unshift(h('span', { class: 'tag is-part' }, `by picture ${hit.pair.picture + 1}`))
+  if (hit.pair?.query) tags.unshift(h('span', { class: 'tag is-part' }, t('like a part of the query')))
+  if (hit.pair?.picture) tags.unshift(h('span', { class: 'tag is-part' }, t('by picture %(number)s', { number: hit.pair.picture + 1 })))
   return h(
     'li',
     { class: 'hit', 'data-id': hit.id },
@@ -32,7 +33,7 @@ export function hitCard(hit, place, context, actions) {
               h('span', { class: `hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) }, bandOf(hit)),
               bar(hit.probability ?? hit.score),
             ]
-          : h('span', { class: 'hint' }, hit.match?.said)),
+          : h('span', { class: 'hint' }, hit.match && matchOf(hit.match))),
       h('div', {},
         h('p', { class: 'hit-title', title }, title),
         names && h('p', { class: 'hit-meta', title: names }, names),
@@ -51,7 +52,7 @@ const isCompared = (hit) => hit.score !== undefined
 /** The picture of a hit, a button that compares it with the query, or opens one of a list. */
 export function hitPicture(hit, place, actions, size) {
   const title = titleOfMark(hit)
-  const part = isByPart(hit) ? ', matched by a part' : ''
+  const part = isByPart(hit) ? t(', matched by a part') : ''
   const picture = h('img', {
     src: imagePath(hit.id, { size, digest: hit.image_digest }),
     alt: '',
@@ -65,8 +66,8 @@ export function hitPicture(hit, place, actions, size) {
       type: 'button',
       class: 'hit-picture',
       'aria-label': isCompared(hit)
-        ? `${hit.rank}. ${title}, ${hit.band ? `${hit.band}, ` : ''}score ${score(hit.score)}${part}. Compare`
-        : `${hit.rank}. ${title}. Open`,
+        ? t('%(rank)s. %(mark)s, %(near)s%(part)s. Compare', { rank: hit.rank, mark: title, near: nearnessOf(hit), part })
+        : t('%(rank)s. %(mark)s. Open', { rank: hit.rank, mark: title }),
       title: `${title}${part}`,
       onclick: () => (isCompared(hit) ? actions.oncompare(place) : actions.onopen(hit)),
       onpointerenter: () => actions.onpoint?.(hit),
@@ -77,6 +78,9 @@ export function hitPicture(hit, place, actions, size) {
     hit.image && picture,
   )
 }
+
+const nearnessOf = (hit) =>
+  [hit.band && bandOf(hit), t('score %(score)s', { score: score(hit.score) })].filter(Boolean).join(', ')
 
 /** Whether a part of the query or of the mark takes part in the pair that matched best. */
 export const isByPart = ({ pair }) => Boolean(pair && (pair.query || pair.mark))
@@ -98,8 +102,8 @@ export function hitActions(hit, actions) {
     h('a', {
       class: 'button is-quiet', href: `/?mark_id=${encodeURIComponent(hit.id)}`,
       onclick: (event) => actions.onsearch?.(event, hit),
-    }, icon('search'), 'Search from this'),
-    h('a', { class: 'button is-quiet', href: pageOf(hit.id), 'aria-label': `Open ${titleOfMark(hit)}` }, 'Open'),
+    }, icon('search'), t('Search from this')),
+    h('a', { class: 'button is-quiet', href: pageOf(hit.id), 'aria-label': t('Open %(mark)s', { mark: titleOfMark(hit) }) }, t('Open')),
   )
 }
 

@@ -1,8 +1,9 @@
 // Chips of Vienna codes, each with three buttons: any, must, not. Codes that an office assigned are
 // solid, those that the network sees outlined.
 
-import { bar, h, percent } from './dom.js'
+import { bar, h } from './dom.js'
 import { STATES } from './state.js'
+import { percent, t } from './texts.js'
 import { covers, upTo } from './vienna.js'
 
 /** One chip: `seen` is {code, title, probability?, isAssigned?}; `onchoose(code, state)` is called with
@@ -20,22 +21,22 @@ export function chip(seen, state, onchoose, depth = 0) {
     },
     h('span', { class: 'chip-name', title: [SOURCES[kind], title].filter(Boolean).join(' ') },
       h('span', { class: 'code' }, code),
-      h('span', { class: 'chip-title' }, title),
+      h('span', { class: 'chip-title', lang: 'en' }, title),
       measured && h('span', { class: 'chip-measure' }, percent(probability))),
-    h('span', { class: 'chip-choice', role: 'group', 'aria-label': `Filter by ${code} ${title}` },
-      STATES.map(({ value, label, name, hint }) => h('button', {
+    h('span', { class: 'chip-choice', role: 'group', 'aria-label': t('Filter by %(code)s %(title)s', { code, title }) },
+      STATES.map(({ value, label, hint }) => h('button', {
         type: 'button',
         class: `chip-button is-${value}`,
         'data-choice': value,
         'aria-pressed': String(value === state),
-        title: `${name}: ${hint}`,
+        title: hint,
         onclick: () => onchoose(code, value === state ? 'off' : value),
       }, label))),
     measured && bar(probability),
   )
 }
 
-const SOURCES = { 'is-assigned': 'Assigned by the office:', 'is-predicted': 'Seen by the network:' }
+const SOURCES = { 'is-assigned': t('Assigned by the office:'), 'is-predicted': t('Seen by the network:') }
 
 /** Codes below those that cover them; on each level in the order of their likeliest code. */
 export function inTreeOrder(seen) {

@@ -1,6 +1,7 @@
 // Adding codes that were not seen in the picture: a text field that completes codes and subjects.
 
-import { byId, h, thousands } from './dom.js'
+import { byId, h } from './dom.js'
+import { number, t } from './texts.js'
 import { find, isKnown, normalised } from './vienna.js'
 
 /** Make the field add codes; `onadd(code)` is called with each. */
@@ -72,9 +73,9 @@ function chosenFrom(text, shown) {
 
 function refusal(text) {
   const code = normalised(text)
-  if (code) return `${code} is not in the Vienna Classification.`
-  if (find(text).length) return 'Choose one of the codes with the arrow keys.'
-  return `No Vienna code has “${text.trim()}” in its title.`
+  if (code) return t('%(code)s is not in the Vienna Classification.', { code })
+  if (find(text).length) return t('Choose one of the codes with the arrow keys.')
+  return t('No Vienna code has “%(text)s” in its title.', { text: text.trim() })
 }
 
 function optionFor(node, index, add) {
@@ -89,7 +90,7 @@ function optionFor(node, index, add) {
       onclick: () => add(node.code),
     },
     h('span', { class: 'code' }, node.code),
-    h('span', {}, node.title),
-    h('span', { class: 'count' }, thousands(node.marks)),
+    h('span', { lang: 'en' }, node.title),
+    h('span', { class: 'count' }, number(node.marks)),
   )
 }

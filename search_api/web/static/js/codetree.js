@@ -1,7 +1,8 @@
 // The Vienna Classification to leaf through: categories, divisions, sections, with counts.
 
-import { byId, debounced, h, icon, thousands } from './dom.js'
+import { byId, debounced, h, icon } from './dom.js'
 import { labelOf, nextState } from './state.js'
+import { number, t } from './texts.js'
 import { find, topLevel } from './vienna.js'
 
 /** Make the dialog. */
@@ -18,7 +19,7 @@ export function startCodeTree(stateOf, onchoose) {
         type: 'button',
         class: 'node-toggle',
         'aria-expanded': 'false',
-        'aria-label': `What is below ${entry.code} ${entry.title}`,
+        'aria-label': t('What is below %(code)s %(title)s', { code: entry.code, title: entry.title }),
         onclick: () => {
           if (!branch.children.length) branch.append(...entry.children.map(node))
           branch.hidden = !branch.hidden
@@ -34,7 +35,7 @@ export function startCodeTree(stateOf, onchoose) {
     const text = filter.value.trim()
     const found = text ? find(text, 60) : topLevel()
     const list = h('ul', {}, found.map(node))
-    body.replaceChildren(found.length ? list : h('p', { class: 'hint' }, `Nothing is called “${text}”.`))
+    body.replaceChildren(found.length ? list : h('p', { class: 'hint' }, t('Nothing is called “%(text)s”.', { text })))
   }
   filter.addEventListener('input', debounced(show, 120))
 
@@ -70,7 +71,7 @@ function row(entry, toggle, stateOf, onchoose) {
       },
     },
     h('span', { class: 'code' }, entry.code),
-    h('span', {}, entry.title),
+    h('span', { lang: 'en' }, entry.title),
     label,
   )
   return h(
@@ -78,6 +79,6 @@ function row(entry, toggle, stateOf, onchoose) {
     { class: entry.marks ? 'node' : 'node is-unused' },
     toggle,
     main,
-    h('span', { class: 'count number' }, thousands(entry.marks)),
+    h('span', { class: 'count number' }, number(entry.marks)),
   )
 }

@@ -2,10 +2,11 @@
 // closes.
 
 import { imagePath } from './api.js'
-import { bar, byId, h, percent, thousands } from './dom.js'
+import { bar, byId, h } from './dom.js'
 import { figure } from './figure.js'
 import { isByPart } from './cards.js'
 import { bandOf, blockLabel, codeTag, factsOf, meaningOf, pageOf, score, titleOfMark } from './results.js'
+import { number, percent, t } from './texts.js'
 import { codesOf, deepest, sharedCodes } from './vienna.js'
 import { startZoom } from './zoom.js'
 
@@ -17,7 +18,7 @@ export function startCompare() {
   const dialog = byId('compare-dialog')
   const control = (action) => dialog.querySelector(`[data-action="${action}"]`)
   const zoom = startZoom(byId('compare-body'), (scale) => {
-    byId('compare-zoom').textContent = `${Math.round(100 * scale)} %`
+    byId('compare-zoom').textContent = percent(scale)
   })
   let compared = null
   let place = 0
@@ -27,7 +28,8 @@ export function startCompare() {
     if (!hit) return
     place = to
     const total = compared.hits.total()
-    byId('compare-title').textContent = `${place + 1} of ${thousands(total)} · ${titleOfMark(hit)}`
+    const values = { place: number(place + 1), total: number(total), mark: titleOfMark(hit) }
+    byId('compare-title').textContent = t('%(place)s of %(total)s · %(mark)s', values)
     byId('compare-body').replaceChildren(comparison(hit, { ...compared, query: compared.queryOf(hit) }))
     zoom.show()
     control('previous').disabled = place === 0
@@ -80,22 +82,22 @@ export function comparison(hit, { query, queryCodes, asked }) {
   return h(
     'div',
     { class: 'comparison' },
-    side('Query', query.label, figure(query.source, query.label || 'Query picture', matched.query)),
-    side('Hit', titleOfMark(hit), figure(source, titleOfMark(hit), matched.mark)),
+    side(t('Query'), query.label, figure(query.source, query.label || t('Query picture'), matched.query)),
+    side(t('Hit'), titleOfMark(hit), figure(source, titleOfMark(hit), matched.mark)),
     h('div', { class: 'comparison-facts' },
       h('div', { class: 'comparison-scores' },
         hit.band && h('p', {}, h('strong', {}, bandOf(hit)), ` ${meaningOf(hit)}`),
-        isByPart(hit) && h('p', { class: 'hint' }, 'Matched by a part: outlined.'),
+        isByPart(hit) && h('p', { class: 'hint' }, t('Matched by a part: outlined.')),
         hit.places?.points.length > 0 && placesSwitch(hit.places.share),
-        measure('Score', hit.score),
+        measure(t('Score'), hit.score),
         Object.entries(hit.scores).map(([name, cosine]) => measure(blockLabel(name), cosine))),
       h('div', { class: 'comparison-codes' },
-        codeLine('Both', shared, 'is-shared'),
-        codeLine('Query only', mine.filter((code) => !shared.includes(code))),
-        codeLine('Hit only', theirs.filter((code) => !shared.includes(code))),
+        codeLine(t('Both'), shared, 'is-shared'),
+        codeLine(t('Query only'), mine.filter((code) => !shared.includes(code))),
+        codeLine(t('Hit only'), theirs.filter((code) => !shared.includes(code))),
         h('p', { class: 'hit-meta' }, factsOf(hit).join(' · '))),
       h('div', { class: 'button-row' },
-        h('a', { class: 'button', href: pageOf(hit.id) }, 'Open mark'))),
+        h('a', { class: 'button', href: pageOf(hit.id) }, t('Open mark')))),
   )
 }
 
@@ -117,18 +119,18 @@ const placesSwitch = (share) =>
       type: 'checkbox', checked: !document.body.classList.contains('is-without-places'),
       onchange: ({ target }) => document.body.classList.toggle('is-without-places', !target.checked),
     }),
-    h('span', {}, `Show the places that match (${percent(share)} of the query)`))
+    h('span', {}, t('Show the places that match (%(share)s of the query)', { share: percent(share) })))
 
 const side = (role, label, picture) =>
   h('figure', { class: 'comparison-side' },
-    h('figcaption', { class: 'hint' }, label ? `${role}: ${label}` : role),
+    h('figcaption', { class: 'hint' }, label ? t('%(role)s: %(name)s', { role, name: label }) : role),
     h('div', { class: 'comparison-plate' }, picture))
 
 const measure = (label, value) =>
   h('div', {}, h('span', {}, label), bar(value), h('span', { class: 'number' }, score(value)))
 
 function codeLine(label, codes, role) {
-  const none = h('span', { class: 'hint' }, 'no code')
+  const none = h('span', { class: 'hint' }, t('no code'))
   const tags = codes.length ? codes.map((code) => codeTag(code, role)) : none
   return h('div', {}, h('span', { class: 'hint' }, label), h('div', { class: 'tags' }, tags))
 }

@@ -2,18 +2,26 @@
 // or arrow keys. Boxes are [x, y, width, height] in the picture's own pixels.
 
 import { h } from './dom.js'
+import { t } from './texts.js'
 
 const LEAST = 6 // screen pixels; less is a click
-const SIDES = ['nw', 'n', 'ne', 'e', 'se', 's', 'sw', 'w']
-const NAMES = { n: 'top', s: 'bottom', w: 'left', e: 'right' }
-const nameOf = (side) => [...side].map((one) => NAMES[one]).join(' ')
+const NAMES = {
+  nw: t('Move the top left with the arrow keys'),
+  n: t('Move the top with the arrow keys'),
+  ne: t('Move the top right with the arrow keys'),
+  e: t('Move the right with the arrow keys'),
+  se: t('Move the bottom right with the arrow keys'),
+  s: t('Move the bottom with the arrow keys'),
+  sw: t('Move the bottom left with the arrow keys'),
+  w: t('Move the left with the arrow keys'),
+}
 
 /**
  * Make a frame around an image take a box. `onchange(box)` is called while it changes, `oncommit(box)`
  * when a drag ends, `onclick()` for a press that was no drag.
  */
 export function startCropBox(frame, image, { hasHandles, onchange, oncommit, onclick }) {
-  const handles = hasHandles ? SIDES.map(handle) : []
+  const handles = hasHandles ? Object.keys(NAMES).map(handle) : []
   const element = h('div', { class: 'crop-box', hidden: true }, handles)
   frame.append(element)
   let box = null
@@ -77,7 +85,7 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 const handle = (side) =>
   h('button', {
     type: 'button', class: `crop-handle is-${side}`, 'data-side': side,
-    'aria-label': `Move the ${nameOf(side)} with the arrow keys`,
+    'aria-label': NAMES[side],
   })
 
 /** What a drag means: a handle pulled, the box moved, or a new box. */

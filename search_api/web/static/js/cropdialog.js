@@ -2,6 +2,7 @@
 
 import { startCropBox, within } from './cropbox.js'
 import { byId, debounced } from './dom.js'
+import { percent, plural } from './texts.js'
 
 const TURNING_MS = 250
 const ZOOMS = [1, 1.5, 2, 3, 4, 6, 8]
@@ -39,7 +40,7 @@ export function startCropDialog(drawnAt, onchoose) {
     const area = frame.parentElement
     const by = Math.min((area.clientWidth - 32) / size[0], (area.clientHeight - 32) / size[1])
     frame.style.width = `${size[0] * by * zoom}px`
-    byId('crop-zoom').textContent = `${Math.round(100 * zoom)} %`
+    byId('crop-zoom').textContent = percent(zoom)
     setBox(cropper.box())
   }
   const turn = () => (((straight + slant) % 360) + 360) % 360
@@ -56,7 +57,7 @@ export function startCropDialog(drawnAt, onchoose) {
   const drawSoon = debounced(() => draw(null), TURNING_MS)
   const showTurn = () => {
     angle.value = slant
-    angle.setAttribute('aria-valuetext', `${slant} degrees`)
+    angle.setAttribute('aria-valuetext', plural(slant, '%(n)s degree', '%(n)s degrees'))
     byId('crop-degrees').textContent = `${turn()}°`
   }
   const turnTo = (degrees, slanted) => {

@@ -34,13 +34,6 @@ export function bar(fraction) {
   return svg('svg', { class: 'bar', 'aria-hidden': 'true' }, svg('rect', { width, height: '100%' }))
 }
 
-export const percent = (probability) => `${Math.round(100 * probability)} %`
-
-/** 1742 as 1,742. */
-export const thousands = (number) => number.toLocaleString('en')
-
-export const plural = (number, one, many = `${one}s`) => `${thousands(number)} ${number === 1 ? one : many}`
-
 /** Call `run` once, `wait` milliseconds after the last call; `flush()` makes a call that waits now. */
 export function debounced(run, wait) {
   let timer = 0

@@ -1,6 +1,7 @@
 // A picture as an SVG, so that boxes and places drawn on it stay where they belong at any size.
 
 import { svg } from './dom.js'
+import { t } from './texts.js'
 
 /**
  * Make the figure. `source` is {src, part} or a promise of it, or of null where nothing can be shown:
@@ -59,6 +60,6 @@ export async function sizeOf(src) {
 function missing() {
   const note = document.createElement('p')
   note.className = 'hint'
-  note.textContent = 'No preview of this picture.'
+  note.textContent = t('No preview of this picture.')
   return note
 }

@@ -1,6 +1,7 @@
 // The filter form: what people set there becomes a change of the state, and the other way round.
 
-import { byId, debounced, percent } from './dom.js'
+import { byId, debounced } from './dom.js'
+import { number, percent, t } from './texts.js'
 
 const TYPING_MS = 350
 const SLIDING_MS = 150
@@ -106,7 +107,7 @@ function weightsOf(sliders, parts) {
 
 /** How much a slider counts that has no share of the mean. */
 export function showAlone(slider) {
-  const text = Number(slider.value) ? Number(slider.value).toFixed(2) : 'off'
+  const text = Number(slider.value) ? number(Number(slider.value), 2) : t('off')
   slider.parentElement.querySelector('output').textContent = text
   slider.setAttribute('aria-valuetext', text)
 }
@@ -115,8 +116,8 @@ export function showAlone(slider) {
 export function showShares(sliders) {
   const total = sliders.reduce((sum, { value }) => sum + Number(value), 0)
   for (const slider of sliders) {
-    const share = total ? `${Math.round((100 * slider.value) / total)} %` : 'none'
+    const share = total ? percent(slider.value / total) : t('none')
     slider.parentElement.querySelector('output').textContent = share
-    slider.setAttribute('aria-valuetext', `${share} of the score`)
+    slider.setAttribute('aria-valuetext', t('%(share)s of the score', { share }))
   }
 }

@@ -1,9 +1,10 @@
 // The hits of a search as a grid or a list: fetched in growing pieces and drawn in small ones as one
 // scrolls, with arrow keys from one to the next.
 
-import { byId, h, icon, plural } from './dom.js'
+import { byId, h, icon } from './dom.js'
 import { hitCard } from './cards.js'
 import { COLUMNS, hitRow, sorted } from './list.js'
+import { number, plural, t } from './texts.js'
 
 const FETCHED = [20, 100, 500, 1000] // how many hits are there after each request
 const DRAWN = 40 // at once; some milliseconds of work
@@ -61,7 +62,7 @@ export function startHits(onerror) {
   }
   const showEnd = () => {
     const left = ranking.total - rows.length
-    more.textContent = left > 0 ? `${plural(left, 'more mark')} below` : endOf(ranking)
+    more.textContent = left > 0 ? plural(left, '%(n)s more mark below', '%(n)s more marks below') : endOf(ranking)
   }
 
   const observer = new IntersectionObserver(async (entries) => {
@@ -151,14 +152,14 @@ const ranked = (found, offset) => found.map((hit, at) => ({ ...hit, rank: offset
 const endOf = ({ total }) => {
   if (!total) return ''
   return total >= FETCHED.at(-1)
-    ? 'A ranking ends at 1,000 marks: narrow it by a filter.'
-    : `That is all: ${plural(total, 'mark')}.`
+    ? t('A ranking ends at %(most)s marks: narrow it by a filter.', { most: number(FETCHED.at(-1)) })
+    : plural(total, 'That is all: %(n)s mark.', 'That is all: %(n)s marks.')
 }
 
 const chanceLine = (place) =>
   h('li', { class: 'chance' }, place
-    ? 'From here on no mark is nearer than any query finds one by chance.'
-    : 'No mark here is nearer than any query finds one by chance.')
+    ? t('From here on no mark is nearer than any query finds one by chance.')
+    : t('No mark here is nearer than any query finds one by chance.'))
 
 const headers = (order, onsort) =>
   COLUMNS.map(({ field, title }) => {
@@ -166,10 +167,15 @@ const headers = (order, onsort) =>
     if (field === undefined) return h('span', {}, title)
     return h('button', {
       type: 'button', 'data-field': field ?? '', 'aria-pressed': String(isSorted),
-      'aria-label': `Sort by ${title.toLowerCase()}${isSorted ? (order.isDown ? ', downwards now' : ', upwards now') : ''}`,
+      'aria-label': sortLabel(title.toLowerCase(), isSorted, order.isDown),
       onclick: () => onsort(field),
     }, title, isSorted && field !== null && icon(order.isDown ? 'down' : 'up'))
   })
+
+function sortLabel(field, isSorted, isDown) {
+  if (!isSorted) return t('Sort by %(field)s', { field })
+  return isDown ? t('Sort by %(field)s, downwards now', { field }) : t('Sort by %(field)s, upwards now', { field })
+}
 
 const setTabs = (card, index) => {
   for (const control of card?.querySelectorAll('button, a') ?? []) control.tabIndex = index

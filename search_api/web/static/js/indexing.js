@@ -1,7 +1,8 @@
 // While the server indexes, the masthead says how far it is; the start page is loaded again where
 // there is more to show on it.
 
-import { byId, thousands } from './dom.js'
+import { byId } from './dom.js'
+import { number, percent, t } from './texts.js'
 
 const EVERY_MS = 2000
 
@@ -14,11 +15,11 @@ export async function followIndexing(isIdle) {
     const answer = await fetch('/readyz').catch(() => null)
     if (!answer?.ok) continue
     const { marks, indexing } = await answer.json()
-    byId('marks').textContent = thousands(marks)
+    byId('marks').textContent = number(marks)
     const lacksSamples = marks > 0 && !document.querySelector('.sample')
     if ((!indexing || lacksSamples) && isIdle()) return location.reload()
-    if (!indexing) return note.replaceChildren('all are indexed')
-    const share = Math.floor((100 * indexing.done) / Math.max(1, indexing.total))
-    note.textContent = `more are being indexed: ${share} %`
+    if (!indexing) return note.replaceChildren(t('all are indexed'))
+    const share = Math.floor((100 * indexing.done) / Math.max(1, indexing.total)) / 100
+    note.textContent = t('more are being indexed: %(share)s', { share: percent(share) })
   }
 }

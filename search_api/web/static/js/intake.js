@@ -1,6 +1,7 @@
 // Ways a picture comes in: chosen, dropped anywhere, pasted anywhere.
 
 import { byId } from './dom.js'
+import { t } from './texts.js'
 
 /** Listen; `onpicture(file, count)` is called with one of the `count` files that came at once,
  *  `onadded(file)` with another picture of the same sign, `onmissing(text)` where there was none. */
@@ -26,7 +27,7 @@ export function startIntake(onpicture, onadded, onmissing) {
       event.preventDefault()
       onpicture(likeliest(files), files.length)
     } else if (!event.target.closest('input, textarea')) {
-      onmissing('The clipboard holds no picture: copy the picture itself, not its address.')
+      onmissing(t('The clipboard holds no picture: copy the picture itself, not its address.'))
     }
   })
   startDrop(onpicture, onmissing)
@@ -59,6 +60,6 @@ function startDrop(onpicture, onmissing) {
     event.preventDefault()
     const { files } = event.dataTransfer
     if (files.length) onpicture(likeliest(files), files.length)
-    else onmissing('What was dropped is no file: save the picture first, then drop the file.')
+    else onmissing(t('What was dropped is no file: save the picture first, then drop the file.'))
   })
 }

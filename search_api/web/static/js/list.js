@@ -4,6 +4,7 @@ import { h, icon } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
 import { hitPicture } from './cards.js'
 import { bandOf, meaningOf, pageOf, titleOfMark } from './results.js'
+import { day, language, t } from './texts.js'
 
 const SHOWN = ['id', 'text', 'word', 'day', 'nice'] // kinds of field that have a column
 const HIDDEN = ['image_name']
@@ -14,10 +15,10 @@ const fields = MARK_FIELDS
 
 /** {field, title}: of a mark; field null sorts as ranked, without one the column is not sorted by. */
 export const COLUMNS = [
-  { field: null, title: 'Rank' },
-  { title: 'Picture' },
+  { field: null, title: t('Rank') },
+  { title: t('Picture') },
   ...fields.map(({ name, title }) => ({ field: name, title })),
-  { field: 'score', title: 'Score' },
+  { field: 'score', title: t('Score') },
 ]
 
 /** Hits in the order of a field; those that lack it come last either way. */
@@ -25,7 +26,7 @@ export function sorted(hits, { field, isDown }) {
   if (!field) return [...hits]
   const keyOf = (hit) => (Array.isArray(hit[field]) ? hit[field][0] : hit[field])
   const lacks = (key) => key === null || key === undefined || key === ''
-  const compare = (a, b) => (typeof a === 'number' ? a - b : String(a).localeCompare(String(b), 'en', { numeric: true }))
+  const compare = (a, b) => (typeof a === 'number' ? a - b : String(a).localeCompare(String(b), language, { numeric: true }))
   return [...hits].sort((one, other) => {
     const [a, b] = [keyOf(one), keyOf(other)]
     if (lacks(a) || lacks(b)) return lacks(a) - lacks(b)
@@ -33,10 +34,16 @@ export function sorted(hits, { field, isDown }) {
   })
 }
 
+function shownValue(value, kind) {
+  if (kind === 'day') return value && day(value)
+  if (kind === 'word') return value && t(value)
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
 /** A hit as a row; takes what `hitCard` takes. */
 export function hitRow(hit, place, context, actions) {
-  const cell = ({ name }) => {
-    const value = Array.isArray(hit[name]) ? hit[name].join(', ') : hit[name]
+  const cell = ({ name, kind }) => {
+    const value = shownValue(hit[name], kind)
     return h('span', { class: `cell is-${name}`, title: value || null }, value || '–')
   }
   return h(
@@ -51,12 +58,12 @@ export function hitRow(hit, place, context, actions) {
     h('div', { class: 'hit-actions' },
       h('a', {
         class: 'button is-quiet is-icon', href: `/?mark_id=${encodeURIComponent(hit.id)}`,
-        'aria-label': `Search from ${titleOfMark(hit)}`, title: 'Search from this',
+        'aria-label': t('Search from %(mark)s', { mark: titleOfMark(hit) }), title: t('Search from this'),
         onclick: (event) => actions.onsearch?.(event, hit),
       }, icon('search')),
       h('a', {
         class: 'button is-quiet is-icon', href: pageOf(hit.id),
-        'aria-label': `Open ${titleOfMark(hit)}`, title: 'Open',
+        'aria-label': t('Open %(mark)s', { mark: titleOfMark(hit) }), title: t('Open'),
       }, icon('open'))),
   )
 }

@@ -2,10 +2,11 @@
 
 import { search } from './api.js'
 import { startCompare, startDialogs } from './compare.js'
-import { byId, plural } from './dom.js'
+import { byId } from './dom.js'
 import { firstPiece, showSkeletons, startHits } from './hits.js'
 import { planLine, showNothing, showProblem } from './results.js'
 import { blank, toFields } from './state.js'
+import { plural, t } from './texts.js'
 import { loadVienna } from './vienna.js'
 
 const id = byId('content').dataset.markId
@@ -28,7 +29,7 @@ async function showSimilar() {
 const piece = (offset, k) => search(toFields({ ...blank(), query: { kind: 'mark', id } }, [], offset, k))
 function fail(error) {
   hits.clear()
-  showProblem(error, error.isPassing && { label: 'Try again', act: showSimilar })
+  showProblem(error, error.isPassing && { label: t('Try again'), act: showSimilar })
 }
 
 function show(answer) {
@@ -40,7 +41,7 @@ function show(answer) {
   const oncompare = (place) => compare(place, { hits, queryOf: () => query, ...context })
   hits.show({ hits: answer.hits, total: answer.hits.length, context, actions: { oncompare } }, 0)
   if (!answer.hits.length) showNothing(0)
-  byId('status').textContent = `${plural(answer.hits.length, 'similar mark')} found`
+  byId('status').textContent = plural(answer.hits.length, '%(n)s similar mark found', '%(n)s similar marks found')
 }
 
 const compare = startCompare()

@@ -8,6 +8,7 @@ import { boxLines, figure, sizeOf } from './figure.js'
 import { loadPicture } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
 import { toPicture, WHOLE, withOrder } from './state.js'
+import { t } from './texts.js'
 
 /** Make the panel; `onview(change)` is called with a new crop, page, turn, or order of pictures. */
 export function startQueryPanel(onview) {
@@ -47,12 +48,13 @@ export function startQueryPanel(onview) {
     byId('parts').hidden = true
     byId('add-view').hidden = query.kind === 'mark'
     shown = { ...mine, query, view, drawing: mine.drawn(view.page, view.turn) }
-    image.alt = shown.label || 'Query picture'
-    byId('query-title').textContent = shown.mark ? 'Query mark' : 'Your picture'
+    image.alt = shown.label || t('Query picture')
+    byId('query-title').textContent = shown.mark ? t('Query mark') : t('Your picture')
     byId('query-name').replaceChildren(
       shown.mark ? h('a', { href: pageOf(shown.mark.id) }, shown.label) : shown.label,
     )
-    document.title = `Similar to ${shown.label || 'your picture'} · MarkLens`
+    const named = shown.label ? t('Similar to %(mark)s', { mark: shown.label }) : t('Similar to your picture')
+    document.title = `${named} · MarkLens`
     draw(shown)
     showOthers(shown)
   }
@@ -65,11 +67,12 @@ export function startQueryPanel(onview) {
       const rest = order.filter((one) => one !== at + 1)
       return h('li', {},
         h('button', {
-          type: 'button', class: 'part', title: 'Show this picture first', 'aria-label': `Show picture ${at + 2} first`,
+          type: 'button', class: 'part', title: t('Show this picture first'),
+          'aria-label': t('Show picture %(number)s first', { number: at + 2 }),
           onclick: () => onview({ query: withOrder(query, [at + 1, ...rest]), ...WHOLE }),
         }, picture),
         h('button', {
-          type: 'button', class: 'button is-quiet is-icon', 'aria-label': `Remove picture ${at + 2}`,
+          type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Remove picture %(number)s', { number: at + 2 }),
           onclick: () => onview({ query: withOrder(query, rest) }),
         }, icon('close')))
     })
@@ -81,7 +84,7 @@ export function startQueryPanel(onview) {
     byId('query').hidden = true
     shown?.forget()
     shown = null
-    document.title = 'Search marks by picture · MarkLens'
+    document.title = `${t('Search marks by picture')} · MarkLens`
   }
 
   const panel = {
@@ -124,8 +127,8 @@ export function startQueryPanel(onview) {
         const picture = figure({ src: drawing.src, part: box }, '')
         picture.setAttribute('aria-hidden', 'true')
         return h('li', {}, h('button', {
-          type: 'button', class: 'part', title: 'Search with this part',
-          'aria-label': `Search with part ${at + 1}`,
+          type: 'button', class: 'part', title: t('Search with this part'),
+          'aria-label': t('Search with part %(number)s', { number: at + 1 }),
           onclick: () => onview({ crop: boxIn(box, drawing.size) }),
           onpointerenter: () => panel.outline(box),
           onpointerleave: () => panel.outline(null),
@@ -150,7 +153,7 @@ export function startQueryPanel(onview) {
 
 function showPages(page, pages) {
   byId('pages').hidden = pages < 2
-  byId('page-of').textContent = `Page ${page} of ${pages}`
+  byId('page-of').textContent = t('Page %(page)s of %(pages)s', { page, pages })
   document.querySelector('[data-action="previous-page"]').disabled = page <= 1
   document.querySelector('[data-action="next-page"]').disabled = page >= pages
 }
@@ -211,8 +214,8 @@ async function ofMark(query, signal) {
 async function ofPicture(query) {
   const pictures = await Promise.all(query.key.split(',').map((key, at) => loadPicture(key, query.handles[at])))
   if (pictures.includes(null)) {
-    const advice = 'This browser no longer keeps it: choose, drop or paste it again.'
-    throw new Problem('The picture is gone', advice, { isGone: true })
+    const advice = t('This browser no longer keeps it: choose, drop or paste it again.')
+    throw new Problem(t('The picture is gone'), advice, { isGone: true })
   }
   const [first, ...others] = pictures.map(ofFile)
   const forget = () => [first, ...others].forEach((one) => one.forget())

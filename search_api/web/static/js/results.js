@@ -1,27 +1,51 @@
 // What is said of results: how they were found, what a mark is, its codes; and what is shown instead
 // of them: nothing found, a problem.
 
-import { byId, h, icon, percent, plural, thousands } from './dom.js'
+import { byId, h, icon } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
+import { day, number, percent, plural, t } from './texts.js'
 import { codesOf, covers, isCovered, sharedCodes, titleOf } from './vienna.js'
 
-const BLOCKS = { visual: 'Form', concept: 'Concept', codes: 'Codes', colour: 'Colour' }
+const BLOCKS = { visual: t('Form'), concept: t('Concept'), codes: t('Codes'), colour: t('Colour') }
 const SCANS = {
-  none: 'nothing to scan',
-  gather: 'exact scan of the matches',
-  exact: 'exact scan',
-  ivf: 'approximate scan, may miss a mark',
+  none: t('nothing to scan'),
+  gather: t('exact scan of the matches'),
+  exact: t('exact scan'),
+  ivf: t('approximate scan, may miss a mark'),
+}
+const BANDS = {
+  'near-identical': t('near‑identical'), strong: t('strong'), some: t('some'), weak: t('weak'),
+}
+const MATCHES = {
+  exact: t('same words'),
+  holds: t('same words among others'),
+  latin: t('same in Latin letters'),
+  begins: t('begins like it'),
+  contains: t('contains it'),
+  sounds: t('sounds alike'),
 }
 const TAGS = 4
 
 export const blockLabel = (name) => BLOCKS[name] ?? name
 /** Scores and cosines as people read them: opposite pictures are no more unlike than unlike ones. */
-export const score = (value, digits = 3) => Math.max(0, value).toFixed(digits)
+export const score = (value, digits = 3) => number(Math.max(0, value), digits)
 /** What a score means: its band, where the network knows, else the score itself. */
-export const bandOf = (hit) => (hit.score === undefined ? hit.match?.said ?? '–' : hit.band ? hit.band.replace('-', '‑') : score(hit.score))
+export function bandOf(hit) {
+  if (hit.score === undefined) return hit.match ? matchOf(hit.match) : '–'
+  return hit.band ? BANDS[hit.band] : score(hit.score)
+}
+/** How the words of a mark match those that were looked for. */
+export function matchOf({ kind, letters, found, of }) {
+  if (kind === 'letters') return plural(letters, '%(n)s letter differs', '%(n)s letters differ')
+  return MATCHES[kind] ?? t('%(found)s of %(of)s words', { found, of })
+}
 /** The same with its numbers, for those who ask. */
-export const meaningOf = (hit) =>
-  hit.band ? `${percent(hit.probability)} the same sign or a variant, score ${score(hit.score)}` : `score ${score(hit.score)}`
+export function meaningOf(hit) {
+  const values = { share: hit.band && percent(hit.probability), score: score(hit.score) }
+  return hit.band
+    ? t('%(share)s the same sign or a variant, score %(score)s', values)
+    : t('score %(score)s', values)
+}
 export const pageOf = (id) => `/marks/${encodeURIComponent(id)}`
 export const titleOfMark = (mark) => mark.text || mark.id
 
@@ -30,25 +54,29 @@ export function planLine(plan) {
   const { decode, encode, filter, search, rerank = 0 } = plan.milliseconds
   const parts = [
     SCANS[plan.kind] ?? plan.kind,
-    `${thousands(plan.matched)} of ${plural(plan.total, 'mark')} matched`,
-    ...(plan.reranked ? [`the first ${plan.reranked} by places, too`] : []),
-    `${milliseconds(filter + search + rerank)}${encode > 0 ? ` (encode ${milliseconds(decode + encode)})` : ''}`,
+    plural(plan.total, '%(matched)s of %(n)s mark matched', '%(matched)s of %(n)s marks matched', {
+      matched: number(plan.matched),
+    }),
+    ...(plan.reranked ? [t('the first %(count)s by places, too', { count: plan.reranked })] : []),
+    milliseconds(filter + search + rerank)
+      + (encode > 0 ? ` (${t('encode %(time)s', { time: milliseconds(decode + encode) })})` : ''),
   ]
   return parts.join(' · ')
 }
 
-const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
+const milliseconds = (value) => `${number(value, value < 10 ? 1 : 0)} ms`
 
 const ofKind = (mark, kind) => MARK_FIELDS.filter((field) => field.kind === kind && mark[field.name])
 
 /** A mark's status and its dates, each date by its name; "registered" stands beside its own. */
 export function statusAndDates(mark) {
-  const dates = ofKind(mark, 'day').map(({ name, title }) => [title.toLowerCase(), mark[name]])
+  const dates = ofKind(mark, 'day')
   const statuses = ofKind(mark, 'word').map(({ name }) => mark[name])
-  const own = dates.filter(([title]) => statuses.includes(title))
+  const own = dates.filter(({ name }) => statuses.includes(name))
   const others = dates.filter((date) => !own.includes(date))
-  const bare = statuses.filter((status) => !own.some(([title]) => title === status))
-  return [...bare, ...[...own, ...others].map((date) => date.join(' '))]
+  const bare = statuses.filter((status) => !own.some(({ name }) => name === status))
+  const said = ({ name, title }) => `${title.toLowerCase()} ${day(mark[name])}`
+  return [...bare.map((status) => t(status)), ...[...own, ...others].map(said)]
 }
 
 /** All that a hit says of its mark but its words and Vienna codes, as short texts. */
@@ -78,7 +106,9 @@ export function codeTags(hit, queryCodes, asked = [], most = TAGS) {
 }
 
 const SAID = {
-  'is-shared': 'Both marks have', 'is-asked': 'The filter asks for', 'is-predicted': 'The network sees',
+  'is-shared': t('Both marks have'),
+  'is-asked': t('The filter asks for'),
+  'is-predicted': t('The network sees'),
 }
 
 /** A code as a small label; `role` is 'is-shared', 'is-asked', 'is-predicted' or ''. */
@@ -88,7 +118,7 @@ export function codeTag(code, role = '') {
     'span',
     { class: `tag ${role}`.trim(), title: [SAID[role], code, title].filter(Boolean).join(' ') },
     h('span', { class: 'code' }, code),
-    role && role !== 'is-predicted' && title && h('span', {}, title),
+    role && role !== 'is-predicted' && title && h('span', { lang: 'en' }, title),
   )
 }
 
@@ -101,8 +131,8 @@ export const problemBox = (problem, remedy) =>
   h('div', { class: 'alert', role: 'alert' },
     icon('alert'),
     h('div', {},
-      h('strong', {}, problem.title ?? 'Something failed on this page'),
-      h('p', {}, problem.message),
+      h('strong', {}, problem.title ?? t('Something failed on this page')),
+      h('p', { lang: problem.lang }, problem.message),
       remedy && h('div', { class: 'button-row' },
         h('button', { type: 'button', class: 'button', onclick: () => remedy.act() }, remedy.label))))
 
@@ -113,10 +143,10 @@ export function showNothing(filters, onclear) {
 export const nothingBox = (filters, onclear) =>
   h('div', { class: 'empty' },
     h('strong', {}, filters
-      ? 'No mark passes all of the filters'
-      : 'The register holds no other mark to compare with'),
+      ? t('No mark passes all of the filters')
+      : t('The register holds no other mark to compare with')),
     h('p', { class: 'hint' }, filters
-      ? 'Take a filter away to widen the search.'
-      : 'Fill it with “marklens index”.'),
+      ? t('Take a filter away to widen the search.')
+      : t('Fill it with “marklens index”.')),
     filters > 0 &&
-      h('button', { type: 'button', class: 'button', onclick: onclear }, 'Clear all filters'))
+      h('button', { type: 'button', class: 'button', onclick: onclear }, t('Clear all filters')))

@@ -9,7 +9,7 @@ import { startCodeTree } from './codetree.js'
 import { startCompare, startDialogs } from './compare.js'
 import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
-import { byId, h, icon, plural } from './dom.js'
+import { byId, h, icon } from './dom.js'
 import { startHistory } from './history.js'
 import { firstPiece, showSkeletons, startHits } from './hits.js'
 import { followIndexing } from './indexing.js'
@@ -22,6 +22,7 @@ import { startSheet } from './sheet.js'
 import {
   activeFilters, blank, fromAddress, toAddress, toFields, toList, WHOLE, withCode, withoutFilters, withPicture,
 } from './state.js'
+import { number, plural, t } from './texts.js'
 import { covers, loadVienna, titleOf } from './vienna.js'
 
 const MOST = 1000 // marks that a search ranks
@@ -65,7 +66,7 @@ function show(edited = null) {
   byId('welcome').hidden = phase !== 'empty'
   results.hidden = phase === 'empty'
   byId('report').hidden = phase !== 'query'
-  byId('results-title').textContent = phase === 'list' ? 'Marks found' : 'Most similar marks'
+  byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
   loadTitles(state.vienna_source)
@@ -87,7 +88,7 @@ function showCodes() {
   showChips(byId('seen-codes'), inTreeOrder(seen), stateOf, chooseCode)
   const perhaps = query.perhaps.filter(({ code }) => !seen.some((one) => one.code === code))
   byId('perhaps').hidden = !perhaps.length
-  byId('perhaps-count').textContent = perhaps.length
+  byId('perhaps-count').textContent = t('Perhaps %(n)s more, less certain', { n: perhaps.length })
   showChips(byId('perhaps-codes'), perhaps, stateOf, chooseCode)
   const shown = new Set([...seen, ...perhaps].map(({ code }) => code))
   const added = [...state.codes.keys()].filter((code) => !shown.has(code))
@@ -105,10 +106,10 @@ function withAssigned(seen, assigned) {
 }
 
 function seenHint(seen) {
-  if (!answer) return 'The network looks at the picture …'
+  if (!answer) return t('The network looks at the picture …')
   return seen.length
-    ? 'Solid: assigned by the office. Outlined: seen by the network.'
-    : 'The network is sure of none; add codes below.'
+    ? t('Solid: assigned by the office. Outlined: seen by the network.')
+    : t('The network is sure of none; add codes below.')
 }
 
 function showActiveFilters() {
@@ -116,11 +117,11 @@ function showActiveFilters() {
   const chips = active.map(({ label, isNot, without }) =>
     h('li', {}, h('button', {
       type: 'button', class: isNot ? 'filter-chip is-not' : 'filter-chip',
-      'aria-label': `Remove filter: ${label}`, onclick: () => go(without),
+      'aria-label': t('Remove filter: %(filter)s', { filter: label }), onclick: () => go(without),
     }, h('span', {}, label), icon('close'))))
   if (active.length > 1) {
     const clear = { type: 'button', class: 'filter-chip is-clear', onclick: clearFilters }
-    chips.push(h('li', {}, h('button', clear, 'Clear all')))
+    chips.push(h('li', {}, h('button', clear, t('Clear all'))))
   }
   byId('active-filters').replaceChildren(...chips)
   byId('filter-count').textContent = active.length
@@ -192,7 +193,11 @@ async function listed(asked, count, signal) {
     return Object.assign(marks, { total })
   }
   const found = await fetch(0, count)
-  const said = `${plural(found.total, 'mark')} found by words and data, no picture compared`
+  const said = plural(
+    found.total,
+    '%(n)s mark found by words and data, no picture compared',
+    '%(n)s marks found by words and data, no picture compared',
+  )
   return { query: null, hits: found, total: found.total, said, index: '', fetch }
 }
 
@@ -210,7 +215,7 @@ function showAnswer(came) {
     hits.clear()
     showNothing(activeFilters(state, titleOf).length, clearFilters)
   }
-  byId('status').textContent = `${plural(hits.total(), 'mark')} found, ${came.said}`
+  byId('status').textContent = `${plural(hits.total(), '%(n)s mark found', '%(n)s marks found')}, ${came.said}`
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
 
@@ -222,8 +227,8 @@ function showFailure(error) {
   showCodes()
   hits.clear()
   if (error.isGone) panel.hide()
-  const choose = error.isGone && { label: 'Choose a picture', act: () => byId('file').click() }
-  showProblem(error, error.isPassing ? { label: 'Try again', act: run } : choose)
+  const choose = error.isGone && { label: t('Choose a picture'), act: () => byId('file').click() }
+  showProblem(error, error.isPassing ? { label: t('Try again'), act: run } : choose)
 }
 
 /** Whether the picture, which the server keeps no longer, is sent again: this browser may have it. */
@@ -273,9 +278,10 @@ async function addPicture(file) {
 function isTooLarge(file) {
   const largest = Number(page.dataset.maxUpload)
   if (file.size <= largest) return false
-  const [has, most] = [file.size, largest].map((bytes) => (bytes / 2 ** 20).toFixed(1))
-  const detail = `${file.name} has ${has} MB; at most ${most} MB are taken: choose a smaller one.`
-  notify(new Problem('The picture is too large', detail))
+  const [has, most] = [file.size, largest].map((bytes) => number(bytes / 2 ** 20, 1))
+  const values = { file: file.name, has, most }
+  const detail = t('%(file)s has %(has)s MB; at most %(most)s MB are taken: choose a smaller one.', values)
+  notify(new Problem(t('The picture is too large'), detail))
   return true
 }
 
@@ -286,15 +292,15 @@ async function searchPicture(file, count = 1) {
   go({ query: { kind: 'picture', key, handles: [] }, ...WHOLE })
   scrollTo({ top: 0 })
   if (count > 1) {
-    const detail = `The search is for ${file.name}. Drop one picture at a time.`
-    notify(new Problem(`${count} files came, one is used`, detail))
+    const detail = t('The search is for %(file)s. Drop one picture at a time.', { file: file.name })
+    notify(new Problem(t('%(count)s files came, one is used', { count }), detail))
   }
 }
 
 /** Say something that is not the result of a search, until the next search or Esc. */
 function notify(problem) {
   const close = h('button', {
-    type: 'button', class: 'button is-quiet is-icon', 'aria-label': 'Dismiss', onclick: dismiss,
+    type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Dismiss'), onclick: dismiss,
   }, icon('close'))
   const box = problemBox(problem)
   box.append(close)
@@ -303,7 +309,7 @@ function notify(problem) {
 
 function notifyOf(error) {
   if (!(error instanceof Problem)) console.error(error)
-  notify(error instanceof Problem ? error : new Problem('It cannot be drawn', error.message))
+  notify(error instanceof Problem ? error : new Problem(t('It cannot be drawn'), error.message, { lang: 'en' }))
 }
 
 const dismiss = () => byId('notice').replaceChildren()
@@ -316,7 +322,7 @@ function startPage() {
   startExplain(panel.asked, notifyOf)
   startReport(async () => toFields(reported(), panel.files(), 0, REPORTED), notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'))
-  startIntake(searchPicture, addPicture, (text) => notify(new Problem('No picture in it', text)))
+  startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
   document.querySelector('[data-action="browse"]').addEventListener('click', tree.open)
   document.querySelector('[data-action="clear-query"]').addEventListener('click', () => {

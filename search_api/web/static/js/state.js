@@ -2,19 +2,20 @@
 // (shareable) and the fields of a search request.
 
 import { FILTER_FIELDS, isList } from './fields.js'
+import { day, percent, t } from './texts.js'
 import { covers } from './vienna.js'
 
 export const STATES = [
-  { value: 'any', label: 'any', name: 'Any of these', hint: 'at least one', field: 'vienna_any' },
-  { value: 'all', label: 'must', name: 'Must have', hint: 'each of these', field: 'vienna_all' },
-  { value: 'none', label: 'not', name: 'Exclude', hint: 'none of these', field: 'vienna_none' },
+  { value: 'any', label: t('any'), hint: t('Any of these: at least one'), field: 'vienna_any' },
+  { value: 'all', label: t('must'), hint: t('Must have: each of these'), field: 'vienna_all' },
+  { value: 'none', label: t('not'), hint: t('Exclude: none of these'), field: 'vienna_none' },
 ]
 const DEFAULT_SOURCE = 'either'
 const HANDLE = /^[0-9a-f]{32}$/
 
 const ORDER = ['off', ...STATES.map(({ value }) => value)]
 export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.length]
-export const labelOf = (state) => STATES.find(({ value }) => value === state)?.label ?? 'off'
+export const labelOf = (state) => STATES.find(({ value }) => value === state)?.label ?? t('off')
 
 /** What of a picture is looked at when it comes in: its first page as it is. */
 export const WHOLE = { crop: null, page: 1, turn: 0 }
@@ -79,7 +80,7 @@ export function toFields(state, pictures, offset, k) {
   if (state.query?.kind !== 'picture') return form
   const known = state.query.handles.length
   for (const [at, picture] of pictures.entries()) {
-    if (at >= known) form.append(at ? 'other_images' : 'image', picture, picture.name ?? 'pasted picture')
+    if (at >= known) form.append(at ? 'other_images' : 'image', picture, picture.name ?? t('pasted picture'))
   }
   return form
 }
@@ -115,7 +116,7 @@ function* filterFields(state) {
 /** The fields that name a picture, an uploaded one or that of a mark, and what of it is looked at. */
 export function toPicture({ picture, markId, ...view }) {
   const form = new FormData()
-  if (picture) form.append('image', picture, picture.name ?? 'pasted picture')
+  if (picture) form.append('image', picture, picture.name ?? t('pasted picture'))
   else form.append('mark_id', markId)
   for (const [name, value] of viewFields(view)) form.append(name, value)
   return form
@@ -168,15 +169,15 @@ export function activeFilters(state, titleOf) {
   }
   const matters = state.codes.size > 0
   if (matters && state.vienna_source !== DEFAULT_SOURCE) {
-    add(`${state.vienna_source} codes only`, { vienna_source: DEFAULT_SOURCE })
+    add(SOURCES[state.vienna_source] ?? state.vienna_source, { vienna_source: DEFAULT_SOURCE })
   }
   if (matters && state.min_probability) {
-    add(`predicted from ${Math.round(100 * state.min_probability)} %`, { min_probability: '' })
+    add(t('predicted from %(share)s', { share: percent(state.min_probability) }), { min_probability: '' })
   }
   for (const field of FILTER_FIELDS) {
     const value = state[field.name]
     if (field.kind === 'words') {
-      for (const one of value) add(one, { [field.name]: value.filter((other) => other !== one) })
+      for (const one of value) add(t(one), { [field.name]: value.filter((other) => other !== one) })
     } else if (value.length) {
       add(FILTER_LABELS[field.kind](field.title, value), { [field.name]: isList(field) ? [] : '' })
     }
@@ -184,11 +185,13 @@ export function activeFilters(state, titleOf) {
   return active
 }
 
+const SOURCES = { assigned: t('assigned codes only'), predicted: t('predicted codes only') }
+
 const FILTER_LABELS = {
   classes: (title, values) => `${title} ${values.join(', ')}`,
-  first_day: (title, day) => `${title.toLowerCase()} from ${day}`,
-  last_day: (title, day) => `${title.toLowerCase()} to ${day}`,
-  text: (title, text) => `${title.toLowerCase()} “${text}”`,
+  first_day: (title, first) => t('%(field)s from %(day)s', { field: title.toLowerCase(), day: day(first) }),
+  last_day: (title, last) => t('%(field)s to %(day)s', { field: title.toLowerCase(), day: day(last) }),
+  text: (title, text) => t('%(field)s “%(text)s”', { field: title.toLowerCase(), text }),
 }
 
 /** The change that takes every filter away; query and weights stay. */

@@ -1,0 +1,28 @@
+// The page's texts in its language; numbers, shares and days as that language writes them. English
+// texts stand where they are shown, and are the keys of the catalogue (search_api/web/catalogue).
+
+export const language = document.documentElement.lang
+const texts = JSON.parse(document.body.dataset.texts) // none in English
+const rules = new Intl.PluralRules(language)
+
+const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name])
+
+/** A text, `%(name)s` in it filled from `values`. */
+export const t = (text, values = {}) => fill(texts[text] ?? text, values)
+
+/** A text for `count` things, which `%(n)s` says: singular and plural. */
+export function plural(count, one, many, values = {}) {
+  const [singular, others] = texts[one] ?? [one, many]
+  return fill(rules.select(count) === 'one' ? singular : others, { n: number(count), ...values })
+}
+
+/** 1742 as 1,742; with `digits` behind the point. */
+export const number = (value, digits = 0) =>
+  value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits })
+
+export const percent = (share) => `${Math.round(100 * share)} %`
+
+const days = new Intl.DateTimeFormat(language, { dateStyle: 'short', timeZone: 'UTC' })
+
+/** A day as ISO 8601 has it; English keeps that, which cannot be misread. */
+export const day = (iso) => (language === 'en' ? iso : days.format(new Date(iso)))
