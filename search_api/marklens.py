@@ -38,6 +38,7 @@ from indexer.sources import SourceOptions, open_source
 from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
+from models.images import decoders
 from models.vienna import PredictedCode
 from search_api.answers import (
     Added,
@@ -116,6 +117,7 @@ class MarkLens:
         with self._lock:
             if self._encoder is None:
                 chosen = self.settings
+                decoders.start()  # beside loading
                 self._encoder = Encoder.load(chosen.checkpoint, chosen.device, chosen.runtime)
             return self._encoder
 

@@ -6,20 +6,22 @@ import what stands in ``__all__``.
 ::
 
     formats      which format the bytes are, by content
-    svg          drawings, drawn by processes that svg_pool keeps and svg_worker is
-    pdf          pages of PDFs, drawn by the same processes with pdf_page
+    svg, pdf     drawings and pages, by svg_drawing and pdf_page in a process of their own
     rasters      everything else, opened with Pillow under guard
     pixels       any mode, depth, profile and transparency → RGB
-    decoding     the above in order
+    decoding     the above in order, in processes that decoder_pool keeps and decoder_worker is
+    views        what of a decoded picture is looked at
 """
 
-from models.images.decoding import crop_image, decode_image, full_size, page_count, turn_image
+from models.images.decoder_pool import decode_image, decoders
 from models.images.formats import media_type
 from models.images.pixels import refuse_blank
+from models.images.views import crop_image, full_size, page_count, turn_image
 
 __all__ = [
     "crop_image",
     "decode_image",
+    "decoders",
     "full_size",
     "media_type",
     "page_count",

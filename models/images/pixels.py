@@ -19,16 +19,33 @@ _TOPS = (1, 255, 65_535, 2**32 - 1)
 _LARGEST_PROFILE = 4 * 1024 * 1024  # bytes; printers' profiles reach two million
 _NEAR_WHITE = 224  # all channels at least this: nothing to see on white paper
 _BLANK = 231  # all channels of all pixels at least this: the network's input would be bare paper
+_AT_ONCE = 1_000_000  # pixels of a deep picture that are looked at as floats at a time
 _PROBE = 256  # pixels a side on which the background is chosen
 
 
-def plain(image: Image.Image) -> Image.Image:
+def white_level(image: Image.Image) -> float:
+    """The number that is white in a picture of one deep channel; 255 in any other."""
+    if image.mode not in _DEEP:
+        return 255
+    if image.mode.startswith("I;16"):
+        return 65_535
+    rows = max(1, _AT_ONCE // image.width)
+    bands = (image.crop((0, at, image.width, at + rows)) for at in range(0, image.height, rows))
+    highest = max(float(_levels(band).max()) for band in bands)
+    return next((top for top in _TOPS if highest <= top), highest)
+
+
+def plain(image: Image.Image, white: float) -> Image.Image:
     """Bring any mode of Pillow's to L, LA, RGB, RGBA or CMYK, 8 bits a channel.
 
     Deep greys are scaled, not clipped, and colour-key or palette transparency becomes alpha.
+
+    Args:
+        image: any picture, or a part of it.
+        white: `white_level` of the whole picture.
     """
     if image.mode in _DEEP:
-        return _shallow(image)
+        return _shallow(image, white)
     if image.has_transparency_data:
         key = image.info.get("transparency")
         if isinstance(key, tuple) and max(key) > 255:
@@ -100,14 +117,16 @@ def refuse_blank(image: Image.Image, name: str) -> None:
         )
 
 
-def _shallow(image: Image.Image) -> Image.Image:
-    """Scale 16-bit, 32-bit and float grey to mode L, or LA where one grey is transparent."""
+def _levels(image: Image.Image) -> NDArray[np.float64]:
+    """The values of one deep channel, those that are no numbers and negative ones as 0."""
     levels: NDArray[np.float64] = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0)
-    levels = levels.clip(min=0)
-    highest = float(levels.max())
-    deep = image.mode.startswith("I;16")
-    top = 65_535 if deep else next((top for top in _TOPS if highest <= top), highest)
-    grey = Image.fromarray(np.rint(levels * (255 / top)).clip(0, 255).astype(np.uint8), "L")
+    return levels.clip(min=0)
+
+
+def _shallow(image: Image.Image, white: float) -> Image.Image:
+    """Scale 16-bit, 32-bit and float grey to mode L, or LA where one grey is transparent."""
+    levels = _levels(image)
+    grey = Image.fromarray(np.rint(levels * (255 / white)).clip(0, 255).astype(np.uint8), "L")
     key = image.info.get("transparency")
     if isinstance(key, int):
         grey.putalpha(Image.fromarray(np.where(levels == key, 0, 255).astype(np.uint8), "L"))

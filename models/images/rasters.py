@@ -51,6 +51,14 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = frozenset(  # of these, those after which width is height
+    (
+        Image.Transpose.TRANSPOSE,
+        Image.Transpose.ROTATE_270,
+        Image.Transpose.TRANSVERSE,
+        Image.Transpose.ROTATE_90,
+    )
+)
 _READERS: Mapping[Format, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -76,7 +84,6 @@ DAMAGE = (
     AssertionError,
     RuntimeError,
     EOFError,
-    MemoryError,
     UserWarning,
     struct.error,
     zlib.error,
@@ -90,6 +97,10 @@ def refusing_damage(name: str) -> Iterator[None]:
     """Turn whatever Pillow raises inside into one refusal of the picture `name`."""
     try:
         yield
+    except MemoryError as error:
+        raise UnreadableImage(
+            f"{name}: takes too much memory to open; scale it down or save it in another format"
+        ) from error
     except DAMAGE as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise UnreadableImage(
@@ -178,13 +189,12 @@ def is_plain_jpeg(content: bytes, name: str) -> bool:
     return mode != "CMYK" and _END_OF_JPEG in content[-64:]
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Turn the picture as its EXIF data says; damaged EXIF data says nothing."""
+def exif_turn(image: Image.Image) -> Image.Transpose | None:
+    """How the picture's EXIF data says to turn it; damaged EXIF data says nothing."""
     try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     except DAMAGE:
-        return image
-    return image if turn is None else image.transpose(turn)
+        return None
 
 
 def shrunk(size: tuple[int, int]) -> tuple[int, int]:

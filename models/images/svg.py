@@ -1,7 +1,7 @@
 """SVG drawings become PNGs in a process of their own that can neither hang nor crash the server.
 
 An SVG is a program: shapes that refer to each other can ask for billions of others, filters for
-hours, and references for files of this machine. So `svg_worker` checks and draws it, held to a
+hours, and references for files of this machine. So a child process checks and draws it, held to a
 time, a memory and a file limit, and what comes back is an ordinary PNG.
 """
 
@@ -9,37 +9,42 @@ import binascii
 import re
 import zlib
 from base64 import b64encode
+from functools import partial
 from io import BytesIO
 
 from models.errors import UnreadableImage
+from models.images.drawn_apart import DRAWN, REFUSED, draw_apart
 from models.images.formats import picture_format
-from models.images.pixels import plain, to_srgb
+from models.images.pixels import plain, to_srgb, white_level
 from models.images.rasters import is_plain_jpeg, load_raster
-from models.images.svg_pool import DRAWN, REFUSED, drawing_pool
 
 MOST_BYTES = 5 * 1024 * 1024
-TIMEOUT_S = 10.0
 
 _EMBEDDED = re.compile(rb"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=\s]+)")
 _DRAWN_EMBEDDED = frozenset(("PNG", "GIF", "WEBP", "SVG", "SVGZ"))  # by the renderer itself
 
 
-def draw_svg(content: bytes, name: str) -> bytes:
-    """Draw an SVG; safe to call from several threads.
+def draw_svg(content: bytes, name: str, cpu_s: int) -> bytes:
+    """Draw an SVG; to be called in a process that has one thread.
 
     Args:
         content: the document, plain or gzipped.
         name: what to call it in errors.
+        cpu_s: seconds of a processor that drawing may take.
 
     Returns:
         PNG, RGBA, longest side 1024 pixels.
 
     Raises:
         UnreadableImage: not a drawing, one that needs other files, or too much work to draw.
-        MissingPackage: no drawing can be drawn on this machine.
     """
+    from models.images.svg_drawing import draw, left_out
+
     document = _EMBEDDED.sub(lambda found: _readable(found, name), _unpacked(content, name))
-    status, answer = drawing_pool().draw(document, TIMEOUT_S)
+    status, answer, report = draw_apart(partial(draw, document), cpu_s)
+    lost = left_out(report) if status == DRAWN else ""
+    if lost:
+        raise UnreadableImage(f"{name}: {lost}")
     if status == DRAWN:
         return answer
     if status == REFUSED:
@@ -72,7 +77,9 @@ def _readable(found: re.Match[bytes], name: str) -> bytes:
         return found.group()
     image, _ = load_raster(content, kind, within)
     file = BytesIO()
-    to_srgb(plain(image), image.info.get("icc_profile")).save(file, "PNG", compress_level=1)
+    to_srgb(plain(image, white_level(image)), image.info.get("icc_profile")).save(
+        file, "PNG", compress_level=1
+    )
     return b"data:image/png;base64," + b64encode(file.getvalue())
 
 

@@ -3,7 +3,7 @@
 The renderer (resvg) reads SVG 1.1's CSS: a colour of CSS Color 4 (``color(display-p3 …)``,
 ``oklch(…)``, ``rgb(0 0 0 / 50%)``), a custom property or a media query makes it draw black, or
 nothing. Here they become hexadecimal colours and plain rules, as a browser would read them. What
-cannot be read is refused, so that no mark is drawn in a wrong colour. Runs in `svg_worker`.
+cannot be read is refused, so that no mark is drawn in a wrong colour.
 """
 
 import re

@@ -9,6 +9,7 @@ from PIL import Image
 
 from models.errors import UnreadableImage
 from models.images import decode_image
+from models.images.svg import draw_svg
 
 GREEN = (0, 104, 48)
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -161,7 +162,8 @@ def test_a_jpeg_within_a_drawing_is_left_to_the_renderer(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.load", refuse)
     data = b64encode(jpeg()).decode()
-    assert drawn(f'<image width="40" height="40" xlink:href="data:image/jpeg;base64,{data}"/>')
+    image = f'<image width="40" height="40" xlink:href="data:image/jpeg;base64,{data}"/>'
+    assert draw_svg(f"{HEAD}>{image}</svg>".encode(), "mark.svg", 8)
 
 
 _STRANGE = chr(0x10F8F8)  # a private letter that no font has

@@ -1,34 +1,20 @@
-"""Draw SVGs and PDFs, one after another, each in a child of its own. Run by `svg_pool`.
+"""Checks and draws an SVG, and says what the renderer left out.
 
-A request on stdin is a time limit in seconds (float64), the page of a PDF or 0 for an SVG (uint32),
-a length (uint32) and a document of so many bytes; an answer on stdout is a status (uint8), a length
-(uint32) and a PNG or one sentence. The end of stdin ends the program.
-
-It is run as a file, without site, so that it starts in some 30 ms; `svg_styles` is loaded while it
-waits for the first drawing, `pdf_page` by each child that draws a page.
+Loaded where the first drawing comes: the renderer, and what reads styles, take 100 ms to load.
 """
 
-import importlib
-import os
 import re
 import resource
-import signal
-import struct
-import sys
 import unicodedata
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 from xml.parsers import expat
 
-LONGEST_SIDE = 1024  # pixels
-MOST_MEMORY = 1024 * 1024 * 1024  # bytes of address space
-MOST_CPU_S = 8
-DRAWN, REFUSED, FAILED, READY = range(4)
+import resvg_py
 
-_HEADER = struct.Struct("!BI")
-_REQUEST = struct.Struct("!dII")
+from models.images.drawn_apart import DRAWN, REFUSED
+from models.images.svg_styles import plain_styles
+
+LONGEST_SIDE = 1024  # pixels
 
 # They lead somewhere when clicked or run; a renderer never follows them.
 # Nor does it read colour profiles and fonts.
@@ -134,66 +120,24 @@ class Inspector:
             )
 
 
-def main() -> None:
-    """Answer requests until stdin ends."""
-    sys.path += sys.argv[1:]
-    import resvg_py
+def draw(document: bytes) -> tuple[int, bytes]:
+    """Check and draw a document; the process must be one that may be lost.
 
-    _limit(resource.RLIMIT_AS, MOST_MEMORY)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_CORE, 0)
-    _answer(READY, b"")
-    sys.path.append(str(Path(__file__).parent))
-    draw = Drawing(resvg_py, importlib.import_module("svg_styles"))
-    while request := sys.stdin.buffer.read(_REQUEST.size):
-        timeout_s, page, length = _REQUEST.unpack(request)
-        drawing = partial(draw_page, page) if page else draw
-        _answer(*draw_apart(drawing, sys.stdin.buffer.read(length), timeout_s))
-
-
-def draw_apart(
-    draw: Callable[[bytes], tuple[int, bytes]], document: bytes, timeout_s: float
-) -> tuple[int, bytes]:
-    """Draw in a child process, which the kernel ends at its limits.
+    Args:
+        document: an SVG in any encoding that XML allows.
 
     Returns:
-        DRAWN and a PNG, REFUSED and a sentence, or FAILED and nothing.
+        DRAWN and a PNG, or REFUSED and a sentence.
     """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            signal.setitimer(signal.ITIMER_REAL, timeout_s)  # nothing handles it: it kills
-            _limit(resource.RLIMIT_CPU, MOST_CPU_S)
-            os.dup2(writing, sys.stdout.fileno())  # where the renderer reports
-            with os.fdopen(writing, "wb") as pipe:
-                status, answer = draw(document)
-                pipe.write(b"\0" + bytes([status]) + answer)
-            os._exit(0)
-        finally:
-            os._exit(1)  # never back into the loop
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        report, _, found = pipe.read().partition(b"\0")  # no document holds a NUL
-    _, ended = os.waitpid(child, 0)
-    if not found or ended != 0:
-        return FAILED, b""
-    lost = left_out(report) if found[0] == DRAWN else ""
-    return (REFUSED, lost.encode()) if lost else (found[0], found[1:])
-
-
-def draw_page(page: int, document: bytes) -> tuple[int, bytes]:
-    """Draw a page of a PDF; the process must be one that may be lost.
-
-    Returns:
-        DRAWN with the number of pages and a PNG, or REFUSED and a sentence.
-    """
-    pdf_page = importlib.import_module("pdf_page")
-    _limit(resource.RLIMIT_NOFILE, 0)
     try:
-        return DRAWN, pdf_page.draw_page(document, page)
-    except pdf_page.RefusedPdf as refusal:
+        text = _decode(document)
+        inspector = Inspector()
+        inspector.inspect(text.encode())
+        return DRAWN, _render(plain_styles(text), inspector.has_text)
+    except Refused as refusal:
         return REFUSED, str(refusal).encode()
+    except ValueError as error:
+        return REFUSED, f"an SVG that cannot be drawn ({error}); export it as PNG".encode()
 
 
 def left_out(report: bytes) -> str:
@@ -218,55 +162,26 @@ def left_out(report: bytes) -> str:
     )
 
 
-class Drawing:
-    """Draws documents; what it imports is given to it, since the worker is no part of a package.
-
-    Args:
-        renderer: the module ``resvg_py``.
-        styles: the module `svg_styles`.
-    """
-
-    def __init__(self, renderer: Any, styles: Any) -> None:
-        self._renderer = renderer
-        self._styles = styles
-
-    def __call__(self, document: bytes) -> tuple[int, bytes]:
-        """Check and draw a document; the process must be one that may be lost.
-
-        Returns:
-            DRAWN and a PNG, or REFUSED and a sentence.
-        """
-        try:
-            text = decode(document)
-            inspector = Inspector()
-            inspector.inspect(text.encode())
-            text = self._styles.plain_styles(text)
-            return DRAWN, self._render(text, inspector.has_text)
-        except Refused as refusal:
-            return REFUSED, str(refusal).encode()
-        except ValueError as error:
-            return REFUSED, f"an SVG that cannot be drawn ({error}); export it as PNG".encode()
-
-    def _render(self, text: str, has_text: bool) -> bytes:
-        if not has_text:
-            # Only fonts are files that a drawing may need.
-            _limit(resource.RLIMIT_NOFILE, 0)
-        png: bytes = self._renderer.svg_to_bytes(
-            svg_string=text,
-            width=LONGEST_SIDE,
-            height=LONGEST_SIDE,  # with both, resvg keeps the proportions and fits inside
-            dpi=_DOTS_AN_INCH,
-            log_information=True,
-            skip_system_fonts=not has_text,
-            font_files=_FONTS if has_text else None,
-            font_family=_FAMILY,
-            serif_family=_FAMILY,
-            sans_serif_family=_FAMILY,
-        )
-        return png
+def _render(text: str, has_text: bool) -> bytes:
+    if not has_text:
+        # Only fonts are files that a drawing may need.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    png: bytes = resvg_py.svg_to_bytes(
+        svg_string=text,
+        width=LONGEST_SIDE,
+        height=LONGEST_SIDE,  # with both, resvg keeps the proportions and fits inside
+        dpi=_DOTS_AN_INCH,
+        log_information=True,
+        skip_system_fonts=not has_text,
+        font_files=_FONTS if has_text else None,
+        font_family=_FAMILY,
+        serif_family=_FAMILY,
+        sans_serif_family=_FAMILY,
+    )
+    return png
 
 
-def decode(document: bytes) -> str:
+def _decode(document: bytes) -> str:
     """Turn the document into text, by byte order mark, then by its declaration.
 
     Raises:
@@ -283,16 +198,3 @@ def decode(document: bytes) -> str:
         return document.decode(declared).lstrip()
     except (UnicodeError, LookupError) as error:
         raise Refused(f"an SVG that is not in {declared} as it says; save it as UTF-8") from error
-
-
-def _answer(status: int, content: bytes) -> None:
-    sys.stdout.buffer.write(_HEADER.pack(status, len(content)) + content)
-    sys.stdout.buffer.flush()
-
-
-def _limit(what: int, most: int) -> None:
-    resource.setrlimit(what, (most, most))
-
-
-if __name__ == "__main__":
-    main()
