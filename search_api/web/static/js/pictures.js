@@ -7,19 +7,23 @@ import { getQueryImage } from './api.js'
 const KEPT = 8
 const memory = new Map()
 
-/** Keep a picture and return the key to find it by. */
-export async function savePicture(picture) {
+/** Keep a picture and return the key to find it by; the search does not wait for the disk. */
+export function savePicture(picture) {
   const key = `${Date.now()}-${Math.random().toString(36).slice(2, 8)}`
   memory.set(key, picture)
+  store(key, picture)
+  return key
+}
+
+async function store(key, picture) {
   try {
-    const store = await pictures('readwrite')
-    await done(store.put(picture, key))
-    const keys = await done(store.getAllKeys())
-    for (const old of keys.sort().slice(0, -KEPT)) store.delete(old)
+    const kept = await pictures('readwrite')
+    await done(kept.put(picture, key))
+    const keys = await done(kept.getAllKeys())
+    for (const old of keys.sort().slice(0, -KEPT)) kept.delete(old)
   } catch {
     // Private windows may refuse the storage: the picture is then kept for this page only.
   }
-  return key
 }
 
 /** The picture of a key; else the server's of a handle; null where both are no longer kept. */

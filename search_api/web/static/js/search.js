@@ -269,9 +269,9 @@ function searchFrom(id) {
 }
 
 /** Search with another picture of the same sign, too. */
-async function addPicture(file) {
+function addPicture(file) {
   if (isTooLarge(file)) return
-  const key = await savePicture(file)
+  const key = savePicture(file)
   go({ query: withPicture(state.query, key) })
 }
 
@@ -286,9 +286,9 @@ function isTooLarge(file) {
 }
 
 /** Search with a file, one of `count` that came at once. */
-async function searchPicture(file, count = 1) {
+function searchPicture(file, count = 1) {
   if (isTooLarge(file)) return
-  const key = await savePicture(file)
+  const key = savePicture(file)
   go({ query: { kind: 'picture', key, handles: [] }, ...WHOLE })
   scrollTo({ top: 0 })
   if (count > 1) {
