@@ -16,11 +16,14 @@
     ├── RunUnderWay           a run that another process goes on with
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
     │   └── DatabaseLost      its connection broke; it may come back
+    ├── StorageFull           the disk, or the account's share of it, is full
     ├── FingerprintMismatch   embeddings of two networks would meet
     ├── SnapshotDamaged       an index file that does not hold what it should
     └── UnreadableImage (models.errors)
         └── MissingPicture    a picture that a source names and that is not there
 """
+
+import errno
 
 from models.errors import MarkLensError, UnreadableImage
 
@@ -85,6 +88,18 @@ class DatabaseUnavailable(MarkLensError):
 
 class DatabaseLost(DatabaseUnavailable):
     """The connection to the database broke or is refused for now; it may come back."""
+
+
+class StorageFull(MarkLensError):
+    """The disk, or the share of it that this account may use, is full."""
+
+    @staticmethod
+    def is_told_by(error: BaseException | None) -> bool:
+        """Whether an error of the system says so."""
+        return isinstance(error, OSError) and error.errno in _FULL
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FingerprintMismatch(MarkLensError):

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from indexer.formulas import neutralised
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
@@ -63,6 +64,8 @@ def export(
     file: Path,
     images: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    for_spreadsheets: bool = False,
 ) -> ExportReport:
     """Write all live marks into a table, and their pictures into a folder if one is named.
 
@@ -72,14 +75,15 @@ def export(
         file: the table; its suffix says the format: .csv, .jsonl or .parquet.
         images: folder for copies of the pictures, named by their SHA-256.
         on_progress: called with (marks written, marks in all) now and then.
+        for_spreadsheets: a CSV with a byte order mark and neutralised formulas, which reads back
+            with other words where those begin as a formula.
 
     Raises:
-        MarkLensError: the suffix is none of these, a picture is missing, or the disk refuses.
+        MarkLensError: the suffix is none of these, or not .csv for spreadsheets; a picture is
+            missing, or the disk refuses.
         MissingPackage: Parquet is asked for and pyarrow is not installed.
     """
-    write = _FORMATS.get(file.suffix.lower())
-    if write is None:
-        raise MarkLensError(f"{file.name}: name the table .csv, .jsonl or .parquet")
+    write = _writer(file, for_spreadsheets=for_spreadsheets)
     seen: set[str] = set()
     count = 0
     total = register.count()
@@ -110,6 +114,17 @@ def export(
     return ExportReport(count, len(seen), images or store.folder)
 
 
+def _writer(file: Path, *, for_spreadsheets: bool) -> _Write:
+    write = _FORMATS.get(file.suffix.lower())
+    if write is None:
+        raise MarkLensError(f"{file.name}: name the table .csv, .jsonl or .parquet")
+    if not for_spreadsheets:
+        return write
+    if write is not _write_csv:
+        raise MarkLensError(f"{file.name}: a table for spreadsheets is a .csv")
+    return partial(_write_csv, for_spreadsheets=True)
+
+
 def _row(mark: Mark, *, with_suffix: bool) -> _Row:
     """A mark as a row of the table, lists as lists and days as texts."""
     digest = mark.image_digest
@@ -136,13 +151,17 @@ def _complete_or_not(file: Path) -> Iterator[Path]:
         incoming.replace(file)
 
 
-def _write_csv(file: Path, rows: Iterable[_Row]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as stream:
+def _write_csv(file: Path, rows: Iterable[_Row], *, for_spreadsheets: bool = False) -> None:
+    encoding = "utf-8-sig" if for_spreadsheets else "utf-8"
+    with file.open("w", encoding=encoding, newline="") as stream:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         for row in rows:
             lists = {name: ";".join(map(str, row[name])) for name in _LISTS}
-            writer.writerow(row | lists)
+            row |= lists
+            if for_spreadsheets:
+                row = {name: neutralised(text or "") for name, text in row.items()}
+            writer.writerow(row)
 
 
 def _write_jsonl(file: Path, rows: Iterable[_Row]) -> None:

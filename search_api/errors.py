@@ -31,6 +31,7 @@ from indexer.errors import (
     RunUnderWay,
     SnapshotDamaged,
     SourceError,
+    StorageFull,
     UnknownKey,
     UnknownMark,
     UnknownWatch,
@@ -161,6 +162,13 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
         "The register is away for now",
         1,
         "The register does not answer now; try again in a few seconds.",
+    ),
+    StorageFull: Problem(
+        507,
+        "storage-full",
+        "The disk is full",
+        1,
+        "The server's disk is full: nothing was written.",
     ),
     FingerprintMismatch: Problem(
         503,

@@ -30,6 +30,7 @@ from indexer.ingest.reencode import encode_again
 from indexer.marks import Mark, MarkRecord
 from indexer.query import SearchQuery
 from indexer.register import Register
+from indexer.register.durable import private_folder
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
 from indexer.search.several_pictures import search_pictures
@@ -51,7 +52,7 @@ from search_api.answers import (
 from search_api.listing import list_marks
 from search_api.query_encoder import QueryEncoder, decoded
 from search_api.request import WHOLE, Picture, SearchRequest, View, require_known_codes
-from search_api.settings import Settings
+from search_api.settings import BadSettings, Settings
 
 logger = logging.getLogger(__name__)
 _STAGES = ("decode", "encode")  # of a picture, before it is compared
@@ -86,6 +87,8 @@ class MarkLens:
                 made.
         """
         settings = Settings.read() if settings is None else settings
+        if create:
+            _make_data_folder(settings.data_dir)
         register = Register.open(settings.register_url, create, settings.database_timeout_s)
         return cls(settings, register, ImageStore(settings.images_dir))
 
@@ -382,3 +385,10 @@ class MarkLens:
                 "run `marklens rebuild --encode`, or set MARKLENS_CHECKPOINT to that network."
             ) from error
         return encoder
+
+
+def _make_data_folder(folder: Path) -> None:
+    try:
+        private_folder(folder)
+    except OSError as error:
+        raise BadSettings(f"The data folder {folder} cannot be made: {error.strerror}.") from error

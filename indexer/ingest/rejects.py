@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TextIO
 
+from indexer.formulas import neutralised
 from indexer.sources.source_rows import RejectedRow
 from models.errors import MarkLensError
 
@@ -14,7 +15,8 @@ _COLUMNS = ("position", "id", "image", "reason")
 class RejectsFile:
     """A CSV of the rejected rows, made when the first one comes.
 
-    It starts with a byte order mark, without which spreadsheets read umlauts wrongly.
+    It is for spreadsheets: it starts with a byte order mark, without which they read umlauts
+    wrongly, and formulas in it are neutralised.
     """
 
     def __init__(self, path: Path, resumed_after: int) -> None:
@@ -38,7 +40,8 @@ class RejectsFile:
                 self._stream = self._path.open("w", encoding="utf-8-sig", newline="")
                 self.file = self._path
                 csv.writer(self._stream).writerow(_COLUMNS)
-            row = (reject.position, reject.id, reject.image, reject.reason)
+            texts = (reject.id, reject.image, reject.reason)
+            row = (reject.position, *(neutralised(text or "") for text in texts))
             csv.writer(self._stream).writerow(row)
         except OSError as error:
             raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error

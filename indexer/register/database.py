@@ -2,13 +2,15 @@
 
 import json
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -21,7 +23,9 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from indexer.errors import DatabaseLost, DatabaseUnavailable
+from indexer.errors import DatabaseLost, DatabaseUnavailable, StorageFull
+from indexer.register.durable import private_folder
+from models.errors import MarkLensError
 from models.redaction import HIDDEN, redacted
 
 if TYPE_CHECKING:
@@ -46,6 +50,7 @@ _MIGRATION_LOCK = 0x4D61726B  # PostgreSQL advisory lock: any number that stays 
 _migrating = threading.Lock()
 # PostgreSQL's states: shut down by an administrator, after a crash, starting or stopping.
 _GONE = ("57P01", "57P02", "57P03")
+_NO_SPACE = ("53100",)
 # Options of a database URL that tell where the database is, and hold no secret.
 _SHOWN_OPTIONS = frozenset(("host", "hostaddr", "port", "dbname", "user", "sslmode", "service"))
 _ADVICE = {  # what SQLite's or PostgreSQL's message holds → what to do
@@ -118,6 +123,7 @@ def plain_errors(url: URL) -> Iterator[None]:
 
     Raises:
         DatabaseLost: the server is gone, or not back yet.
+        StorageFull: its disk is full.
         DatabaseUnavailable: whatever else SQLAlchemy or the driver raised.
     """
     try:
@@ -126,8 +132,19 @@ def plain_errors(url: URL) -> Iterator[None]:
         lines = str(getattr(error, "orig", None) or error).strip().splitlines()
         cause = _without_secrets(lines[0].rstrip("."), url) if lines else type(error).__name__
         advice = next((text for sign, text in _ADVICE.items() if sign in cause), "")
-        kind = DatabaseLost if _is_lost(error) else DatabaseUnavailable
+        kind = _kind(error)
         raise kind(f"The database {shown(url)} failed: {cause}{advice}.") from error
+
+
+def _kind(error: Exception) -> type[MarkLensError]:
+    """Which of our errors one of the driver's is."""
+    driver = getattr(error, "orig", None) or error
+    if (
+        getattr(driver, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(driver, "sqlstate", None) in _NO_SPACE
+    ):
+        return StorageFull
+    return DatabaseLost if _is_lost(error) else DatabaseUnavailable
 
 
 def _is_lost(error: BaseException) -> bool:
@@ -162,18 +179,54 @@ def create_engine(url: URL, create: bool = True, answer_s: float = ANSWER_S) -> 
     if not create and not file.exists():
         raise DatabaseUnavailable(f"There is no register at {file}: check the path, or index.")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
     except OSError as error:
         raise DatabaseUnavailable(f"{file.parent} cannot be created: {error.strerror}.") from error
+    with suppress(OSError):  # SQLite says better what is wrong
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    return _sqlite_engine(url)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    """An engine of one file, which must stay the file that it was."""
     engine = sa.create_engine(
         url,
         connect_args={"timeout": _WAIT_S, "check_same_thread": False},
         pool_size=5,
         json_serializer=_json,
     )
+    file = Path(url.database or "").absolute()
+    held = _identity(file)
+
+    def connect(_: object, __: object, ___: object, options: Any) -> sqlite3.Connection:
+        # Never a new and empty file: one that was moved away while this process runs is not back.
+        name = quote(str(file))
+        connection: sqlite3.Connection = sqlite3.connect(
+            f"file:{name}?mode=rw", uri=True, **options
+        )
+        return connection
+
+    def begin(connection: Connection) -> None:
+        if held is not None and _identity(file) != held:
+            raise DatabaseUnavailable(
+                f"The register {file} was moved, removed or replaced while it was open: put it "
+                "back, or start again."
+            )
+        _begin_sqlite(connection)
+
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", begin)
     return engine
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What tells a file from every other one, whatever their names; None where there is none."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _postgresql_engine(url: URL, answer_s: float) -> Engine:

@@ -1,7 +1,16 @@
-"""Makes a new or renamed file survive a power cut, beyond forcing the file itself to disk."""
+"""Folders that other accounts cannot look into, and files that survive a power cut."""
 
 import os
 from pathlib import Path
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder, unless it is there, that no other account of the machine may look into.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from indexer.errors import StorageFull
 from indexer.register.durable import sync_folder
 from models.errors import MarkLensError
 from models.images import decode_image
@@ -37,7 +38,8 @@ class ImageStore:
         """Keep `content` and return its SHA-256 (hex); keeping it again changes nothing.
 
         Raises:
-            MarkLensError: the disk refuses (full, read-only, no permission).
+            StorageFull: the disk is full.
+            MarkLensError: the disk refuses otherwise (read-only, no permission).
         """
         digest = hashlib.sha256(content).hexdigest()
         path = self._path(digest)
@@ -45,7 +47,8 @@ class ImageStore:
             if not _holds(path, content):
                 self._write(path, content, durable=True)
         except OSError as error:
-            raise MarkLensError(f"cannot write to {self.folder}: {error.strerror}") from error
+            kind = StorageFull if StorageFull.is_told_by(error) else MarkLensError
+            raise kind(f"cannot write to {self.folder}: {error.strerror}") from error
         return digest
 
     def get(self, digest: str) -> bytes:

@@ -17,7 +17,7 @@ from indexer.sources.containers import SourceFile
 from indexer.sources.field_reader import COLUMNS, FieldReader, check_columns
 from indexer.sources.old_encodings import EncodingSample, OldEncoding
 from indexer.sources.pictures import Pictures
-from indexer.sources.source_rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
+from indexer.sources.source_rows import MAX_LINE, TOO_LONG, LineEnds, RejectedRow, Row, state_of
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK = 2**20
@@ -264,15 +264,15 @@ def _scan(file: SourceFile, given: str | None) -> tuple[str | OldEncoding, int, 
         SourceError: unreadable, or no text at all.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    newlines = returns = letters = strays = 0
+    letters = strays = 0
+    ends = LineEnds(file.name)
     western, sample = "cp1252", EncodingSample()
     encoding = given
     end = b""
     for at, chunk in enumerate(_chunks(file)):
         if at == 0 and given is None:
             encoding = next((name for bom, name in _BOMS.items() if chunk.startswith(bom)), None)
-        newlines += chunk.count(b"\n")
-        returns += chunk.count(b"\r")
+        ends.take(chunk)
         if encoding is None and b"\0" in chunk:
             raise SourceError(f"{file.name} is not a text file; a CSV table is expected")
         if _UNDEFINED_IN_1252.search(chunk):
@@ -283,7 +283,7 @@ def _scan(file: SourceFile, given: str | None) -> tuple[str | OldEncoding, int, 
         strays += len(_STRAY.findall(text))
         letters += len(_LETTER.findall(text))
     ends_well = end.rstrip(b"\0").endswith((b"\n", b"\r"))
-    lines = (newlines or returns) + (not ends_well)
+    lines = (ends.newlines or ends.returns) + (not ends_well)
     if encoding is not None or letters >= strays:
         return encoding or "utf-8", lines, ends_well
     return sample.encoding() or OldEncoding("Windows-1252", western), lines, ends_well

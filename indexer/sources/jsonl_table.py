@@ -10,7 +10,7 @@ from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import SourceFile
 from indexer.sources.field_reader import FieldReader, unknown_columns
 from indexer.sources.pictures import Pictures
-from indexer.sources.source_rows import MAX_LINE, TOO_LONG, RejectedRow, Row, state_of
+from indexer.sources.source_rows import MAX_LINE, TOO_LONG, LineEnds, RejectedRow, Row, state_of
 
 _CHUNK = 2**20
 _BLANK = codecs.BOM_UTF8 + b" \t\r\n"
@@ -89,9 +89,9 @@ def _parse(line: bytes) -> Mapping[str, object] | str:
 
 
 def _count_lines(file: SourceFile) -> int:
-    count, end = 0, b"\n"
+    ends, end = LineEnds(file.name), b"\n"
     with file.open() as stream, suppress(BrokenSource):
         while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
-            count += chunk.count(b"\n")
+            ends.take(chunk)
             end = chunk[-1:]
-    return count + (end != b"\n")
+    return ends.newlines + (end != b"\n")

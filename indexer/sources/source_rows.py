@@ -11,6 +11,7 @@ from indexer.sources.pictures import MAX_PICTURE_BYTES, PictureFile, ZippedPictu
 from models.errors import UnreadableImage
 
 MAX_LINE = 4 * 2**20  # bytes or characters of a table's line; the longest marks have some thousands
+_HOPELESS = 64 * 2**20  # bytes without a line end after which a file is no table
 TOO_LONG = f"the line is longer than {MAX_LINE // 2**20} MiB, more than a mark can need"
 
 
@@ -126,6 +127,32 @@ class MarkSource(Protocol):
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
         ...
+
+
+class LineEnds:
+    """Counts the line ends of a table as its bytes pass, and gives a file up that has none."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._run = 0  # bytes since the last line end
+        self.newlines = self.returns = 0
+
+    def take(self, chunk: bytes) -> None:
+        """Count those of the next bytes.
+
+        Raises:
+            SourceError: so many bytes without one are no table: it is not read any further.
+        """
+        self.newlines += chunk.count(b"\n")
+        self.returns += chunk.count(b"\r")
+        last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        self._run = len(chunk) - last - 1 if last >= 0 else self._run + len(chunk)
+        if self._run > _HOPELESS:
+            line = (self.newlines or self.returns) + 1
+            raise SourceError(
+                f"{self._name}, line {line}: the line is longer than {_HOPELESS // 2**20} MiB: "
+                "this is no table of marks"
+            )
 
 
 def state_of(path: Path) -> SourceState:

@@ -25,11 +25,23 @@ Images = Annotated[
         metavar="FOLDER",
     ),
 ]
+ForSpreadsheets = Annotated[
+    bool,
+    typer.Option(
+        "--for-spreadsheets",
+        help="Write a CSV that Excel opens rightly: with a byte order mark, and an apostrophe "
+        "before words that it would run as a formula.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
 def export(
-    context: typer.Context, file: File, images: Images = None, as_json: AsJson = False
+    context: typer.Context,
+    file: File,
+    images: Images = None,
+    for_spreadsheets: ForSpreadsheets = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write the register into a table that `marklens index` reads back to the same register.
 
@@ -50,6 +62,7 @@ def export(
             file,
             images,
             on_progress=lambda done, total: advance(done, total, done),
+            for_spreadsheets=for_spreadsheets,
         )
     summary = {
         "marks": report.marks,

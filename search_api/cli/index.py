@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from search_api.marklens import MarkLens
 
 _BAD_INPUT = 2
+_PATIENCE_S = 15  # after a signal; a batch takes a second or two
 
 
 def _formats() -> str:
@@ -178,12 +179,17 @@ def _compare_with_watches(marklens: "MarkLens") -> None:
 
 @contextmanager
 def stop_at_signal() -> Iterator[Event]:
-    """Set the event at Ctrl-C or a termination signal; a second Ctrl-C ends at once."""
+    """Set the event at Ctrl-C or a termination signal; a second Ctrl-C ends at once.
+
+    So do some seconds after the first, should something take longer than a batch in hand.
+    """
     stop = Event()
 
     def note(number: int, _: object) -> None:
         stop.set()
         signal.signal(number, before[number])
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.alarm(_PATIENCE_S)
 
     before: dict[int, Any] = {
         number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)
@@ -191,6 +197,7 @@ def stop_at_signal() -> Iterator[Event]:
     try:
         yield stop
     finally:
+        signal.alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from indexer.errors import StorageFull
 from models.errors import MarkLensError
 from search_api.errors import (
     MEDIA_TYPE,
@@ -168,6 +169,10 @@ def _field_problem(fault: dict[str, Any]) -> FieldProblem:
 async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    if StorageFull.is_told_by(error.__cause__):  # an upload that did not fit into a temporary file
+        return await _marklens_error(
+            request, StorageFull(f"an upload cannot be kept: {error.__cause__}")
+        )
     response = problem_response(_plain(error.status_code), error.detail, request.url.path)
     response.headers.update(error.headers or {})
     return response

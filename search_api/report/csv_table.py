@@ -1,23 +1,21 @@
 """A report as CSV: a row a mark, and behind it in each row what was searched, and when.
 
-A spreadsheet runs a cell that begins as a formula does. Words of marks come from anywhere, so an
-apostrophe is put before such a cell: it is shown as text. The register's own export, which is read
-back, has none; neither has XLSX, which says of each cell that it is a text.
+A spreadsheet runs a cell that begins as a formula does, so formulas are neutralised. XLSX needs
+none of that: it says of each cell that it is a text.
 """
 
 import csv
 import io
 from collections.abc import Sequence
 
+from indexer.formulas import neutralised
 from search_api.report.columns import Cell, columns_of
 from search_api.report.contents import Report, seen_as_text
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def guarded(cell: Cell) -> Cell:
     """A cell that no spreadsheet takes for a formula; numbers and days stay."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return neutralised(cell) if isinstance(cell, str) else cell
 
 
 def csv_rows(rows: Sequence[Sequence[Cell]]) -> bytes:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,3 +171,23 @@ def rejected_ids() -> Callable[[dict[str, Any]], list[str]]:
             return [row["id"] for row in csv.DictReader(file)]
 
     return read
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[str], Path]]:
+    """A function that mounts, or makes larger, a file system of so many bytes; for root only."""
+    # Not below pytest's own folder, which it could not clean away if this outlived the test.
+    folder = Path(tempfile.mkdtemp(prefix="marklens-disk-"))
+
+    def mount(size: str) -> Path:
+        remount = ",remount" if os.path.ismount(folder) else ""
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}{remount}", "tmpfs", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            pytest.skip(f"only root may mount a small disk: {done.stderr.strip()}")
+        return folder
+
+    yield mount
+    lazily = ["umount", "--lazy", str(folder)]  # also while a test that failed holds files open
+    subprocess.run(lazily, capture_output=True, check=False)  # noqa: S603
+    folder.rmdir()

@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,26 +93,6 @@ def test_an_indexer_killed_again_and_again_gets_there(
     (answer,) = index(place.job(source, resume=True))
     assert answer["resumed_after"] > 0
     is_as_after_a_clean_run(place, source)
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Callable[[str], Path]]:
-    """A function that mounts, or makes larger, a file system of so many bytes; for root only."""
-    # Not below pytest's own folder, which it could not clean away if this outlived the test.
-    folder = Path(tempfile.mkdtemp(prefix="marklens-disk-"))
-
-    def mount(size: str) -> Path:
-        remount = ",remount" if os.path.ismount(folder) else ""
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}{remount}", "tmpfs", str(folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode:
-            pytest.skip(f"only root may mount a small disk: {done.stderr.strip()}")
-        return folder
-
-    yield mount
-    lazily = ["umount", "--lazy", str(folder)]  # also while a test that failed holds files open
-    subprocess.run(lazily, capture_output=True, check=False)  # noqa: S603
-    folder.rmdir()
 
 
 @pytest.mark.parametrize("what", ["register", "images", "rejects", "everything"])

@@ -176,3 +176,17 @@ def test_a_parquet_file_of_one_row_group_is_read_piece_by_piece(tmp_path: Path) 
     small, large = peak_of(20_000), peak_of(80_000)
     assert (tmp_path / "80000.parquet").stat().st_size > 4 * large
     assert large < 1.5 * small
+
+
+@pytest.mark.parametrize(
+    ("name", "before"), [("marks.csv", HEADER + b"1,1.png,"), ("marks.jsonl", b'{"id": "1"}\n"')]
+)
+def test_a_file_without_line_ends_is_given_up_rather_than_read_through(
+    tmp_path: Path, name: str, before: bytes, peak_mb: object
+) -> None:
+    path = endless(tmp_path / name, before, b"", 70)
+    with path.open("r+b") as file:
+        file.truncate(10_000 * PIECE)  # 10 GB, of which the disk holds 70 MB
+    with pytest.raises(SourceError, match=rf"{name}, line 2: the line is longer than 64 MiB"):
+        open_source(path)
+    assert peak_mb() < 30  # type: ignore[operator]

@@ -1,12 +1,16 @@
 """`marklens index` as a user types it, and how it tells its progress."""
 
+import os
 import re
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from search_api.cli.index import stop_at_signal
 from search_api.cli.progress import Pace, progress
 
 Run = Callable[..., Any]
@@ -121,3 +125,20 @@ def test_pace_counts_from_the_first_report() -> None:
     assert str(pace) == "1.6 marks/s, 0:40 left"
     pace.note(done=110, total=110, marks=100)
     assert str(pace) == "4.6 marks/s, 0:00 left"
+
+
+def test_a_signal_ends_also_what_takes_longer_than_a_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("search_api.cli.index._PATIENCE_S", 1)
+    began = time.monotonic()
+
+    def read_a_line_of_a_gigabyte() -> None:
+        with stop_at_signal() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.is_set()
+            time.sleep(30)
+
+    with pytest.raises(KeyboardInterrupt):
+        read_a_line_of_a_gigabyte()
+    assert time.monotonic() - began < 10
