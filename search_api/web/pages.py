@@ -34,6 +34,7 @@ from search_api.web.languages import (
     say_language,
     without_language,
 )
+from search_api.web.nice_titles import NICE_TITLES
 from search_api.web.views import ControlView, MarkView, SampleMark, SliderView, fields_of_scripts
 
 _HERE = Path(__file__).parent
@@ -60,7 +61,7 @@ def environment(language: Language) -> Environment:
     }
     others = [one for one in LANGUAGES.values() if one is not language]
     made.globals |= {"api": API, "language": language, "other_languages": others}
-    made.globals["fields"] = fields_of_scripts(language)
+    made.globals |= {"fields": fields_of_scripts(language), "nice_titles": NICE_TITLES}
     return made
 
 

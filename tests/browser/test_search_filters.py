@@ -1,7 +1,5 @@
 """Codes, register data and weights as filters on the search page."""
 
-import re
-
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -172,23 +170,70 @@ def test_counts_follow_the_source_of_codes_that_counts(page):
     page.until(lambda: count() == "6", "the counts do not follow Back")
 
 
-def test_whole_words_come_first_when_a_subject_is_typed(page):
-    page.open("/")
-    found = page.js(
-        "const { find, loadVienna } = await import('/static/js/vienna.js'); await loadVienna();"
-        "return arguments[0].map(word => find(word).map(({ title }) => title))",
-        ["lion", "apples", "star", "FOX", "eye", "bear", "cat"],
-    )
-    lion, apple, star, fox, eye, bear, cat = found
-    assert lion[0] == "Lions"
-    assert set(lion[1:3]) & {"Heraldic lions", "Seals, sea lions"}
-    assert apple[0] == "Apples"
-    assert "Pineapples" in apple[1:]
-    assert {"Stars", "Stars, comets"} <= set(star[:3])
-    assert bear[0] == "Bears, koalas, wombats"
-    assert cat.index("Caterpillars, silkworms") > cat.index("Equipment for dogs and cats")
-    assert fox[0] == "Dogs, wolves, foxes"
-    assert re.search(r"\beyes?\b", eye[0], re.IGNORECASE)
+def _offered(page, text):
+    """The codes that are offered for a typed text, with their titles."""
+    field = page.one("#code-input")
+    field.clear()
+    field.send_keys(text)
+    page.until(lambda: page.all("#code-options .option"), f"nothing is offered for {text}")
+    page.settle()
+    return [option.text.replace("\n", " ") for option in page.all("#code-options .option")]
+
+
+def test_everyday_words_are_offered_codes_whole_words_first(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    assert _offered(page, "lion")[0].startswith("03.01.01 Lions")
+    assert _offered(page, "tiara")[0].startswith("24.09 Crowns, diadems tiara")
+    assert _offered(page, "puppy")[0].startswith("03.01.08 Dogs, wolves, foxes puppy")
+    cats = _offered(page, "cat")
+    caterpillars = [line for line in cats if "Caterpillars" in line]
+    assert cats[0].startswith("03.01.06")
+    assert not caterpillars or cats.index(caterpillars[0]) > 1
+    page.one("#code-input").clear()
+    page.one("#code-input").send_keys("aeroplane", Keys.ARROW_DOWN, Keys.ENTER)
+    page.until(lambda: page.all('#added-codes [data-code="18.05.01"]'), "the code is not added")
+    page.one("#code-input").send_keys("xyzzy", Keys.ENTER)
+    page.until(lambda: "xyzzy" in page.text("#code-error"), "nothing says that none was found")
+
+
+def test_counts_beside_filters_are_those_under_the_search(page, marklens):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+
+    def counts(name):
+        script = (
+            "return [...document.querySelectorAll(`[data-count-of=${arguments[0]}]`)].map(x =>"
+            " [x.parentElement.querySelector('input').value, x.textContent])"
+        )
+        return {value: int(count) for value, count in page.js(script, name)}
+
+    def held(name, keep):
+        marks = [mark for mark in marklens.register.every_mark() if keep(mark.record)]
+        found = {}
+        for mark in marks:
+            value = getattr(mark.record, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                found[str(one)] = found.get(str(one), 0) + 1
+        return found
+
+    def shows(name, expected):
+        return {value: n for value, n in counts(name).items() if n} == expected
+
+    everyone = held("office", lambda _: True)
+    page.until(lambda: shows("office", everyone), "the counts are of another search")
+    page.click('[name="status"][value="expired"]')
+    expired = held("office", lambda record: record.status == "expired")
+    page.until(lambda: shows("office", expired), "the counts do not follow the filter")
+    assert shows("status", held("status", lambda _: True)), "its own filter is left out"
+    page.one("#nice-fold summary").click()
+    classes = held("nice", lambda record: record.status == "expired")
+    assert shows("nice", classes)
+    labels = page.all(".nice")
+    assert len(labels) == 45
+    assert "Clothing" in labels[24].text
+    page.back()
+    page.until(lambda: shows("office", everyone), "the counts do not follow Back")
 
 
 def test_leafing_through_the_classification_adds_a_code(page, marklens):

@@ -52,7 +52,13 @@ export async function preview(fields) {
 /** The picture that the server keeps under a handle: a Blob. */
 export const getQueryImage = (handle) => askBlob(`/queries/${handle}/image`)
 
-export const getVienna = (source) => ask(`/vienna?source=${source}`)
+export const getVienna = () => ask('/vienna')
+
+/** The codes that a text may mean: {found}. */
+export const findCodes = (text, source) => ask(`/vienna?${new URLSearchParams({ q: text, source })}`)
+
+/** How many marks of a search have each code, class, status and office; `query` is a URLSearchParams. */
+export const facets = (query, signal) => ask(`/facets?${query}`, { signal })
 
 async function ask(path, options = {}) {
   const answer = await reach(path, { headers: { Accept: 'application/json' }, ...options })

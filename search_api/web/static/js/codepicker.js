@@ -1,15 +1,18 @@
 // Adding codes that were not seen in the picture: a text field that completes codes and subjects.
 
-import { byId, h } from './dom.js'
+import { byId, debounced, h } from './dom.js'
 import { number, t } from './texts.js'
-import { find, isKnown, normalised } from './vienna.js'
+import { find, isKnown, marksOf, normalised } from './vienna.js'
 
-/** Make the field add codes; `onadd(code)` is called with each. */
-export function startCodeInput(onadd) {
+const TYPING_MS = 100
+
+/** Make the field add codes; `onadd(code)` is called with each, `onerror(error)` where none can be found. */
+export function startCodeInput(onadd, onerror) {
   const input = byId('code-input')
   const list = byId('code-options')
   let shown = []
   let at = -1
+  let finding = null // the offer for what was typed last
 
   const close = () => {
     list.hidden = true
@@ -36,30 +39,42 @@ export function startCodeInput(onadd) {
     else input.removeAttribute('aria-activedescendant')
   }
   const open = () => {
+    finding = offer(input.value)
+    return finding
+  }
+  const offer = async (text) => {
     say('')
-    shown = find(input.value).map((node, index) => ({ node, option: optionFor(node, index, add) }))
+    const found = await find(text).catch(onerror)
+    if (text !== input.value || !found) return
+    shown = found.map((one, index) => ({ node: one.node, option: optionFor(one, index, add) }))
     list.replaceChildren(...shown.map(({ option }) => option))
     list.hidden = shown.length === 0
     input.setAttribute('aria-expanded', String(shown.length > 0))
     mark(-1)
   }
 
-  input.addEventListener('input', open)
+  const typed = debounced(open, TYPING_MS)
+  input.addEventListener('input', typed)
   input.addEventListener('blur', close)
-  input.addEventListener('keydown', (event) => {
+  input.addEventListener('keydown', async (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (step) {
       event.preventDefault()
-      if (list.hidden) open()
+      typed.flush()
+      await (list.hidden ? open() : finding)
       if (shown.length) mark((Math.max(at, step < 0 ? 0 : -1) + step + shown.length) % shown.length)
     } else if (event.key === 'Escape' && !list.hidden) {
       event.preventDefault()
       close()
     } else if (event.key === 'Enter') {
       event.preventDefault()
+      if (!normalised(input.value)) { // which codes a subject means is still to come
+        typed.flush()
+        await finding
+      }
       const code = shown[at]?.node.code ?? chosenFrom(input.value, shown)
       if (code) add(code)
-      else if (input.value.trim()) say(refusal(input.value))
+      else if (input.value.trim()) say(refusal(input.value, shown))
     }
   })
 }
@@ -71,14 +86,14 @@ function chosenFrom(text, shown) {
   return shown.length === 1 ? shown[0].node.code : null
 }
 
-function refusal(text) {
+function refusal(text, shown) {
   const code = normalised(text)
   if (code) return t('%(code)s is not in the Vienna Classification.', { code })
-  if (find(text).length) return t('Choose one of the codes with the arrow keys.')
-  return t('No Vienna code has “%(text)s” in its title.', { text: text.trim() })
+  if (shown.length) return t('Choose one of the codes with the arrow keys.')
+  return t('No Vienna code is called “%(text)s”.', { text: text.trim() })
 }
 
-function optionFor(node, index, add) {
+function optionFor({ node, by }, index, add) {
   return h(
     'li',
     {
@@ -90,7 +105,7 @@ function optionFor(node, index, add) {
       onclick: () => add(node.code),
     },
     h('span', { class: 'code' }, node.code),
-    h('span', { lang: 'en' }, node.title),
-    h('span', { class: 'count' }, number(node.marks)),
+    h('span', { lang: 'en' }, node.title, by && h('span', { class: 'hint' }, ` ${by}`)),
+    h('span', { class: 'count' }, number(marksOf(node.code))),
   )
 }

@@ -3,10 +3,10 @@
 import { byId, debounced, h, icon } from './dom.js'
 import { labelOf, nextState } from './state.js'
 import { number, t } from './texts.js'
-import { find, topLevel } from './vienna.js'
+import { find, marksOf, topLevel } from './vienna.js'
 
 /** Make the dialog. */
-export function startCodeTree(stateOf, onchoose) {
+export function startCodeTree(stateOf, onchoose, onerror) {
   const dialog = byId('tree-dialog')
   const body = byId('tree-body')
   const filter = byId('tree-filter')
@@ -31,9 +31,10 @@ export function startCodeTree(stateOf, onchoose) {
     return h('li', {}, row(entry, toggle || h('span'), stateOf, onchoose), branch)
   }
 
-  const show = () => {
+  const show = async () => {
     const text = filter.value.trim()
-    const found = text ? find(text, 60) : topLevel()
+    const found = text ? await find(text, 60).then((all) => all.map((one) => one.node)).catch(onerror) : topLevel()
+    if (text !== filter.value.trim() || !found) return
     const list = h('ul', {}, found.map(node))
     body.replaceChildren(found.length ? list : h('p', { class: 'hint' }, t('Nothing is called “%(text)s”.', { text })))
   }
@@ -46,9 +47,17 @@ export function startCodeTree(stateOf, onchoose) {
       dialog.showModal()
       filter.focus()
     },
-    /** Show titles and counts that came while the dialog was open. */
+    /** Show titles that came while the dialog was open. */
     refresh() {
       if (dialog.open) show()
+    },
+    /** Show new counts. */
+    count() {
+      for (const count of body.querySelectorAll('[data-marks-of]')) {
+        const found = marksOf(count.dataset.marksOf)
+        count.textContent = number(found)
+        count.parentElement.classList.toggle('is-unused', !found)
+      }
     },
   }
 }
@@ -76,9 +85,9 @@ function row(entry, toggle, stateOf, onchoose) {
   )
   return h(
     'div',
-    { class: entry.marks ? 'node' : 'node is-unused' },
+    { class: marksOf(entry.code) ? 'node' : 'node is-unused' },
     toggle,
     main,
-    h('span', { class: 'count number' }, number(entry.marks)),
+    h('span', { class: 'count number', 'data-marks-of': entry.code }, number(marksOf(entry.code))),
   )
 }

@@ -46,6 +46,15 @@ export function startFilterForm(onchange) {
   reset.addEventListener('click', () => onchange({ weights: new Map() }, null))
 
   return {
+    /** Show how many marks the present search would find with each value of a field. */
+    count(counts) {
+      for (const count of form.querySelectorAll('[data-count-of]')) {
+        const box = count.parentElement.querySelector('input')
+        const found = counts[box.name][box.value] ?? 0
+        count.textContent = number(found)
+        count.parentElement.classList.toggle('is-empty', !found)
+      }
+    },
     /** Report an edit that still waits for more of the same. */
     flush() {
       typed.flush()

@@ -1,7 +1,7 @@
 // The search page: one state, changed only through `go`, which writes the address, shows the state
 // and searches.
 
-import { Problem, list, search } from './api.js'
+import { Problem, facets, list, search } from './api.js'
 import { isByPart } from './cards.js'
 import { inTreeOrder, showChips } from './chips.js'
 import { startCodeInput } from './codepicker.js'
@@ -20,10 +20,10 @@ import { pageOf, planLine, problemBox, showNothing, showProblem } from './result
 import { startReport } from './report.js'
 import { startSheet } from './sheet.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFields, toList, WHOLE, withCode, withoutFilters, withPicture,
+  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, WHOLE, withCode, withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
-import { covers, loadVienna, titleOf } from './vienna.js'
+import { countCodes, covers, loadVienna, titleOf } from './vienna.js'
 
 const MOST = 1000 // marks that a search ranks
 const REPORTED = 50 // marks of a report
@@ -35,14 +35,14 @@ const results = byId('results')
 let state = fromAddress(location.href)
 let answer = null // of the last search
 let running = null // AbortController of the search under way
-let counted = null // the source of codes whose counts are loaded
+let counting = null // AbortController of the counts under way
 
 const panel = startQueryPanel(go)
 const form = startFilterForm(go)
 const hits = startHits(notifyOf)
 const steps = startHistory(arrive, hits)
 const compare = startCompare()
-const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode)
+const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode, notifyOf)
 
 /** Change the state and search; each call is a step for the back button, but edits of one `control`
  *  that follow each other are one step. */
@@ -69,7 +69,7 @@ function show(edited = null) {
   byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
-  loadTitles(state.vienna_source)
+  count()
 }
 
 /** 'query': marks are compared with a picture; 'list': those that pass filters; 'empty': nothing asked. */
@@ -321,7 +321,7 @@ function startPage() {
   startSheet()
   startExplain(panel.asked, notifyOf)
   startReport(async () => toFields(reported(), panel.files(), 0, REPORTED), notifyOf)
-  startCodeInput((code) => chooseCode(code, 'any'))
+  startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
   document.querySelector('[data-action="browse"]').addEventListener('click', tree.open)
@@ -350,6 +350,7 @@ function startPage() {
     })
   }
   arrive(steps.picture())
+  loadTitles()
 }
 
 /** The state whose search is reported: with the pictures themselves, by whose names it calls them. */
@@ -365,14 +366,24 @@ function arrive(picture) {
   run()
 }
 
-/** Load the titles of codes, and how many marks have each by the source that counts now. */
-async function loadTitles(source) {
-  if (source === counted) return
-  counted = source
+/** Count the marks of the present search by what filters ask. */
+async function count() {
+  counting?.abort()
+  counting = new AbortController()
   try {
-    await loadVienna(source)
+    const counts = await facets(toFacets(state), counting.signal)
+    countCodes(counts.vienna, state.vienna_source)
+    form.count(counts)
+    tree.count()
   } catch (error) {
-    counted = null
+    if (error.name !== 'AbortError') console.warn(`counts: ${error.message}`) // those before stay
+  }
+}
+
+async function loadTitles() {
+  try {
+    await loadVienna()
+  } catch (error) {
     console.warn(`titles of codes: ${error.message}`)
     return
   }

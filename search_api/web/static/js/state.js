@@ -92,6 +92,14 @@ export function toList(state, k, after) {
   return query
 }
 
+/** The query of `GET /facets` for what the state asks. */
+export function toFacets(state) {
+  const query = new URLSearchParams([...filterFields(state)])
+  if (state.query) query.set('compared', 'true')
+  if (state.query && state.weights.get('words')) query.delete('text') // ranks then, and leaves none out
+  return query
+}
+
 function* fields(state) {
   if (state.query?.kind === 'mark') yield ['mark_id', state.query.id]
   for (const handle of state.query?.handles ?? []) yield ['query', handle]

@@ -1,32 +1,34 @@
 // The Vienna Classification in the browser: titles, look-up by code or subject, and the codes
 // that two marks share.
 
-import { getVienna } from './api.js'
+import { findCodes, getVienna } from './api.js'
 
 const LIKELY = 0.5 // from here on a predicted code is shown as one the mark has
-const nodes = new Map() // code → {code, title, marks, children, lower}
+const nodes = new Map() // code → {code, title, children}
 let categories = []
-let newest = 0 // number of the last call of loadVienna
+let marks = {} // code → how many marks the present search would find with it
+let source = 'either' // of the codes that count
 
-/** Load titles and counts for a source of codes ('either', 'assigned' or 'predicted'). */
-export async function loadVienna(source = 'either') {
-  newest += 1
-  const mine = newest
-  const answer = await getVienna(source)
-  if (mine !== newest) return // counts of another source have been asked for since
-  categories = answer.categories
+/** Load the titles of all codes. */
+export async function loadVienna() {
+  categories = (await getVienna()).categories
   const walk = (node) => {
-    nodes.set(node.code, { ...node, lower: node.title.toLowerCase() })
+    nodes.set(node.code, node)
     node.children.forEach(walk)
   }
-  nodes.clear()
   categories.forEach(walk)
+}
+
+/** Say how many marks the present search would find with each code, by the codes that count. */
+export function countCodes(counted, by) {
+  marks = counted
+  source = by
 }
 
 export const topLevel = () => categories
 export const isKnown = (code) => nodes.has(code)
 export const titleOf = (code) => nodes.get(code)?.title ?? ''
-export const marksOf = (code) => nodes.get(code)?.marks ?? 0
+export const marksOf = (code) => marks[code] ?? 0
 
 /** Write a code as CC, CC.DD or CC.DD.SS; null where the text is none. */
 export function normalised(text) {
@@ -37,40 +39,12 @@ export function normalised(text) {
   return parts.map((part) => part.padStart(2, '0')).join('.')
 }
 
-/** Codes that a typed text may mean: by code, else by every word of it, whole words first. */
-export function find(text, most = 12) {
-  const code = normalised(text)
-  if (code) {
-    const near = [...nodes.values()].filter((node) => node.code === code || node.code.startsWith(`${code}.`))
-    return near.slice(0, most)
-  }
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean)
-  if (!words.length) return []
-  return [...nodes.values()]
-    .map((node) => ({ node, rank: rankOf(node.lower, words) }))
-    .filter(({ rank }) => rank !== null)
-    .sort((a, b) => a.rank - b.rank || b.node.marks - a.node.marks || (a.node.code < b.node.code ? -1 : 1))
-    .slice(0, most)
-    .map(({ node }) => node)
+/** Codes that a typed text may mean, the best first: [{node, by: the everyday word for it}]. */
+export async function find(text, most = 12) {
+  if (!text.trim()) return []
+  const { found } = await findCodes(text.trim(), source)
+  return found.slice(0, most).map(({ code, by }) => ({ node: nodes.get(code), by })).filter(({ node }) => node)
 }
-
-/**
- * How well words name a title: 0 one of the things it lists is just these words ("lion" in "Lions"),
- * 1 whole words ("Sea lions"), 2 beginnings of words, 3 parts of words, null not at all.
- */
-function rankOf(title, words) {
-  const things = title.split(/[,;()]/).map(stemsOf)
-  const typed = words.flatMap(stemsOf)
-  if (typed.length && things.some((thing) => String(thing) === String(typed))) return 0
-  const stems = things.flat()
-  if (typed.length && typed.every((stem) => stems.includes(stem))) return 1
-  if (!words.every((word) => title.includes(word))) return null
-  return words.every((word) => stems.some((stem) => stem.startsWith(stemsOf(word)[0] ?? word))) ? 2 : 3
-}
-
-/** The words of a text, those that differ only by a plural's ending made equal ("fox", "foxes"). */
-const stemsOf = (text) => (text.match(/[\p{L}\p{N}]+/gu) ?? [])
-  .map((word) => word.replace(/(..)ies$/, '$1y').replace(/(..[^s])s$/, '$1').replace(/(..)e$/, '$1'))
 
 /** A code's category, division and section, as far as it goes. */
 export const upTo = (code) => code.split('.').map((_, at, parts) => parts.slice(0, at + 1).join('.'))
