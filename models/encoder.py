@@ -61,6 +61,7 @@ class Encoder:
         self.blocks: tuple[Block, ...] = checkpoint.blocks
         self.dimension = checkpoint.blocks[-1].stop
         self._code_block = checkpoint.code_block
+        self._neighbours = checkpoint.neighbours
         self.device = runtime.device
         self.runtime_name = runtime.name
 
@@ -149,6 +150,8 @@ class Encoder:
             some = slice(start, start + _CHUNK)
             seen = self.runtime.run(pixels[some], with_maps=self._places is not None)
             vectors[some], logits[some] = seen.embedding.astype(np.float16), seen.logits
+            if self._neighbours is not None:
+                logits[some] += self._neighbours.votes(seen.embedding)
             if self._places is not None:
                 places += self._places.code(seen.maps, pixels[some], squares[some])
         return _Seen(vectors, logits, places)

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.marknet.neighbours import fit_neighbours
 from models.marknet.recipes import CONV5, FURTHER, FURTHER_HEADS, HEADS, WHOLE
 from models.marknet.scores import score, validate
 from models.marknet.start import load_backbone, pool_some, whiten
@@ -38,7 +39,7 @@ from models.marknet.table import (
     view_groups,
 )
 from models.marknet.training_pictures import SharedPack, all_jobs
-from models.network.checkpoint import OPENVINO, SHIPPED, Checkpoint, save_checkpoint
+from models.network.checkpoint import OPENVINO, SHIPPED, Checkpoint, add_neighbours, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
 from models.network.parts import Parts, is_thing
 from models.network.preprocess import Preprocess
@@ -212,7 +213,8 @@ def conclude(
     trainer: Trainer, pack: SharedPack, table: Table, maps: LowerMaps, folder: Path
 ) -> None:
     """Calibrate, measure, and write the network as a checkpoint."""
-    scored = score(trainer, pack, table, maps.colour.astype(np.float32))
+    neighbours = fit_neighbours(trainer, table)
+    scored = score(trainer, pack, table, maps.colour.astype(np.float32), neighbours)
     made = {"recipe": asdict(trainer.recipe), "pictures": len(maps)}
     save_checkpoint(
         folder,
@@ -224,6 +226,7 @@ def conclude(
         calibration=scored.calibration,
         metrics=scored.metrics | made,
     )
+    add_neighbours(folder, neighbours)
     log.info("%s", json.dumps(scored.metrics, indent=1))
 
 

@@ -16,6 +16,7 @@ from models.evaluation.classification_metrics import (
     micro_f1,
 )
 from models.evaluation.retrieval_metrics import RetrievalMetrics, retrieval_metrics
+from models.marknet.neighbours import neighbour_vectors
 from models.marknet.table import (
     UNKNOWN,
     WITH_PARTS,
@@ -27,6 +28,7 @@ from models.marknet.table import (
 )
 from models.marknet.training_pictures import SharedPack
 from models.network.calibration import Calibration
+from models.network.neighbours import Neighbours
 from models.network.parts import best_seen, is_thing
 from models.training.calibrate import calibrate
 from models.training.trainer import Trainer
@@ -72,7 +74,11 @@ class _Gallery:
 
 
 def score(
-    trainer: Trainer, pack: SharedPack, table: Table, colour: NDArray[np.float32]
+    trainer: Trainer,
+    pack: SharedPack,
+    table: Table,
+    colour: NDArray[np.float32],
+    neighbours: Neighbours,
 ) -> HeldOutScores:
     """Calibrate and choose weights on half of the held-out side; measure on the rest.
 
@@ -81,13 +87,15 @@ def score(
         pack: the shared data.
         table: all pictures.
         colour: (n, 48) their colour blocks.
+        neighbours: labelled pictures that vote for codes.
     """
     held_out = np.flatnonzero(table.on("validation", "test"))
     seen = trainer.predict(held_out)
     place = np.full(len(table.keys), -1)
     place[held_out] = np.arange(len(held_out))
     parts = np.concatenate([table.parts(kind, "validation", "test") for kind in WITH_PARTS])
-    logits = seen.logits
+    said = seen.logits + neighbours.votes(neighbour_vectors(seen))
+    logits = said
     if len(parts):
         of = place[table.whole(parts)]
         logits = best_seen(logits, logits[place[parts]], of, table.labels.codes)
@@ -96,7 +104,7 @@ def score(
     choosing, galleries = _galleries(pack, table, place)
     weights = _choose_weights(blocks, choosing)
     blocks["all, default weights"] = _weighted(blocks, weights)
-    _, whole = _codes(table, seen.logits, place)
+    _, whole = _codes(table, said, place)
     metrics = {
         "classification": classified,
         "category mAP of whole pictures": {

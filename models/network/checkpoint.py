@@ -7,13 +7,14 @@ A checkpoint is a folder::
     openvino_int8.xml    the same network for the CPU, convolutions in int8 (with .bin beside it)
     codes.safetensors    how probabilities become the block "codes"; without it there is none
     places.safetensors   how places are coded; without it there are none
+    neighbours.safetensors   labelled pictures that vote for codes; without it none do
     MODEL_CARD.md        how it was made and what it scores
 
 The fingerprint names what the embeddings depend on: tensors, shape, preprocessing, how parts are
 cut out, and what makes the block "codes" and the places. Vectors of different fingerprints must
-never meet in one index. The OpenVINO model computes the same embeddings. It, the block and the
-places have digests of their own in config.json, so that neither a damaged one nor another network's
-is used.
+never meet in one index. The OpenVINO model computes the same embeddings. It, the block, the places
+and the labelled pictures have digests of their own in config.json, so that neither a damaged one
+nor another network's is used.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ from safetensors import SafetensorError, safe_open
 from models.errors import BadCheckpoint
 from models.network.calibration import Calibration
 from models.network.code_block import CODES, SHARE, CodeBlock
+from models.network.neighbours import Neighbours
 from models.network.parts import Parts
 from models.network.places import PlaceCoder
 from models.network.preprocess import Preprocess
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 WEIGHTS, CONFIG, OPENVINO = "model.safetensors", "config.json", "openvino_int8.xml"
 CODE_BLOCK, PLACES = "codes.safetensors", "places.safetensors"
+NEIGHBOURS = "neighbours.safetensors"
 EMBEDDING = 2  # version of what embeddings hold; 1 was the whole sign alone
 SHIPPED = Path(__file__).parents[1] / "weights" / "marknet"
 
@@ -74,6 +77,7 @@ class Checkpoint:
         code_block: what makes the block "codes"; None where the embedding has none.
         score_calibration: what scores of its embeddings mean; None where nobody fitted it.
         places: how places are coded; None where the embedding has none.
+        neighbours: labelled pictures that vote for codes; None where there are none.
     """
 
     folder: Path
@@ -89,6 +93,7 @@ class Checkpoint:
     code_block: CodeBlock | None = None
     score_calibration: ScoreCalibration | None = None
     places: PlaceCoder | None = None
+    neighbours: Neighbours | None = None
 
     @classmethod
     def open(cls, folder: Path = SHIPPED) -> "Checkpoint":
@@ -120,6 +125,7 @@ class Checkpoint:
     def _from_config(cls, folder: Path, config: dict[str, Any]) -> "Checkpoint":
         block = _read_checked(folder / CODE_BLOCK, config.get("codes_sha256"))
         places = _read_checked(folder / PLACES, config.get("places_sha256"))
+        neighbours = _read_checked(folder / NEIGHBOURS, config.get("neighbours_sha256"))
         checkpoint = cls(
             folder=folder,
             network=config["network"],
@@ -134,6 +140,7 @@ class Checkpoint:
             code_block=CodeBlock.from_bytes(block) if block else None,
             score_calibration=_read_score_calibration(config),
             places=PlaceCoder.from_bytes(places) if places else None,
+            neighbours=Neighbours.from_bytes(neighbours) if neighbours else None,
         )
         if config.get("embedding") == EMBEDDING:
             return checkpoint
@@ -211,6 +218,8 @@ class Checkpoint:
             calibration = self.calibration.to_dict()  # thresholds change no probability
             settings["calibration"] = [calibration[name] for name in ("slope", "offset", "below")]
             digest.update(self.code_block.to_bytes())
+            if self.neighbours is not None:  # they change what is depicted, and nothing else
+                digest.update(self.neighbours.to_bytes())
         if self.places is not None:
             digest.update(self.places.to_bytes())
         digest.update(json.dumps(settings, sort_keys=True).encode())
@@ -262,15 +271,11 @@ def add_code_block(folder: Path, block: CodeBlock) -> Checkpoint:
         block: made for its labels and calibration.
     """
     config = json.loads((folder / CONFIG).read_text("utf-8"))
-    content = block.to_bytes()
-    (folder / CODE_BLOCK).write_bytes(content)
     others = [one for one in config["blocks"] if one["name"] != CODES]
     weight = sum(one["weight"] for one in others) * SHARE / (1.0 - SHARE)
     start = others[-1]["stop"]
     added = Block(CODES, start, start + block.width, round(weight, 4))
-    config["blocks"] = [*others, asdict(added)]
-    config["codes_sha256"] = hashlib.sha256(content).hexdigest()
-    return _write_config(folder, config)
+    return _add_file(folder, CODE_BLOCK, block.to_bytes(), blocks=[*others, asdict(added)])
 
 
 def record_scores(
@@ -298,16 +303,21 @@ def _read_score_calibration(config: Mapping[str, Any]) -> ScoreCalibration | Non
 
 
 def add_places(folder: Path, places: PlaceCoder) -> Checkpoint:
-    """Give a checkpoint's embeddings places, or others than they had.
+    """Give a checkpoint's embeddings places, fitted to its conv4, or others than they had."""
+    return _add_file(folder, PLACES, places.to_bytes())
 
-    Args:
-        folder: the checkpoint.
-        places: fitted to its conv4.
-    """
+
+def add_neighbours(folder: Path, neighbours: Neighbours) -> Checkpoint:
+    """Give a checkpoint labelled pictures; its calibration is of logits with their votes."""
+    return _add_file(folder, NEIGHBOURS, neighbours.to_bytes())
+
+
+def _add_file(folder: Path, name: str, content: bytes, **changes: object) -> Checkpoint:
+    """Write a file of a checkpoint, its digest, and what it changes in the configuration."""
     config = json.loads((folder / CONFIG).read_text("utf-8"))
-    (folder / PLACES).write_bytes(places.to_bytes())
-    config["places_sha256"] = hashlib.sha256(places.to_bytes()).hexdigest()
-    return _write_config(folder, config)
+    (folder / name).write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return _write_config(folder, {**config, **changes, f"{Path(name).stem}_sha256": digest})
 
 
 def _write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:
@@ -332,8 +342,8 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
 ) -> Checkpoint:
     """Write ``model.safetensors`` (float16) and ``config.json``; return the checkpoint read back.
 
-    An OpenVINO model, a block "codes" and places that the folder held are another network's now,
-    and removed.
+    An OpenVINO model, a block "codes", places and labelled pictures that the folder held are
+    another network's now, and removed.
 
     Args:
         folder: created if missing.
@@ -349,7 +359,8 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (OPENVINO, Path(OPENVINO).with_suffix(".bin"), CODE_BLOCK, PLACES):
+    small = (CODE_BLOCK, PLACES, NEIGHBOURS)
+    for stale in (OPENVINO, Path(OPENVINO).with_suffix(".bin"), *small):
         (folder / stale).unlink(missing_ok=True)
     state = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS)
