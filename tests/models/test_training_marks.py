@@ -295,6 +295,7 @@ def test_a_run_ends_in_a_checkpoint_that_hears_parts(small: Small) -> None:
     checkpoint = Checkpoint.open(small.folder / "checkpoint")
     assert checkpoint.parts == Parts()
     assert checkpoint.preprocess == Preprocess()
+    assert checkpoint.neighbours is not None
     measured = checkpoint.metrics["classification"]
     assert measured["composed marks"]["pictures"] == 6  # half of the test side; the rest calibrates
     read = table.labelled("brand", "test")
