@@ -86,10 +86,10 @@ class Neighbours:
                 np.unpackbits(saved[name], axis=1, count=labels).astype(np.int8)
                 for name in ("borne", "known")
             )
-            parts = [saved[name] for name in ("centre", "whitening", "vectors", "first")]
+            halves, vectors = (saved["centre"], saved["whitening"]), saved["vectors"]
+            return cls(*halves, vectors, saved["first"], borne + known - 1)
         except (KeyError, SafetensorError) as error:
             raise ValueError(f"no labelled pictures ({error!r})") from error
-        return cls(*parts, borne + known - 1)
 
     def to_bytes(self) -> bytes:
         """The content of a ``.safetensors`` file; what is borne and known as bits."""
