@@ -25,7 +25,8 @@ from PIL import Image
 from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
-from indexer.ingest import IngestOptions, IngestProgress, IngestReport, encode_marks, ingest
+from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
+from indexer.ingest.encoding import encode, prepare
 from indexer.ingest.reencode import encode_again
 from indexer.marks import Mark, MarkRecord
 from indexer.query import SearchQuery
@@ -50,12 +51,11 @@ from search_api.answers import (
     Status,
 )
 from search_api.listing import list_marks
-from search_api.query_encoder import QueryEncoder, decoded
+from search_api.query_encoder import STAGES, QueryEncoder, decoded
 from search_api.request import WHOLE, Picture, SearchRequest, View, require_known_codes
 from search_api.settings import BadSettings, Settings
 
 logger = logging.getLogger(__name__)
-_STAGES = ("decode", "encode")  # of a picture, before it is compared
 
 
 class MarkLens:
@@ -90,7 +90,8 @@ class MarkLens:
         if create:
             _make_data_folder(settings.data_dir)
         register = Register.open(settings.register_url, create, settings.database_timeout_s)
-        return cls(settings, register, ImageStore(settings.images_dir))
+        images = ImageStore(settings.images_dir, settings.thumbnails_mb * 1_000_000)
+        return cls(settings, register, images)
 
     def close(self) -> None:
         """Stop following and close the register; a second call does nothing."""
@@ -200,7 +201,7 @@ class MarkLens:
             search = partial(search_with_words, self.register, searcher)
         others = [one.embedding for one in encoded[1:]]
         result = search_pictures(search, query, others)
-        stages = {name: sum(one.milliseconds[name] for one in encoded) for name in _STAGES}
+        stages = {name: sum(one.milliseconds[name] for one in encoded) for name in STAGES}
         spent = {**stages, **result.plan.milliseconds}
         plan = replace(result.plan, milliseconds=spent)
         seen = SeenCodes.of([one.seen for one in encoded])
@@ -234,16 +235,15 @@ class MarkLens:
         with self._lock:
             if self._explainer is None:
                 self._explainer = Explainer(encoder)
-        with self.queries.semaphore:
-            image = decoded(opened, view)
+        admission = self.queries.admission
+        image = decoded(admission, opened, view)
+        with admission.encoding.turn(admission.patience()):
             seen = encoder.predicted(encoder.encode([image]).probabilities[0])
             return self._explainer.explain(image, seen).sheet()
 
     def draw(self, picture: Picture, view: View = WHOLE) -> Image.Image:
         """Decode a picture as a search sees it; raises what `classify` does."""
-        opened = self.queries.opened(picture)
-        with self.queries.semaphore:
-            return decoded(opened, view)
+        return decoded(self.queries.admission, self.queries.opened(picture), view)
 
     def mark(self, mark_id: str) -> Mark:
         """Return a live mark.
@@ -264,6 +264,15 @@ class MarkLens:
             raise UnknownMark(f"The mark {mark_id!r} has no picture.")
         return self.images.get(digest)
 
+    def thumbnail(self, digest: str, size: int) -> bytes:
+        """A small copy of a stored picture, as `ImageStore.thumbnail` gives it.
+
+        Raises:
+            MarkLensError: there is no such picture, or a size out of range.
+            TooBusy: too many pictures wait already.
+        """
+        return self.images.thumbnail(digest, size, self.queries.admission.decode)
+
     def add(self, record: MarkRecord, image: bytes) -> Added:
         """Register one mark, or replace the one of the same id; on return searches find it.
 
@@ -273,8 +282,11 @@ class MarkLens:
             FingerprintMismatch: the register holds embeddings of another network.
         """
         encoder = self._bind()
-        with self.queries.semaphore:
-            encoded = encode_marks(encoder, [(record, image)])
+        admission, patience = self.queries.admission, self.queries.admission.patience()
+        with admission.decoding(image).turn(patience):
+            prepared = prepare(encoder, record, image)
+        with admission.encoding.turn(patience):
+            encoded = encode(encoder, [prepared])
         created = record.id not in self.register.digests([record.id])
         self.images.put(image)
         self.register.add(encoded)

@@ -29,7 +29,7 @@ picture; `look_up` and `show_mark` give a mark's data and its picture. A score o
 likeness and is no legal opinion. Say in the end what was searched, with the plan's sequence: the
 state of the register.
 """
-_SIDE = 512  # pixels of a mark's picture: enough to compare, small to send
+_SIDE = 640  # pixels of a mark's picture: enough to compare, small to send
 
 PicturePath = Annotated[str, Field(description="Path of the picture file on this machine.")]
 K = Annotated[int, Field(ge=1, le=100, description="How many marks.")]
@@ -111,11 +111,11 @@ class Tools:
         return MarkResponse.of(self._marklens.mark(mark_id))
 
     def show_mark(self, mark_id: MarkId) -> Image:
-        """Show a mark's picture, at most 512 pixels a side."""
+        """Show a mark's picture, at most 640 pixels a side."""
         digest = self._marklens.mark(mark_id).image_digest
         if digest is None:
             raise UnreadableImage(f"The mark {mark_id!r} has no picture.")
-        return Image(data=self._marklens.images.thumbnail(digest, _SIDE), format="webp")
+        return Image(data=self._marklens.thumbnail(digest, _SIDE), format="webp")
 
 
 def _asked(filters: FilterFields | None) -> dict[str, object]:

@@ -5,9 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import BoundedSemaphore
 from time import perf_counter
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +20,6 @@ from models.encoder import Embedding, Encoder
 from models.errors import UnreadableImage
 from models.images import (
     crop_image,
-    decode_image,
     full_size,
     page_count,
     refuse_blank,
@@ -30,8 +27,8 @@ from models.images import (
 )
 from models.network.places import from_bytes, to_bytes
 from models.vienna import PredictedCode, ViennaCode
+from search_api.admission import Admission, Patience
 from search_api.answers import QueryPicture, SeenCodes
-from search_api.errors import TooBusy
 from search_api.kept_pictures import KeptPictures
 from search_api.request import (
     WHOLE,
@@ -44,42 +41,7 @@ from search_api.request import (
 from search_api.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-
-class EncodingSemaphore:
-    """Lets `running` callers encode at once and `waiting` more wait; the next is turned away.
-
-    Without it a burst of queries would hold one decoded picture each in memory and fill the
-    thread pool, so that not even health checks were answered.
-    """
-
-    def __init__(self, running: int, waiting: int) -> None:
-        self._running = BoundedSemaphore(running)
-        self._admitted = BoundedSemaphore(running + waiting)
-
-    def __enter__(self) -> None:
-        """Wait for a turn.
-
-        Raises:
-            TooBusy: `waiting` callers wait already.
-        """
-        if not self._admitted.acquire(blocking=False):
-            raise TooBusy("Too many pictures wait to be encoded: try again in a few seconds.")
-        try:
-            self._running.acquire()
-        except BaseException:  # a signal: who waits no longer must not be counted
-            self._admitted.release()
-            raise
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Let the next one in."""
-        self._running.release()
-        self._admitted.release()
+STAGES = ("decode", "wait", "encode")  # of a picture, before it is compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +54,14 @@ class EncodedQuery:
         seen: the codes that the network sees.
         pages: of the file that the picture comes from.
         handle: by which the picture is kept; None where it is not.
-        milliseconds: spent on ``decode`` (and cropping) and on ``encode`` (waiting included).
+        milliseconds: spent on ``decode`` (and cropping), ``wait`` (for a turn) and ``encode``.
     """
 
     embedding: Embedding
     seen: SeenCodes
     pages: int = 1
     handle: str | None = None
-    milliseconds: Mapping[str, float] = field(default_factory=lambda: {"decode": 0, "encode": 0})
+    milliseconds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
 
     @property
     def shown(self) -> QueryPicture:
@@ -141,7 +103,7 @@ class QueryEncoder:
 
     Attributes:
         kept: the pictures that the server keeps.
-        semaphore: lets a few pictures at once be decoded and encoded.
+        admission: lets a few pictures at once be decoded and encoded.
     """
 
     def __init__(
@@ -156,7 +118,7 @@ class QueryEncoder:
         """
         self._register = register
         self._image = image
-        self.semaphore = EncodingSemaphore(settings.encode_workers, settings.encode_queue)
+        self.admission = Admission(settings)
         self.kept = KeptPictures(
             settings.queries_dir, settings.query_days * 86_400, settings.query_mb * 1_000_000
         )
@@ -200,7 +162,7 @@ class QueryEncoder:
             found = self._noted(encoder, picture.handle, view)
             if found is not None:
                 return found
-        encoded = encode_picture(encoder, self.semaphore, self.opened(picture), view)
+        encoded = encode_picture(encoder, self.admission, self.opened(picture), view)
         handle = None
         try:
             if isinstance(picture, KeptPicture):
@@ -233,7 +195,7 @@ class QueryEncoder:
 
 
 def encode_picture(
-    encoder: Encoder, semaphore: EncodingSemaphore, picture: OpenPicture, view: View
+    encoder: Encoder, admission: Admission, picture: OpenPicture, view: View
 ) -> EncodedQuery:
     """Decode a picture and encode what is looked at of it.
 
@@ -241,12 +203,11 @@ def encode_picture(
         UnreadableImage: it cannot be decoded, lacks the page, or the crop lies outside of it.
         TooBusy: too many pictures wait already.
     """
-    began = perf_counter()
-    with semaphore:
-        admitted = perf_counter()
-        page = _page(picture, view)
-        image = _looked_at(page, picture, view)
-        ready = perf_counter()
+    began, patience = perf_counter(), admission.patience()
+    page = _page(admission, picture, view, patience)
+    image = _looked_at(page, picture, view)
+    ready, waited = perf_counter(), patience.waited
+    with admission.encoding.turn(patience):
         encoded = encoder.encode([image])
     ended = perf_counter()
     return EncodedQuery(
@@ -254,8 +215,9 @@ def encode_picture(
         seen=_seen(encoder, encoded.probabilities[0]),
         pages=page_count(page),
         milliseconds={
-            "decode": 1000 * (ready - admitted),
-            "encode": 1000 * (ended - ready + admitted - began),
+            "decode": 1000 * (ready - began - waited),
+            "wait": 1000 * patience.waited,
+            "encode": 1000 * (ended - ready - patience.waited + waited),
         },
     )
 
@@ -284,22 +246,25 @@ def _seen(encoder: Encoder, probabilities: NDArray[np.float32]) -> SeenCodes:
     return SeenCodes(encoder.predicted(probabilities), encoder.perhaps(probabilities))
 
 
-def decoded(picture: OpenPicture, view: View) -> Image.Image:
+def decoded(admission: Admission, picture: OpenPicture, view: View) -> Image.Image:
     """Decode what is looked at of a picture.
 
     Raises:
         UnreadableImage: it cannot be decoded, lacks the page, the crop lies outside of it, or all
             is white.
+        TooBusy: too many pictures wait already.
     """
-    return _looked_at(_page(picture, view), picture, view)
+    return _looked_at(_page(admission, picture, view, admission.patience()), picture, view)
 
 
-def _page(picture: OpenPicture, view: View) -> Image.Image:
+def _page(
+    admission: Admission, picture: OpenPicture, view: View, patience: Patience
+) -> Image.Image:
     """The page that is looked at, turned."""
     image = picture
     if not isinstance(image, Image.Image):
         content = _read(image) if isinstance(image, Path) else image
-        image = decode_image(content, _name(picture), view.page)
+        image = admission.decode(content, _name(picture), view.page, patience)
     return turn_image(image, view.turn)
 
 

@@ -61,7 +61,14 @@ _PLAN: dict[str, Any] = {
     "matched": 412,
     "total": 1742,
     "sequence": 1742,
-    "milliseconds": {"decode": 1.8, "encode": 91.0, "filter": 0.1, "search": 0.9, "rerank": 7.5},
+    "milliseconds": {
+        "decode": 1.8,
+        "wait": 0.0,
+        "encode": 91.0,
+        "filter": 0.1,
+        "search": 0.9,
+        "rerank": 7.5,
+    },
     "reranked": 150,
 }
 
@@ -194,7 +201,8 @@ class Milliseconds(BaseModel):
     """Where the time of a search went."""
 
     decode: float = Field(description="Reading the query picture.")
-    encode: float = Field(description="The network; waiting for a free place included.")
+    wait: float = Field(description="Waiting for a turn to decode and to encode.")
+    encode: float = Field(description="The network.")
     filter: float = Field(description="Finding the marks that the filter allows.")
     search: float = Field(description="Ranking them.")
     rerank: float = Field(description="Ranking the first of them again by where they match.")

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     encode_queue: int = Field(
         16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."
     )
+    queue_s: float = Field(
+        2.5, gt=0, le=60, description="Seconds that a request may wait for its turn; then 503."
+    )
 
     query_days: float = Field(
         7.0,
@@ -129,6 +132,13 @@ class Settings(BaseSettings):
     )
     query_mb: int = Field(
         500, ge=0, description="Megabytes that they may take; the oldest make room. 0 keeps none."
+    )
+
+    thumbnails_mb: int = Field(
+        1000,
+        ge=1,
+        description="Megabytes that small copies of the register's pictures may take; those that "
+        "were read first make room.",
     )
 
     @field_validator("database_url", "checkpoint", "api_token", mode="before")

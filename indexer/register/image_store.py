@@ -3,7 +3,7 @@
 ::
 
     <folder>/ab/ab12…        the original bytes, as they were handed in
-    <folder>/thumbnails/256/ab12….webp   made when first asked for; may be deleted at any time
+    <folder>/thumbnails/     see `indexer.register.thumbnails`
     <folder>/incoming/       half-written files; anything a killed process left here is rubbish
 
 A file is complete and on the disk before its name exists, so a row committed after `put` never
@@ -11,28 +11,38 @@ points at a picture that a power cut took away. A file without a row is harmless
 """
 
 import hashlib
-import io
 import os
 import re
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from indexer.errors import StorageFull
 from indexer.register.durable import sync_folder
+from indexer.register.thumbnails import Thumbnails, step_of
 from models.errors import MarkLensError
 from models.images import decode_image
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-THUMBNAIL_PIXELS = (16, 1024)
+_MOST_THUMBNAILS = 1_000_000_000  # bytes
 
 
 class ImageStore:
     """Content-addressed picture files below one folder; safe for threads and processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_thumbnails: int = _MOST_THUMBNAILS) -> None:
+        """Use a folder, which is made when it is needed.
+
+        Args:
+            folder: of the pictures.
+            most_thumbnails: bytes that thumbnails may take.
+        """
         self.folder = folder
+        write = partial(self._write, durable=False)
+        self._thumbnails = Thumbnails(folder / "thumbnails", most_thumbnails, write)
 
     def put(self, content: bytes) -> str:
         """Keep `content` and return its SHA-256 (hex); keeping it again changes nothing.
@@ -72,26 +82,23 @@ class ImageStore:
             )
         return content
 
-    def thumbnail(self, digest: str, size: int) -> bytes:
-        """A WebP picture whose longest side is at most `size` pixels (16 to 1024).
+    def thumbnail(
+        self, digest: str, size: int, decode: Callable[[bytes], Image.Image] = decode_image
+    ) -> bytes:
+        """A small copy of a picture, WebP.
+
+        Args:
+            digest: of the picture.
+            size: of its longest side in pixels, 16 to 1024; the next of `thumbnails.STEPS` is
+                taken, and a smaller picture stays as small as it is.
+            decode: makes a picture of bytes, where the copy is not there yet.
 
         Raises:
             MarkLensError: no such picture, or a size out of range.
         """
-        low, high = THUMBNAIL_PIXELS
-        if not low <= size <= high:
-            raise MarkLensError(f"thumbnail size {size} is not between {low} and {high} pixels")
-        cached = self.folder / "thumbnails" / str(size) / f"{self._known(digest)}.webp"
-        try:
-            return cached.read_bytes()
-        except OSError:
-            content = _shrink(self.get(digest), size)
-        try:
-            self._write(cached, content, durable=False)
-        except OSError:
-            # A read-only or full disk must not take the pictures off the page: serve without cache.
-            return content
-        return content
+        digest, step = self._known(digest), step_of(size)
+        found = self._thumbnails.find(digest, step)
+        return found or self._thumbnails.make(digest, step, decode(self.get(digest)))
 
     def _known(self, digest: str) -> str:
         """The digest itself, once it is sure to be one: it becomes part of a path."""
@@ -128,11 +135,3 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.stat().st_size == len(content) and path.read_bytes() == content
     except FileNotFoundError:
         return False
-
-
-def _shrink(content: bytes, size: int) -> bytes:
-    image = decode_image(content)
-    image.thumbnail((size, size), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    image.save(out, "WEBP", quality=85)
-    return out.getvalue()

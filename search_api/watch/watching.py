@@ -16,7 +16,6 @@ from indexer.index.vectors import IndexChoice
 from indexer.query import MAX_K, PARTS, PLACES, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
-from models.images import decode_image
 from search_api.fields import SearchFields
 from search_api.marklens import MarkLens
 from search_api.request import SearchRequest
@@ -230,7 +229,11 @@ class Watching:
 
     def _encoded(self, label: str, content: bytes) -> WatchedSign:
         encoder = self._marklens.encoder
-        embedding = encoder.encode([decode_image(content, label)]).embeddings[0]
+        admission = self._marklens.queries.admission
+        patience = admission.patience()
+        image = admission.decode(content, label, 1, patience)
+        with admission.encoding.turn(patience):
+            embedding = encoder.encode([image]).embeddings[0]
         digest = hashlib.sha256(content).hexdigest()
         return WatchedSign(0, label, None, digest, encoder.fingerprint, embedding)
 

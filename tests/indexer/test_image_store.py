@@ -1,8 +1,10 @@
 import hashlib
 import io
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -67,9 +69,38 @@ def test_a_thumbnail_keeps_the_proportions_and_is_made_once(store: ImageStore) -
     digest = store.put(_png((300, 120)))
     first = store.thumbnail(digest, 100)
     with Image.open(io.BytesIO(first)) as image:
-        assert image.size == (100, 40)
+        assert image.size == (160, 64)  # the next of the sizes that there are
     (store.folder / digest[:2] / digest).unlink()
     assert store.thumbnail(digest, 100) == first
+
+
+def test_whatever_sizes_are_asked_for_few_are_kept(store: ImageStore) -> None:
+    digest = store.put(_png((1200, 30)))
+    for size in range(16, 1025, 9):
+        store.thumbnail(digest, size)
+    assert len(list((store.folder / "thumbnails").rglob("*.webp"))) == 5
+
+
+def test_thumbnails_take_bounded_space_and_those_read_first_make_room(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path, most_thumbnails=20_000)
+    noise = np.random.default_rng(3)
+    digests = []
+    for number in range(12):
+        picture = Image.fromarray(noise.integers(0, 256, (60, 60, 3), np.uint8))
+        file = io.BytesIO()
+        picture.save(file, "PNG")
+        digests.append(store.put(file.getvalue()))
+        store.thumbnail(digests[-1], 64)
+        for path in (tmp_path / "thumbnails").rglob("*.webp"):  # all grow older
+            os.utime(path, (0, path.stat().st_mtime - 7200))
+        if number:
+            store.thumbnail(digests[0], 64)  # read again and again
+    kept = {path.stem for path in (tmp_path / "thumbnails").rglob("*.webp")}
+    used = sum(path.stat().st_size for path in (tmp_path / "thumbnails").rglob("*.webp"))
+    assert used <= 20_000
+    assert {digests[0], digests[-1]} <= kept
+    assert digests[1] not in kept
+    assert store.thumbnail(digests[1], 64)
 
 
 def test_a_small_picture_is_not_blown_up(store: ImageStore) -> None:

@@ -29,7 +29,14 @@ def test_search_finds_the_picture_itself_first(run: Run, source: Path, parsed: P
     assert best["image"] == "/api/v1/marks/EM-5/image"
     assert (best["text"], best["nice"], best["vienna"]) == ("word 5", [14], ["26.04"])
     assert found["plan"]["total"] == 8
-    assert set(found["plan"]["milliseconds"]) == {"decode", "encode", "filter", "search", "rerank"}
+    assert set(found["plan"]["milliseconds"]) == {
+        "decode",
+        "wait",
+        "encode",
+        "filter",
+        "search",
+        "rerank",
+    }
     for seen in found["query"]["vienna"]:
         assert set(seen) == {"code", "title", "probability"}
     assert found["query"]["pages"] == 1

@@ -1,8 +1,12 @@
 """Broken, oversized, hostile and crowded requests: each gets an answer, and never a failure."""
 
+import os
+import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -10,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from indexer.register.audit import Actor, acting
+from models.images.decoder_pool import _Worker
+from search_api.admission import Lane, Patience
 from search_api.errors import TooBusy
 from search_api.marklens import MarkLens
-from search_api.query_encoder import EncodingSemaphore
 
 SEARCH, MARKS = "/api/v1/search", "/api/v1/marks"
 BOUNDARY = "----edge"
@@ -166,9 +172,9 @@ def test_no_damaged_picture_makes_the_server_fail(
 def test_a_full_queue_turns_the_next_away_and_health_still_answers(
     client: httpx.Client, marklens: MarkLens, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    semaphore = EncodingSemaphore(running=1, waiting=0)
-    monkeypatch.setattr(marklens.queries, "semaphore", semaphore)
-    with semaphore:
+    lane = Lane(running=1, waiting=0)
+    monkeypatch.setitem(marklens.queries.admission.lanes, "encode", lane)  # type: ignore[arg-type]
+    with lane.turn(Patience(1)):
         answer = client.post(SEARCH, files={"image": picture})
         assert answer.status_code == 503
         assert answer.headers["retry-after"].isdecimal()
@@ -179,12 +185,68 @@ def test_a_full_queue_turns_the_next_away_and_health_still_answers(
     assert client.post(SEARCH, files={"image": picture}).status_code == 200
 
 
-def test_the_semaphore_lets_as_many_work_and_wait_as_it_says() -> None:
-    semaphore = EncodingSemaphore(running=2, waiting=1)
+def test_who_waits_too_long_is_told_when_to_come_again(
+    client: httpx.Client, marklens: MarkLens, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = marklens.queries.admission.lanes["encode"]
+    monkeypatch.setattr(marklens.queries.admission, "_wait_s", 0.3)
+    with ExitStack() as turns:
+        for _ in range(marklens.settings.encode_workers):
+            turns.enter_context(lane.turn(Patience(1)))
+        began = time.monotonic()
+        answer = client.post(SEARCH, files={"image": picture})
+        assert time.monotonic() - began >= 0.3
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"].isdecimal()
+        assert lane.waiting == 0
+    assert client.post(SEARCH, files={"image": picture}).status_code == 200
+
+
+def test_slow_drawings_hold_up_no_other_picture(
+    client: httpx.Client, marklens: MarkLens, picture: bytes
+) -> None:
+    lane = marklens.queries.admission.lanes["draw"]
+    with ExitStack() as turns:
+        while lane.running < marklens.queries.admission.lanes["draw"].most:
+            turns.enter_context(lane.turn(Patience(1)))
+        for path in (SEARCH, "/api/v1/classify", "/api/v1/classify/explain"):
+            assert client.post(path, files={"image": picture}).status_code == 200
+
+
+def test_a_drawing_that_takes_long_is_refused_over_http(client: httpx.Client) -> None:
+    blur = '<filter id="f"><feGaussianBlur stdDeviation="99"/></filter>'
+    boxes = '<rect filter="url(#f)" width="90" height="300"/>' * 3000
+    head = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 300">'
+    answer = client.post(
+        "/api/v1/classify", files={"image": f"{head}{blur}{boxes}</svg>"}, timeout=120
+    )
+    assert answer.status_code == 422
+    assert "too much time" in answer.json()["detail"]
+
+
+def test_a_crashing_decoder_ends_one_request_and_no_server(
+    client: httpx.Client, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(worker: _Worker, content: bytes, request: object) -> None:
+        os.kill(worker.process.pid, signal.SIGSEGV)
+        worker.process.wait()
+        worker._read(1, time.monotonic() + 30)
+
+    for path in ("/api/v1/classify", "/api/v1/classify/explain", SEARCH):
+        with monkeypatch.context() as patched:
+            patched.setattr(_Worker, "decode", crash)
+            answer = client.post(path, files={"image": picture})
+        assert answer.status_code == 422
+        assert answer.json()["type"] == "urn:marklens:problem:unreadable-image"
+        assert client.post(path, files={"image": picture}).status_code == 200
+
+
+def test_a_lane_lets_as_many_work_and_wait_as_it_says() -> None:
+    lane = Lane(running=2, waiting=1)
     inside, release = threading.Semaphore(0), threading.Event()
 
     def work() -> None:
-        with semaphore:
+        with lane.turn(Patience(1)):
             inside.release()
             assert release.wait(10)
 
@@ -194,14 +256,49 @@ def test_the_semaphore_lets_as_many_work_and_wait_as_it_says() -> None:
     assert inside.acquire(timeout=10)
     assert inside.acquire(timeout=10)
     assert not inside.acquire(timeout=0.2)  # the third one waits
-    with pytest.raises(TooBusy), semaphore:
+    assert (lane.running, lane.waiting) == (2, 1)
+    with pytest.raises(TooBusy), lane.turn(Patience(1)):
         pytest.fail("a fourth caller got in")
     release.set()
     for thread in threads:
         thread.join(10)
     assert inside.acquire(timeout=10)
-    with semaphore:
-        pass
+    assert (lane.running, lane.waiting) == (0, 0)
+
+
+def test_clients_take_turns_and_one_with_many_requests_makes_room() -> None:
+    lane = Lane(running=1, waiting=4)
+    served: list[str] = []
+
+    def work(name: str) -> None:
+        acting.set(Actor(name))
+        try:
+            with lane.turn(Patience(30)):
+                served.append(name)
+        except TooBusy:
+            served.append(f"{name} sent away")
+
+    def begin(name: str) -> threading.Thread:
+        waiting, thread = lane.waiting, threading.Thread(target=work, args=(name,))
+        thread.start()
+        deadline = time.monotonic() + 10
+        while lane.waiting == waiting and thread.is_alive() and time.monotonic() < deadline:
+            if lane.waiting == 4 and served:
+                break
+            time.sleep(0.01)
+        return thread
+
+    with lane.turn(Patience(1)):
+        threads = [begin("greedy") for _ in range(4)]
+        threads += [begin("modest")]
+        deadline = time.monotonic() + 10
+        while not served and time.monotonic() < deadline:
+            time.sleep(0.01)
+        threads += [begin("greedy")]  # for whom there is no room now
+    for thread in threads:
+        thread.join(10)
+    assert served[:2] == ["greedy sent away", "greedy sent away"]
+    assert served[2:] == ["greedy", "modest", "greedy", "greedy"]
 
 
 def test_searches_and_writes_at_once_all_get_right_answers(

@@ -44,7 +44,7 @@ def test_a_marks_own_picture_finds_it_first(search: Callable[..., dict[str, Any]
 def test_the_answer_names_the_plan_and_its_times(search: Callable[..., dict[str, Any]]) -> None:
     plan = search(3)["plan"]
     assert plan["matched"] == plan["total"] == 12
-    assert set(plan["milliseconds"]) == {"decode", "encode", "filter", "search", "rerank"}
+    assert set(plan["milliseconds"]) == {"decode", "wait", "encode", "filter", "search", "rerank"}
 
 
 @pytest.mark.parametrize(

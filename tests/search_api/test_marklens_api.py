@@ -100,7 +100,14 @@ def test_a_picture_its_bytes_and_its_file_are_one_query(
     scores = [[(hit.id, hit.score) for hit in answer.hits] for answer in answers]
     assert scores[0][0][0] == "A-2"
     assert scores[0] == scores[1] == scores[2]
-    assert set(answers[0].plan.milliseconds) == {"decode", "encode", "filter", "search", "rerank"}
+    assert set(answers[0].plan.milliseconds) == {
+        "decode",
+        "wait",
+        "encode",
+        "filter",
+        "search",
+        "rerank",
+    }
 
 
 def test_a_query_file_that_is_not_there_is_named(open_marklens: Open, tmp_path: Path) -> None:

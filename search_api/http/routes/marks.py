@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Query, Request, Response, status
 
 from indexer.marks import Mark
+from indexer.register.thumbnails import LARGEST, SMALLEST, step_of
 from models.errors import UnreadableImage
 from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
 from search_api.http.forms import MarkForm
@@ -31,9 +32,10 @@ Digest = Annotated[
 Size = Annotated[
     int | None,
     Query(
-        ge=16,
-        le=1024,
-        description="Longest side of a thumbnail in pixels; the original where left out.",
+        ge=SMALLEST,
+        le=LARGEST,
+        description="Longest side of a thumbnail in pixels, rounded up to 64, 160, 320, 640 or "
+        "1024; the original where left out.",
         examples=[256],
     ),
 ]
@@ -41,7 +43,6 @@ Size = Annotated[
 # What a browser shows as a picture and never runs. An SVG is a document that can hold scripts, so
 # like the formats browsers do not show it is served as a drawing of it.
 _SHOWN_AS_IS = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-_LARGEST = 1024
 
 
 @router.post(
@@ -152,7 +153,8 @@ def get_mark_image(
     if mark.image_digest is None:
         raise UnreadableImage(f"The mark {mark_id!r} has no picture.")
     if size is None and mark.media_type not in _SHOWN_AS_IS:
-        size = _LARGEST
+        size = LARGEST
+    size = None if size is None else step_of(size)
     headers = {
         "ETag": f'"{mark.image_digest}-{size or "original"}"',
         "Cache-Control": _cache_control(digest, mark),
@@ -163,7 +165,7 @@ def get_mark_image(
     if size is None:
         content, kind = marklens.images.get(mark.image_digest), mark.media_type
     else:
-        content, kind = marklens.images.thumbnail(mark.image_digest, size), "image/webp"
+        content, kind = marklens.thumbnail(mark.image_digest, size), "image/webp"
     return Response(content, headers=headers, media_type=kind)
 
 

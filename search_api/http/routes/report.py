@@ -104,10 +104,13 @@ def report(
     It says the register's state, network and index, so that it can be made again.
     """
     format = form.format or _accepted(request.headers.get("accept", ""))
-    report = make_report(marklens, form.reported())
+    admission = marklens.queries.admission
+    with admission.lanes["report"].turn(admission.patience()):
+        report = make_report(marklens, form.reported())
+        content = report_bytes(report, format)
     name = f"marklens-{report.day.isoformat()}.{format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Response(report_bytes(report, format), headers=headers, media_type=MEDIA_TYPES[format])
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[format])
 
 
 def _accepted(header: str) -> ReportFormat:

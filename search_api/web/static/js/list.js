@@ -50,7 +50,7 @@ export function hitRow(hit, place, context, actions) {
     'li',
     { class: 'hit hit-row', 'data-id': hit.id },
     h('span', { class: 'hit-rank' }, hit.rank),
-    hitPicture(hit, place, actions, 96),
+    hitPicture(hit, place, actions, 160),
     ...fields.map((field) => (field.name === 'text'
       ? h('span', { class: 'cell hit-title', title: titleOfMark(hit) }, titleOfMark(hit))
       : cell(field))),
