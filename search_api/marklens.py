@@ -264,15 +264,6 @@ class MarkLens:
             raise UnknownMark(f"The mark {mark_id!r} has no picture.")
         return self.images.get(digest)
 
-    def thumbnail(self, digest: str, size: int) -> bytes:
-        """A small copy of a stored picture, as `ImageStore.thumbnail` gives it.
-
-        Raises:
-            MarkLensError: there is no such picture, or a size out of range.
-            TooBusy: too many pictures wait already.
-        """
-        return self.images.thumbnail(digest, size, self.queries.admission.decode)
-
     def add(self, record: MarkRecord, image: bytes) -> Added:
         """Register one mark, or replace the one of the same id; on return searches find it.
 

@@ -115,7 +115,12 @@ class Tools:
         digest = self._marklens.mark(mark_id).image_digest
         if digest is None:
             raise UnreadableImage(f"The mark {mark_id!r} has no picture.")
-        return Image(data=self._marklens.thumbnail(digest, _SIDE), format="webp")
+        return Image(
+            data=self._marklens.images.thumbnail(
+                digest, _SIDE, self._marklens.queries.admission.decode
+            ),
+            format="webp",
+        )
 
 
 def _asked(filters: FilterFields | None) -> dict[str, object]:

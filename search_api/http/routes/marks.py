@@ -165,7 +165,10 @@ def get_mark_image(
     if size is None:
         content, kind = marklens.images.get(mark.image_digest), mark.media_type
     else:
-        content, kind = marklens.thumbnail(mark.image_digest, size), "image/webp"
+        content, kind = (
+            marklens.images.thumbnail(mark.image_digest, size, marklens.queries.admission.decode),
+            "image/webp",
+        )
     return Response(content, headers=headers, media_type=kind)
 
 
