@@ -1,4 +1,4 @@
-"""The server: ``uvicorn search_api.app:create_app --factory``."""
+"""The server as an application; `marklens serve` gives its connections their deadlines, too."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
