@@ -122,6 +122,12 @@ class Page:
     def open(self, path: str = "/") -> None:
         self.driver.get(self.address + path)
 
+    def speak(self, language: str) -> None:
+        """Choose the language of the pages opened from here on."""
+        self.driver.execute_cdp_cmd(
+            "Network.setCookie", {"name": "lang", "value": language, "url": self.address}
+        )
+
     @property
     def path(self) -> str:
         """Path and query of the page's address."""
@@ -250,6 +256,7 @@ def page(driver: webdriver.Chrome, address: str) -> Iterator[Page]:
     shown.requested()
     yield shown
     shown.js("localStorage.clear()")
+    driver.delete_all_cookies()
     assert shown.console() == []
     elsewhere = {
         url

@@ -1,11 +1,16 @@
-"""axe-core finds nothing of impact serious or worse on any state of any page."""
+"""Every state of every page, in English and French: axe-core finds nothing of impact serious or
+worse, and the French one says nothing in English.
+"""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium_axe_python import Axe
+
+from search_api.web.languages import LANGUAGES
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +23,19 @@ axe.run(document, { resultTypes: ['violations'], rules: Object.fromEntries(exper
   .then(({ violations }) => done(violations.map(({ id, impact, nodes }) =>
     [id, impact, nodes.slice(0, 5).map((node) => `${node.html} ${node.failureSummary}`)])))
 """
-_WINDOWS = ((1440, "light"), (768, "dark"), (390, "light"))
+_WINDOWS = ((1440, "light", "en"), (768, "dark", "fr"), (390, "light", "fr"))
+# What people see, or a screen reader says, in the page's own language.
+_SAID = """
+const attributes = ['title', 'aria-label', 'placeholder', 'alt']
+const said = [document.title]
+for (const element of document.querySelectorAll('body, body *')) {
+  if (element.closest('body [lang=en], noscript, script')) continue
+  const inner = [...element.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE)
+  said.push(...inner.map(({ data }) => data))
+  said.push(...attributes.map((name) => element.getAttribute(name)))
+}
+return said.filter(Boolean).map((text) => text.trim())
+"""
 _SEARCH = "/?mark_id=EM-001&vienna_any=03&vienna_none=24&status=registered&nice=9"
 
 
@@ -160,17 +177,58 @@ _STATES: dict[str, Callable[[Any], None]] = {
 @pytest.mark.parametrize("state", _STATES)
 def test_axe_finds_nothing_serious(page, state):
     found = []
-    for width, scheme in _WINDOWS:
+    for width, scheme, language in _WINDOWS:
         page.resize(width, scheme=scheme)
+        page.speak(language)
         _STATES[state](page)
+        page.photograph(f"{state}-{width}-{scheme}-{language}")
         Axe(page.driver).inject()
         serious = [
-            (width, scheme, rule, impact, places)
+            (width, scheme, language, rule, impact, places)
             for rule, impact, places in page.driver.execute_async_script(_RUN)
             if impact in ("serious", "critical")
         ]
         found.extend(serious)
     assert found == []
+
+
+@pytest.mark.parametrize("state", [one for one in _STATES if one != "patterns"])
+def test_a_french_page_says_nothing_in_english(page, state):
+    page.speak("fr")
+    _STATES[state](page)
+    assert page.js("return document.documentElement.lang") == "fr"
+    english = _english()
+    assert [text for text in page.js(_SAID) if english.fullmatch(text)] == []
+    page.speak("en")
+    _STATES[state](page)
+    assert [text for text in page.js(_SAID) if english.fullmatch(text)], "the check finds nothing"
+
+
+def _english() -> re.Pattern[str]:
+    """Every text of the catalogue that French says otherwise, with anything in its gaps."""
+    texts = [
+        (one, french)
+        for one, french in LANGUAGES["fr"].texts.items()
+        if one != french and len(re.sub(r"%\(\w+\)s|\W", "", one)) > 5
+    ]
+    gaps = [re.sub(r"%\\\(\w+\\\)s", ".+", re.escape(one)) for one, _ in texts]
+    return re.compile("|".join(gaps))
+
+
+def test_the_language_is_switched_in_place_and_stays(page, draw_mark, tmp_path):
+    path = tmp_path / "own.png"
+    draw_mark(3).save(path)
+    page.open("/")
+    page.upload(path)
+    page.hits()
+    page.click(".language")
+    page.until(lambda: page.text("#results-title") == "Marques les plus similaires", "no French")
+    assert "own.png" in page.text("#query-name")
+    assert page.hits()[0] == "EM-003"
+    page.open("/?text=sign")
+    page.until(lambda: page.text("#results-title") == "Marques trouvées", "French did not stay")
+    page.click(".language")
+    page.until(lambda: page.text("#results-title") == "Marks found", "no English")
 
 
 def test_the_rules_are_those_of_axe_core_and_find_a_nameless_button(page):
