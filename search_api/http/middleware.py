@@ -16,7 +16,7 @@ from search_api.log_records import REQUEST_ID, request_id
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    # Without referrer browsers would send `Origin: null` with our own forms: those of a foreign page.
+    # With no-referrer browsers send `Origin: null` with our own forms, as a foreign page would.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

@@ -21,6 +21,8 @@ export function startHits(onerror) {
   let order = { field: null, isDown: false } // null: as ranked
   let view = [] // the hits in the order in which they are shown
   let rows = [] // the elements of those that are drawn
+  let wanted = 0 // how many are drawn, or are about to be
+  let redrawing = null // promise
   let fetching = null
 
   /** The place from which on hits are no better than chance; -1 where none is, or the order is another. */
@@ -54,6 +56,7 @@ export function startHits(onerror) {
       .finally(() => { fetching = null })
     return fetching
   }
+  const drawnTo = () => Math.max(rows.length, wanted)
   const isAll = () => ranking.hits.length >= ranking.total
   const grow = async () => {
     if (rows.length >= view.length && !isAll()) await fetchMore()
@@ -77,12 +80,31 @@ export function startHits(onerror) {
     observer.observe(more)
   }
 
-  const redraw = (count) => {
+  /** Draw all anew, down to a place; resolves when it is drawn, or what was asked for meanwhile is. */
+  const redraw = async (count) => {
+    redrawing = drawAnew(count)
+    let awaited = null
+    while (awaited !== redrawing) {
+      awaited = redrawing
+      await awaited
+    }
+  }
+  /** Draw in pieces, between which the page answers. */
+  const drawAnew = async (count) => {
+    const mine = ranking
     list.replaceChildren()
     rows = []
     view = sorted(ranking.hits, order)
-    drawTo(count)
+    wanted = Math.min(count, view.length)
+    drawTo(Math.min(wanted, DRAWN))
     showHead()
+    showEnd()
+    const first = rows[0]
+    while (rows.length < wanted) {
+      await new Promise((resolve) => { setTimeout(resolve) })
+      if (mine !== ranking || first !== rows[0]) return // drawn anew meanwhile
+      drawTo(Math.min(wanted, rows.length + DRAWN))
+    }
     showEnd()
     watch()
   }
@@ -91,7 +113,7 @@ export function startHits(onerror) {
     byId('list-head').replaceChildren(...headers(order, sortBy))
   }
   const sortBy = async (field) => {
-    const drawn = rows.length
+    const drawn = drawnTo()
     const isDown = order.field === field && !order.isDown
     order = field === null ? { field: null, isDown: false } : { field, isDown }
     showHead()
@@ -100,28 +122,29 @@ export function startHits(onerror) {
     } catch (error) {
       return onerror(error)
     }
-    redraw(drawn)
+    await redraw(drawn)
     byId('list-head').querySelector(`[data-field="${field ?? ''}"]`).focus()
   }
 
   const hits = {
-    /** Show a new ranking, `drawn` of its hits at once. */
+    /** Show a new ranking; resolves when `drawn` of its hits are drawn. */
     show(found, drawn) {
       ranking = { ...found, hits: ranked(found.hits, 0) }
       byId('problem').replaceChildren()
-      redraw(Math.max(drawn, FETCHED[0]))
+      return redraw(Math.max(drawn, FETCHED[0]))
     },
     /** Draw what is drawn again, in the same places: its codes' titles have come. */
-    again(context) {
+    async again(context) {
       ranking.context = context
       const place = rows.indexOf(document.activeElement?.closest('.hit'))
-      redraw(rows.length)
+      await redraw(drawnTo())
       if (place >= 0) focusCard(rows[place])
     },
     clear() {
       ranking = { hits: [], total: 0 }
       view = []
       rows = []
+      wanted = 0
       list.replaceChildren()
       more.textContent = ''
       byId('list-head').hidden = true
@@ -129,12 +152,12 @@ export function startHits(onerror) {
     setDensity(density) {
       list.dataset.density = density
       if (density !== 'list') order = { field: null, isDown: false }
-      if (view.length) redraw(rows.length)
+      if (view.length) redraw(drawnTo())
     },
     total: () => ranking.total,
     focus: (place) => focusCard(rows[place]),
     placeOf: (row) => rows.indexOf(row),
-    drawn: () => rows.length,
+    drawn: drawnTo,
     /** The hit at a place, fetched and drawn first where it is still to come; null past the end. */
     async at(place) {
       while (place >= view.length && !isAll()) await fetchMore()

@@ -147,7 +147,7 @@ async function run() {
   try {
     const find = phase === 'list' ? listed : compared
     const came = await find(state, firstPiece(steps.drawn()), mine.signal)
-    if (running === mine) showAnswer(came)
+    if (running === mine) await showAnswer(came)
   } catch (error) {
     if (running === mine && error.name !== 'AbortError') showFailure(error)
   } finally {
@@ -201,7 +201,7 @@ async function listed(asked, count, signal) {
   return { query: null, hits: found, total: found.total, said, index: '', fetch }
 }
 
-function showAnswer(came) {
+async function showAnswer(came) {
   answer = came
   byId('plan').textContent = came.said
   byId('plan').title = came.index
@@ -210,7 +210,9 @@ function showAnswer(came) {
   if (came.hits.length) {
     const { hits: found, fetch } = came
     const total = Math.min(MOST, came.total)
-    hits.show({ hits: found, total, fetch, context: context(), actions: actionsFor(came) }, steps.drawn())
+    const shown = { hits: found, total, fetch, context: context(), actions: actionsFor(came) }
+    const drawing = hits.show(shown, steps.drawn())
+    if (steps.drawn()) await drawing // to where the step that is returned to was left
   } else {
     hits.clear()
     showNothing(activeFilters(state, titleOf).length, clearFilters)
