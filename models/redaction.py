@@ -9,14 +9,17 @@ _NAMED = re.compile(
     r"([\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|key)=)[^&;,\s\"'<>)]+", re.I
 )
 _BEARER = re.compile(r"((?:bearer|basic) )[\w.~+/=-]+", re.I)
+# Handles of query pictures: who has one sees the picture.
+_HANDLE = re.compile(r"(/queries/|\bquery=)[0-9a-f]{32}\b")
 
 
 def redacted(text: str) -> str:
     """The text without the secrets in it.
 
     Those are the password of a URL's user, values of fields such as ``password=`` or ``key=``
-    wherever they stand, and what follows ``Bearer`` or ``Basic``.
+    wherever they stand, what follows ``Bearer`` or ``Basic``, and handles of query pictures.
     """
     text = _USERINFO.sub(rf"\1{HIDDEN}@", text)
+    text = _HANDLE.sub(rf"\1{HIDDEN}", text)
     text = _NAMED.sub(rf"\1{HIDDEN}", text)
     return _BEARER.sub(rf"\1{HIDDEN}", text)

@@ -50,7 +50,7 @@ def encode_again(
             except MarkLensError as error:
                 lost.append(_without_embedding(mark))
                 skipped.append((mark.record.id, str(error)))
-        register.add(encode(encoder, prepared) + lost)
+        register.add(encode(encoder, prepared) + lost, is_noted=False)
         encoded += len(prepared)
         done += len(batch)
         if on_progress is not None:

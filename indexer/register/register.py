@@ -145,6 +145,8 @@ class Register:
         marks: Sequence[EncodedMark],
         run: RunPosition | None = None,
         withdrawn: Sequence[str] = (),
+        *,
+        is_noted: bool = True,
     ) -> int:
         """Write marks, new or in place of those with their ids, in one transaction.
 
@@ -152,6 +154,7 @@ class Register:
             marks: of one id the last counts.
             run: the position that is reached with them, saved in the same transaction.
             withdrawn: ids of other marks to delete in the same transaction.
+            is_noted: whether the audit log names the marks; of a run it does not.
 
         Returns:
             The last sequence number given, or the register's if nothing was written.
@@ -171,7 +174,7 @@ class Register:
                 last = max(last, live_marks.withdraw(connection, withdrawn)[1])
             if run is not None:
                 runs.save_position(connection, run)
-            elif latest:
+            elif latest and is_noted:
                 audit.note(connection, "write marks", [mark.record.id for mark in latest])
         return last
 

@@ -224,6 +224,7 @@ def test_another_network_is_refused_until_everything_is_encoded_again(
             with pytest.raises(FingerprintMismatch, match="marklens rebuild --encode"):
                 use()
         report = marklens.rebuild(encode=True)
+        assert marklens.register.audit.newest(1)[0].action == "encode all marks again"
         assert (report.marks, report.encoded, report.skipped) == (5, 5, ())
         hit = marklens.search(SearchRequest(draw_mark(4), k=1)).hits[0]
         assert hit.id == "A-4"
