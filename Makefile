@@ -44,6 +44,7 @@ bench: $(VENV)/.installed-dev ## the figures of the README
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.agreement
 	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python -m benchmarks.page
 
 bench-search: $(VENV)/.installed-bench ## the search at 200,000 and 1,000,000 marks, beside its peers (hours)
 	$(BIN)/python -m benchmarks.search --work bench-data --out bench-data $(ARGS)
