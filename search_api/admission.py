@@ -53,11 +53,13 @@ class Lane:
 
     Attributes:
         most: how many may work at once.
+        turned_away: how many waited in vain, or could not even wait.
     """
 
     def __init__(self, running: int, waiting: int) -> None:
         self.most = self._free = running
         self._waiting = waiting
+        self.turned_away = 0
         self._lock = Lock()
         # Of each client in turn, those who wait, the first first.
         self._queues: OrderedDict[str, deque[_Turn]] = OrderedDict()
@@ -104,6 +106,7 @@ class Lane:
             raise
         with self._lock:
             self._leave(mine)
+            self.turned_away += not mine.has_turn
         if not mine.has_turn:
             raise TooBusy(_TOO_MANY)
 
@@ -117,6 +120,7 @@ class Lane:
         if self._count() >= self._waiting:
             greedy = max(self._queues.values(), key=len, default=None)
             if greedy is None or len(greedy) <= own + 1:
+                self.turned_away += 1
                 raise TooBusy(_TOO_MANY)
             sent_away = greedy[-1]
             self._leave(sent_away)

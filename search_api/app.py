@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         serving = await run_in_threadpool(MarkLens.open, settings) if marklens is None else marklens
         try:
             app.state.marklens = serving
+            app.state.metrics.watch(serving)
             app.state.keys = keys = KeyRing(serving.register.keys)
             await run_in_threadpool(serving.start_following)
             with _background(serving, keys):

@@ -80,6 +80,9 @@ class Settings(BaseSettings):
     graceful_timeout_s: int = Field(
         8, ge=1, le=600, description="Seconds that a server which is to end gives open requests."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="How the server logs: lines for people, or a JSON object a line."
+    )
     poll_s: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks at the register's sequence."
     )

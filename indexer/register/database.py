@@ -5,7 +5,7 @@ import logging
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -310,6 +310,20 @@ def _begin_sqlite(connection: Connection) -> None:
     # locked" at the upgrade, whatever the timeout: writers say what they are at once.
     mode = connection.get_execution_options().get("transaction", "DEFERRED")
     connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def observe_statements(engine: Engine, observe: Callable[[float | None], None]) -> None:
+    """Have a function called after each statement with its seconds; None where it fails."""
+
+    def begin(_: Connection, *told: Any) -> None:
+        told[3]._marklens_began = monotonic()
+
+    def end(_: Connection, *told: Any) -> None:
+        observe(monotonic() - told[3]._marklens_began)
+
+    event.listen(engine, "before_cursor_execute", begin)
+    event.listen(engine, "after_cursor_execute", end)
+    event.listen(engine, "handle_error", lambda _: observe(None))
 
 
 def prepare(engine: Engine, create: bool = True) -> None:

@@ -42,7 +42,7 @@ class ImageStore:
         """
         self.folder = folder
         write = partial(self._write, durable=False)
-        self._thumbnails = Thumbnails(folder / "thumbnails", most_thumbnails, write)
+        self.thumbnails = Thumbnails(folder / "thumbnails", most_thumbnails, write)
 
     def put(self, content: bytes) -> str:
         """Keep `content` and return its SHA-256 (hex); keeping it again changes nothing.
@@ -97,8 +97,8 @@ class ImageStore:
             MarkLensError: no such picture, or a size out of range.
         """
         digest, step = self._known(digest), step_of(size)
-        found = self._thumbnails.find(digest, step)
-        return found or self._thumbnails.make(digest, step, decode(self.get(digest)))
+        found = self.thumbnails.find(digest, step)
+        return found or self.thumbnails.make(digest, step, decode(self.get(digest)))
 
     def _known(self, digest: str) -> str:
         """The digest itself, once it is sure to be one: it becomes part of a path."""

@@ -6,7 +6,7 @@ and nobody ever sees a later number before an earlier one.
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -97,6 +97,10 @@ class Register:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def observe_statements(self, observe: Callable[[float | None], None]) -> None:
+        """Have a function called after each SQL statement with its seconds; None where it fails."""
+        database.observe_statements(self._engine, observe)
 
     def identity(self) -> str:
         """A name that no other register has, for snapshots to know theirs."""

@@ -45,10 +45,14 @@ class Thumbnails:
         folder: of the copies.
         most_bytes: that they take, roughly: each process notices what others add when it deletes.
         write: writes a file whole or not at all.
+
+    Attributes:
+        hits, misses: how often a copy was there, and was not.
     """
 
     def __init__(self, folder: Path, most_bytes: int, write: Callable[[Path, bytes], None]) -> None:
         self._folder, self._most, self._write = folder, most_bytes, write
+        self.hits = self.misses = 0
         self._lock = Lock()
         self._bytes: int | None = None  # until the folder is looked through
 
@@ -60,7 +64,9 @@ class Thumbnails:
             if time.time() - path.stat().st_mtime > _FRESH_S:
                 os.utime(path)
         except OSError:
+            self.misses += 1
             return None
+        self.hits += 1
         return content
 
     def make(self, digest: str, step: int, image: Image.Image) -> bytes:

@@ -161,6 +161,11 @@ class DecoderPool:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._begin_in_fork)
 
+    @property
+    def count(self) -> int:
+        """How many workers there are now."""
+        return len(self._workers)
+
     def decode(self, content: bytes, request: Request) -> Image.Image:
         """Decode a picture; see `decode_image`."""
         try:

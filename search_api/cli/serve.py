@@ -9,7 +9,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -192,6 +192,7 @@ def _server(marklens: "MarkLens", log_level: str, indexing: _Indexing | None) ->
 
     from search_api.app import create_app
     from search_api.http.connections import server_config
+    from search_api.log_records import json_logging
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -215,7 +216,10 @@ def _server(marklens: "MarkLens", log_level: str, indexing: _Indexing | None) ->
             await super().shutdown(sockets)
 
     app = create_app(marklens=marklens)
-    return Server(server_config(app, marklens.settings, log_level=log_level))
+    how: dict[str, Any] = {"log_level": log_level}
+    if marklens.settings.log_format == "json":
+        how["log_config"] = json_logging("info")
+    return Server(server_config(app, marklens.settings, **how))
 
 
 def _say_where(marklens: "MarkLens") -> None:

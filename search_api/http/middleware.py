@@ -1,5 +1,6 @@
 """Middleware around every request: limit on bodies, security headers, counting."""
 
+import logging
 import re
 import uuid
 from time import perf_counter
@@ -13,6 +14,7 @@ from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
 from search_api.log_records import REQUEST_ID, request_id
 
+logger = logging.getLogger("search_api.access")
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -144,6 +146,7 @@ class RequestMetrics:
             await self._app(scope, receive, send)
             return
         began, status = perf_counter(), 500
+        self._metrics.in_flight.inc()
 
         async def counted(message: Message) -> None:
             nonlocal status
@@ -154,9 +157,20 @@ class RequestMetrics:
         try:
             await self._app(scope, receive, counted)
         finally:
+            self._metrics.in_flight.dec()
             route = getattr(scope.get("route"), "path", "other")
             method = scope["method"] if scope["method"] in _METHODS else "other"
-            self._metrics.request(method, route, status, perf_counter() - began)
+            seconds = perf_counter() - began
+            self._metrics.request(method, route, status, seconds)
+            answered = {"method": method, "route": route, "status": status}
+            fields = {**answered, "ms": round(1000 * seconds, 1), "client": _client(scope)}
+            logger.info("%s %s: %d", method, route, status, extra={"fields": fields})
+
+
+def _client(scope: Scope) -> str | None:
+    """The name of the key, or the address, of who asks."""
+    client = scope.get("state", {}).get("client")
+    return client.name if client else None
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

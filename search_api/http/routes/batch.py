@@ -81,6 +81,6 @@ def search_batch(
         except UnreadableImage as error:
             results.append(BatchItem(image=name, error=str(error), answer=None))
             continue
-        metrics.search(answer.plan.milliseconds)
+        metrics.search(answer.plan)
         results.append(BatchItem(image=name, error=None, answer=SearchResponse.of(answer)))
     return BatchResponse(results=results)

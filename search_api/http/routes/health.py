@@ -114,12 +114,9 @@ def _ask(marklens: MarkLens) -> ReadyResponse:
         **documented(503),
     },
 )
-async def get_metrics_text(marklens: MarkLensDep, metrics: MetricsDep) -> Response:
-    """Count requests, time stages, and say how many marks there are and how far the index lags.
+async def get_metrics_text(metrics: MetricsDep) -> Response:
+    """Count requests and searches, time their stages and SQL, and say who waits, and the lag.
 
     The register is not asked: these are the figures wanted most when it does not answer.
     """
-    if marklens.ready:
-        state = marklens.follower.status
-        metrics.register(state.live, state.committed, state.sequence)
     return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

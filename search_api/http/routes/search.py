@@ -37,7 +37,7 @@ def search(
     the answer names is `ivf`: that one may miss a mark that the filters allow.
     """
     answer = marklens.search(form.asked())
-    metrics.search(answer.plan.milliseconds)
+    metrics.search(answer.plan)
     return SearchResponse.of(answer)
 
 
