@@ -1,0 +1,68 @@
+"""A client of a MarkLens server, for Python programs: `Client`, and `AsyncClient` for asyncio.
+
+::
+
+    from pathlib import Path
+    from marklens.client import Client, Filter, Query
+
+    with Client("http://localhost:8000") as server:
+        answer = server.search(Query(picture=Path("logo.png"), filter=Filter(nice=(9, 42))))
+        for hit in answer.hits:
+            print(hit.score, hit.id)
+
+It needs httpx and nothing else of MarkLens: ``pip install --no-deps marklens httpx`` brings no
+network and no index. The modules, read downwards: `faces` (the two clients), `calls` (each request,
+built and its answer read), `answers` (what is returned), `asking` (what is asked), `problems`.
+"""
+
+from marklens.client.answers import (
+    Answer,
+    BatchItem,
+    Event,
+    Hit,
+    ListedMark,
+    Page,
+    Seen,
+    SeenCode,
+    StoredMark,
+    Watch,
+)
+from marklens.client.asking import Filter, NewMark, NewWatch, Query
+from marklens.client.faces import AsyncClient, Client
+from marklens.client.problems import (
+    Busy,
+    ClientError,
+    Gone,
+    NotAllowed,
+    NotFound,
+    Problem,
+    Refused,
+    Unreachable,
+)
+
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "BatchItem",
+    "Busy",
+    "Client",
+    "ClientError",
+    "Event",
+    "Filter",
+    "Gone",
+    "Hit",
+    "ListedMark",
+    "NewMark",
+    "NewWatch",
+    "NotAllowed",
+    "NotFound",
+    "Page",
+    "Problem",
+    "Query",
+    "Refused",
+    "Seen",
+    "SeenCode",
+    "StoredMark",
+    "Unreachable",
+    "Watch",
+]

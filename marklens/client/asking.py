@@ -1,0 +1,167 @@
+"""What a program asks of a server: which marks, compared with what; what is to be made."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal
+
+Picture = bytes | Path
+Form = dict[str, str | list[str]]
+File = tuple[str, tuple[str, bytes]]  # of a form: its field, name and content
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which marks may be found; what is left out asks nothing.
+
+    Attributes:
+        vienna_any: Vienna codes, of which a mark has at least one; ``03.01`` means all below it.
+        vienna_all: Vienna codes, all of which it has.
+        vienna_none: Vienna codes, none of which it has.
+        vienna_source: whose codes count.
+        min_probability: from which a code that the network sees counts, 0 to 1.
+        nice: Nice classes, at least one of them.
+        status: legal statuses, any of them.
+        office: offices, any of them.
+        filed_from: the first day of filing.
+        filed_to: the last day of filing.
+        text: words in the mark, spelt or sounding alike.
+        number: a part of the mark's number.
+        owner: a part of the owner's name.
+    """
+
+    vienna_any: Sequence[str] = ()
+    vienna_all: Sequence[str] = ()
+    vienna_none: Sequence[str] = ()
+    vienna_source: Literal["assigned", "predicted", "either"] = "either"
+    min_probability: float | None = None
+    nice: Sequence[int] = ()
+    status: Sequence[str] = ()
+    office: Sequence[str] = ()
+    filed_from: date | None = None
+    filed_to: date | None = None
+    text: str | None = None
+    number: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search by picture, by a mark of the register, or by pictures that the server keeps.
+
+    Attributes:
+        picture: bytes or path of the picture.
+        others: further pictures of the same sign.
+        handles: instead of bytes, what an earlier answer gave as `QueryPicture.handle`.
+        mark_id: instead of a picture, a mark of the register.
+        crop: x, y, width, height in pixels of the part to compare, after turning.
+        page: of a TIFF or PDF, from 1.
+        turn: degrees clockwise.
+        filter: which marks may be found.
+        weights: block → weight; one left out keeps its default.
+        k: how many marks, 1 to 1000.
+        offset: how many of the first to leave out.
+        rerank: how many of the first are ranked again by places; the server's number where None.
+        keep: whether the server keeps the picture for later searches, by a handle.
+    """
+
+    picture: Picture | None = None
+    others: Sequence[Picture] = ()
+    handles: Sequence[str] = ()
+    mark_id: str | None = None
+    crop: tuple[int, int, int, int] | None = None
+    page: int = 1
+    turn: int = 0
+    filter: Filter = field(default_factory=Filter)
+    weights: Mapping[str, float] | None = None
+    k: int = 20
+    offset: int = 0
+    rerank: int | None = None
+    keep: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NewMark:
+    """A mark to register, or to put in the place of the one with the same id."""
+
+    id: str
+    text: str | None = None
+    owner: str | None = None
+    office: str | None = None
+    status: str | None = None
+    filed: date | None = None
+    registered: date | None = None
+    nice: Sequence[int] = ()
+    vienna: Sequence[str] = ()
+    us_design: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewWatch:
+    """Signs to watch.
+
+    Attributes:
+        name: of the watch.
+        threshold: score from which a new mark is near, above 0 to 1.
+        marks: ids of marks of the register.
+        pictures: other signs.
+        filter: among which new marks.
+        webhook: address that gets a POST for what came near.
+    """
+
+    name: str
+    threshold: float
+    marks: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
+    filter: Filter = field(default_factory=Filter)
+    webhook: str | None = None
+
+
+def form_of(asked: Filter | NewMark) -> Form:
+    """The fields of a form that say what is not left out."""
+    given = ((one.name, getattr(asked, one.name)) for one in fields(asked))
+    return {name: _written(value) for name, value in given if value not in (None, ())}
+
+
+def search_form(asked: Query) -> Form:
+    """The fields of a search, without its pictures."""
+    form = form_of(asked.filter) | view_form(asked.crop, asked.page, asked.turn)
+    form |= {"k": str(asked.k), "offset": str(asked.offset)}
+    if asked.mark_id is not None:
+        form["mark_id"] = asked.mark_id
+    if asked.handles:
+        form["query"] = list(asked.handles)
+    if asked.weights is not None:
+        form["weights"] = json.dumps(dict(asked.weights))
+    if asked.rerank is not None:
+        form["rerank"] = str(asked.rerank)
+    return form
+
+
+def view_form(crop: tuple[int, int, int, int] | None, page: int, turn: int) -> Form:
+    """The fields that say what of a picture is looked at."""
+    form: Form = {"page": str(page), "turn": str(turn)}
+    return form if crop is None else form | {"crop": ",".join(map(str, crop))}
+
+
+def pictures_of(asked: Query) -> list[File]:
+    """The pictures of a search that are sent."""
+    first = [] if asked.picture is None else [asked.picture]
+    return [*files("image", first), *files("other_images", asked.others)]
+
+
+def files(name: str, pictures: Sequence[Picture]) -> Iterator[File]:
+    """Pictures as files of a form's field."""
+    for place, picture in enumerate(pictures, start=1):
+        if isinstance(picture, Path):
+            yield name, (picture.name, picture.read_bytes())
+        else:
+            yield name, (f"picture {place}", picture)
+
+
+def _written(value: Any) -> str | list[str]:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [str(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else str(value)

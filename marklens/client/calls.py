@@ -1,0 +1,200 @@
+"""Each request of the HTTP API: built here, and its answer read, for both clients."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from marklens.client import answers
+from marklens.client.answers import Answer, BatchItem, Event, Page, Seen, StoredMark, Watch
+from marklens.client.asking import (
+    File,
+    Filter,
+    Form,
+    NewMark,
+    NewWatch,
+    Picture,
+    Query,
+    files,
+    form_of,
+    pictures_of,
+    search_form,
+    view_form,
+)
+
+API = "/api/v1"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request.
+
+    Attributes:
+        method, path: of HTTP.
+        read: makes the result of the answer.
+        params: of the address.
+        form: the fields of a form.
+        files: of the form.
+        is_repeatable: whether it may be sent again where the server was busy: it changes nothing,
+            or the same twice over.
+    """
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    form: Form = field(default_factory=dict)
+    files: Sequence[File] = ()
+    is_repeatable: bool = True
+
+    def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
+        """The request as httpx sends it."""
+        return http.build_request(
+            self.method,
+            API + self.path,
+            params=self.params or None,
+            data=self.form or None,
+            files=list(self.files) or None,
+        )
+
+
+def search(query: Query) -> Call[Answer]:
+    """Find the marks most like a picture or a mark, nearest first."""
+    form = search_form(query) | {"keep": str(query.keep)}
+    return Call("POST", "/search", _json(Answer), form=form, files=pictures_of(query))
+
+
+def classify(
+    picture: Picture,
+    crop: tuple[int, int, int, int] | None = None,
+    page: int = 1,
+    turn: int = 0,
+) -> Call[Seen]:
+    """Say which Vienna codes the network sees in a picture."""
+    form = view_form(crop, page, turn)
+    return Call("POST", "/classify", _json(Seen), form=form, files=[*files("image", [picture])])
+
+
+def page(
+    filter: Filter | None = None,
+    order: str | None = None,
+    page_size: int = 100,
+    after: str | None = None,
+) -> Call[Page]:
+    """List marks by words and data: one page, after the cursor of the one before."""
+    asked = form_of(filter or Filter()) | {"k": str(page_size)}
+    asked |= {name: text for name, text in (("order", order), ("after", after)) if text}
+    return Call("GET", "/marks", _json(Page), params=asked)
+
+
+def mark(mark_id: str) -> Call[StoredMark]:
+    """Look at a mark."""
+    return Call("GET", _mark_path(mark_id), _json(StoredMark))
+
+
+def image(mark_id: str, size: int | None = None) -> Call[bytes]:
+    """The picture of a mark, or a thumbnail of about so many pixels."""
+    params = {} if size is None else {"size": size}
+    return Call("GET", f"{_mark_path(mark_id)}/image", _content, params=params)
+
+
+def add(new: NewMark, picture: Picture) -> Call[StoredMark]:
+    """Register a mark, or replace the one with its id."""
+    pictures = [*files("image", [picture])]
+    return Call("POST", "/marks", _json(StoredMark), form=form_of(new), files=pictures)
+
+
+def delete(mark_id: str) -> Call[None]:
+    """Withdraw a mark."""
+    return Call("DELETE", _mark_path(mark_id), _nothing)
+
+
+def report(
+    query: Query,
+    format: Literal["pdf", "xlsx", "csv"] = "pdf",
+    shortlist: Sequence[str] = (),
+    notes: Mapping[str, str] | None = None,
+    day: date | None = None,
+) -> Call[bytes]:
+    """A report of a search: the first marks or a shortlist, with notes by id."""
+    form = search_form(query) | {"format": format}
+    if shortlist:
+        form["shortlist"] = list(shortlist)
+    if notes:
+        form["notes"] = json.dumps(dict(notes))
+    if day is not None:
+        form["date"] = day.isoformat()
+    return Call("POST", "/search/report", _content, form=form, files=pictures_of(query))
+
+
+def batch(pictures: Sequence[Picture], query: Query | None = None) -> Call[tuple[BatchItem, ...]]:
+    """Search with each of a few pictures; `query` says how, and has no picture itself."""
+    form, sent = search_form(query or Query()), [*files("images", pictures)]
+
+    def results(response: httpx.Response) -> tuple[BatchItem, ...]:
+        return answers.read(answers.Batch, response.json()).results
+
+    return Call("POST", "/search/batch", results, form=form, files=sent)
+
+
+def watches() -> Call[tuple[Watch, ...]]:
+    """All watches."""
+
+    def found(response: httpx.Response) -> tuple[Watch, ...]:
+        return answers.read(answers.Watches, response.json()).watches
+
+    return Call("GET", "/watches", found)
+
+
+def watch(name: str) -> Call[Watch]:
+    """Look at a watch."""
+    return Call("GET", _watch_path(name), _json(Watch))
+
+
+def add_watch(new: NewWatch) -> Call[Watch]:
+    """Watch for marks that come near some signs."""
+    form = form_of(new.filter) | {"name": new.name, "threshold": str(new.threshold)}
+    form |= {"marks": list(new.marks)} if new.marks else {}
+    form |= {"webhook": new.webhook} if new.webhook else {}
+    sent = [*files("images", new.pictures)]
+    return Call("POST", "/watches", _json(Watch), form=form, files=sent, is_repeatable=False)
+
+
+def delete_watch(name: str) -> Call[None]:
+    """Remove a watch, and what it found."""
+    return Call("DELETE", _watch_path(name), _nothing)
+
+
+def events(name: str, after: int = 0, limit: int = 100) -> Call[tuple[Event, ...]]:
+    """What came near a watch, the newest first; only events with a number above `after`."""
+
+    def found(response: httpx.Response) -> tuple[Event, ...]:
+        return answers.read(answers.Events, response.json()).events
+
+    params = {"after": after, "limit": limit}
+    return Call("GET", f"{_watch_path(name)}/events", found, params=params)
+
+
+def _mark_path(mark_id: str) -> str:
+    return f"/marks/{quote(mark_id, safe='')}"
+
+
+def _watch_path(name: str) -> str:
+    return f"/watches/{quote(name, safe='')}"
+
+
+def _json(kind: type[T]) -> Callable[[httpx.Response], T]:
+    return lambda response: answers.read(kind, response.json())
+
+
+def _content(response: httpx.Response) -> bytes:
+    return response.content
+
+
+def _nothing(response: httpx.Response) -> None:
+    return None

@@ -1,0 +1,217 @@
+"""The two clients: the same calls, sent and awaited in each one's way."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+import httpx
+
+from marklens.client import calls
+from marklens.client.answers import ListedMark
+from marklens.client.asking import Filter
+from marklens.client.calls import Call
+from marklens.client.problems import Busy, Unreachable, problem_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FIRST_WAIT_S = 0.5  # doubled with each attempt, where the server does not say how long
+_LONGEST_WAIT_S = 60.0
+
+
+class _Attempts:
+    """Counts the attempts of one call, and says how long to wait before the next."""
+
+    def __init__(self, call: Call[Any], most: int) -> None:
+        self._left = most if call.is_repeatable else 1
+        self._wait_s = _FIRST_WAIT_S
+
+    def after(self, outcome: httpx.Response | httpx.TransportError) -> float:
+        """Seconds to wait after a failed attempt.
+
+        Raises:
+            ClientError: there is no use in another one, or none is left.
+        """
+        self._left -= 1
+        if isinstance(outcome, httpx.TransportError):
+            if self._left > 0 and isinstance(outcome, httpx.ConnectError):
+                return self._next()
+            raise Unreachable(f"the server does not answer: {outcome!r}") from outcome
+        problem = problem_of(outcome)
+        if self._left <= 0 or not isinstance(problem, Busy):
+            raise problem
+        wait_s = self._next() if problem.retry_after_s is None else problem.retry_after_s
+        if wait_s > _LONGEST_WAIT_S:
+            raise problem
+        return wait_s
+
+    def _next(self) -> float:
+        self._wait_s *= 2
+        return self._wait_s / 2
+
+
+def _sync(make: Callable[P, Call[T]]) -> Callable[Concatenate["Client", P], T]:
+    @wraps(make)
+    def run(self: "Client", /, *args: P.args, **options: P.kwargs) -> T:
+        return self.run(make(*args, **options))
+
+    return run
+
+
+def _async(make: Callable[P, Call[T]]) -> Callable[Concatenate["AsyncClient", P], Awaitable[T]]:
+    @wraps(make)
+    async def run(self: "AsyncClient", /, *args: P.args, **options: P.kwargs) -> T:
+        return await self.run(make(*args, **options))
+
+    return run
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+class Client:
+    """A server of MarkLens, for programs that wait for each answer.
+
+    Args:
+        address: of the server, such as ``http://localhost:8000``.
+        key: its API key, where it asks for one.
+        timeout_s: seconds to wait for a connection, and for each part of an answer.
+        attempts: how often a call is tried where the server is busy (429, 503, waiting as long as
+            its ``Retry-After`` says) or cannot be connected to; calls that would do something
+            twice are tried once.
+
+    Every method raises a `ClientError`; `marklens.client.problems` lists the kinds.
+    """
+
+    def __init__(
+        self, address: str, *, key: str | None = None, timeout_s: float = 30.0, attempts: int = 3
+    ) -> None:
+        self._http = httpx.Client(base_url=address, headers=_headers(key), timeout=timeout_s)
+        self._attempts = attempts
+
+    search = _sync(calls.search)
+    classify = _sync(calls.classify)
+    page = _sync(calls.page)
+    mark = _sync(calls.mark)
+    image = _sync(calls.image)
+    add = _sync(calls.add)
+    delete = _sync(calls.delete)
+    report = _sync(calls.report)
+    batch = _sync(calls.batch)
+    watches = _sync(calls.watches)
+    watch = _sync(calls.watch)
+    add_watch = _sync(calls.add_watch)
+    delete_watch = _sync(calls.delete_watch)
+    events = _sync(calls.events)
+
+    def marks(
+        self, filter: Filter | None = None, order: str | None = None, page_size: int = 100
+    ) -> Iterator[ListedMark]:
+        """List all marks that pass a filter, asking for one page after the other."""
+        after: str | None = ""
+        while after is not None:
+            page = self.page(filter, order, page_size, after)
+            yield from page.marks
+            after = page.next
+
+    def run(self, call: Call[T]) -> T:
+        """Send a call, and again where that may help."""
+        attempts = _Attempts(call, self._attempts)
+        while True:
+            try:
+                outcome: httpx.Response | httpx.TransportError = self._http.send(
+                    call.request(self._http)
+                )
+            except httpx.TransportError as error:
+                outcome = error
+            if isinstance(outcome, httpx.Response) and outcome.is_success:
+                return call.read(outcome)
+            time.sleep(attempts.after(outcome))
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        """Use it as a context manager that closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close its connections."""
+        self.close()
+
+
+class AsyncClient:
+    """The same for asyncio; see `Client`."""
+
+    def __init__(
+        self, address: str, *, key: str | None = None, timeout_s: float = 30.0, attempts: int = 3
+    ) -> None:
+        self._http = httpx.AsyncClient(base_url=address, headers=_headers(key), timeout=timeout_s)
+        self._attempts = attempts
+
+    search = _async(calls.search)
+    classify = _async(calls.classify)
+    page = _async(calls.page)
+    mark = _async(calls.mark)
+    image = _async(calls.image)
+    add = _async(calls.add)
+    delete = _async(calls.delete)
+    report = _async(calls.report)
+    batch = _async(calls.batch)
+    watches = _async(calls.watches)
+    watch = _async(calls.watch)
+    add_watch = _async(calls.add_watch)
+    delete_watch = _async(calls.delete_watch)
+    events = _async(calls.events)
+
+    async def marks(
+        self, filter: Filter | None = None, order: str | None = None, page_size: int = 100
+    ) -> AsyncIterator[ListedMark]:
+        """List all marks that pass a filter, asking for one page after the other."""
+        after: str | None = ""
+        while after is not None:
+            page = await self.page(filter, order, page_size, after)
+            for mark in page.marks:
+                yield mark
+            after = page.next
+
+    async def run(self, call: Call[T]) -> T:
+        """Send a call, and again where that may help."""
+        attempts = _Attempts(call, self._attempts)
+        while True:
+            try:
+                outcome: httpx.Response | httpx.TransportError = await self._http.send(
+                    call.request(self._http)
+                )
+            except httpx.TransportError as error:
+                outcome = error
+            if isinstance(outcome, httpx.Response) and outcome.is_success:
+                return call.read(outcome)
+            await asyncio.sleep(attempts.after(outcome))
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Use it as a context manager that closes it."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close its connections."""
+        await self.close()
