@@ -264,7 +264,7 @@ def record_openvino(folder: Path) -> None:
 def add_code_block(folder: Path, block: CodeBlock) -> Checkpoint:
     """Give a checkpoint's embeddings the block "codes", or another one than it had.
 
-    Its weight is such that it makes a tenth of the default score.
+    Its weight is such that it makes a fifth of the default score.
 
     Args:
         folder: the checkpoint.

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 CODES: Final = "codes"  # the block's name, and the tensor's
-SHARE: Final = 0.1  # of the score, by default
+SHARE: Final = 0.2  # of the score, by default
 WIDTH: Final = 64  # numbers at most
 
 

@@ -106,7 +106,7 @@ def test_embeddings_end_with_the_block_and_are_otherwise_the_same(folder: Path) 
     assert [one.name for one in opened.blocks] == ["visual", "concept", "colour", "codes"]
     codes, weights = opened.blocks[-1], [one.weight for one in opened.blocks]
     assert codes.stop - codes.start == sum(code.category <= 24 for code in before.labels)
-    assert codes.weight / sum(weights) == pytest.approx(0.1, abs=1e-3)
+    assert codes.weight / sum(weights) == pytest.approx(0.2, abs=1e-3)
     assert opened.fingerprint != before.fingerprint
 
     after = Encoder.load(folder, device="cpu", runtime="torch")
