@@ -75,6 +75,20 @@ def _list(page: Any) -> None:
     page.js("document.querySelector('[name=density][value=list]').click()")
 
 
+def _grouped(page: Any) -> None:
+    _search(page)
+    page.js("const group = document.getElementById('grouped'); if (!group.checked) group.click()")
+    page.click(".hit-group")
+    page.js("document.querySelector('.hit [title^=Hide]').click()")
+
+
+def _shortlist(page: Any) -> None:
+    _search(page)
+    page.js("document.querySelector('.hit .is-star[aria-pressed=false]').click()")
+    page.click("#shortlist")
+    page.until(lambda: page.all(".shortlisted"), "no shortlist")
+
+
 def _crop(page: Any) -> None:
     _search(page)
     page.click('[data-action="crop"]')
@@ -167,7 +181,8 @@ def _patterns(page: Any) -> None:
 _STATES: dict[str, Callable[[Any], None]] = {
     state.__name__.removeprefix("_"): state
     for state in (
-        _start, _search, _filtered, _thumbnails, _list, _crop, _typed_code, _refused_code,
+        _start, _search, _filtered, _thumbnails, _list, _grouped, _shortlist, _crop,
+        _typed_code, _refused_code,
         _perhaps, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
         _notice, _listing, _plain, _mark, _lost, _patterns,
     )

@@ -6,7 +6,7 @@ import { boxLines } from './figure.js'
 import {
   bandOf, blockLabel, codeTags, matchOf, meaningOf, pageOf, score, statusAndDates, titleOfMark,
 } from './results.js'
-import { t } from './texts.js'
+import { number, plural, t } from './texts.js'
 
 const EAGER = 12 // hits whose pictures are loaded before they are scrolled to
 
@@ -21,8 +21,10 @@ export function hitCard(hit, place, context, actions) {
   if (hit.pair?.picture) tags.unshift(h('span', { class: 'tag is-part' }, t('by picture %(number)s', { number: hit.pair.picture + 1 })))
   return h(
     'li',
-    { class: 'hit', 'data-id': hit.id },
+    { class: `hit${hit.isMember ? ' is-member' : ''}`, 'data-id': hit.id },
     hitPicture(hit, place, actions, 320),
+    groupButton(hit, actions),
+    deskButtons(hit, actions),
     h(
       'div',
       { class: 'hit-body' },
@@ -94,6 +96,26 @@ function outline(picture, box) {
     picture.after(lines)
   }, { once: true })
 }
+
+/** Folds the hits that show the same sign, or shows them. */
+export const groupButton = (hit, { ongroup }) =>
+  hit.alike && h('button', {
+    type: 'button', class: 'hit-group', 'aria-expanded': String(hit.isOpen), onclick: () => ongroup(hit),
+    'aria-label': plural(hit.alike, '+%(n)s that shows the same sign', '+%(n)s that show the same sign'),
+    title: plural(hit.alike, '+%(n)s that shows the same sign', '+%(n)s that show the same sign'),
+  }, `+${number(hit.alike)}`)
+
+/** Puts a hit on the shortlist, or hides it. */
+export const deskButtons = (hit, { onlist, onhide, isListed }) =>
+  onlist && h('div', { class: 'hit-desk' },
+    h('button', {
+      type: 'button', class: 'button is-icon is-star', 'aria-pressed': String(isListed(hit.id)), title: t('Shortlist (key s)'),
+      'aria-label': t('Shortlist %(mark)s', { mark: titleOfMark(hit) }), onclick: () => onlist(hit),
+    }, icon('star')),
+    h('button', {
+      type: 'button', class: 'button is-icon', title: t('Hide (key x)'),
+      'aria-label': t('Hide %(mark)s', { mark: titleOfMark(hit) }), onclick: () => onhide(hit),
+    }, icon('hide')))
 
 export function hitActions(hit, actions) {
   return h(

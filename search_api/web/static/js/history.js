@@ -33,6 +33,12 @@ export function startHistory(onarrive, hits) {
   return {
     picture: () => history.state?.picture ?? null,
 
+    /** Ids of the marks that are hidden at this step: `known` where it does not say. */
+    hidden(known) {
+      if (!history.state?.hidden) history.replaceState({ ...history.state, hidden: known }, '')
+      return history.state.hidden
+    },
+
     /** Write another address of the present step, which asks for the same. */
     rename(address) {
       history.replaceState(history.state, '', address)
@@ -42,13 +48,14 @@ export function startHistory(onarrive, hits) {
     drawn: () => arriving?.place?.drawn ?? 0,
 
     /** Add a step, or change the present one where it only goes on with an edit of `control`. */
-    add(address, picture, control) {
+    add(address, picture, control, hidden) {
       soon.flush()
       arriving = null
       const before = history.state ?? {}
       const isSame = address === location.pathname + location.search && picture === (before.picture ?? null)
+        && String(hidden) === String(before.hidden ?? [])
       const goesOn = control !== null && control === before.control
-      const step = { picture, control }
+      const step = { picture, control, hidden }
       if (isSame) return
       if (goesOn) history.replaceState({ ...before, ...step }, '', address)
       else {

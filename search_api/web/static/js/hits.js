@@ -3,6 +3,7 @@
 
 import { byId, h, icon } from './dom.js'
 import { hitCard } from './cards.js'
+import { folded } from './groups.js'
 import { COLUMNS, hitRow, sorted } from './list.js'
 import { number, plural, t } from './texts.js'
 
@@ -18,6 +19,8 @@ export function startHits(onerror) {
   const list = byId('hits')
   const more = byId('more')
   let ranking = { hits: [], total: 0 } // fetch(offset, k) gives more hits, context, actions
+  let isGrouped = false // whether hits that show one sign are folded into the first of them
+  let opened = new Set() // groups that are not
   let order = { field: null, isDown: false } // null: as ranked
   let view = [] // the hits in the order in which they are shown
   let rows = [] // the elements of those that are drawn
@@ -29,7 +32,24 @@ export function startHits(onerror) {
   const chanceAt = () => (order.field ? -1 : view.findIndex(({ band }) => band === 'weak'))
   const rowOf = (hit, place) => {
     const make = list.dataset.density === 'list' ? hitRow : hitCard
-    return make(hit, place, ranking.context, ranking.actions)
+    return make(hit, place, ranking.context, { ...ranking.actions, ongroup })
+  }
+  /** The hits to show, in their order: without those that a person hid, groups folded. */
+  const arranged = () => {
+    const kept = sorted(ranking.hits, order).filter(({ id }) => !ranking.actions?.isHidden?.(id))
+    return isGrouped ? folded(kept, opened) : kept
+  }
+  /** Arrange anew and draw as much as was drawn; the focus stays at its mark, or else at its place. */
+  const rearrange = async () => {
+    const card = document.activeElement?.closest('.hit')
+    const [place, id] = [rows.indexOf(card), card?.dataset.id]
+    await redraw(Math.max(drawnTo(), FETCHED[0]))
+    const stays = view.findIndex((hit) => hit.id === id)
+    if (place >= 0) focusCard(rows[stays < 0 ? Math.min(place, rows.length - 1) : stays])
+  }
+  const ongroup = ({ group }) => {
+    if (!opened.delete(group)) opened.add(group)
+    rearrange()
   }
   const drawTo = (count) => {
     const from = rows.length
@@ -51,7 +71,10 @@ export function startHits(onerror) {
         if (mine !== ranking) return
         mine.hits.push(...ranked(came, offset))
         if (!came.length) mine.total = mine.hits.length
-        view = sorted(mine.hits, order)
+        const before = view.slice(0, rows.length)
+        view = arranged()
+        // More of a group that is drawn already may have come.
+        if (before.some((hit, at) => hit.id !== view[at].id || hit.alike !== view[at].alike)) redraw(drawnTo())
       })
       .finally(() => { fetching = null })
     return fetching
@@ -64,7 +87,7 @@ export function startHits(onerror) {
     showEnd()
   }
   const showEnd = () => {
-    const left = ranking.total - rows.length
+    const left = ranking.total - ranking.hits.length + view.length - rows.length
     more.textContent = left > 0 ? plural(left, '%(n)s more mark below', '%(n)s more marks below') : endOf(ranking)
   }
 
@@ -94,7 +117,7 @@ export function startHits(onerror) {
     const mine = ranking
     list.replaceChildren()
     rows = []
-    view = sorted(ranking.hits, order)
+    view = arranged()
     wanted = Math.min(count, view.length)
     drawTo(Math.min(wanted, DRAWN))
     showHead()
@@ -130,15 +153,19 @@ export function startHits(onerror) {
     /** Show a new ranking; resolves when `drawn` of its hits are drawn. */
     show(found, drawn) {
       ranking = { ...found, hits: ranked(found.hits, 0) }
+      opened = new Set()
       byId('problem').replaceChildren()
       return redraw(Math.max(drawn, FETCHED[0]))
     },
     /** Draw what is drawn again, in the same places: its codes' titles have come. */
     async again(context) {
       ranking.context = context
-      const place = rows.indexOf(document.activeElement?.closest('.hit'))
-      await redraw(drawnTo())
-      if (place >= 0) focusCard(rows[place])
+      return rearrange()
+    },
+    rearrange,
+    setGrouped(grouped) {
+      isGrouped = grouped
+      if (view.length) redraw(Math.max(drawnTo(), FETCHED[0]))
     },
     clear() {
       ranking = { hits: [], total: 0 }
@@ -155,6 +182,12 @@ export function startHits(onerror) {
       if (view.length) redraw(drawnTo())
     },
     total: () => ranking.total,
+    /** Do what a key means at a place; whether it means something. */
+    press(place, key) {
+      const act = { s: ranking.actions?.onlist, x: ranking.actions?.onhide, g: view[place]?.alike && ongroup }[key]
+      act?.(view[place])
+      return Boolean(act)
+    },
     focus: (place) => focusCard(rows[place]),
     placeOf: (row) => rows.indexOf(row),
     drawn: drawnTo,
@@ -217,6 +250,7 @@ function startKeys(list, hits) {
   list.addEventListener('focusin', (event) => enterCard(event.target.closest('.hit')))
   list.addEventListener('keydown', async (event) => {
     const at = hits.placeOf(event.target.closest('.hit'))
+    if (at >= 0 && !event.ctrlKey && !event.metaKey && !event.altKey && hits.press(at, event.key)) return event.preventDefault()
     const columns = list.dataset.density === 'list' ? 1 : getComputedStyle(list).gridTemplateColumns.split(' ').length
     const to = {
       ArrowRight: at + 1,

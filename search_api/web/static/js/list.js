@@ -2,7 +2,7 @@
 
 import { h, icon } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
-import { hitPicture } from './cards.js'
+import { deskButtons, groupButton, hitPicture } from './cards.js'
 import { bandOf, meaningOf, pageOf, titleOfMark } from './results.js'
 import { day, language, t } from './texts.js'
 
@@ -48,14 +48,15 @@ export function hitRow(hit, place, context, actions) {
   }
   return h(
     'li',
-    { class: 'hit hit-row', 'data-id': hit.id },
-    h('span', { class: 'hit-rank' }, hit.rank),
+    { class: `hit hit-row${hit.isMember ? ' is-member' : ''}`, 'data-id': hit.id },
+    h('span', { class: 'hit-rank' }, hit.rank, groupButton(hit, actions)),
     hitPicture(hit, place, actions, 160),
     ...fields.map((field) => (field.name === 'text'
       ? h('span', { class: 'cell hit-title', title: titleOfMark(hit) }, titleOfMark(hit))
       : cell(field))),
     h('span', { class: `cell hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) }, bandOf(hit)),
     h('div', { class: 'hit-actions' },
+      deskButtons(hit, actions),
       h('a', {
         class: 'button is-quiet is-icon', href: `/?mark_id=${encodeURIComponent(hit.id)}`,
         'aria-label': t('Search from %(mark)s', { mark: titleOfMark(hit) }), title: t('Search from this'),

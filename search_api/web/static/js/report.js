@@ -11,15 +11,18 @@ export function startReport(asked, onproblem) {
     choice.value = ''
     choice.disabled = true
     try {
-      const fields = await asked()
-      fields.append('format', format)
-      const src = URL.createObjectURL(await report(fields))
-      h('a', { href: src, download: `marklens-report.${format}` }).click()
-      setTimeout(() => URL.revokeObjectURL(src), 60_000)
+      await downloadReport(await asked(), format)
     } catch (error) {
       onproblem(error)
     } finally {
       choice.disabled = false
     }
   })
+}
+
+export async function downloadReport(fields, format) {
+  fields.append('format', format)
+  const src = URL.createObjectURL(await report(fields))
+  h('a', { href: src, download: `marklens-report.${format}` }).click()
+  setTimeout(() => URL.revokeObjectURL(src), 60_000)
 }

@@ -7,6 +7,7 @@ import { inTreeOrder, showChips } from './chips.js'
 import { startCodeInput } from './codepicker.js'
 import { startCodeTree } from './codetree.js'
 import { startCompare, startDialogs } from './compare.js'
+import { startDesk } from './desk.js'
 import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
 import { byId, h, icon } from './dom.js'
@@ -19,6 +20,7 @@ import { startQueryPanel } from './querypanel.js'
 import { pageOf, planLine, problemBox, showNothing, showProblem } from './results.js'
 import { startReport } from './report.js'
 import { startSheet } from './sheet.js'
+import { startShortlist } from './shortlist.js'
 import {
   activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, WHOLE, withCode, withoutFilters, withPicture,
 } from './state.js'
@@ -28,6 +30,7 @@ import { countCodes, covers, loadVienna, titleOf } from './vienna.js'
 const MOST = 1000 // marks that a search ranks
 const REPORTED = 50 // marks of a report
 const DENSITY = 'marklens-density' // what local storage keeps the chosen look of hits under
+const GROUPED = 'marklens-grouped' // and whether hits that show one sign are one
 
 const page = byId('content')
 const results = byId('results')
@@ -42,6 +45,7 @@ const form = startFilterForm(go)
 const hits = startHits(notifyOf)
 const steps = startHistory(arrive, hits)
 const compare = startCompare()
+const desk = startDesk(showShortlist)
 const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode, notifyOf)
 
 /** Change the state and search; each call is a step for the back button, but edits of one `control`
@@ -49,10 +53,45 @@ const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode,
 function go(change, control = null) {
   if (!control) form.flush()
   state = { ...state, ...change }
-  if ('query' in change) answer = null
-  steps.add(toAddress(state), state.query?.key ?? null, control)
+  if ('query' in change) {
+    answer = null
+    desk.of(state.query)
+  }
+  steps.add(toAddress(state), state.query?.key ?? null, control, desk.hidden())
   show(control)
   return run()
+}
+
+/** Hide marks, or show them again; a step for the back button. */
+function setHidden(ids) {
+  desk.setHidden(ids)
+  steps.add(toAddress(state), state.query?.key ?? null, null, ids)
+  hits.rearrange()
+  showHidden()
+}
+
+function showHidden() {
+  const ids = desk.hidden()
+  const button = (text, left) => h('button', { type: 'button', class: 'link', onclick: () => setHidden(left) }, text)
+  byId('hidden-marks').replaceChildren(...(ids.length
+    ? [
+        h('span', {}, plural(ids.length, '%(n)s mark hidden', '%(n)s marks hidden')),
+        button(t('Undo'), ids.slice(0, -1)),
+        ids.length > 1 ? button(t('Show all'), []) : '',
+      ]
+    : []))
+}
+
+function showShortlist() {
+  const count = desk.listed().length
+  byId('shortlist-count').textContent = number(count)
+  byId('shortlist-count').hidden = !count
+}
+
+function shortlist({ id }) {
+  desk.toggle(id)
+  const star = byId('hits').querySelector(`[data-id="${CSS.escape(id)}"] .is-star`)
+  star?.setAttribute('aria-pressed', String(desk.isListed(id)))
 }
 
 function chooseCode(code, chosen) {
@@ -69,6 +108,7 @@ function show(edited = null) {
   byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
+  showHidden()
   count()
 }
 
@@ -256,14 +296,19 @@ const onsearch = (event, hit) => {
 }
 
 /** What can be done with a hit; of a list, whose marks nothing is compared with, it is opened. */
-const actionsFor = ({ query }) =>
-  query
+const actionsFor = ({ query }) => ({
+  onsearch,
+  isHidden: (id) => desk.hidden().includes(id),
+  isListed: desk.isListed,
+  onlist: shortlist,
+  onhide: (hit) => setHidden([...desk.hidden(), hit.id]),
+  ...(query
     ? {
-        onsearch,
         oncompare: (place) => compare(place, { hits, queryOf: (hit) => panel.figure(hit.pair.picture), ...context() }),
         onpoint: (hit) => panel.outline(hit && isByPart(hit) && !hit.pair.picture ? hit.pair.query_box : null),
       }
-    : { onsearch, onopen: (hit) => location.assign(pageOf(hit.id)) }
+    : { onopen: (hit) => location.assign(pageOf(hit.id)) }),
+})
 
 function searchFrom(id) {
   go({ query: { kind: 'mark', id }, ...WHOLE })
@@ -323,6 +368,7 @@ function startPage() {
   startSheet()
   startExplain(panel.asked, notifyOf)
   startReport(async () => toFields(reported(), panel.files(), 0, REPORTED), notifyOf)
+  startShortlist(desk, () => state.query && toFields(reported(), panel.files(), 0, REPORTED), hits.rearrange, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
@@ -344,6 +390,13 @@ function startPage() {
   for (const link of document.querySelectorAll('.sample')) {
     link.addEventListener('click', (event) => onsearch(event, { id: link.dataset.markId }))
   }
+  const grouped = byId('grouped')
+  grouped.checked = localStorage.getItem(GROUPED) !== 'no'
+  hits.setGrouped(grouped.checked)
+  grouped.addEventListener('change', () => {
+    localStorage.setItem(GROUPED, grouped.checked ? 'yes' : 'no')
+    hits.setGrouped(grouped.checked)
+  })
   for (const radio of document.getElementsByName('density')) {
     radio.checked = radio.value === byId('hits').dataset.density
     radio.addEventListener('change', () => {
@@ -364,6 +417,8 @@ function arrive(picture) {
   answer = null
   state = fromAddress(location.href)
   if (picture) state.query = { kind: 'picture', key: picture, handles: state.query?.handles ?? [] }
+  desk.of(state.query)
+  desk.setHidden(steps.hidden(desk.hidden()))
   show()
   run()
 }

@@ -1,0 +1,69 @@
+// The shortlist of a search: its marks with notes, and their report.
+
+import { getMark, imagePath } from './api.js'
+import { byId, h, icon } from './dom.js'
+import { downloadReport } from './report.js'
+import { pageOf, titleOfMark } from './results.js'
+import { plural, t } from './texts.js'
+
+const LONGEST_NOTE = 2000
+
+/** Make the dialog; `asked()` resolves to the fields of the search, or null where none can be reported. */
+export function startShortlist(desk, asked, onchange, onproblem) {
+  const dialog = byId('shortlist-dialog')
+  const body = byId('shortlist-body')
+
+  const item = (mark, note) => {
+    const title = titleOfMark(mark)
+    return h('li', { class: 'shortlisted', 'data-id': mark.id },
+      h('img', { src: imagePath(mark.id, { size: 160, digest: mark.image_digest }), alt: '', width: 96, height: 72 }),
+      h('div', {},
+        h('a', { class: 'hit-title', href: pageOf(mark.id) }, title),
+        h('p', { class: 'hit-meta' }, [mark.text && mark.id, mark.owner, mark.office].filter(Boolean).join(' · ')),
+        h('textarea', {
+          rows: 2, maxlength: LONGEST_NOTE, placeholder: t('Note for the report'),
+          'aria-label': t('Note on %(mark)s', { mark: title }),
+          oninput: ({ target }) => desk.note(mark.id, target.value),
+        }, note)),
+      h('button', {
+        type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Take %(mark)s off the shortlist', { mark: title }),
+        onclick: () => {
+          desk.toggle(mark.id)
+          onchange()
+          show()
+        },
+      }, icon('close')))
+  }
+
+  const show = async () => {
+    const listed = desk.listed()
+    byId('shortlist-title').textContent = plural(listed.length, 'Shortlist: %(n)s mark', 'Shortlist: %(n)s marks')
+    byId('shortlist-foot').hidden = !listed.length || !asked()
+    // A mark that was withdrawn since is left out.
+    const found = await Promise.all(listed.map(([id, note]) => getMark(id).then((mark) => item(mark, note)).catch(() => null)))
+    body.replaceChildren(found.some(Boolean)
+      ? h('ul', { class: 'shortlist' }, found.filter(Boolean))
+      : h('p', { class: 'hint' }, t('Put marks on it with their star, or with the key s.')))
+  }
+
+  for (const button of dialog.querySelectorAll('[data-format]')) {
+    button.addEventListener('click', async () => {
+      button.disabled = true
+      try {
+        const fields = await asked()
+        for (const [id] of desk.listed()) fields.append('shortlist', id)
+        fields.append('notes', JSON.stringify(Object.fromEntries(desk.listed().filter(([, note]) => note))))
+        await downloadReport(fields, button.dataset.format)
+      } catch (error) {
+        dialog.close()
+        onproblem(error)
+      } finally {
+        button.disabled = false
+      }
+    })
+  }
+  byId('shortlist').addEventListener('click', async () => {
+    await show()
+    dialog.showModal()
+  })
+}

@@ -1,0 +1,103 @@
+"""Work on the marks of a search: groups, hidden marks, a shortlist with notes, and its report."""
+
+import json
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+pytestmark = pytest.mark.browser
+
+
+def _star(mark_id: str) -> str:
+    return f'.hit[data-id="{mark_id}"] .is-star'
+
+
+def _focus(page, mark_id: str) -> None:
+    page.js(f"document.querySelector('.hit[data-id=\"{mark_id}\"] .hit-picture').focus()")
+
+
+def test_a_hidden_mark_is_gone_until_undo_and_back_undoes_it(page):
+    page.open("/?mark_id=EM-001")
+    whole = page.hits()
+    first, second = whole[:2]
+    _focus(page, first)
+    page.driver.switch_to.active_element.send_keys("x")
+    assert page.until_hits(lambda ids: first not in ids) == whole[1:]
+    focused = page.js("return document.activeElement.closest('.hit').dataset.id")
+    assert focused == second, "the keyboard goes on at the same place"
+    page.js(f"document.querySelector('.hit[data-id=\"{second}\"] [title^=Hide]').click()")
+    page.until_hits(lambda ids: ids == whole[2:])
+    assert "2 marks hidden" in page.text("#hidden-marks")
+    page.back()
+    page.until_hits(lambda ids: ids == whole[1:])
+    page.open("/?mark_id=EM-001")
+    assert page.hits() == whole[1:], "hidden marks are kept for the search"
+    page.open("/?mark_id=EM-001&office=EM")
+    assert first not in page.hits(), "and under its filters"
+    page.open("/?mark_id=EM-002")
+    assert first in page.hits(), "not for another search"
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    page.button("Undo").click()
+    page.until_hits(lambda ids: ids == whole)
+    assert page.text("#hidden-marks") == ""
+
+
+def test_a_shortlist_with_notes_is_kept_and_reported(page):
+    page.open("/?mark_id=EM-001")
+    first, second, third = page.hits()[:3]
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "deny"})
+    for mark_id in (first, third):
+        page.js(f"document.querySelector('{_star(mark_id)}').click()")
+    _focus(page, second)
+    page.driver.switch_to.active_element.send_keys("s")
+    page.driver.switch_to.active_element.send_keys("s")  # off again
+    assert page.one(_star(first)).get_attribute("aria-pressed") == "true"
+    assert page.one(_star(second)).get_attribute("aria-pressed") == "false"
+    assert page.text("#shortlist-count") == "2"
+    page.click("#shortlist")
+    page.until(lambda: len(page.all(".shortlisted")) == 2, "the marks are not listed")
+    assert page.text("#shortlist-title") == "Shortlist: 2 marks"
+    page.all(".shortlisted textarea")[0].send_keys("Same device, class 9")
+    page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    page.open("/?mark_id=EM-001&office=US")
+    page.hits()
+    page.click("#shortlist")
+    page.until(lambda: len(page.all(".shortlisted")) == 2, "the shortlist is not kept")
+    assert page.one(".shortlisted textarea").get_attribute("value") == "Same device, class 9"
+    page.js(
+        "window.__sent = null; const real = window.fetch;"
+        "window.fetch = async (path, options) => { const answer = await real(path, options);"
+        " if (path.endsWith('/report')) window.__sent = [answer.status, [...options.body]];"
+        " return answer }"
+    )
+    page.click('#shortlist-dialog [data-format="csv"]')
+    status, fields = page.until(lambda: page.js("return window.__sent"), "no report is asked for")
+    assert status == 200
+    assert [value for name, value in fields if name == "shortlist"] == [first, third]
+    notes = next(value for name, value in fields if name == "notes")
+    assert json.loads(notes) == {first: "Same device, class 9"}
+    page.all(".shortlisted .button")[0].click()
+    page.until(lambda: len(page.all(".shortlisted")) == 1, "the mark is not taken off")
+
+
+def test_marks_of_one_sign_are_folded_into_the_first_and_opened(page, marklens):
+    page.open("/?mark_id=EM-001")
+    whole = page.hits()
+    page.click("#grouped")
+    folded = page.until_hits(lambda ids: len(ids) < len(whole))
+    assert folded == [mark_id for mark_id in whole if mark_id in folded], "the order stays"
+    button = page.one(".hit-group")
+    card = button.find_element("xpath", "./..")
+    leader, more = card.get_attribute("data-id"), int(button.text.removeprefix("+"))
+    assert button.get_attribute("aria-expanded") == "false"
+    _focus(page, leader)
+    page.driver.switch_to.active_element.send_keys("g")
+    opened = page.until_hits(lambda ids: len(ids) == len(folded) + more)
+    at = opened.index(leader)
+    members = page.js("return [...document.querySelectorAll('.is-member')].map(x => x.dataset.id)")
+    assert opened[at + 1 : at + 1 + more] == members
+    page.click('.hit-group[aria-expanded="true"]')
+    page.until_hits(lambda ids: ids == folded)
+    page.click("#grouped")
+    page.until_hits(lambda ids: ids == whole)
