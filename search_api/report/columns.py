@@ -31,12 +31,14 @@ class Column:
 
 def columns_of(report: Report) -> list[Column]:
     """The columns of a report's marks: place, scores, what the register says, note."""
+    places = [one.hit.pair.picture for one in report.marks if one.hit and one.hit.pair]
     return [
         Column("rank", "Place", 7, lambda one: one.rank),
         _of_hit("score", "Score", 8, lambda hit: hit.score),
         _of_hit("probability", "Probability", 11, lambda hit: hit.probability),
         _of_hit("band", "Band", 14, lambda hit: hit.band),
         *(_score(name) for name in report.blocks),
+        *([_of_hit("picture", "By picture", 10, _picture)] if any(places) else []),
         _of_hit("match", "Words match", 16, lambda hit: hit.words.said if hit.words else None),
         *(_field(one) for one in MARK_FIELDS if one.name != "image_name"),
         Column("predicted", "Codes seen", 28, lambda one: "; ".join(_seen(one))),
@@ -47,6 +49,11 @@ def columns_of(report: Report) -> list[Column]:
 def _of_hit(name: str, title: str, width: int, value: Callable[[Hit], Cell]) -> Column:
     """A column on how near a mark is; empty where that is not known."""
     return Column(name, title, width, lambda one: None if one.hit is None else value(one.hit))
+
+
+def _picture(hit: Hit) -> Cell:
+    """Which picture of the query it is near to, counted from 1."""
+    return None if hit.pair is None else hit.pair.picture + 1
 
 
 def _score(block: str) -> Column:

@@ -153,3 +153,18 @@ def test_another_picture_of_the_sign_is_added_put_first_and_removed(page, pictur
     page.back()
     page.until(lambda: _handles(page) == [two, one], "back does not undo it")
     page.until_hits(lambda ids: set(ids[:2]) == {"EM-007", "EM-004"})
+
+
+def test_where_nothing_is_kept_the_picture_is_sent_each_time(
+    page, picture, marklens, monkeypatch, encoded
+):
+    monkeypatch.setattr(marklens.queries.kept, "is_on", False)
+    page.open()
+    page.upload(picture(7))
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    _filter_by_office(page, "US")
+    page.until_hits(lambda ids: len(ids) == 8)
+    assert _handles(page) == []
+    assert encoded == [1, 1]
+    page.driver.refresh()
+    assert page.until_hits(lambda ids: len(ids) == 8)[0] == "EM-007"

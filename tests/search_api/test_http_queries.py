@@ -1,5 +1,8 @@
 """Handles of query pictures: sent once, encoded once, kept for a while, and then plainly gone."""
 
+import csv
+import hashlib
+import io
 import os
 import stat
 import time
@@ -290,3 +293,39 @@ def test_several_pictures_of_a_sign_score_a_mark_by_the_nearest(
     assert too_many.status_code == 422
     assert "at most 8" in too_many.json()["detail"]
     assert client.post(SEARCH, files={"other_images": marks[4]}).status_code == 422
+
+
+def test_a_report_names_the_pictures_and_which_of_them_each_mark_is_near(
+    client: httpx.Client, marks: list[bytes]
+) -> None:
+    files = {"image": marks[1], "other_images": marks[4]}
+    form = {"format": "csv", "k": "2"}
+    report = client.post("/api/v1/search/report", data=form, files=files).text
+    rows = list(csv.DictReader(io.StringIO(report.removeprefix("\ufeff"))))
+    assert {(row["id"], row["picture"]) for row in rows} == {("M-1", "1"), ("M-4", "2")}
+    assert hashlib.sha256(marks[4]).hexdigest() in report
+    alone = client.post("/api/v1/search/report", data=form, files={"image": marks[1]}).text
+    assert "picture" not in alone.splitlines()[0].split(",")
+
+
+def test_the_link_opens_without_scripts_too(client: httpx.Client, marks: list[bytes]) -> None:
+    handle = handle_of(search(client, marks[3]))
+    page = client.get("/results", params={"query": handle, "office": "US"})
+    assert page.status_code == 200
+    assert "M-3" in page.text
+    assert "M-2" not in page.text
+    lost = client.get("/results", params={"query": "0" * 32})
+    assert "is gone" in lost.text
+
+
+def test_a_pdf_is_a_picture_of_a_mark_and_shown_as_one(
+    client: httpx.Client, marklens: MarkLens, draw_mark: Callable[..., Image.Image]
+) -> None:
+    file = io.BytesIO()
+    draw_mark(9).save(file, "PDF")
+    made = client.post("/api/v1/marks", data={"id": "PDF"}, files={"image": file.getvalue()})
+    assert made.status_code == 201, made.text
+    assert made.json()["media_type"] == "application/pdf"
+    shown = client.get("/api/v1/marks/PDF/image")
+    assert shown.headers["content-type"] == "image/webp"
+    assert search(client, file.getvalue())["hits"][0]["id"] == "PDF"
