@@ -145,7 +145,8 @@ class Checkpoint:
         if config.get("embedding") == EMBEDDING:
             return checkpoint
         # Saved by a MarkLens that embedded pictures otherwise: their vectors must not meet.
-        return replace(checkpoint, fingerprint=checkpoint.computed_fingerprint())
+        new = checkpoint.computed_fingerprint()
+        return replace(checkpoint, fingerprint=new, score_calibration=None)
 
     def openvino_model(self) -> Path:
         """Return the path of the OpenVINO model, checked against its digest.

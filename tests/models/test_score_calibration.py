@@ -75,6 +75,18 @@ def test_a_checkpoint_keeps_what_its_scores_mean_and_forgets_it_with_other_embed
     assert add_code_block(folder, block).score_calibration is None
 
 
+def test_what_scores_mean_is_forgotten_where_pictures_are_embedded_otherwise(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "network"
+    shutil.copytree(tiny_checkpoint, folder)
+    record_scores(folder, ScoreCalibration(-3.0, 8.0, 0.5), {})
+    config = json.loads((folder / CONFIG).read_text("utf-8"))
+    config["embedding"] -= 1  # saved by a MarkLens of before
+    (folder / CONFIG).write_text(json.dumps(config), "utf-8")
+    assert Checkpoint.open(folder).score_calibration is None
+
+
 def test_the_shipped_networks_scores_have_a_meaning() -> None:
     """With other weights, or another way to embed, `scripts/calibrate_scores.py` is to be run."""
     meaning = Checkpoint.open().score_calibration
