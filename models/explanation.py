@@ -25,6 +25,7 @@ _CELL, _CAPTION = 224, 36
 _COLUMNS = 4
 _PIXELS_A_PLACE = 4  # of the heat of a picture that has parts
 _HEAT = np.array([214.0, 40.0, 40.0])
+_OVERLAY = 256  # pixels of its longer side
 _STRONGEST = 0.65  # of the heat's colour over the picture
 
 
@@ -37,11 +38,31 @@ class Explanation:
         codes: explained, with their probabilities.
         heat: (codes, h, w) float32 0..1, 1 where a code's strongest place is; all 0 for a code
             for which no place speaks.
+        square: what `picture` shows, in shares of the picture that it was made of.
     """
 
     picture: Image.Image
     codes: tuple[PredictedCode, ...]
     heat: NDArray[np.float32]
+    square: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+
+    def overlay(self, size: tuple[int, int]) -> Image.Image:
+        """The places of the first code in red, transparent elsewhere, to be laid over the picture.
+
+        Args:
+            size: width and height of the picture that was explained; only their ratio counts.
+        """
+        scale = _OVERLAY / max(size)
+        width, height = (max(1, round(side * scale)) for side in size)
+        left, top, right, bottom = self.square
+        x, y = round(left * width), round(top * height)
+        side = (max(1, round(right * width) - x), max(1, round(bottom * height) - y))
+        grid = Image.fromarray((self.heat[0] * 255 * _STRONGEST).astype(np.uint8))
+        share = Image.new("L", (width, height))
+        share.paste(grid.resize(side, Image.Resampling.BICUBIC), (x, y))
+        red = Image.new("RGB", (width, height), tuple(int(value) for value in _HEAT))
+        red.putalpha(share)
+        return red
 
     def sheet(self) -> Image.Image:
         """The picture, and beside it one copy a code with the places in red."""
@@ -95,7 +116,8 @@ class Explainer:
         Raises:
             BadViennaCode: the network does not predict one of them.
         """
-        pixels = self._preprocess(image)
+        prepared = self._preprocess.prepare(image)
+        pixels = prepared.pixels
         rows = [self._known(seen.code) for seen in codes]
         views, frames = self._views(pixels)
         heat = []
@@ -108,7 +130,8 @@ class Explainer:
             if len(views) > 1:
                 grid = _placed(grid, frames[best], len(pixels))
             heat.append(grid)
-        return Explanation(Image.fromarray(pixels), tuple(codes), np.stack(heat))
+        drawn = Image.fromarray(pixels)
+        return Explanation(drawn, tuple(codes), np.stack(heat), prepared.square)
 
     def _views(self, pixels: NDArray[np.uint8]) -> tuple[list[Activations], list[Box]]:
         """What the network makes of a whole picture, then of its parts; and where each lies."""

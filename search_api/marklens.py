@@ -41,7 +41,7 @@ from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
 from models.images import decoders
-from models.vienna import PredictedCode
+from models.vienna import PredictedCode, ViennaCode
 from search_api.answers import (
     Added,
     Answer,
@@ -225,21 +225,24 @@ class MarkLens:
         """
         return self.queries.encode(self.encoder, picture, view).seen
 
-    def explain(self, picture: Picture, view: View = WHOLE) -> Image.Image:
-        """Draw where in a picture each code was seen: a contact sheet, the picture first.
+    def explain(
+        self, picture: Picture, view: View = WHOLE, code: ViennaCode | None = None
+    ) -> Image.Image:
+        """Draw where each code was seen, beside the picture; or one, to be laid over it.
 
         Raises:
-            UnreadableImage, PictureGone, TooBusy: as in `search`.
+            UnreadableImage, PictureGone, TooBusy, BadViennaCode: as in `search`.
         """
-        encoder, opened = self.encoder, self.queries.opened(picture)
+        encoder, admission = self.encoder, self.queries.admission
         with self._lock:
             if self._explainer is None:
                 self._explainer = Explainer(encoder)
-        admission = self.queries.admission
-        image = decoded(admission, opened, view)
+        image = decoded(admission, self.queries.opened(picture), view)
         with admission.encoding.turn(admission.patience()):
-            seen = encoder.predicted(encoder.encode([image]).probabilities[0])
-            return self._explainer.explain(image, seen).sheet()
+            if code is None:
+                seen = encoder.predicted(encoder.encode([image]).probabilities[0])
+                return self._explainer.explain(image, seen).sheet()
+            return self._explainer.explain(image, [PredictedCode(code, 1)]).overlay(image.size)
 
     def draw(self, picture: Picture, view: View = WHOLE) -> Image.Image:
         """Decode a picture as a search sees it; raises what `classify` does."""

@@ -85,6 +85,19 @@ class PictureForm(ViewFields):
         return b"" if self.image is None else self.image.file.read()
 
 
+class ExplainForm(PictureForm):
+    """A picture, and the code to explain."""
+
+    code: Annotated[
+        Text | Absent,
+        Field(
+            description="Only this Vienna code: the answer is then as the picture, transparent but "
+            "where the code was seen.",
+            examples=["03.01"],
+        ),
+    ] = None
+
+
 class SearchForm(SearchFields):
     """A picture or a mark to compare with, and which marks may be found."""
 

@@ -165,3 +165,26 @@ def test_a_mark_that_browsers_do_not_draw_is_cropped_in_its_own_pixels_when_turn
         page.until_hits(bool)
     finally:
         marklens.delete("SCAN")
+
+
+def test_pointing_at_a_code_shows_its_place_on_the_picture_asked_for_once(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    page.until(lambda: page.all("#seen-codes .chip.is-predicted"), "no codes")
+    page.settle()
+    code = page.one("#seen-codes .chip.is-predicted").get_attribute("data-code")
+    page.js(
+        "window.__asked = 0; const real = window.fetch;"
+        "window.fetch = (path, ...rest) => {"
+        " if (String(path).endsWith('/explain')) window.__asked += 1; return real(path, ...rest) }"
+    )
+    box = page.js("return document.getElementById('stage').getBoundingClientRect().toJSON()")
+    button = f'#seen-codes [data-code="{code}"] .chip-button'
+    for _ in range(2):
+        page.js(f"document.querySelector('{button}').focus()")
+        page.until(lambda: page.all(f'.stage-heat[data-code="{code}"] image'), "no place is shown")
+        page.js("document.activeElement.blur()")
+        page.until(lambda: not page.all(".stage-heat"), "the place stays")
+    assert page.js("return window.__asked") == 1
+    same = page.js("return document.getElementById('stage').getBoundingClientRect().toJSON()")
+    assert same == box, "the layout shifts"

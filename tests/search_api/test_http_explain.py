@@ -63,3 +63,23 @@ def test_a_mark_of_the_register_is_drawn_and_explained_in_its_own_pixels(
     marklens.delete("SCAN")
     assert client.post(EXPLAIN, data=mark).status_code == 404
     assert client.post(EXPLAIN, data=mark, files={"image": file.getvalue()}).status_code == 422
+
+
+def test_one_code_is_a_layer_of_the_pictures_shape_red_within_the_sign(
+    client: httpx.Client, as_png: Callable[[Image.Image], bytes]
+) -> None:
+    picture = Image.new("RGB", (400, 200), "white")
+    picture.paste("navy", (300, 50, 380, 130))
+    files = {"image": as_png(picture)}
+    code = client.post(CLASSIFY, files=files).json()["vienna"][0]["code"]
+    answer = client.post(EXPLAIN, files=files, data={"code": code})
+    assert answer.status_code == 200, answer.text
+    with Image.open(io.BytesIO(answer.content)) as layer:
+        assert (layer.mode, layer.size) == ("RGBA", (256, 128))
+        alpha = layer.getchannel("A")
+        box = alpha.getbbox()
+        assert box is not None
+        assert box[0] >= 180, "where the sign is"
+        assert alpha.getextrema()[1] < 255, "the picture is seen through it"
+    unknown = client.post(EXPLAIN, files=files, data={"code": "03.01.08.99"})
+    assert unknown.status_code == 422

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Response
 
+from search_api.fields import parse_codes
 from search_api.http.dependencies import MarkLensDep, MetricsDep, form_of
-from search_api.http.forms import PictureForm, SearchForm
+from search_api.http.forms import ExplainForm, PictureForm, SearchForm
 from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.query_schemas import ClassifyResponse
@@ -58,18 +59,19 @@ def classify(
 @router.post(
     "/classify/explain",
     summary="Show where in a picture each Vienna code was seen",
-    dependencies=[form_of(PictureForm)],
+    dependencies=[form_of(ExplainForm)],
     response_class=Response,
-    response_description="A PNG: the picture, and one copy a code with the places in red.",
+    response_description="A PNG: the picture and a copy a code with the places in red, or a layer.",
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
         **documented(400, 404, 410, 413, 415, 422, 503),
     },
 )
 def explain(
-    form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
+    form: Annotated[ExplainForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> Response:
     """Draw the class activation maps of the codes that `/classify` names."""
     sheet = io.BytesIO()
-    marklens.explain(form.picture(marklens), form.view()).save(sheet, "PNG")
+    code = None if form.code is None else parse_codes("code", [form.code])[0]
+    marklens.explain(form.picture(marklens), form.view(), code).save(sheet, "PNG")
     return Response(sheet.getvalue(), media_type="image/png")

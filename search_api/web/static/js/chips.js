@@ -8,8 +8,8 @@ import { covers, upTo } from './vienna.js'
 
 /** One chip: `seen` is {code, title, probability?, isAssigned?}; `onchoose(code, state)` is called with
  *  'any', 'all', 'none', or 'off' where the button pressed is pressed again; `depth` codes above it
- *  are shown, too. */
-export function chip(seen, state, onchoose, depth = 0) {
+ *  are shown, too; `onpoint(code or null)` is called when it is pointed at, or has the focus. */
+export function chip(seen, state, onchoose, depth = 0, onpoint = null) {
   const { code, title, probability, isAssigned } = seen
   const measured = probability !== undefined
   const kind = isAssigned ? 'is-assigned' : measured ? 'is-predicted' : ''
@@ -18,6 +18,10 @@ export function chip(seen, state, onchoose, depth = 0) {
     {
       class: `chip ${kind} ${['', 'is-below', 'is-below is-deep'][depth]}`,
       'data-code': code, 'data-state': state,
+      ...(onpoint && {
+        onpointerenter: () => onpoint(code), onpointerleave: () => onpoint(null),
+        onfocusin: () => onpoint(code), onfocusout: () => onpoint(null),
+      }),
     },
     h('span', { class: 'chip-name', title: [SOURCES[kind], title].filter(Boolean).join(' ') },
       h('span', { class: 'code' }, code),
@@ -47,12 +51,12 @@ export function inTreeOrder(seen) {
 }
 
 /** Fill a list with chips, keeping the keyboard's place in it. */
-export function showChips(list, seen, stateOf, onchoose) {
+export function showChips(list, seen, stateOf, onchoose, onpoint = null) {
   const focused = list.contains(document.activeElement) ? document.activeElement : null
   const code = focused?.closest('.chip')?.dataset.code
   const choice = focused?.dataset.choice
   const codes = new Set(seen.map((one) => one.code))
   const depth = (one) => upTo(one.code).filter((code) => codes.has(code)).length - 1
-  list.replaceChildren(...seen.map((one) => chip(one, stateOf(one.code), onchoose, depth(one))))
+  list.replaceChildren(...seen.map((one) => chip(one, stateOf(one.code), onchoose, depth(one), onpoint)))
   if (code) list.querySelector(`[data-code="${code}"] [data-choice="${choice}"]`)?.focus()
 }

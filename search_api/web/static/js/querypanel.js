@@ -1,6 +1,6 @@
 // The query picture: an uploaded file or a mark of the register, and what of it is looked at.
 
-import { Problem, getMark, imagePath, preview } from './api.js'
+import { Problem, explain, getMark, imagePath, preview } from './api.js'
 import { startCropBox } from './cropbox.js'
 import { startCropDialog } from './cropdialog.js'
 import { byId, h, icon, svg } from './dom.js'
@@ -20,6 +20,21 @@ export function startQueryPanel(onview) {
     onclick: () => open(),
   })
   let shown = null // {query, pictures, others, mark, label, view, drawing: promise of {src, size, pages}}
+
+  let pointed = null // the code whose place is shown
+
+  /** The drawing of a code's place in what is looked at; null where the network does not know the code. */
+  const heatOf = (mine, code) => {
+    const asked = panel.asked()
+    const key = [code, asked.crop, asked.page, asked.turn].join('/')
+    mine.heat ??= new Map()
+    if (!mine.heat.has(key)) {
+      const fields = toPicture(asked)
+      fields.append('code', code)
+      mine.heat.set(key, explain(fields).then((drawn) => URL.createObjectURL(drawn), () => null))
+    }
+    return mine.heat.get(key)
+  }
 
   const openDialog = startCropDialog((turn) => shown.drawn(shown.view.page, turn), onview)
   const open = () => openDialog(shown.view)
@@ -136,6 +151,22 @@ export function startQueryPanel(onview) {
       })
       byId('parts').replaceChildren(...items)
       byId('parts').hidden = !items.length
+    },
+    /** Show on the picture where a code was seen, or nothing; each is asked for once. */
+    async point(code) {
+      pointed = code
+      frame.querySelector('.stage-heat')?.remove()
+      const mine = shown
+      const drawing = code && (await mine?.drawing)
+      if (!drawing || pointed !== code) return
+      const src = await heatOf(mine, code)
+      if (!src || pointed !== code || shown !== mine) return
+      const [left, top, right, bottom] = partOf(mine.view.crop, drawing.size).map((share, at) => share * drawing.size[at % 2])
+      const layer = svg('svg', { class: 'stage-lines stage-heat', viewBox: `0 0 ${drawing.size.join(' ')}`, 'data-code': code, 'aria-hidden': 'true' })
+      const place = { x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: 'none' }
+      layer.append(svg('image', { href: src, ...place }))
+      frame.querySelector('.stage-heat')?.remove()
+      frame.append(layer)
     },
     /** Outline a part of the picture (shares of it), or nothing. */
     async outline(box) {

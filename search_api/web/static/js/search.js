@@ -10,7 +10,7 @@ import { startCompare, startDialogs } from './compare.js'
 import { startDesk } from './desk.js'
 import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
-import { byId, h, icon } from './dom.js'
+import { byId, debounced, h, icon } from './dom.js'
 import { startHistory } from './history.js'
 import { firstPiece, showSkeletons, startHits } from './hits.js'
 import { followIndexing } from './indexing.js'
@@ -29,6 +29,7 @@ import { countCodes, covers, loadVienna, titleOf } from './vienna.js'
 
 const MOST = 1000 // marks that a search ranks
 const REPORTED = 50 // marks of a report
+const POINTING_MS = 120 // before a code's place is asked for
 const DENSITY = 'marklens-density' // what local storage keeps the chosen look of hits under
 const GROUPED = 'marklens-grouped' // and whether hits that show one sign are one
 
@@ -118,6 +119,14 @@ function phaseOf(asked) {
   return activeFilters(asked, titleOf).length ? 'list' : 'empty'
 }
 
+const point = debounced((code) => panel.point(code), POINTING_MS)
+
+/** Show where a code was seen, once it has been pointed at for a moment. */
+function pointAt(code) {
+  point(code)
+  if (!code) point.flush()
+}
+
 function showCodes() {
   const stateOf = (code) => state.codes.get(code) ?? 'off'
   const query = (state.query && answer?.query) || { vienna: [], perhaps: [] }
@@ -125,11 +134,11 @@ function showCodes() {
   byId('seen').hidden = !state.query
   byId('explain').hidden = !query.vienna.length
   byId('seen-hint').textContent = seenHint(seen)
-  showChips(byId('seen-codes'), inTreeOrder(seen), stateOf, chooseCode)
+  showChips(byId('seen-codes'), inTreeOrder(seen), stateOf, chooseCode, pointAt)
   const perhaps = query.perhaps.filter(({ code }) => !seen.some((one) => one.code === code))
   byId('perhaps').hidden = !perhaps.length
   byId('perhaps-count').textContent = t('Perhaps %(n)s more, less certain', { n: perhaps.length })
-  showChips(byId('perhaps-codes'), perhaps, stateOf, chooseCode)
+  showChips(byId('perhaps-codes'), perhaps, stateOf, chooseCode, pointAt)
   const shown = new Set([...seen, ...perhaps].map(({ code }) => code))
   const added = [...state.codes.keys()].filter((code) => !shown.has(code))
   showChips(byId('added-codes'), added.map((code) => ({ code, title: titleOf(code) })), stateOf, chooseCode)
