@@ -348,7 +348,7 @@ function searchPicture(file, count = 1) {
   go({ query: { kind: 'picture', key, handles: [] }, ...WHOLE })
   scrollTo({ top: 0 })
   if (count > 1) {
-    const detail = t('The search is for %(file)s. Drop one picture at a time.', { file: file.name })
+    const detail = t('The search is for %(file)s. Add others of the same sign with +.', { file: file.name })
     notify(new Problem(t('%(count)s files came, one is used', { count }), detail))
   }
 }
