@@ -1,0 +1,197 @@
+"""The whole HTTP API, asked at random: no answer may be a failure, and a third must be right.
+
+``python -m benchmarks.fuzz [--cases 10000] [--pictures 10000] [--marks 24] [--seed 1]`` serves some marks of the demo
+register in a process of its own, and lets Schemathesis make requests of the OpenAPI document that
+the server gives, an equal number for each operation. Pictures are real ones and damaged copies of
+them, ids are those of marks that there are half of the time, and half of the requests leave all
+fields out that may be, since nearly no request whose every field is random is right.
+
+Damaged pictures are also decoded by themselves, and counted by what became of them.
+
+Printed are the answers of each operation by status. It exits with 1 where one was a failure (a
+status from 500 on, but for a shed 503 with Retry-After), or less than 30 % were 2xx.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import httpx
+import hypothesis
+import schemathesis
+from hypothesis import strategies as st
+
+from benchmarks.load import index, serving
+from models.errors import UnreadableImage
+from models.images import decode_image, media_type
+from search_api.demo import demo_register
+from search_api.marklens import MarkLens
+from search_api.settings import Settings
+
+LEAST_RIGHT = 0.3
+Answers = dict[str, Counter[int]]
+
+
+def main() -> None:
+    """Ask, print, and judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=10_000)
+    parser.add_argument("--pictures", type=int, default=10_000)
+    parser.add_argument("--marks", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder))
+        with MarkLens.open(settings) as marklens:
+            index(marklens, options.marks)
+        with serving(settings) as (address, _):
+            answers, faults = fuzz(address, options.cases, options.seed)
+    decoded = decode_damaged(options.pictures, options.seed)
+    print(f"{decoded.total()} damaged pictures:", dict(decoded))
+    sys.exit(report(answers, faults))
+
+
+def report(answers: Answers, faults: list[str]) -> int:
+    """Print what came, and say by an exit code whether it is as it should be."""
+    for operation, statuses in sorted(answers.items()):
+        print(f"{operation:40}", dict(sorted(statuses.items())))
+    total = sum(statuses.total() for statuses in answers.values())
+    right = sum(statuses[one] for statuses in answers.values() for one in range(200, 300))
+    print(f"{total} cases, {right / total:.0%} answered 2xx, {len(faults)} failures")
+    print("\n".join(faults[:20]))
+    return int(bool(faults) or right < LEAST_RIGHT * total)
+
+
+def fuzz(address: str, cases: int, seed: int) -> tuple[Answers, list[str]]:
+    """Ask a server; the answers of each operation by status, and what was a failure."""
+    schemathesis.openapi.format("binary", pictures(seed))
+    schema = schemathesis.openapi.from_url(f"{address}/api/v1/openapi.json")
+    operations = [one.ok() for one in schema.get_all_operations()]
+    listed = httpx.get(f"{address}/api/v1/marks", params={"k": 20}, timeout=60).json()
+    ids = [mark["id"] for mark in listed["marks"]]
+    answers: Answers = defaultdict(Counter)
+    faults: list[str] = []
+    for operation in operations:
+        name = f"{operation.method.upper()} {operation.path}"
+        _fuzz_operation(
+            operation, max(1, cases // len(operations)), seed, ids, answers[name], faults
+        )
+    return answers, faults
+
+
+def _fuzz_operation(
+    operation: Any,
+    cases: int,
+    seed: int,
+    ids: list[str],
+    statuses: Counter[int],
+    faults: list[str],
+) -> None:
+    known, required = _fields(operation)
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=cases,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(case=operation.as_strategy(), drawn=st.randoms(use_true_random=False))
+    def ask(case: Any, drawn: random.Random) -> None:
+        tame(case, drawn, ids, known, required)
+        answer = case.call(timeout=120)
+        statuses[answer.status_code] += 1
+        is_shed = answer.status_code == 503 and "retry-after" in answer.headers
+        if answer.status_code >= 500 and not is_shed:
+            asked = f"{operation.method.upper()} {operation.path}"
+            faults.append(f"{asked}: {answer.status_code} {answer.text[:200]}")
+
+    ask()
+
+
+def pictures(seed: int) -> st.SearchStrategy[bytes]:
+    """Files of every format: whole, damaged, and none at all."""
+    files, damaged = _files(), list(islice(damaged_files(seed), 200))
+    whole = [one for one in files if media_type(one) == "image/png"]
+    return st.one_of(st.sampled_from(whole), st.sampled_from(files + damaged))
+
+
+def damaged_files(seed: int) -> Iterator[bytes]:
+    """Pictures with a few bytes changed, half of them also cut short, without an end."""
+    files, drawn = _files(), random.Random(seed)
+    while True:
+        content = bytearray(drawn.choice(files))
+        for _ in range(drawn.randint(1, 20)):
+            content[drawn.randrange(len(content))] = drawn.randrange(256)
+        yield bytes(content[: drawn.choice((len(content), drawn.randint(1, len(content))))])
+
+
+def decode_damaged(count: int, seed: int) -> Counter[str]:
+    """Decode damaged pictures; how many were decoded, refused, and refused with their process."""
+    results: Counter[str] = Counter()
+    for content in islice(damaged_files(seed), count):
+        try:
+            decode_image(content)
+        except UnreadableImage as error:
+            lost = isinstance(error.__cause__, Exception)
+            results["refused, its process replaced" if lost else "refused"] += 1
+        else:
+            results["decoded"] += 1
+    return results
+
+
+def _files() -> list[bytes]:
+    """Real pictures, and odd ones of every format."""
+    logos = sorted((demo_register() / "images").glob("*.png"))[::80]
+    cases = Path(__file__).parents[1] / "tests/data/cases"
+    odd = [one for one in sorted(cases.rglob("*")) if one.is_file() and one.stat().st_size]
+    return [one.read_bytes() for one in (*logos, *odd)]
+
+
+def _fields(operation: Any) -> tuple[set[str], set[str]]:
+    """All fields of an operation's bodies, and those that must be sent."""
+    schemas = [body.definition.get("schema", {}) for body in operation.body]
+    known = {name for schema in schemas for name in schema.get("properties", ())}
+    return known, {name for schema in schemas for name in schema.get("required", ())}
+
+
+def tame(
+    case: Any, drawn: random.Random, ids: list[str], known: set[str], required: set[str]
+) -> None:
+    """Make half of the random requests likely ones."""
+    case.headers.pop("Authorization", None)  # this machine needs no key, and a random one is wrong
+    if drawn.random() < 0.5:
+        return
+    if "mark_id" in case.path_parameters:
+        case.path_parameters["mark_id"] = drawn.choice(ids)
+    for name in list(case.query or {}):
+        if name not in ("key", "size"):
+            del case.query[name]
+    if isinstance(case.body, dict):
+        _tame_body(case.body, drawn, ids, known, required)
+
+
+def _tame_body(
+    body: dict[str, Any], drawn: random.Random, ids: list[str], known: set[str], required: set[str]
+) -> None:
+    """Keep what must be sent and the pictures, and name a mark that there is."""
+    pictures = {"image", "images"} & known
+    for name in body.keys() - required - pictures:
+        del body[name]
+    if "id" in body:
+        body["id"] = drawn.choice(ids)
+    if "marks" in known:
+        body["marks"] = [drawn.choice(ids)]
+    elif "mark_id" in known and not pictures & body.keys():
+        body["mark_id"] = drawn.choice(ids)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""A server under load on loopback, beside the bare encoder: throughput, latency, errors, memory.
+
+``python -m benchmarks.load [--clients 1 8 32] [--seconds 600] [--marks 200] [--out FILE]`` indexes
+some marks of the demo register into a temporary folder, serves it in a process of its own, and asks
+from this one: 70 % searches with a picture, 20 % classifications, 10 % marks registered, each by a
+client that sends its next request once the last is answered, or when Retry-After says. All clients
+come from one address. The bare encoder encodes the same pictures, decoded before, in as many
+threads as the server does, in this process, for an eighth of the time before each number of
+clients and as long after it.
+
+It exits with 1 where an answer is neither right nor a shed 503, or a target is missed.
+"""
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import random
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from indexer.ingest import IngestOptions
+from models.images import decode_image
+from search_api.demo import demo_register
+from search_api.marklens import MarkLens
+from search_api.settings import Settings
+
+API = "/api/v1"
+HEALTH_EVERY_S, MEMORY_EVERY_S = 0.25, 2
+SHARE_OF_ENCODER, HEALTH_MS, GROWTH = 0.9, 100, 1.1  # the targets
+
+
+@dataclass
+class Seen:
+    """What the clients saw."""
+
+    seconds: list[float] = field(default_factory=list)  # of requests that were admitted
+    statuses: Counter[int] = field(default_factory=Counter)
+    health: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)  # megabytes, every two seconds
+    faults: list[str] = field(default_factory=list)
+
+
+def main() -> None:
+    """Measure, print, and judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--marks", type=int, default=200)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    pictures = sorted((demo_register() / "images").glob("*.png"))[:: max(1, 1900 // options.marks)]
+    contents = [one.read_bytes() for one in pictures[: options.marks]]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), rate_per_minute=0)
+        with MarkLens.open(settings) as marklens:
+            index(marklens, options.marks)
+            bare = Bare(marklens, contents)
+            with serving(settings) as (address, pid):
+                rows = [
+                    measured(address, pid, clients, options.seconds, contents, bare)
+                    for clients in options.clients
+                ]
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=1) + "\n")
+    missed = [one for row in rows for one in judged(row, settings.queue_s)]
+    print("\n".join(missed) or "all targets met")
+    sys.exit(bool(missed))
+
+
+def index(marklens: MarkLens, marks: int) -> None:
+    """Index so many marks of the demo register, or a few more."""
+    reached = 0
+
+    def note(progress: object) -> None:
+        nonlocal reached
+        reached = progress.position  # type: ignore[attr-defined]
+
+    options = IngestOptions(batch=16, stop=lambda: reached >= marks)
+    marklens.ingest(demo_register(), options=options, on_progress=note)
+
+
+class Bare:
+    """The encoder alone, in as many threads as the server encodes in."""
+
+    def __init__(self, marklens: MarkLens, contents: list[bytes]) -> None:
+        self._encoder, self._threads = marklens.encoder, marklens.settings.encode_workers
+        self._images = [decode_image(one) for one in contents]
+
+    def rate(self, seconds: float) -> float:
+        """Pictures encoded in a second."""
+        end = time.perf_counter() + seconds
+
+        def work(seed: int) -> int:
+            drawn, done = random.Random(seed), 0
+            while time.perf_counter() < end:
+                self._encoder.encode([drawn.choice(self._images)])
+                done += 1
+            return done
+
+        began = time.perf_counter()
+        with ThreadPoolExecutor(self._threads) as threads:
+            done = sum(threads.map(work, range(self._threads)))
+        return done / (time.perf_counter() - began)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[tuple[str, int]]:
+    """A server in a process of its own: its address and process id."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,  # noqa: TID251 - handed on
+        "MARKLENS_DATA_DIR": str(settings.data_dir),
+        "MARKLENS_RATE_PER_MINUTE": "0",
+    }
+    command = [sys.executable, "-m", "search_api.cli", "serve", "--port", str(port)]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 180
+        while not _is_ready(address):
+            if server.poll() is not None or time.monotonic() > deadline:
+                sys.exit("the server does not start")
+            time.sleep(0.2)
+        try:
+            yield address, server.pid
+        finally:
+            server.terminate()
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def measured(
+    address: str, pid: int, clients: int, seconds: float, contents: list[bytes], bare: Bare
+) -> dict[str, float]:
+    """Put a number of clients on the server, and print what came of it."""
+    before = bare.rate(seconds / 8)
+    seen = Seen()
+    began = time.perf_counter()
+    asyncio.run(_load(address, pid, clients, seconds, contents, seen))
+    spent = time.perf_counter() - began
+    after = bare.rate(seconds / 8)
+    shed = seen.statuses[503]
+    row = {
+        "clients": clients,
+        "answered_per_s": len(seen.seconds) / spent,
+        "bare_encoder_per_s": (before + after) / 2,
+        "share": len(seen.seconds) / spent / ((before + after) / 2),
+        "p50_ms": 1000 * float(np.percentile(seen.seconds, 50)),
+        "p99_ms": 1000 * float(np.percentile(seen.seconds, 99)),
+        "shed_503": shed,
+        "faults": len(seen.faults),
+        "health_p99_ms": 1000 * float(np.percentile(seen.health, 99)),
+        "memory_mb": seen.memory[len(seen.memory) // 4],  # once all is warm
+        "memory_after_mb": max(seen.memory[-len(seen.memory) // 4 :]),
+    }
+    print(", ".join(f"{name} {value:.4g}" for name, value in row.items()), *seen.faults[:3])
+    return row
+
+
+def judged(row: dict[str, float], queue_s: float) -> Iterator[str]:
+    """The targets that a row misses.
+
+    An admitted request waits for at most `queue_s`, and is then encoded and answered: that takes as
+    long as all that are encoded beside it.
+    """
+    who = f"{row['clients']:.0f} clients"
+    if row["faults"]:
+        yield f"{who}: {row['faults']:.0f} answers that are faults"
+    if row["clients"] > 1 and row["share"] < SHARE_OF_ENCODER:
+        yield f"{who}: {row['share']:.2f} of the bare encoder, below {SHARE_OF_ENCODER}"
+    if row["p99_ms"] > 1000 * queue_s + 10 * row["p50_ms"] / max(1.0, row["clients"]):
+        yield f"{who}: 99th percentile {row['p99_ms']:.0f} ms, past the deadline of {queue_s} s"
+    if row["health_p99_ms"] > HEALTH_MS:
+        yield f"{who}: health in {row['health_p99_ms']:.0f} ms, above {HEALTH_MS}"
+    if row["memory_after_mb"] > GROWTH * row["memory_mb"] + 100:
+        yield f"{who}: memory grew from {row['memory_mb']:.0f} to {row['memory_after_mb']:.0f} MB"
+
+
+async def _load(
+    address: str, pid: int, clients: int, seconds: float, contents: list[bytes], seen: Seen
+) -> None:
+    end = time.perf_counter() + seconds
+    limits = httpx.Limits(max_connections=clients + 1)
+    async with httpx.AsyncClient(base_url=address, limits=limits, timeout=60) as client:
+        asking = [_ask(client, number, end, contents, seen) for number in range(clients)]
+        await asyncio.gather(_look_after(client, pid, end, seen), *asking)
+
+
+async def _ask(
+    client: httpx.AsyncClient, number: int, end: float, contents: list[bytes], seen: Seen
+) -> None:
+    drawn, asked = random.Random(number), 0
+    while time.perf_counter() < end:
+        image, kind, asked = {"image": drawn.choice(contents)}, drawn.random(), asked + 1
+        began = time.perf_counter()
+        if kind < 0.7:
+            answer = await client.post(f"{API}/search", files=image, data={"k": "20"})
+        elif kind < 0.9:
+            answer = await client.post(f"{API}/classify", files=image)
+        else:
+            mark = {"id": f"LOAD-{number}-{asked % 50}"}
+            answer = await client.post(f"{API}/marks", files=image, data=mark)
+        seen.statuses[answer.status_code] += 1
+        if answer.is_success:
+            seen.seconds.append(time.perf_counter() - began)
+        elif answer.status_code == 503 and "retry-after" in answer.headers:
+            await asyncio.sleep(float(answer.headers["retry-after"]) * drawn.uniform(0.5, 1.5))
+        else:
+            seen.faults.append(f"{answer.status_code} {answer.text[:200]}")
+
+
+async def _look_after(client: httpx.AsyncClient, pid: int, end: float, seen: Seen) -> None:
+    looked = -math.inf
+    while time.perf_counter() < end:
+        if time.perf_counter() > looked + MEMORY_EVERY_S:
+            looked = time.perf_counter()
+            seen.memory.append(_memory(pid))
+        began = time.perf_counter()
+        answer = await client.get("/healthz")
+        seen.health.append(time.perf_counter() - began)
+        if answer.status_code != 200:
+            seen.faults.append(f"health {answer.status_code}")
+        await asyncio.sleep(HEALTH_EVERY_S)
+
+
+def _memory(pid: int) -> float:
+    """Resident megabytes of a process and its children."""
+    of = {}
+    for one in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = one.read_text().rpartition(")")[2].split()
+        except FileNotFoundError:
+            continue
+        of[int(one.parent.name)] = (int(fields[1]), int(fields[21]))
+    family, size = {pid}, 0
+    while size != len(family):
+        size = len(family)
+        family |= {child for child, (parent, _) in of.items() if parent in family}
+    return sum(of[one][1] for one in family if one in of) * resource.getpagesize() / 1e6
+
+
+if __name__ == "__main__":
+    main()
