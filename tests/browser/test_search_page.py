@@ -170,7 +170,7 @@ def test_a_picture_over_the_limit_is_refused_before_it_is_sent(page, tmp_path):
 
 
 def test_a_server_that_is_gone_is_said_and_can_be_tried_again(page):
-    page.allowed_messages = ["ERR_INTERNET_DISCONNECTED", "titles of codes"]
+    page.allowed_messages = ["ERR_INTERNET_DISCONNECTED", "titles of codes", "counts"]
     page.open("/?mark_id=EM-001")
     page.hits()
     network = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
