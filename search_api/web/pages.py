@@ -112,6 +112,12 @@ def mark_page(request: Request, mark_id: str, marklens: MarkLensDep) -> HTMLResp
     return render(request, "mark.html", {"mark": MarkView.of(mark)})
 
 
+@router.get("/watches", response_class=HTMLResponse)
+def watches_page(request: Request) -> HTMLResponse:
+    """The watches and what came near them."""
+    return render(request, "watches.html", {})
+
+
 @router.get("/docs", response_class=HTMLResponse)
 def docs_page(request: Request) -> HTMLResponse:
     """The HTTP API: every request with its fields, to be tried out."""

@@ -89,6 +89,16 @@ def _shortlist(page: Any) -> None:
     page.until(lambda: page.all(".shortlisted"), "no shortlist")
 
 
+def _watch(page: Any) -> None:
+    _search(page)
+    page.click("#watch")
+
+
+def _watches(page: Any) -> None:
+    page.open("/watches")
+    page.until(lambda: page.text("#watches"), "no watches")
+
+
 def _crop(page: Any) -> None:
     _search(page)
     page.click('[data-action="crop"]')
@@ -181,8 +191,8 @@ def _patterns(page: Any) -> None:
 _STATES: dict[str, Callable[[Any], None]] = {
     state.__name__.removeprefix("_"): state
     for state in (
-        _start, _search, _filtered, _thumbnails, _list, _grouped, _shortlist, _crop,
-        _typed_code, _refused_code,
+        _start, _search, _filtered, _thumbnails, _list, _grouped, _shortlist, _watch, _watches,
+        _crop, _typed_code, _refused_code,
         _perhaps, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
         _notice, _listing, _plain, _mark, _lost, _patterns,
     )

@@ -60,6 +60,15 @@ export const findCodes = (text, source) => ask(`/vienna?${new URLSearchParams({ 
 /** How many marks of a search have each code, class, status and office; `query` is a URLSearchParams. */
 export const facets = (query, signal) => ask(`/facets?${query}`, { signal })
 
+export const watches = () => ask('/watches')
+export const watchEvents = (name) => ask(`/watches/${encodeURIComponent(name)}/events`)
+export const addWatch = (fields) => ask('/watches', { method: 'POST', body: fields })
+
+export async function removeWatch(name) {
+  const answer = await reach(`/watches/${encodeURIComponent(name)}`, { method: 'DELETE' })
+  if (!answer.ok) throw problemOf(answer, await answer.json().catch(() => null))
+}
+
 async function ask(path, options = {}) {
   const answer = await reach(path, { headers: { Accept: 'application/json' }, ...options })
   const body = await answer.json().catch(() => null)

@@ -21,8 +21,9 @@ import { pageOf, planLine, problemBox, showNothing, showProblem } from './result
 import { startReport } from './report.js'
 import { startSheet } from './sheet.js'
 import { startShortlist } from './shortlist.js'
+import { startWatch } from './watch.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, WHOLE, withCode, withoutFilters, withPicture,
+  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, toWatch, WHOLE, withCode, withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
 import { countCodes, covers, loadVienna, titleOf } from './vienna.js'
@@ -105,7 +106,7 @@ function show(edited = null) {
   page.dataset.phase = phase
   byId('welcome').hidden = phase !== 'empty'
   results.hidden = phase === 'empty'
-  byId('report').hidden = phase !== 'query'
+  for (const id of ['report', 'watch']) byId(id).hidden = phase !== 'query'
   byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
@@ -377,6 +378,7 @@ function startPage() {
   startSheet()
   startExplain(panel.asked, notifyOf)
   startReport(async () => toFields(reported(), panel.files(), 0, REPORTED), notifyOf)
+  startWatch(() => toWatch(state, panel.files()))
   startShortlist(desk, () => state.query && toFields(reported(), panel.files(), 0, REPORTED), hits.rearrange, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))

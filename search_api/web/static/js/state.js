@@ -85,6 +85,15 @@ export function toFields(state, pictures, offset, k) {
   return form
 }
 
+/** The fields of a watch of what the state asks, but its name and threshold; `pictures` are the query's files. */
+export function toWatch(state, pictures) {
+  const form = new FormData()
+  for (const [name, value] of [...filterFields(state), ...weightFields(state)]) form.append(name, value)
+  if (state.query.kind === 'mark') form.append('marks', state.query.id)
+  for (const picture of pictures) form.append('images', picture, picture.name ?? t('pasted picture'))
+  return form
+}
+
 /** The query of `GET /marks` for `k` marks that pass the filters, after the place that `after` names. */
 export function toList(state, k, after) {
   const query = new URLSearchParams([...filterFields(state), ['k', k]])
@@ -105,6 +114,10 @@ function* fields(state) {
   for (const handle of state.query?.handles ?? []) yield ['query', handle]
   if (state.query) yield* viewFields(state)
   yield* filterFields(state)
+  yield* weightFields(state)
+}
+
+function* weightFields(state) {
   if (state.weights.size) {
     yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
   }

@@ -1,0 +1,28 @@
+// Making a watch of the present search.
+
+import { addWatch } from './api.js'
+import { byId } from './dom.js'
+
+/** Make the dialog; `asked()` gives the fields of a watch of the present search, but name and threshold. */
+export function startWatch(asked) {
+  const dialog = byId('watch-dialog')
+  const form = byId('watch-form')
+  const error = byId('watch-error')
+  byId('watch').addEventListener('click', () => {
+    error.hidden = true
+    dialog.showModal()
+    form.elements.name.focus()
+  })
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    const fields = asked()
+    for (const name of ['name', 'threshold']) fields.append(name, form.elements[name].value.trim())
+    try {
+      await addWatch(fields)
+      location.assign('/watches')
+    } catch (problem) {
+      error.textContent = problem.message
+      error.hidden = false
+    }
+  })
+}

@@ -1,0 +1,58 @@
+"""The page of watches: made from a search, reports with pictures, read, removed."""
+
+import pytest
+
+from indexer.marks import MarkRecord
+from search_api.watch.watching import Watching
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
+    page, marklens, draw_mark, as_png
+):
+    page.open("/?mark_id=EM-001&nice=9")
+    page.hits()
+    page.click("#watch")
+    page.one('#watch-form [name="name"]').send_keys("Ours")
+    threshold = page.one('#watch-form [name="threshold"]')
+    threshold.clear()
+    threshold.send_keys("0.9")
+    page.click("#watch-form [type=submit]")
+    page.until(lambda: page.path == "/watches", "the watches are not shown")
+    page.until(lambda: "Ours" in page.text("#watches h2"), "the watch is not listed")
+    assert "EM-001, from a score of 0.90 on" in page.text("#watches")
+    assert "Nothing has come near yet." in page.text("#watches")
+
+    marklens.add(MarkRecord("NEW-1", text="COPY", nice=(9,)), as_png(draw_mark(1)))
+    marklens.add(MarkRecord("NEW-2", text="OTHER CLASS", nice=(30,)), as_png(draw_mark(1)))
+    try:
+        Watching(marklens).check()
+        page.open("/watches")
+        page.until(lambda: page.all(".watch-event"), "nothing is reported")
+        assert [event.text.split("\n")[0] for event in page.all(".watch-event")] == ["COPY"]
+        assert page.one(".watch-event img").get_attribute("src")
+        assert page.text("#watches .badge") == "1"
+        page.click('[data-action="read"]')
+        page.until(lambda: not page.all("#watches .badge"), "it stays unread")
+        page.open("/watches")
+        page.until(lambda: page.all(".watch-event"), "what was read is gone")
+        assert not page.all(".watch-event.is-new")
+        feed = page.one('#watches a[type="application/atom+xml"]').get_attribute("href")
+        assert "/api/v1/watches/Ours/feed?key=" in feed
+        page.js("window.confirm = () => true")
+        page.click('[data-action="remove"]')
+        page.until(lambda: "There is no watch yet." in page.text("#watches"), "it is not removed")
+    finally:
+        for mark_id in ("NEW-1", "NEW-2"):
+            marklens.delete(mark_id)
+
+
+def test_a_watch_that_cannot_be_made_is_refused_in_its_dialog(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    page.allowed_messages = ["422"]
+    page.click("#watch")
+    page.one('#watch-form [name="name"]').send_keys("a/b")
+    page.click("#watch-form [type=submit]")
+    page.until(lambda: "cannot name a watch" in page.text("#watch-error"), "it is not refused")
