@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
@@ -27,6 +29,7 @@ from search_api.http.routes import (
     vienna,
     watches,
 )
+from search_api.http.traces import RequestTraces, exporting
 from search_api.kept_pictures import purging
 from search_api.key_ring import KeyRing
 from search_api.log_records import keep_secrets_out
@@ -35,6 +38,10 @@ from search_api.schemas import API
 from search_api.settings import Settings
 from search_api.watch.background import watching
 from search_api.web import pages, plain
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Tracer
 
 _ROUTES = (search, report, batch, queries, marks, watches, vienna, facets, audit, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
@@ -59,20 +66,8 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     """
     settings = marklens.settings if marklens else settings or Settings.read()
     keep_secrets_out()
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        serving = await run_in_threadpool(MarkLens.open, settings) if marklens is None else marklens
-        try:
-            app.state.marklens = serving
-            app.state.metrics.watch(serving)
-            app.state.keys = keys = KeyRing(serving.register.keys)
-            await run_in_threadpool(serving.start_following)
-            with _background(serving, keys):
-                yield
-        finally:
-            if marklens is None:
-                await run_in_threadpool(serving.close)
+    traces = None if settings.traces_url is None else exporting(settings.traces_url)
+    tracer = None if traces is None else traces.get_tracer("marklens")
 
     app = FastAPI(
         title="MarkLens",
@@ -82,10 +77,10 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         openapi_url=f"{API}/openapi.json",
         docs_url=None,  # Swagger UI and ReDoc load their scripts from other hosts
         redoc_url=None,
-        lifespan=lifespan,
+        lifespan=partial(_lifespan, settings, marklens, traces),
         generate_unique_id_function=_operation_id,
     )
-    app.state.metrics = Metrics()
+    app.state.metrics = Metrics(tracer)
     app.state.asking = CapacityLimiter(4)
     for one in _ROUTES:
         app.include_router(one.router)
@@ -94,8 +89,28 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
     pages.mount_static(app)
     problem_details.document(app)
     problem_details.install(app, not_found_page=pages.not_found_page)
-    _add_middleware(app, settings)
+    _add_middleware(app, settings, tracer)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(
+    settings: Settings, marklens: MarkLens | None, traces: "TracerProvider | None", app: FastAPI
+) -> AsyncIterator[None]:
+    """Open what is served, if it is not open, and close it in the end."""
+    serving = await run_in_threadpool(MarkLens.open, settings) if marklens is None else marklens
+    try:
+        app.state.marklens = serving
+        app.state.metrics.watch(serving)
+        app.state.keys = keys = KeyRing(serving.register.keys)
+        await run_in_threadpool(serving.start_following)
+        with _background(serving, keys):
+            yield
+    finally:
+        if traces is not None:
+            await run_in_threadpool(traces.shutdown)  # sends what it holds
+        if marklens is None:
+            await run_in_threadpool(serving.close)
 
 
 @contextmanager
@@ -107,7 +122,7 @@ def _background(marklens: MarkLens, keys: KeyRing) -> Iterator[None]:
         yield
 
 
-def _add_middleware(app: FastAPI, settings: Settings) -> None:
+def _add_middleware(app: FastAPI, settings: Settings, tracer: "Tracer | None") -> None:
     """Put around every request what all of them need; the last one added sees it first."""
     app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
     app.add_middleware(Access, rates=Rates(settings.rate_per_minute))
@@ -115,6 +130,8 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(middleware.HeadRequests)
     app.add_middleware(middleware.SecurityHeaders)
     app.add_middleware(middleware.RequestMetrics, metrics=app.state.metrics)
+    if tracer is not None:
+        app.add_middleware(RequestTraces, tracer=tracer)
     app.add_middleware(middleware.RequestIds)
 
 

@@ -83,6 +83,11 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="How the server logs: lines for people, or a JSON object a line."
     )
+    traces_url: str | None = Field(
+        None,
+        description="Where OpenTelemetry traces of requests go, such as "
+        "http://localhost:4318/v1/traces; needs the extra traces.",
+    )
     poll_s: float = Field(
         1.0, gt=0, le=3600, description="Seconds between two looks at the register's sequence."
     )
@@ -144,7 +149,7 @@ class Settings(BaseSettings):
         "were read first make room.",
     )
 
-    @field_validator("database_url", "checkpoint", "api_token", mode="before")
+    @field_validator("database_url", "checkpoint", "api_token", "traces_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         """Read an empty variable as unset: compose files pass ``VAR=`` for what is not given."""

@@ -1,6 +1,7 @@
 """Metrics of a server for Prometheus; each application has a registry of its own."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,7 +16,11 @@ from prometheus_client.registry import Collector
 
 from indexer.query import PlanReport
 from models.images import decoders
+from search_api.http.traces import trace_stages
 from search_api.marklens import MarkLens
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SHORT = (0.0001, 0.0005, 0.001, *_SECONDS)
@@ -24,7 +29,9 @@ _SHORT = (0.0001, 0.0005, 0.001, *_SECONDS)
 class Metrics:
     """Counters and times of one server."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: "Tracer | None" = None) -> None:
+        """Begin at nothing; stages of searches become spans, too, where there is a tracer."""
+        self._tracer = tracer
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
@@ -73,6 +80,8 @@ class Metrics:
         self._plans.labels(plan.kind).inc()
         for stage, spent in plan.milliseconds.items():
             self._stage_seconds.labels(stage).observe(spent / 1000)
+        if self._tracer is not None:
+            trace_stages(self._tracer, plan.milliseconds)
 
     def watch(self, marklens: MarkLens) -> None:
         """Report on an open register, too, from now on."""
