@@ -42,7 +42,9 @@ from search_api.settings import Settings
 SCROLLED = 1000  # results
 DENSITIES = ("cards", "thumbs", "list")
 _BATCH = 4_000  # marks a transaction
-_NOISE = 0.15  # of a copied vector's length, by block
+# Of a copied vector's length, by block: copies are no more alike than marks of one kind are, or the
+# page would show them as one.
+_NOISE = 1.0
 _WORK_MS = {"drop": 150.0, "handle": 50.0, "task": 100.0}
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1440,900")
 
