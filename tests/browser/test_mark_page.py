@@ -8,7 +8,14 @@ pytestmark = pytest.mark.browser
 def test_a_marks_page_shows_what_the_register_holds(page):
     page.open("/marks/EM-009")
     facts = page.text(".facts")
-    for part in ("EM-009", "SIGN 9", "Owner & Sons Ltd", "2009-03-14", "Registered", "9\n25"):
+    for part in (
+        "EM-009",
+        "SIGN 9",
+        "Owner & Sons Ltd",
+        "2009-03-14",
+        "Registered",
+        "25\nClothing",
+    ):
         assert part in facts
     assert "05.03.11" in page.text('[aria-labelledby="assigned-title"]')
     assert "%" in page.text('[aria-labelledby="predicted-title"]')

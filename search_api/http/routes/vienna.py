@@ -82,7 +82,7 @@ def _found(text: str, counts: Mapping[ViennaCode, int]) -> list[FoundCode]:
     """The codes of a subject; of those that fit alike, first those that more marks have."""
     tree = ViennaTree.load()
     subjects = sorted(
-        find_subjects(text), key=lambda one: (one.fit, one.by is not None, -counts.get(one.code, 0))
+        find_subjects(text), key=lambda one: (one.fit, -counts.get(one.code, 0), one.by is not None)
     )
     return [
         FoundCode(

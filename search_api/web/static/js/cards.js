@@ -24,7 +24,6 @@ export function hitCard(hit, place, context, actions) {
     { class: `hit${hit.isMember ? ' is-member' : ''}`, 'data-id': hit.id },
     hitPicture(hit, place, actions, 320),
     groupButton(hit, actions),
-    deskButtons(hit, actions),
     h(
       'div',
       { class: 'hit-body' },
@@ -45,6 +44,7 @@ export function hitCard(hit, place, context, actions) {
       tags.length > 0 && h('div', { class: 'tags' }, tags),
     ),
     hitActions(hit, actions),
+    deskButtons(hit, actions),
   )
 }
 
