@@ -12,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+from scipy import sparse
 
 _WIDTH: Final = 256  # numbers of a vector at most
 _RIDGE: Final = 0.05  # of the mean variance, added to each: weak axes are noise
 _TEMPERATURE: Final = 0.05  # cosine by which a vote loses a factor of e
 _DOUBT: Final = 0.5  # votes for what is usual
 _LEAST, _AMONG = 1, 30  # added to a code's count, and to the pictures that it is counted among
+# Pictures and questions compared at a time: small products, which OpenBLAS computes in one thread.
+# Its threads wait for each other by spinning: on a busy machine ten times the work itself.
+_TOGETHER: Final = 32
+_ASKED: Final = 16
 
 Vectors = NDArray[np.float32]
 
@@ -44,12 +49,14 @@ class Neighbours:
     ) -> None:
         self.centre, self.whitening = centre, whitening
         self.vectors, self.first, self.codes = vectors, first, codes
-        self._directions = _unit(vectors.astype(np.float32)).T
-        self._projection = whitening.astype(np.float32)
-        self._borne, self._known = (codes > 0).astype(np.float32), (codes >= 0).astype(np.float32)
+        self._blocks = _blocks(_unit(vectors.astype(np.float32)))
+        self._projection = _blocks(whitening.T.astype(np.float32))
+        # Few codes are borne or unknown: sparse, with a row for each code.
+        self._borne = sparse.csr_array((codes.T > 0).astype(np.float32))
+        self._unknown = sparse.csr_array((codes.T < 0).astype(np.float32))
         often = np.diff(first, append=len(vectors)).astype(np.float32)
-        borne, known = often @ self._borne, often @ self._known
-        self._usual = (borne + _LEAST) / (known + _AMONG)
+        known = len(vectors) - self._unknown @ often
+        self._usual = (self._borne @ often + _LEAST) / (known + _AMONG)
 
     @classmethod
     def fit(cls, embeddings: Vectors, targets: NDArray[np.float32]) -> "Neighbours":
@@ -115,13 +122,35 @@ class Neighbours:
             (m, labels): the logarithm of how much more often those alike bear a code than is usual.
         """
         centred = embeddings[:, : len(self.centre)].astype(np.float32) - self.centre
-        likeness = _unit(centred @ self._projection) @ self._directions
+        votes = [self._votes(centred[at : at + _ASKED]) for at in range(0, len(centred), _ASKED)]
+        return np.concatenate([np.zeros((0, self.codes.shape[1]), np.float32), *votes])
+
+    def _votes(self, centred: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of a few embeddings (m, b)."""
+        asked = _unit(_products(centred, self._projection, self.whitening.shape[1]))
+        likeness = _products(asked, self._blocks, len(self.vectors))
         weights = np.exp((likeness - likeness.max(axis=1, keepdims=True)) / _TEMPERATURE)
-        by_codes = np.add.reduceat(weights, self.first, axis=1)
-        borne, known = by_codes @ self._borne, by_codes @ self._known
-        share = (borne + _DOUBT * self._usual) / (known + _DOUBT)
-        votes: NDArray[np.float32] = np.log(share / self._usual)
+        by_codes = np.ascontiguousarray(np.add.reduceat(weights, self.first, axis=1).T)
+        known = weights.sum(axis=1) - self._unknown @ by_codes
+        share = (self._borne @ by_codes + _DOUBT * self._usual[:, None]) / (known + _DOUBT)
+        votes: NDArray[np.float32] = np.log(share / self._usual[:, None]).T
         return votes
+
+
+def _blocks(directions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, d) → (blocks, d, _TOGETHER), the last filled up with zeros."""
+    missing = -len(directions) % _TOGETHER
+    filled = np.pad(directions, ((0, missing), (0, 0)))
+    blocks = filled.reshape(-1, _TOGETHER, directions.shape[1]).transpose(0, 2, 1)
+    return np.ascontiguousarray(blocks)
+
+
+def _products(
+    asked: NDArray[np.float32], blocks: NDArray[np.float32], number: int
+) -> NDArray[np.float32]:
+    """(m, d) times the rows that `_blocks` was given: (m, number)."""
+    products: NDArray[np.float32] = np.matmul(asked, blocks).transpose(1, 0, 2)
+    return products.reshape(len(asked), -1)[:, :number]
 
 
 def _unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
