@@ -108,7 +108,8 @@ def _crop(page: Any) -> None:
 def _typed_code(page: Any) -> None:
     _start(page)
     field = page.one("#code-input")
-    page.until(lambda: field.send_keys("dogs") or page.all(".option") or field.clear(), "no titles")
+    field.send_keys("dogs")
+    page.until(lambda: page.all(".option"), "no code is offered")
     field.send_keys(Keys.ARROW_DOWN)
 
 

@@ -43,7 +43,8 @@ export function normalised(text) {
 export async function find(text, most = 12) {
   if (!text.trim()) return []
   const { found } = await findCodes(text.trim(), source)
-  return found.slice(0, most).map(({ code, by }) => ({ node: nodes.get(code), by })).filter(({ node }) => node)
+  const nodeOf = ({ code, title }) => nodes.get(code) ?? { code, title, children: [] } // titles are still to come
+  return found.slice(0, most).map((one) => ({ node: nodeOf(one), by: one.by }))
 }
 
 /** A code's category, division and section, as far as it goes. */
