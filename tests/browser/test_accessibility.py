@@ -285,13 +285,13 @@ def test_the_language_is_switched_in_place_and_stays(page, draw_mark, tmp_path):
     page.open("/")
     page.upload(path)
     page.hits()
-    page.click(".language")
+    page.click(".masthead [hreflang]")
     page.until(lambda: page.text("#results-title") == "Marques les plus similaires", "no French")
     assert "own.png" in page.text("#query-name")
     assert page.hits()[0] == "EM-003"
     page.open("/?text=sign")
     page.until(lambda: page.text("#results-title") == "Marques trouvées", "French did not stay")
-    page.click(".language")
+    page.click(".masthead [hreflang]")
     page.until(lambda: page.text("#results-title") == "Marks found", "no English")
 
 
