@@ -29,6 +29,8 @@ def test_each_picture_is_answered_as_if_it_were_searched_alone(
         alone = client.post("/api/v1/search", data=form, files={"image": content}).json()
         assert one["error"] is None
         assert one["answer"]["hits"] == alone["hits"]
+        for picture in alone["query"]["pictures"]:
+            picture["handle"] = None  # a batch keeps no pictures
         assert one["answer"]["query"] == alone["query"]
 
 
