@@ -272,13 +272,13 @@ class EncodedMark:
         record: the mark.
         digest: changes when anything does that the register holds of it.
         image_digest: SHA-256 (hex) of the picture's bytes; None for a mark without picture.
-        pixels_digest: of what the network sees of the picture: the same for files of other names
-            and formats with the same pixels.
+        pixels_digest: of what the network sees of it, whatever the file's name and format.
         media_type: of the picture.
         width, height: of the picture, pixels.
         embedding: of the whole sign and its parts, or None without picture.
         predicted: codes seen with a probability worth keeping.
         confident: those of them that reach their calibrated threshold.
+        words_read: in its picture, where the record has none; None where nobody looked.
 
     Raises:
         BadRecord: a probability is not what it should be.
@@ -294,13 +294,10 @@ class EncodedMark:
     embedding: "Embedding | None" = None
     predicted: tuple[PredictedCode, ...] = ()
     confident: frozenset[ViennaCode] = frozenset()
+    words_read: str | None = None
 
     def __post_init__(self) -> None:
-        """Check ranges.
-
-        That an embedding is finite is the index's business: it leaves such a mark out with a
-        warning, while a refusal here would stop a whole batch.
-        """
+        """Check ranges; of embeddings the index does, which leaves marks out, not whole batches."""
         wrong = [seen for seen in self.predicted if not 0.0 <= seen.probability <= 1.0]
         if wrong:
             raise BadRecord(
@@ -323,6 +320,12 @@ class Mark:
     predicted: tuple[PredictedCode, ...]
     updated: datetime
     boxes: tuple[Box, ...] = ()  # of the sign and its parts; none in a register before parts
+    words_read: str | None = None  # in its picture, where the record has none; None: nobody looked
+
+    @property
+    def words(self) -> str:
+        """The words that it is found by: the record's, or else those read in its picture."""
+        return self.record.text or self.words_read or ""
 
 
 @dataclass(frozen=True, slots=True)

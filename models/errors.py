@@ -8,6 +8,7 @@
     ├── BadLabels           a labels file that cannot be read as one
     ├── BadCheckpoint       a network folder that is missing, damaged or of another version
     ├── MissingPackage      an optional package that this installation lacks
+    │   └── MissingReader   the one that reads words
     └── indexer.errors      the register's own branch
 
 The text of each is one plain sentence: what is wrong, and what to do about it.
@@ -56,3 +57,7 @@ class MissingPackage(MarkLensError):
                 f"{purpose} needs {package}: install MarkLens with its extra {extra!r} "
                 f"(pip install '.[{extra}]' or make {extra} in its folder)"
             )
+
+
+class MissingReader(MissingPackage):
+    """The extra that reads words in pictures is not installed; a server says so to anybody."""

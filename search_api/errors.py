@@ -42,6 +42,7 @@ from models.errors import (
     BadViennaCode,
     MarkLensError,
     MissingPackage,
+    MissingReader,
     UnreadableImage,
 )
 from search_api.log_records import request_id
@@ -191,6 +192,7 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
         1,
         "The server has no network that can look at pictures.",
     ),
+    MissingReader: Problem(501, "missing-reader", "Words cannot be read here", 1),
     MissingPackage: Problem(
         503,
         "missing-package",

@@ -286,21 +286,21 @@ class ViewFields(Fields):
             examples=["10,20,200,100"],
         ),
     ] = None
-    page: Annotated[
-        int,
-        Field(
-            ge=1, le=MAX_PAGE, description="Page of a TIFF or PDF, counted from 1.", examples=[1]
-        ),
-    ] = 1
-    turn: Annotated[
-        int,
-        Field(
-            ge=-MAX_TURN,
-            le=MAX_TURN,
-            description="Degrees by which the picture is turned clockwise first.",
-            examples=[90],
-        ),
-    ] = 0
+    page: int = Field(
+        default=1, ge=1, le=MAX_PAGE, description="Page of a TIFF or PDF, from 1.", examples=[1]
+    )
+    turn: int = Field(
+        default=0,
+        ge=-MAX_TURN,
+        le=MAX_TURN,
+        description="Degrees by which the picture is turned clockwise first.",
+        examples=[90],
+    )
+    ignore_words: bool = Field(
+        default=False,
+        description="Whether its lettering is painted over first; needs the extra `words`.",
+        examples=[False],
+    )
 
     def view(self) -> View:
         """What of the picture is looked at.
@@ -309,7 +309,7 @@ class ViewFields(Fields):
             BadField: the crop is none.
         """
         crop = None if self.crop is None else parse_crop(self.crop)
-        return View(crop, self.page, self.turn)
+        return View(crop, self.page, self.turn, self.ignore_words)
 
 
 class PassingFields(FilterFields):
@@ -384,6 +384,7 @@ class SearchFields(ViewFields, WantedFields):
             crop=view.crop,
             page=view.page,
             turn=view.turn,
+            ignore_words=view.ignore_words,
             filter=self.filter(),
             weights=None if self.weights is None else parse_weights(self.weights),
             k=self.k,

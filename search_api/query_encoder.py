@@ -9,7 +9,7 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageStat
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -26,6 +26,7 @@ from models.images import (
     turn_image,
 )
 from models.network.places import from_bytes, to_bytes
+from models.reading import READER, ReadLine, paint_over
 from models.vienna import PredictedCode, ViennaCode
 from search_api.admission import Admission, Patience
 from search_api.answers import QueryPicture, SeenCodes
@@ -42,6 +43,7 @@ from search_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 STAGES = ("decode", "wait", "encode")  # of a picture, before it is compared
+_FLAT = 24  # levels of a channel between which a picture shows nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ class QueryEncoder:
         if request.picture is None:
             raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
         first = self.encode(encoder, request.picture, request.view, request.keep)
-        others = [self.encode(encoder, one, WHOLE, request.keep) for one in request.others]
+        view = replace(WHOLE, ignore_words=request.ignore_words)
+        others = [self.encode(encoder, one, view, request.keep) for one in request.others]
         return [first, *others]
 
     def encode(
@@ -176,6 +179,26 @@ class QueryEncoder:
             logger.warning("a query picture cannot be kept: %s", error)
         return replace(encoded, handle=handle)
 
+    def read(self, picture: Picture, view: View) -> tuple[ReadLine, ...]:
+        """Read the words in what is looked at of a picture.
+
+        Returns:
+            Lines from top to bottom; their corners are shares of the turned page.
+
+        Raises:
+            MissingReader: the extra `words` is not installed.
+            UnreadableImage, PictureGone, TooBusy: as in `encode`.
+        """
+        READER.require()
+        opened = self.opened(picture)
+        patience = self.admission.patience()
+        page = _page(self.admission, opened, view, patience)
+        part = _looked_at(page, opened, view)
+        with self.admission.encoding.turn(patience):
+            lines = READER.read(part)
+        corner, side = _part(page, view)
+        return tuple(line.within(corner, side) for line in lines)
+
     def opened(self, picture: Picture) -> OpenPicture:
         """A picture itself, where its handle is given.
 
@@ -205,7 +228,7 @@ def encode_picture(
     """
     began, patience = perf_counter(), admission.patience()
     page = _page(admission, picture, view, patience)
-    image = _looked_at(page, picture, view)
+    image = _compared(admission, page, picture, view, patience)
     ready, waited = perf_counter(), patience.waited
     with admission.encoding.turn(patience):
         encoded = encoder.encode([image])
@@ -225,7 +248,8 @@ def encode_picture(
 def _note_of(encoder: Encoder, view: View) -> str:
     """The name under which the embedding of a view by this network is kept."""
     crop = "whole" if view.crop is None else "-".join(map(str, view.crop))
-    return f"{encoder.fingerprint}-{view.page}-{view.turn}-{crop}"
+    words = "-no-words" if view.ignore_words else ""
+    return f"{encoder.fingerprint}-{view.page}-{view.turn}-{crop}{words}"
 
 
 def stored_query(register: Register, encoder: Encoder, mark: Mark) -> EncodedQuery:
@@ -254,7 +278,9 @@ def decoded(admission: Admission, picture: OpenPicture, view: View) -> Image.Ima
             is white.
         TooBusy: too many pictures wait already.
     """
-    return _looked_at(_page(admission, picture, view, admission.patience()), picture, view)
+    patience = admission.patience()
+    page = _page(admission, picture, view, patience)
+    return _compared(admission, page, picture, view, patience)
 
 
 def _page(
@@ -269,13 +295,29 @@ def _page(
 
 
 def _looked_at(page: Image.Image, picture: OpenPicture, view: View) -> Image.Image:
-    """What a view leaves of a page."""
+    """What a view leaves of a page, with its words."""
     if view.crop is None:
         refuse_blank(page, _name(picture))
         return page
     part = crop_image(page, view.crop)
     refuse_blank(part, f"{_name(picture)}, cropped")
     return part
+
+
+def _compared(
+    admission: Admission, page: Image.Image, picture: OpenPicture, view: View, patience: Patience
+) -> Image.Image:
+    """What a view leaves of a page, without its words where they are to be ignored."""
+    part = _looked_at(page, picture, view)
+    if not view.ignore_words:
+        return part
+    with admission.encoding.turn(patience):
+        bare = paint_over(part, READER.read(part))
+    if all(high - low < _FLAT for low, high in ImageStat.Stat(bare).extrema):
+        raise UnreadableImage(
+            f"{_name(picture)}, without its words: nothing is left to compare; search with them"
+        )
+    return bare
 
 
 def _name(picture: OpenPicture) -> str:
@@ -286,14 +328,20 @@ def _within(embedding: Embedding, page: Image.Image, view: View) -> Embedding:
     """Say where all of it is in the page of which a part may have been encoded."""
     if view.crop is None:
         return embedding
-    whole = np.tile(full_size(page), 2)
-    corner, side = np.tile(view.crop[:2], 2) / whole, np.tile(view.crop[2:], 2) / whole
+    corner, side = (np.tile(one, 2) for one in _part(page, view))
     boxes = (corner + embedding.boxes * side).astype(np.float32)
     places = [
         one._replace(square=tuple((corner + np.array(one.square) * side).tolist()))
         for one in from_bytes(embedding.places)
     ]
     return Embedding(embedding.vectors, boxes, to_bytes(places))
+
+
+def _part(page: Image.Image, view: View) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Upper left corner and size of what a view leaves of a page, as shares of it."""
+    whole = np.array(full_size(page), np.float64)
+    x, y, width, height = view.crop or (0, 0, *whole)
+    return np.array((x, y)) / whole, np.array((width, height)) / whole
 
 
 def _read(file: Path) -> bytes:

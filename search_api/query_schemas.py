@@ -1,9 +1,11 @@
 """What the network sees in a query, as JSON: Vienna codes, and where the sign and its parts are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.reading import ReadLine, joined
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 from search_api.answers import Answer, QueryPicture, SeenCodes
 from search_api.match_schemas import BOX_HELP, BoxShares, clipped
@@ -20,6 +22,8 @@ _QUERY_PICTURE: dict[str, Any] = {
     "pages": 1,
     "boxes": [[0.05, 0.05, 0.95, 0.95]],
 }
+_LINE: dict[str, Any] = {"text": "LION CAFE", "confidence": 0.98, "box": [0.1, 0.7, 0.9, 0.85]}
+_WORDS: dict[str, Any] = {"text": "LION CAFE", "read_words": [_LINE]}
 QUERY_EXAMPLE: dict[str, Any] = {
     **_SEEN,
     "pages": 1,
@@ -62,6 +66,34 @@ class ClassifyResponse(BaseModel):
             vienna=[PredictedResponse.of(one) for one in seen.vienna],
             perhaps=[PredictedResponse.of(one) for one in seen.perhaps],
         )
+
+
+class ReadLineResponse(BaseModel):
+    """A line of text that was read in a picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_LINE]})
+
+    text: str = Field(description="As it is read.")
+    confidence: float = Field(ge=0, le=1, description="Of the reading; below 0.7 none is given.")
+    box: BoxShares = Field(description=f"Where it stands: {BOX_HELP}, turned, not yet cropped.")
+
+
+class WordsResponse(BaseModel):
+    """The words that were read in a picture."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WORDS]})
+
+    text: str = Field(description="All of them: what to search for as `text`. Empty without any.")
+    read_words: list[ReadLineResponse] = Field(description="Line by line, from top to bottom.")
+
+    @classmethod
+    def of(cls, lines: Sequence[ReadLine]) -> "WordsResponse":
+        """Show what was read."""
+        shown = [
+            ReadLineResponse(text=one.text, confidence=one.confidence, box=clipped(one.box))
+            for one in lines
+        ]
+        return cls(text=joined(lines), read_words=shown)
 
 
 class QueryPictureResponse(BaseModel):

@@ -43,11 +43,13 @@ class View:
         crop: x, y, width, height in pixels of the upright original, after it is turned.
         page: of a TIFF or PDF, counted from 1.
         turn: degrees clockwise.
+        ignore_words: whether the lines of text that are read in what is left are painted over.
     """
 
     crop: Box | None = None
     page: int = 1
     turn: int = 0
+    ignore_words: bool = False
 
 
 WHOLE = View()  # the first page as it is
@@ -67,6 +69,8 @@ class SearchRequest:
             it is turned.
         page: of a TIFF or PDF, counted from 1.
         turn: degrees clockwise by which the picture is turned first.
+        ignore_words: compare the picture without its lettering, which is read and painted over
+            with the ground around it; further pictures, too. The marks' pictures stay as they are.
         filter: which marks may be found. Without picture and mark they are listed, also those
             that have no picture; where the filter has words, those whose words are like them.
         weights: block name to weight, 0 to 1000; a block left out keeps its default.
@@ -90,6 +94,7 @@ class SearchRequest:
     crop: Box | None = None
     page: int = 1
     turn: int = 0
+    ignore_words: bool = False
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
     k: int = 20
@@ -112,7 +117,9 @@ class SearchRequest:
                 "ranks; narrow it by a filter"
             )
         if self.view != WHOLE and not self.is_ranked:
-            raise BadQuery("a crop, page or turn needs a picture, or the id of a mark")
+            raise BadQuery(
+                "a crop, page or turn, or words to ignore, need a picture, or the id of a mark"
+            )
         if self.page != 1 and self.picture is None:
             raise BadQuery("a page can be chosen of a picture that is sent, not of a mark")
         if self.is_ranked and (self.order is not None or self.after is not None):
@@ -142,7 +149,7 @@ class SearchRequest:
     @property
     def view(self) -> View:
         """What of the picture is compared."""
-        return View(self.crop, self.page, self.turn)
+        return View(self.crop, self.page, self.turn, self.ignore_words)
 
     @property
     def list_order(self) -> str:

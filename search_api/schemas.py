@@ -39,6 +39,7 @@ _TYPES: Mapping[FieldKind, Any] = {
 _SHOWN = tuple(one for one in MARK_FIELDS if one.name != "image_name")
 _MARK: dict[str, Any] = {
     **{one.name: one.example for one in _SHOWN},
+    "words_read": None,
     "image": f"{API}/marks/EM-018000001/image",
     "image_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "predicted": [PREDICTED_EXAMPLE],
@@ -85,6 +86,10 @@ else:
 class _MarkFields(_RecordFields):
     """What the register says of a mark."""
 
+    words_read: str | None = Field(
+        description="Words that were read in the picture of a mark that came without any; empty "
+        "where there are none, null where nobody looked."
+    )
     image: str | None = Field(description="Path of its picture; null where it has none.")
     image_digest: str | None = Field(
         description="SHA-256 (hex) of its picture; as ?digest=… it makes the picture cacheable "
@@ -99,6 +104,7 @@ def _mark_fields(mark: Mark) -> dict[str, Any]:
     record = mark.record
     return {
         **{one.name: one.as_json(record) for one in _SHOWN},
+        "words_read": mark.words_read,
         "image": None if mark.image_digest is None else image_path(record.id),
         "image_digest": mark.image_digest,
         "predicted": [PredictedResponse.of(seen) for seen in mark.predicted],

@@ -10,6 +10,7 @@ import numpy as np
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
 from models.encoder import Embedding, Encoder, Prepared
 from models.images import decode_image, full_size, media_type, page_count, refuse_blank
+from models.reading import WordReader, joined
 from models.vienna import PredictedCode, ViennaCode
 
 _PIXELS_DIGEST_BYTES = 16  # chance meetings among a hundred million pictures: 1 in 10^22
@@ -60,13 +61,16 @@ class PreparedMark:
     pages: int = 1
 
 
-def prepare(encoder: Encoder, record: MarkRecord, content: bytes | None) -> PreparedMark:
+def prepare(
+    encoder: Encoder, record: MarkRecord, content: bytes | None, reader: WordReader | None = None
+) -> PreparedMark:
     """Decode and preprocess one picture: the part of encoding that needs no network.
 
     Args:
         encoder: the network.
         record: the mark.
         content: the bytes of its picture; None for a mark that has none.
+        reader: reads the words in it, where the record has none; None leaves them unread.
 
     Raises:
         UnreadableImage: the picture cannot be decoded, or is blank.
@@ -89,6 +93,7 @@ def prepare(encoder: Encoder, record: MarkRecord, content: bytes | None) -> Prep
         media_type=media_type(content),
         width=width,
         height=height,
+        words_read=joined(reader.read(image)) if reader and not record.text else None,
     )
     return PreparedMark(mark, picture, pages=page_count(image))
 

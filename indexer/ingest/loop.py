@@ -29,6 +29,7 @@ from indexer.register.image_store import ImageStore
 from indexer.sources import MarkSource, RejectedRow, Row, SourceRow, Withdrawal
 from models.encoder import Encoder
 from models.errors import MarkLensError
+from models.reading import READER
 
 _SAVE_EVERY = 1000  # rows without anything to write after which the position is saved all the same
 
@@ -58,11 +59,14 @@ def ingest(
 
     Raises:
         DatabaseUnavailable: the register fails; everything up to the last batch is kept.
+        MissingReader: words are to be read, and the extra `words` is not installed.
         RunUnderWay: the run to be resumed goes on elsewhere.
         SourceError: the table itself becomes unreadable on the way.
         MarkLensError: the disk refuses a picture.
     """
     options = options or IngestOptions()
+    if options.read_words:
+        READER.require()
     run = None
     warnings: Sequence[str] = ()
     with ExitStack() as ending:
@@ -106,7 +110,11 @@ class _Loop:
         self._faults = _PictureFaults()
         self._batch: list[PreparedMark | Withdrawal] = []
         self._withdrawn = 0
-        self._preparer = Preparer(register, images, encoder, self._retry, dry_run=options.dry_run)
+        reader = READER if options.read_words else None
+        self._preparer = Preparer(
+            register, images, encoder, self._retry, dry_run=options.dry_run, reader=reader
+        )
+        self._read: Counter[bool] = Counter()  # whether words were read in a picture
         self._pipeline = Pipeline(register, encoder, self._retry)
         self._handed_over = self._reached()
         folder = options.rejects_dir or images.folder.parent / "rejects"
@@ -159,6 +167,8 @@ class _Loop:
             withdrawn=self._withdrawn,
             broken=tuple(self._source.broken),
             encoded=self._pipeline.encoded,
+            words_read=self._read[True],
+            without_words=self._read[False],
             encoding_s=self._pipeline.encoding_s,
             seconds=time.monotonic() - self._begun,
         )
@@ -263,6 +273,8 @@ class _Loop:
             self._withdrawn += 1
         else:
             self._counts["indexed" if result.is_new else "updated"] += 1
+            if result.mark.words_read is not None:
+                self._read[bool(result.mark.words_read)] += 1
             if result.pages > 1:
                 self._faults.add_pages(result.mark.record.id, result.pages)
 

@@ -12,6 +12,7 @@ from indexer.register.image_store import ImageStore
 from indexer.sources import RejectedRow, Row, Withdrawal
 from models.encoder import Encoder
 from models.errors import MarkLensError, UnreadableImage
+from models.reading import WordReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ class Preparer:
         retry: Retry,
         *,
         dry_run: bool,
+        reader: WordReader | None,
     ) -> None:
         self._register, self._images, self._encoder = register, images, encoder
-        self._retry, self._dry_run = retry, dry_run
+        self._retry, self._dry_run, self._reader = retry, dry_run, reader
 
     def outcome(self, row: Row, known: Mapping[str, str]) -> Outcome:
         """What becomes of a row; a new picture is in the store then, unless the run is dry.
@@ -102,7 +104,7 @@ class Preparer:
         digest = None if content is None else hashlib.sha256(content).hexdigest()
         if before == mark_digest(record, digest, self._encoder.fingerprint):
             return None
-        prepared = prepare(self._encoder, record, content)
+        prepared = prepare(self._encoder, record, content, self._reader)
         if content is not None and not self._dry_run:
             self._images.put(content)
         return replace(prepared, is_new=before is None)

@@ -22,6 +22,7 @@ class IngestOptions:
         rejects_dir: folder of the rejects file; `rejects` beside the image store by default.
         retry_s: how long to try again where the database went away, seconds.
         stop: asked between batches; once true the run ends there as interrupted.
+        read_words: whether the words in the pictures of marks without words are read.
     """
 
     resume: bool = False
@@ -31,6 +32,7 @@ class IngestOptions:
     rejects_dir: Path | None = None
     retry_s: float = 120.0
     stop: Callable[[], bool] = lambda: False
+    read_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class IngestReport:
         broken: where files of the source end or break in their middle; what stood before that
             is indexed.
         encoded: pictures the network saw: each once, however many marks bear it.
+        words_read: marks without words in whose picture some were read, and `without_words` those
+            in whose picture there are none; of a resumed run since it was resumed.
         encoding_s: how long the network computed, seconds, and `seconds` the whole run took; of
             a resumed run since it was resumed.
     """
@@ -76,5 +80,7 @@ class IngestReport:
     withdrawn: int = 0
     broken: tuple[str, ...] = ()
     encoded: int = 0
+    words_read: int = 0
+    without_words: int = 0
     encoding_s: float = 0.0
     seconds: float = 0.0

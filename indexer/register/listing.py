@@ -89,7 +89,7 @@ def by_words(
     day = marks.get(order.removeprefix("-"), sa.null())
     found: list[tuple[Place, str, WordMatch]] = []
     for part in rows.in_parts(sorted(numbers)):
-        texts = sa.select(marks.id, marks.text, day).where(marks.number.in_(part), rows.LIVE)
+        texts = sa.select(marks.id, rows.WORDS, day).where(marks.number.in_(part), rows.LIVE)
         for mark_id, words, on in connection.execute(texts):
             match = match_words(asked, Words.of(words or ""))
             if match is not None:

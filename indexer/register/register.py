@@ -42,6 +42,7 @@ from indexer.register import (
 )
 from indexer.register.keys import Keys
 from indexer.register.watches import Watches
+from indexer.register.words_read import WordsRead
 from models.encoder import Embedding
 from models.vienna import ViennaCode
 
@@ -56,6 +57,7 @@ class Register:
         watches: lists of signs, and what came near them.
         keys: of the HTTP API.
         audit: who wrote what.
+        words_read: in the pictures of marks without words.
     """
 
     def __init__(self, engine: Engine, url: URL) -> None:
@@ -65,6 +67,7 @@ class Register:
         self.watches = Watches(self._reading, self._writing)
         self.keys = Keys(self._reading, self._writing)
         self.audit = audit.AuditLog(self._reading)
+        self.words_read = WordsRead(self._reading, self._writing)
         # Counting codes reads all of them; the answer holds until the next write.
         self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
         self._totals = listing.Totals()

@@ -4,7 +4,7 @@ import functools
 import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -30,6 +30,8 @@ from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
 LIVE = schema.marks.c.deleted.is_(False)
+GIVEN_WORDS = sa.func.nullif(schema.marks.c.text, "")
+WORDS = sa.func.coalesce(GIVEN_WORDS, schema.marks.c.words_read)  # that a mark is found by
 AT_ONCE = 500  # values a statement: SQLite takes 32,766 parameters, planners like fewer
 
 _PLAIN = tuple(one.name for one in MARK_FIELDS if not one.kind.is_list)  # columns of `marks`
@@ -61,17 +63,27 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
     A mark that is replaced keeps its `number`.
     """
     now = datetime.now(UTC)
-    columns = [_columns(mark, first + at, now) for at, mark in enumerate(marks)]
-    replaced_texts = _texts(connection, [mark.record.id for mark in marks])
+    before = _found_by(connection, [mark.record.id for mark in marks])
+    columns = [
+        _columns(mark, before.get(mark.record.id), first + at, now) for at, mark in enumerate(marks)
+    ]
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     insert = dialect.insert(schema.marks)
     replaced = {name: insert.excluded[name] for name in columns[0].keys() - {"id", "number"}}
     connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=replaced), columns)
     word_index.update(
         connection,
-        [(*replaced_texts.get(one["id"], (one["number"], None)), one["text"]) for one in columns],
+        [
+            (held.number, held.words, one["text"] or one["words_read"])
+            for one in columns
+            for held in [before.get(one["id"], _FoundBy(one["number"]))]
+        ],
     )
     _forget(connection, [mark.record.id for mark in marks])
+    _write_children(connection, marks)
+
+
+def _write_children(connection: Connection, marks: Sequence[EncodedMark]) -> None:
     _insert(connection, schema.mark_codes, [row for mark in marks for row in _codes(mark)])
     _insert(
         connection,
@@ -118,8 +130,8 @@ def refuse_other_shapes(marks: Sequence[EncodedMark], dimension: int) -> None:
 
 def leave_tombstones(connection: Connection, ids: Sequence[str], first: int) -> None:
     """Withdraw live marks, under the sequences from ``first`` on; nothing else of them stays."""
-    texts = _texts(connection, ids).values()
-    word_index.update(connection, [(number, text, None) for number, text in texts])
+    before = _found_by(connection, ids).values()
+    word_index.update(connection, [(held.number, held.words, None) for held in before])
     _forget(connection, ids)
     table = schema.marks
     kept = {"id", "sequence", "number", "deleted", "digest", "updated"}
@@ -154,8 +166,16 @@ def lists_of(mark: EncodedMark) -> dict[str, list[Any]]:
     return {name: held for name, held in lists.items() if held}
 
 
-def _columns(mark: EncodedMark, sequence: int, now: datetime) -> dict[str, Any]:
+def _columns(
+    mark: EncodedMark, before: "_FoundBy | None", sequence: int, now: datetime
+) -> dict[str, Any]:
     record = mark.record
+    read = mark.words_read
+    if read is None and before is not None and before.image_digest == mark.image_digest:
+        read = before.read
+    if record.text:
+        read = None
+    folded = {f"{name}_folded": _folded(getattr(record, name)) for name in TEXT_COLUMNS}
     return {
         **{name: getattr(record, name) for name in _PLAIN},
         **{name: getattr(mark, name) for name in _PICTURE},
@@ -167,7 +187,9 @@ def _columns(mark: EncodedMark, sequence: int, now: datetime) -> dict[str, Any]:
         "deleted": False,
         "digest": mark.digest,
         "pixels_digest": mark.pixels_digest,
-        **{f"{name}_folded": _folded(getattr(record, name)) for name in TEXT_COLUMNS},
+        **folded,
+        "text_folded": _folded(record.text or read),
+        "words_read": read,
         "lists": lists_of(mark),
         "updated": now,
     }
@@ -204,15 +226,23 @@ def _folded(text: str | None) -> str | None:
     return None if text is None else fold(text)
 
 
-def _texts(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[int, str | None]]:
-    """Number and words of the marks, withdrawn ones too, that have some ids."""
+class _FoundBy(NamedTuple):
+    """What the index of words has of a mark, and what of it was read in which picture."""
+
+    number: int
+    words: str | None = None
+    read: str | None = None
+    image_digest: str | None = None
+
+
+def _found_by(connection: Connection, ids: Sequence[str]) -> dict[str, _FoundBy]:
+    """The same of the marks, withdrawn ones too, that have some ids."""
     table = schema.marks.c
+    wanted = sa.select(table.id, table.number, WORDS, table.words_read, table.image_digest)
     return {
-        row.id: (row.number, row.text)
+        row[0]: _FoundBy(*row[1:])
         for part in in_parts(ids)
-        for row in connection.execute(
-            sa.select(table.id, table.number, table.text).where(table.id.in_(part))
-        )
+        for row in connection.execute(wanted.where(table.id.in_(part)))
     }
 
 
@@ -233,10 +263,10 @@ def _insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]])
 def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[int, Mark]:
     """Live marks that meet a condition on `marks`, by number, in no order: one statement."""
     table = schema.marks
-    names = ("number", "sequence", "updated", "lists", "boxes", *_PICTURE, *_PLAIN)
+    names = ("number", "sequence", "updated", "lists", "boxes", "words_read", *_PICTURE, *_PLAIN)
     found = connection.execute(sa.select(*(table.c[name] for name in names)).where(LIVE, wanted))
     marks = {}
-    for number, sequence, updated, lists, boxes, *values in found.all():
+    for number, sequence, updated, lists, boxes, read, *values in found.all():
         picture, plain = values[: len(_PICTURE)], values[len(_PICTURE) :]
         marks[number] = Mark(
             record=_record(plain, lists),
@@ -245,6 +275,7 @@ def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[i
             predicted=tuple(PredictedCode(one.code, one.probability) for one in _predicted(lists)),
             updated=aware(updated),
             boxes=tuple(_BOX.iter_unpack(boxes or b"")),
+            words_read=read,
         )
     return marks
 

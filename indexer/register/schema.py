@@ -45,7 +45,8 @@ marks = Table(
     Column("deleted", Boolean, nullable=False, default=False),
     Column("digest", String(64), nullable=False),
     *(Column(field.name, _TYPES[field.kind]) for field in MARK_FIELDS if field.kind in _TYPES),
-    # Without case, accents and width (`indexer.words.forms.fold`): what texts are looked for in.
+    # Without case, accents and width (`indexer.words.forms.fold`): what texts are looked for in;
+    # of a mark without words those read in its picture.
     *(Column(f"{name}_folded", Text) for name in TEXT_COLUMNS),
     # Classes and codes once more (see `rows.lists_of`), so that reading a mark reads one row: from
     # their own tables, fifty hits of a search took 9 to 15 ms at a million marks.
@@ -56,6 +57,8 @@ marks = Table(
     Column("media_type", Text),
     Column("width", Integer),
     Column("height", Integer),
+    # In the picture of a mark without words (empty: none are there); NULL where nobody looked.
+    Column("words_read", Text),
     # Where the sign and its parts are: 4 little-endian float32 for each vector of the embedding.
     Column("boxes", LargeBinary),
     Column("updated", DateTime(timezone=True), nullable=False),

@@ -53,7 +53,7 @@ def search_with_words(register: Register, searcher: Searcher, query: SearchQuery
 
 
 def _with_words(hit: Hit, asked: Words, total: float, weight: float) -> Hit:
-    match = match_words(asked, Words.of(hit.mark.record.text or ""))
+    match = match_words(asked, Words.of(hit.mark.words))
     alike, picture = 0.0 if match is None else match.score, hit.score or 0.0
     return replace(
         hit,

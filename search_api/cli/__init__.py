@@ -15,6 +15,7 @@ from search_api.cli.console import Commands, Context, print_plain, print_to_stde
 from search_api.cli.evaluate import evaluate
 from search_api.cli.keys import keys
 from search_api.cli.watch import watch
+from search_api.cli.words import words
 from search_api.log_records import keep_secrets_out
 
 __all__ = ["app", "main"]
@@ -37,6 +38,7 @@ for group in (serve, index, search, vienna, register, train, export, audit, mcp)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(watch, name="watch")
 app.add_typer(keys, name="keys")
+app.add_typer(words, name="words")
 
 
 @app.callback(invoke_without_command=True)

@@ -98,6 +98,13 @@ PageNumber = Annotated[
 Turn = Annotated[
     str, typer.Option(metavar="DEGREES", help="Turn the picture clockwise first, before --crop.")
 ]
+IgnoreWords = Annotated[
+    bool,
+    typer.Option(
+        "--ignore-words",
+        help="Paint the lettering of the picture over and compare the rest; needs the extra words.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -147,6 +154,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     crop: Crop = None,
     page: Page = "1",
     turn: Turn = "0",
+    ignore_words: IgnoreWords = False,
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
@@ -162,9 +170,9 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     files = pictures or []
     _check_pictures(files, mark_id, together)
     report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, files)
-    texts = {"mark_id": mark_id, "k": k, "offset": offset, "rerank": rerank, "weights": weights}
-    texts |= {"crop": crop, "page": page, "turn": turn}
-    request = read_fields({**texts, **asked}).request(*files)
+    asked |= {"mark_id": mark_id, "k": k, "offset": offset, "rerank": rerank, "weights": weights}
+    asked |= {"crop": crop, "page": page, "turn": turn, "ignore_words": ignore_words}
+    request = read_fields(asked).request(*files)
     if not request.is_ranked and request.filter.is_empty:
         raise typer.BadParameter(
             "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
@@ -294,7 +302,7 @@ def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
                 *(shown_score(cosine, 2) for cosine in hit.scores.values()),
                 _meaning(hit),
                 hit.id,
-                hit.mark.record.text or "",
+                shown_words(hit.mark),
                 _codes_of(hit.mark),
                 *((hit.pair.picture + 1,) if has_several and hit.pair else ()),
             )
@@ -324,7 +332,7 @@ def _show_listing(answer: "Answer", *, as_json: bool) -> None:
         (
             *((hit.words.said,) if hit.words else ()),
             hit.id,
-            hit.mark.record.text or "",
+            shown_words(hit.mark),
             _codes_of(hit.mark),
             *(str(one.as_json(hit.mark.record) or "") for one in said),
         )
@@ -353,6 +361,11 @@ def _print_codes(title: str, seen: "ClassifyResponse") -> None:
 def shown_score(value: float, digits: int) -> str:
     """A score for people: never below zero, nor minus zero."""
     return f"{max(0.0, value):.{digits}f}"
+
+
+def shown_words(mark: "Mark") -> str:
+    """A mark's words; those that were only read in its picture are said to be."""
+    return f"{mark.words_read} (read)" if mark.words_read else mark.words
 
 
 def _codes_of(mark: "Mark") -> str:

@@ -41,6 +41,7 @@ def columns_of(report: Report) -> list[Column]:
         *([_of_hit("picture", "By picture", 10, _picture)] if any(places) else []),
         _of_hit("match", "Words match", 16, lambda hit: hit.words.said if hit.words else None),
         *(_field(one) for one in MARK_FIELDS if one.name != "image_name"),
+        Column("words_read", "Words read", 24, lambda one: one.mark.words_read or None),
         Column("predicted", "Codes seen", 28, lambda one: "; ".join(_seen(one))),
         Column("note", "Note", 40, lambda one: one.note or None),
     ]

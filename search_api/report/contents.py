@@ -275,7 +275,7 @@ def _which(asked: ReportRequest) -> str:
 def _query(marklens: MarkLens, request: SearchRequest) -> str | None:
     """What is searched with, where it is no picture of the user's."""
     if request.mark_id is not None:
-        words = marklens.mark(request.mark_id).record.text
+        words = marklens.mark(request.mark_id).words
         return f"mark {request.mark_id}" + (f", {words}" if words else "")
     return None if request.is_ranked else "no picture: the marks that pass the filters"
 

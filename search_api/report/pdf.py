@@ -283,6 +283,8 @@ def _lines(mark: Mark) -> list[list[tuple[str, str]]]:
             lines.append([(one.title, text)])
         else:
             short.append((one.title, text))
+    if mark.words_read:
+        lines.append([("Words read in the picture", mark.words_read)])
     seen = mark.predicted[:_SEEN]
     if seen:
         text = ", ".join(f"{one.code} ({one.probability:.0%})" for one in seen)

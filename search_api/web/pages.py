@@ -22,6 +22,7 @@ from indexer.query import PLACES_WEIGHT
 from indexer.register import Register
 from models.images import full_size, page_count
 from models.images.formats import ACCEPTED
+from models.reading import READER
 from models.version import marklens_version
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
@@ -94,6 +95,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
         "places_weight": PLACES_WEIGHT,
         "controls": ControlView.of(marklens.follower.facets()),
         "samples": _samples(register),
+        "reads_words": READER.is_installed,
         "marks": register.count(),
         "indexing": marklens.indexing.progress,
         "max_upload_bytes": marklens.settings.max_upload_bytes,
@@ -187,6 +189,6 @@ def _samples(register: Register) -> list[SampleMark]:
                 ids[change.id] = None
     marks = register.marks(list(ids))
     return [
-        SampleMark(mark_id, image_path(mark_id), mark.image_digest, mark.record.text or mark_id)
+        SampleMark(mark_id, image_path(mark_id), mark.image_digest, mark.words or mark_id)
         for mark_id, mark in marks.items()
     ]

@@ -60,7 +60,7 @@ class HitView:
             image = f"{image_path(record.id)}?size=320&digest={mark.image_digest}"
         return cls(
             id=record.id,
-            title=record.text or record.id,
+            title=mark.words or record.id,
             image=image,
             score=None if hit.score is None else max(0.0, hit.score),
             match=hit.words,

@@ -213,7 +213,7 @@ class MarkView:
         record = mark.record
         return cls(
             id=record.id,
-            title=record.text or record.id,
+            title=mark.words or record.id,
             image=None if mark.image_digest is None else image_path(record.id),
             digest=mark.image_digest,
             width=mark.width,
@@ -239,6 +239,8 @@ def _lines(mark: Mark) -> Iterable[Line]:
         text = ", ".join(str(part) for part in value) if isinstance(value, list) else value
         is_code = one.kind in (FieldKind.ID, FieldKind.US_DESIGN)
         yield Line(one.title, text, is_code=is_code, is_word=one.kind is FieldKind.WORD)
+    if mark.words_read:
+        yield Line(message("Words read in the picture"), mark.words_read)
     if mark.media_type:
         picture = f"{mark.media_type}, {mark.width} × {mark.height} px"
         yield Line(message("Picture"), picture)

@@ -1,4 +1,4 @@
-"""`POST /search` and `POST /classify`: pictures in, marks or codes out."""
+"""`POST /search`, `/classify` and `/words`: pictures in; marks, codes or words out."""
 
 import io
 from typing import Annotated
@@ -10,7 +10,7 @@ from search_api.http.dependencies import MarkLensDep, MetricsDep, form_of
 from search_api.http.forms import ExplainForm, PictureForm, SearchForm
 from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
-from search_api.query_schemas import ClassifyResponse
+from search_api.query_schemas import ClassifyResponse, WordsResponse
 from search_api.schemas import API, SearchResponse
 
 router = APIRouter(prefix=API, tags=["search"], route_class=FieldsRoute)
@@ -21,7 +21,7 @@ router = APIRouter(prefix=API, tags=["search"], route_class=FieldsRoute)
     summary="Find the marks that look most like a picture",
     response_description="The marks, nearest first, the codes seen in the query, and the plan.",
     dependencies=[form_of(SearchForm)],
-    responses=documented(400, 404, 410, 413, 415, 422, 503),
+    responses=documented(400, 404, 410, 413, 415, 422, 501, 503),
 )
 def search(
     form: Annotated[SearchForm, Form(media_type="multipart/form-data")],
@@ -47,13 +47,27 @@ def search(
     summary="Name the Vienna codes seen in a picture",
     response_description="The codes that reach their threshold, and those that may be there.",
     dependencies=[form_of(PictureForm)],
-    responses=documented(400, 404, 410, 413, 415, 422, 503),
+    responses=documented(400, 404, 410, 413, 415, 422, 501, 503),
 )
 def classify(
     form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
 ) -> ClassifyResponse:
     """Look at a picture, or a part of one, without searching."""
     return ClassifyResponse.of(marklens.codes(form.picture(marklens), form.view()))
+
+
+@router.post(
+    "/words",
+    summary="Read the words in a picture",
+    response_description="The words, and where each line of them stands.",
+    dependencies=[form_of(PictureForm)],
+    responses=documented(400, 404, 410, 413, 415, 422, 501, 503),
+)
+def read_words(
+    form: Annotated[PictureForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
+) -> WordsResponse:
+    """Read a picture, or a part of one, without searching; needs the extra `words`."""
+    return WordsResponse.of(marklens.queries.read(form.picture(marklens), form.view()))
 
 
 @router.post(
@@ -64,7 +78,7 @@ def classify(
     response_description="A PNG: the picture and a copy a code with the places in red, or a layer.",
     responses={
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(400, 404, 410, 413, 415, 422, 503),
+        **documented(400, 404, 410, 413, 415, 422, 501, 503),
     },
 )
 def explain(

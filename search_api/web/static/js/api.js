@@ -32,6 +32,9 @@ export const list = (query, signal) => ask(`/marks?${query}`, { signal })
 
 export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, { signal })
 
+/** Read the words in a picture: {text, read_words}. */
+export const readWords = (fields) => ask('/words', { method: 'POST', body: fields })
+
 /** Draw where each code was seen in a picture: a Blob of the sheet. */
 export const explain = (fields) => askBlob('/classify/explain', { method: 'POST', body: fields })
 

@@ -14,7 +14,7 @@ const EAGER = 12 // hits whose pictures are loaded before they are scrolled to
  *  onpoint(hit or null); `context`: queryCodes, asked. */
 export function hitCard(hit, place, context, actions) {
   const title = titleOfMark(hit)
-  const names = [hit.text && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
+  const names = [title !== hit.id && hit.id, hit.office, hit.owner].filter(Boolean).join(' · ')
   const facts = statusAndDates(hit)
   const tags = codeTags(hit, context.queryCodes, context.asked)
   if (hit.pair?.query) tags.unshift(h('span', { class: 'tag is-part' }, t('like a part of the query')))

@@ -47,7 +47,8 @@ export function meaningOf(hit) {
     : t('score %(score)s', values)
 }
 export const pageOf = (id) => `/marks/${encodeURIComponent(id)}`
-export const titleOfMark = (mark) => mark.text || mark.id
+export const titleOfMark = (mark) =>
+  mark.text || (mark.words_read ? t('%(words)s (read)', { words: mark.words_read }) : mark.id)
 
 /** One line: what was scanned, how many marks the filter left, and how long it took. */
 export function planLine(plan) {

@@ -22,8 +22,10 @@ import { startReport } from './report.js'
 import { startSheet } from './sheet.js'
 import { startShortlist } from './shortlist.js'
 import { startWatch } from './watch.js'
+import { startWords } from './words.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, toWatch, WHOLE, withCode, withoutFilters, withPicture,
+  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, toPicture, toWatch, WHOLE, withCode,
+  withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
 import { countCodes, covers, loadVienna, titleOf } from './vienna.js'
@@ -43,6 +45,7 @@ let running = null // AbortController of the search under way
 let counting = null // AbortController of the counts under way
 
 const panel = startQueryPanel(go)
+const words = startWords(go)
 const form = startFilterForm(go)
 const hits = startHits(notifyOf)
 const steps = startHistory(arrive, hits)
@@ -256,7 +259,10 @@ async function showAnswer(came) {
   byId('plan').textContent = came.said
   byId('plan').title = came.index
   showCodes()
-  if (came.query) panel.setParts(came.query.boxes)
+  if (came.query) {
+    panel.setParts(came.query.boxes)
+    words.show(state, pictureFields)
+  }
   if (came.hits.length) {
     const { hits: found, fetch } = came
     const total = Math.min(MOST, came.total)
@@ -290,6 +296,15 @@ function isResent() {
   state = { ...state, query: { ...query, handles: [] } }
   run()
   return true
+}
+
+/** The fields that name the first picture of the query: by its handle, where the server keeps it. */
+function pictureFields() {
+  const handle = state.query.handles?.[0]
+  if (!handle) return toPicture(panel.asked())
+  const fields = toPicture({ ...panel.asked(), picture: null, markId: null })
+  fields.append('query', handle)
+  return fields
 }
 
 const isForAnotherTab = (event) => event.ctrlKey || event.metaKey || event.shiftKey

@@ -18,7 +18,7 @@ export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.len
 export const labelOf = (state) => STATES.find(({ value }) => value === state)?.label ?? t('off')
 
 /** What of a picture is looked at when it comes in: its first page as it is. */
-export const WHOLE = { crop: null, page: 1, turn: 0 }
+export const WHOLE = { crop: null, page: 1, turn: 0, ignoreWords: false }
 
 /**
  * Nothing asked yet. `query` is null, {kind: 'mark', id} or {kind: 'picture', key, handles}: `key` holds
@@ -47,6 +47,7 @@ export function fromAddress(address) {
   if (crop.length === 4 && crop.every(Number.isFinite)) state.crop = crop
   state.page = Number(given.get('page')) || 1
   state.turn = Number(given.get('turn')) || 0
+  state.ignoreWords = given.get('ignore_words') === 'true'
   for (const { value, field } of STATES) {
     for (const code of given.getAll(field).flatMap(split)) state.codes.set(code, value)
   }
@@ -138,15 +139,16 @@ function* filterFields(state) {
 export function toPicture({ picture, markId, ...view }) {
   const form = new FormData()
   if (picture) form.append('image', picture, picture.name ?? t('pasted picture'))
-  else form.append('mark_id', markId)
+  else if (markId) form.append('mark_id', markId)
   for (const [name, value] of viewFields(view)) form.append(name, value)
   return form
 }
 
-function* viewFields({ crop, page, turn }) {
+function* viewFields({ crop, page, turn, ignoreWords }) {
   if (crop) yield ['crop', crop.join(',')]
   if (page !== 1) yield ['page', page]
   if (turn !== 0) yield ['turn', turn]
+  if (ignoreWords) yield ['ignore_words', 'true']
 }
 
 /**
@@ -217,6 +219,6 @@ const FILTER_LABELS = {
 
 /** The change that takes every filter away; query and weights stay. */
 export function withoutFilters() {
-  const { query, crop, page, turn, weights, ...filters } = blank()
+  const { query, crop, page, turn, ignoreWords, weights, ...filters } = blank()
   return filters
 }

@@ -1,0 +1,44 @@
+// The words that the server reads in the query picture: offered to search for, or to be left out.
+
+import { Problem, readWords } from './api.js'
+import { byId } from './dom.js'
+import { t } from './texts.js'
+
+/** Make the row below the picture; `go(change)` searches. Nothing where the server cannot read. */
+export function startWords(go) {
+  const use = byId('use-words')
+  const ignore = byId('ignore-words')
+  if (!use) return { show: () => {} }
+  let of = null // what was read last: the fields of the request as text
+  let text = ''
+  use.addEventListener('click', () => go({ text }))
+  ignore.addEventListener('change', () => go({ ignoreWords: ignore.checked }))
+
+  const offer = (state) => {
+    use.hidden = !text || text === state.text
+    use.firstElementChild.textContent = t('Read: %(words)s', { words: text })
+    use.title = t('Search for marks with these words')
+  }
+
+  return {
+    /** Read the picture of a state that was searched with; `fields` name it and what of it is looked at. */
+    async show(state, fields) {
+      ignore.checked = state.ignoreWords
+      const mine = JSON.stringify([state.query.key ?? state.query.id, state.crop, state.page, state.turn])
+      if (of !== mine) {
+        of = mine
+        text = ''
+        offer(state)
+        try {
+          const read = await readWords(fields())
+          if (of !== mine) return
+          text = read.text
+        } catch (error) {
+          if (!(error instanceof Problem)) throw error
+          if (of === mine) of = null // the next search asks again; it says itself what is wrong
+        }
+      }
+      offer(state)
+    },
+  }
+}
