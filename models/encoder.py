@@ -1,7 +1,6 @@
 """Pictures in, embeddings and calibrated Vienna probabilities out."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 from models.errors import MissingPackage
 from models.network.checkpoint import SHIPPED, Block, Checkpoint
 from models.network.embedding import Embedding
-from models.network.parts import Cutouts, best_seen
+from models.network.parts import best_seen
 from models.network.places import Places, to_bytes
 from models.network.preprocess import Prepared, Shares
 from models.runtimes import Runtime
@@ -100,14 +99,13 @@ class Encoder:
         if not pictures:
             return Encoded((), np.zeros((0, len(self.labels)), np.float32))
         pixels = np.stack([one.pixels for one in pictures])
-        with ThreadPoolExecutor(1) as beside:  # parts are sought while the whole is looked at
-            cut = beside.map(self._cut, pixels)
-            whole = self._run(pixels, [one.square for one in pictures])
-            cutouts = list(cut)
+        whole = self._run(pixels, [one.square for one in pictures])
+        cutouts = [one.parts for one in pictures]
         owner = np.repeat(np.arange(len(pictures)), [len(one.boxes) for one in cutouts])
         placed = zip(pictures, cutouts, strict=True)
         frames = np.concatenate([one.in_picture(cutout.frames) for one, cutout in placed])
-        part = self._run(np.concatenate([one.pixels for one in cutouts]), frames.tolist())
+        cut = [pixels for one in cutouts for pixels in one.pixels]
+        part = self._run(np.stack(cut) if cut else pixels[:0], frames.tolist())
         logits = best_seen(whole.logits, part.logits, owner, self.labels)
         probabilities = self._calibration.probabilities(logits, self.labels)
         wholes = self._with_codes(whole.vectors, probabilities)
@@ -133,13 +131,6 @@ class Encoder:
             return vectors
         return np.concatenate([vectors, self._code_block.of(probabilities)], axis=1)
 
-    def _cut(self, pixels: NDArray[np.uint8]) -> Cutouts:
-        """The parts of one picture; none for a network that sees whole pictures only."""
-        if self._parts is None:
-            nowhere = np.zeros((0, 4), np.float32)
-            return Cutouts(np.zeros((0, *pixels.shape), np.uint8), nowhere, nowhere)
-        return self._parts.cut(pixels)
-
     def _run(self, pixels: NDArray[np.uint8], squares: Sequence[Shares]) -> "_Seen":
         """Look at (n, s, s, 3) uint8 RGB of one size, which show squares of their pictures."""
         width = 0 if self._code_block is None else self._code_block.width
@@ -162,7 +153,7 @@ class Encoder:
         Args:
             image: mode RGB, any size.
         """
-        return self._preprocess.prepare(image)
+        return self._preprocess.prepare(image, self._parts)
 
     def predicted(
         self, probabilities: NDArray[np.float32], minimum: float | None = None

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from models.encoder import Encoder
+from models.encoder import Encoder, Prepared
 from models.errors import BadViennaCode
 from models.network.checkpoint import Checkpoint
-from models.network.parts import Box, is_thing
+from models.network.devices import Box
+from models.network.parts import is_thing
 from models.runtimes import Activations
 from models.vienna import PredictedCode, ViennaCode, ViennaTree
 
@@ -116,10 +117,10 @@ class Explainer:
         Raises:
             BadViennaCode: the network does not predict one of them.
         """
-        prepared = self._preprocess.prepare(image)
-        pixels = prepared.pixels
+        picture = self._preprocess.prepare(image, self._parts)
+        pixels = picture.pixels
         rows = [self._known(seen.code) for seen in codes]
-        views, frames = self._views(pixels)
+        views, frames = self._views(picture)
         heat = []
         for row, seen in zip(rows, codes, strict=True):
             # Where the encoder counted it: in the part that shows it best, or the whole.
@@ -131,18 +132,14 @@ class Explainer:
                 grid = _placed(grid, frames[best], len(pixels))
             heat.append(grid)
         drawn = Image.fromarray(pixels)
-        return Explanation(drawn, tuple(codes), np.stack(heat), prepared.square)
+        return Explanation(drawn, tuple(codes), np.stack(heat), picture.square)
 
-    def _views(self, pixels: NDArray[np.uint8]) -> tuple[list[Activations], list[Box]]:
+    def _views(self, picture: Prepared) -> tuple[list[Activations], list[Box]]:
         """What the network makes of a whole picture, then of its parts; and where each lies."""
-        views = [self._runtime.activations(pixels[None])]
-        frames = [Box(0, 0, len(pixels), len(pixels))]
-        if self._parts is not None:
-            for part in self._parts.find(pixels):
-                enlarged = self._parts.enlarge(pixels, part)
-                views.append(self._runtime.activations(enlarged[None]))
-                frames.append(self._parts.frame(part.box))
-        return views, frames
+        cut, side = picture.parts, len(picture.pixels)
+        views = [self._runtime.activations(one[None]) for one in (picture.pixels, *cut.pixels)]
+        frames = [Box(*map(round, frame)) for frame in cut.frames.tolist()]
+        return views, [Box(0, 0, side, side), *frames]
 
     def _known(self, code: ViennaCode) -> int:
         if code not in self._row:

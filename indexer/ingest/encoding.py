@@ -105,6 +105,8 @@ def pixels_digest(picture: Prepared) -> str:
     """
     digest = hashlib.blake2b(picture.pixels.tobytes(), digest_size=_PIXELS_DIGEST_BYTES)
     digest.update(np.array([picture.square, picture.sign], "<f8").tobytes())
+    digest.update(picture.parts.pixels.tobytes())
+    digest.update(picture.parts.boxes.astype("<f4").tobytes())
     return digest.hexdigest()
 
 

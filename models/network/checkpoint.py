@@ -45,7 +45,7 @@ FORMAT = 1
 WEIGHTS, CONFIG, OPENVINO = "model.safetensors", "config.json", "openvino_int8.xml"
 CODE_BLOCK, PLACES = "codes.safetensors", "places.safetensors"
 NEIGHBOURS = "neighbours.safetensors"
-EMBEDDING = 2  # version of what embeddings hold; 1 was the whole sign alone
+EMBEDDING = 3  # version: 1 was the whole sign alone, 2 had parts cut out of the small picture
 SHIPPED = Path(__file__).parents[1] / "weights" / "marknet"
 
 

@@ -7,12 +7,13 @@ grew from.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.network.parts import Cutouts, Parts, on_square
 from models.network.sign import Bounds, find_sign
 
 Shares = tuple[float, float, float, float]  # left, top, right, bottom of a picture's sides
@@ -29,11 +30,13 @@ class Prepared:
         square: what the pixels show, in shares of the picture's width and height; it reaches over
             the edges where paper was added.
         sign: the sign's box within the picture, in the same shares.
+        parts: what stands apart in it, cut out; none where nobody asked for them.
     """
 
     pixels: NDArray[np.uint8]
     square: Shares = (0.0, 0.0, 1.0, 1.0)
     sign: Shares = (0.0, 0.0, 1.0, 1.0)
+    parts: Cutouts = field(default_factory=Cutouts.none)
 
     def in_picture(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Find boxes of the square in the picture that it was made of.
@@ -90,26 +93,22 @@ class Preprocess:
         """Plain values for the checkpoint's ``config.json``."""
         return asdict(self)
 
-    def prepare(self, image: Image.Image) -> Prepared:
+    def prepare(self, image: Image.Image, parts: Parts | None = None) -> Prepared:
         """Cut out the sign, pad with the background colour and resize one picture.
 
         Args:
             image: mode RGB, any size.
+            parts: how parts are cut out of it, as sharply as it is; none are by default.
         """
         box, background = find_sign(image, self.tolerance)
-        sign = image.crop(box)
-        side = max(sign.size)
-        pad = max(1, round(side * self.margin))
-        canvas = Image.new("RGB", (side + 2 * pad, side + 2 * pad), background)
-        corner = ((canvas.width - sign.width) // 2, (canvas.height - sign.height) // 2)
-        canvas.paste(sign, corner)
+        canvas, around = on_square(image.crop(box), background, self.margin)
         # BOX first for large pictures would be quicker, but aliases thin lines; LANCZOS keeps them.
         resized = canvas.resize((self.size, self.size), Image.Resampling.LANCZOS)
-        left, top = box[0] - corner[0], box[1] - corner[1]
-        square = (left, top, left + canvas.width, top + canvas.height)
-        return Prepared(
-            np.asarray(resized, dtype=np.uint8), _shares(square, image), _shares(box, image)
-        )
+        pixels = np.asarray(resized, dtype=np.uint8)
+        left, top = box[:2]
+        square = (left + around[0], top + around[1], left + around[2], top + around[3])
+        cut = parts.cut(canvas, pixels) if parts else Cutouts.none()
+        return Prepared(pixels, _shares(square, image), _shares(box, image), cut)
 
     def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
         """The pixels alone of :meth:`prepare`."""

@@ -45,13 +45,13 @@ def find_sign(image: Image.Image, tolerance: int) -> tuple[Bounds, Colour]:
     pixels = np.asarray(image)
     whole = (0, 0, image.width, image.height)
     paper = border_colour(image)
-    ink = _ink(pixels, paper, tolerance)
-    everything = _printed_box(ink) or whole
+    ink = ink_of(pixels, paper, tolerance)
+    everything = box_of(ink) or whole
     left, top, right, bottom = inner = _within_edge_lines(pixels, tolerance)
     page_paper = paper
     if inner != whole:
         page_paper = border_colour(image.crop(inner))
-        ink = _ink(pixels[top:bottom, left:right], page_paper, tolerance)
+        ink = ink_of(pixels[top:bottom, left:right], page_paper, tolerance)
     on_page = _sign_on_page(ink)
     if on_page is None or _extent(on_page) > _PAGE * _extent(everything):
         return everything, paper
@@ -75,8 +75,14 @@ def border_colour(image: Image.Image) -> Colour:
     return (red, green, blue)
 
 
-def _ink(pixels: NDArray[np.uint8], paper: Colour, tolerance: int) -> NDArray[np.bool_]:
-    """Whether each pixel of (h, w, 3) differs from the paper: (h, w)."""
+def ink_of(pixels: NDArray[np.uint8], paper: Colour, tolerance: int) -> NDArray[np.bool_]:
+    """Whether each pixel of (h, w, 3) differs from the paper: (h, w).
+
+    Args:
+        pixels: uint8 RGB.
+        paper: its colour.
+        tolerance: largest difference, 0 to 255 in any channel, of what is still paper.
+    """
     ink = np.zeros(pixels.shape[:2], np.bool_)
     for channel, value in enumerate(paper):
         plane = pixels[:, :, channel]
@@ -84,8 +90,8 @@ def _ink(pixels: NDArray[np.uint8], paper: Colour, tolerance: int) -> NDArray[np
     return ink
 
 
-def _printed_box(ink: NDArray[np.bool_]) -> Bounds | None:
-    """The box of all that is printed; None on blank paper."""
+def box_of(ink: NDArray[np.bool_]) -> Bounds | None:
+    """The box of all that is printed in a mask (h, w); None on blank paper."""
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
         return None
@@ -132,7 +138,7 @@ def _sign_on_page(ink: NDArray[np.bool_]) -> Bounds | None:
     if cells is None:
         return None
     left, top, right, bottom = (edge * cell for edge in cells)
-    box = _printed_box(ink[top:bottom, left:right])
+    box = box_of(ink[top:bottom, left:right])
     return box and (left + box[0], top + box[1], left + box[2], top + box[3])
 
 

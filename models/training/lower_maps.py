@@ -34,7 +34,7 @@ from models.network.checkpoint import SHIPPED, Checkpoint
 from models.network.colour import ColourBlock
 from models.network.marknet import Lower, MarkNet, pool
 from models.network.parts import Parts
-from models.network.preprocess import Preprocess
+from models.network.preprocess import Prepared, Preprocess
 from models.runtimes.openvino_runtime import pool4
 
 log = logging.getLogger(__name__)
@@ -242,16 +242,16 @@ def cache_lower_maps(
             if time.time() >= until:
                 log.info("time is up, %d of %d pictures cached", seen, len(wanted))
                 break
-            looked_at, pixels = drawn[number].result()
+            looked_at, pictures = drawn[number].result()
             drawn[number] = None  # type: ignore[call-overload]
             if number + 2 < len(parts):
                 drawn.append(pool.submit(_draw, parts[number + 2], left_out))
             # Parts first: pictures whose parts are missing would not be looked at again.
-            whole = ([job.key for job in looked_at], pixels)
-            for keys, pictures in (_cut(looked_at, pixels, done), whole):
-                if keys:
-                    name = f"shard-{writer}-{len(_shards(folder, writer)):05d}"
-                    _save(folder, name, keys, lower.compute(pictures))
+            whole = [(job.key, one.pixels) for job, one in zip(looked_at, pictures, strict=True)]
+            for some in filter(None, (_cut(looked_at, pictures, done), whole)):
+                name = f"shard-{writer}-{len(_shards(folder, writer)):05d}"
+                keys, pixels = zip(*some, strict=True)
+                _save(folder, name, list(keys), lower.compute(np.stack(pixels)))
             seen += len(part)
             rate = seen / (time.monotonic() - started)
             log.info(
@@ -275,18 +275,18 @@ def _parts(jobs: Sequence[PictureJob]) -> Iterator[Sequence[PictureJob]]:
 
 def _draw(
     jobs: Sequence[PictureJob], left_out: list[str]
-) -> tuple[list[PictureJob], NDArray[np.uint8]]:
+) -> tuple[list[PictureJob], list[Prepared]]:
     preprocess = Preprocess(size=jobs[0].size)
     drawn, pictures = [], []
     for job in jobs:
         try:
-            pictures.append(preprocess(job.draw()))
+            pictures.append(preprocess.prepare(job.draw(), job.parts))
         except UnreadableImage as error:
             log.warning("left out: %s", error)
             left_out.append(f"{job.key}: {error}")
             continue
         drawn.append(job)
-    return drawn, np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
+    return drawn, pictures
 
 
 def part_key(key: str, number: int) -> str:
@@ -300,18 +300,15 @@ def whole_key(key: str) -> str:
 
 
 def _cut(
-    jobs: Sequence[PictureJob], pixels: NDArray[np.uint8], done: AbstractSet[str]
-) -> tuple[list[str], NDArray[np.uint8]]:
+    jobs: Sequence[PictureJob], pictures: Sequence[Prepared], done: AbstractSet[str]
+) -> list[tuple[str, NDArray[np.uint8]]]:
     """The parts of pictures whose jobs ask for them, with their names, but for cached ones."""
-    cut = [
-        (part_key(job.key, number), part)
-        for job, picture in zip(jobs, pixels, strict=True)
-        if job.parts is not None
-        for number, part in enumerate(job.parts.cut(picture).pixels)
+    return [
+        (key, part)
+        for job, picture in zip(jobs, pictures, strict=True)
+        for number, part in enumerate(picture.parts.pixels)
+        if (key := part_key(job.key, number)) not in done
     ]
-    fresh = [(key, part) for key, part in cut if key not in done]
-    pictures = [part for _, part in fresh]
-    return [key for key, _ in fresh], np.stack(pictures) if pictures else pixels[:0]
 
 
 def _shards(folder: Path, writer: int | None = None) -> list[Path]:

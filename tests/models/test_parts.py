@@ -1,4 +1,4 @@
-"""What stands apart in a mark is found, cut out, and heard where it shows a thing."""
+"""What stands apart in a mark is found, cut out sharply, and counts where it shows a thing."""
 
 from pathlib import Path
 
@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont
 
-from models.encoder import Encoder, Prepared
+from models.encoder import Encoder
 from models.explanation import Explainer
-from models.network.parts import Box, Parts, best_seen, find_parts
+from models.network.devices import Box, find_devices
+from models.network.parts import Parts, best_seen
+from models.network.preprocess import Prepared, Preprocess
 from models.vienna import PredictedCode, ViennaCode
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
@@ -28,7 +30,7 @@ def lockup(paper=WHITE, ink=BLACK) -> np.ndarray:
 
 
 def boxes(pixels: np.ndarray) -> list[Box]:
-    return [part.box for part in find_parts(pixels)]
+    return [part.box for part in find_devices(pixels)]
 
 
 def near(box: Box, wanted: Box) -> bool:
@@ -37,7 +39,7 @@ def near(box: Box, wanted: Box) -> bool:
 
 @pytest.mark.parametrize(("paper", "ink"), [(WHITE, BLACK), (BLACK, WHITE), (WHITE, (190, 30, 60))])
 def test_a_device_beside_a_word_is_found(paper: tuple, ink: tuple) -> None:
-    found = find_parts(lockup(paper, ink))
+    found = find_devices(lockup(paper, ink))
     assert any(near(part.box, DEVICE) for part in found)
     assert {part.paper for part in found if near(part.box, DEVICE)} == {paper}
 
@@ -61,7 +63,7 @@ def test_what_a_ring_or_a_ground_holds_is_found() -> None:
     pen = ImageDraw.Draw(label)
     pen.rectangle((10, 40, 181, 151), fill=(20, 90, 60))
     pen.ellipse((30, 60, 99, 129), fill=WHITE)
-    found = find_parts(np.asarray(label))
+    found = find_devices(np.asarray(label))
     assert [part.paper for part in found if near(part.box, Box(30, 60, 100, 130))] == [(20, 90, 60)]
 
 
@@ -73,19 +75,68 @@ def test_a_sign_of_one_piece_has_no_parts(draw: str) -> None:
         pen.ellipse((10, 10, 181, 181), fill=BLACK)
     elif draw == "speck":
         pen.point((90, 90), fill=BLACK)
-    assert find_parts(np.asarray(picture)) == []
-    assert Parts().cut(np.asarray(picture)).pixels.shape == (0, 128, 128, 3)
+    assert find_devices(np.asarray(picture)) == []
+    assert Preprocess().prepare(picture, Parts()).parts.pixels.shape == (0, 160, 160, 3)
 
 
-def test_a_cut_out_shows_the_part_large_on_its_own_paper() -> None:
-    pixels = lockup(BLACK, WHITE)
-    parts = Parts(size=96)
-    number = next(at for at, part in enumerate(parts.find(pixels)) if near(part.box, DEVICE))
-    cut = parts.cut(pixels).pixels[number]
-    assert cut.shape == (96, 96, 3)
-    assert cut[0].max() < 32  # paper, to the edges
-    lit = np.flatnonzero(cut.max(axis=(0, 2)) > 128)
-    assert lit[-1] - lit[0] > 80  # of 96: 50 of 192 before
+def test_letters_in_a_row_are_no_parts() -> None:
+    picture = Image.new("RGB", (192, 192), WHITE)
+    pen = ImageDraw.Draw(picture)
+    pen.text((6, 20), "MARKEN", fill=BLACK, font=ImageFont.load_default(46))
+    for at, letter in enumerate("SPACED"):
+        pen.text((8 + 30 * at, 120), letter, fill=BLACK, font=ImageFont.load_default(24))
+    assert find_devices(np.asarray(picture)) == []
+    assert any(near(box, DEVICE) for box in boxes(lockup()))
+    assert len(boxes(lockup())) == 1
+
+
+def test_a_device_below_an_arc_of_letters_is_found() -> None:
+    picture = Image.new("RGB", (192, 192), WHITE)
+    pen = ImageDraw.Draw(picture)
+    for at, letter in enumerate("ARCHED WORDS"):
+        angle = np.pi * (at + 0.5) / 12
+        x, y = 96 - 84 * np.cos(angle), 100 - 84 * np.sin(angle)
+        pen.text((x - 7, y - 7), letter, fill=BLACK, font=ImageFont.load_default(18))
+    pen.regular_polygon((96, 110, 24), 5, fill=BLACK)
+    wanted = pen._image.crop((60, 70, 132, 150)).convert("L").point(lambda v: 255 - v).getbbox()
+    box = Box(wanted[0] + 60, wanted[1] + 70, wanted[2] + 60, wanted[3] + 70)
+    assert any(near(found, box) for found in boxes(np.asarray(picture)))
+
+
+def beside_a_word(device: Image.Image, share: float, side: int) -> Image.Image:
+    """A device, a share of the mark's width, beside a word of three times its width."""
+    picture = Image.new("RGB", (side, side // 2), WHITE)
+    small = round(side * share)
+    picture.paste(device.resize((small, small), Image.Resampling.LANCZOS), (8, side // 8))
+    pen = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(side / 9)
+    pen.text((small + side // 10, side // 5), "MARKEN", fill=BLACK, font=font)
+    return picture
+
+
+@pytest.mark.parametrize("side", [512, 1024])
+def test_a_part_is_as_sharp_as_a_picture_of_the_device_alone(side: int) -> None:
+    device = Image.new("RGB", (400, 400), WHITE)
+    pen = ImageDraw.Draw(device)
+    pen.ellipse((0, 0, 399, 399), fill=(20, 60, 160))
+    for at in range(20, 380, 40):
+        pen.line((at, 60, at, 340), fill=WHITE, width=14)  # two pixels of 192 in the whole mark
+    parts = Preprocess().prepare(beside_a_word(device, 0.25, side), Parts(size=128)).parts
+    alone = Preprocess(size=128)(device).astype(float)
+    missed = [np.abs(one - alone).mean() for one in parts.pixels]
+    assert min(missed) < 9  # cut out of 192 pixels: above 20
+
+
+def test_a_part_shows_nothing_of_what_stands_around_it() -> None:
+    """A ring's line, of which the corners of the box around the device would show some."""
+    picture = Image.new("RGB", (800, 800), WHITE)
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((20, 20, 779, 779), outline=BLACK, width=30)
+    pen.rectangle((240, 240, 559, 559), fill=(200, 30, 30))
+    parts = Preprocess().prepare(picture, Parts(size=128)).parts
+    assert len(parts.pixels) == 1
+    assert parts.pixels[0][..., 0].min() > 150  # white and red, and no black
+    np.testing.assert_allclose(parts.pixels[0][0], 255, atol=6)
 
 
 @settings(max_examples=60, deadline=None)
@@ -98,10 +149,11 @@ def test_wild_pictures_give_boxes_within_them(seed: int, side: int, share: float
     for _ in range(3):
         x, y, w, h = rng.integers(0, side, 4)
         pixels[y : y + h, x : x + w] = rng.integers(0, 256, 3)
-    parts = Parts(most=3, size=32)
-    found = parts.find(pixels)
-    assert len(found) <= 3
-    assert parts.cut(pixels).pixels.shape == (len(found), 32, 32, 3)
+    found = find_devices(pixels)
+    cut = Parts(most=3, size=32).cut(Image.fromarray(pixels), pixels)
+    assert cut.pixels.shape == (min(len(found), 3), 32, 32, 3)
+    assert (cut.boxes >= -0.5).all()
+    assert (cut.boxes <= side + 0.5).all()
     for part in found:
         left, top, right, bottom = part.box
         assert 0 <= left < right <= side
@@ -120,22 +172,21 @@ def test_an_encoder_embeds_the_whole_and_its_parts_and_counts_what_the_parts_sho
     checkpoint_with_parts: Path,
 ) -> None:
     encoder = Encoder.load(checkpoint_with_parts, device="cpu", runtime="torch")
-    alone = Encoder.load(checkpoint_with_parts, device="cpu", runtime="torch")
-    alone._parts = None
     drawn = (lockup(), lockup(BLACK, WHITE), np.full((192, 192, 3), 255, np.uint8))
-    pictures = list(map(Prepared, drawn))
-    heard, whole = encoder.encode_prepared(pictures), alone.encode_prepared(pictures)
+    pictures = [encoder.prepare(Image.fromarray(pixels)) for pixels in drawn]
+    heard = encoder.encode_prepared(pictures)
+    whole = encoder.encode_prepared(
+        [Prepared(one.pixels, one.square, one.sign) for one in pictures]
+    )
     assert (heard.wholes == whole.wholes).all()
     assert [len(one.vectors) for one in whole.embeddings] == [1, 1, 1]
-    parts = encoder.checkpoint.parts
-    assert parts
-    for pixels, one in zip(drawn, heard.embeddings, strict=True):
-        cut = parts.cut(pixels)
+    for picture, one in zip(pictures, heard.embeddings, strict=True):
+        cut = picture.parts
         assert len(one.vectors) == 1 + len(cut.pixels)
         if len(cut.pixels):
             apart = encoder.runtime.run(cut.pixels).embedding
             np.testing.assert_allclose(one.vectors[1:], apart, atol=2e-3)
-        np.testing.assert_allclose(one.boxes[1:], cut.boxes / 192, atol=1e-6)
+        np.testing.assert_allclose(one.boxes[1:], picture.in_sign(cut.boxes), atol=1e-6)
     gained = heard.probabilities - whole.probabilities
     things = np.array([code.category <= 24 for code in encoder.labels])
     assert gained[:2, things].max() > 1e-4
@@ -151,20 +202,17 @@ def test_an_explanation_points_into_the_part_that_shows_the_code(
 ) -> None:
     encoder = Encoder.load(checkpoint_with_parts, device="cpu", runtime="torch")
     picture = Image.fromarray(lockup())
-    pixels = encoder.prepare(picture).pixels[None]
+    seen = encoder.prepare(picture)
     explainer = Explainer(encoder)
-    whole = encoder.runtime.run(pixels).logits[0]
-    parts = encoder.checkpoint.parts
-    assert parts
-    found = parts.find(pixels[0])
-    said = encoder.runtime.run(parts.cut(pixels[0]).pixels).logits
+    whole = encoder.runtime.run(seen.pixels[None]).logits[0]
+    said = encoder.runtime.run(seen.parts.pixels).logits
     told = 0
     for column, code in enumerate(encoder.labels):
         heat = explainer.explain(picture, [PredictedCode(code, 0.5)]).heat
         assert heat.shape == (1, 48, 48)
         best = int(said[:, column].argmax())
         if code.category <= 24 and said[best, column] > whole[column] and heat.max() > 0:
-            box = Box(*(round(edge / 4) for edge in parts.frame(found[best].box)))
+            box = Box(*(round(edge / 4) for edge in seen.parts.frames[best].tolist()))
             outside = heat[0].copy()
             outside[max(box.top, 0) : box.bottom, max(box.left, 0) : box.right] = 0
             assert outside.max() == 0
