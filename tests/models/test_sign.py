@@ -11,7 +11,15 @@ from PIL import Image, ImageDraw, ImageFont
 from models.encoder import Encoder
 from models.errors import BadCheckpoint
 from models.images import decode_image
-from models.network.checkpoint import CODE_BLOCK, CONFIG, PLACES, SHIPPED, WEIGHTS, Checkpoint
+from models.network.checkpoint import (
+    CODE_BLOCK,
+    CONFIG,
+    NEIGHBOURS,
+    PLACES,
+    SHIPPED,
+    WEIGHTS,
+    Checkpoint,
+)
 from models.network.preprocess import Preprocess
 from models.network.sign import Bounds, border_colour, find_sign
 from search_api.demo import demo_register
@@ -159,7 +167,7 @@ def test_a_dirty_scan_finds_its_own_mark_first(dirt: Dirt) -> None:
 def test_a_checkpoint_of_0_1_opens_under_another_fingerprint(tmp_path: Path) -> None:
     config = json.loads((SHIPPED / CONFIG).read_text("utf-8"))
     del config["preprocess"]["sign_rule"]
-    for later in ("embedding", "codes_sha256", "places_sha256", "scores"):
+    for later in ("embedding", "codes_sha256", "places_sha256", "neighbours_sha256", "scores"):
         del config[later]
     config["blocks"] = [block for block in config["blocks"] if block["name"] != "codes"]
     config["fingerprint"] = "7a0ae84d2d85b78d"  # as 0.1 shipped it
@@ -169,13 +177,14 @@ def test_a_checkpoint_of_0_1_opens_under_another_fingerprint(tmp_path: Path) -> 
     assert opened.fingerprint not in (config["fingerprint"], Checkpoint.open().fingerprint)
     assert opened.code_block is None
     assert opened.places is None
+    assert opened.neighbours is None
 
 
 def test_a_checkpoint_of_another_rule_is_refused(tmp_path: Path) -> None:
     config = json.loads((SHIPPED / CONFIG).read_text("utf-8"))
     config["preprocess"]["sign_rule"] = 99
     (tmp_path / CONFIG).write_text(json.dumps(config), "utf-8")
-    for file in (WEIGHTS, CODE_BLOCK, PLACES):
+    for file in (WEIGHTS, CODE_BLOCK, PLACES, NEIGHBOURS):
         (tmp_path / file).symlink_to(SHIPPED / file)
     with pytest.raises(BadCheckpoint, match="rule 99"):
         Checkpoint.open(tmp_path)
