@@ -166,7 +166,7 @@ class Admission:
     """The lanes of one server; safe to share by threads.
 
     Attributes:
-        lanes: by name: ``decode``, ``draw``, ``encode`` and ``report``.
+        lanes: by name: ``decode``, ``draw``, ``encode``, ``read`` (words) and ``report``.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -176,6 +176,7 @@ class Admission:
             "decode": Lane(max(1, decoders.size - drawing), queue // 2),
             "draw": Lane(drawing, queue // 4),
             "encode": Lane(settings.encode_workers, queue),
+            "read": Lane(1, queue // 2),
             "report": Lane(settings.encode_workers, queue // 4),
         }
 
@@ -183,6 +184,11 @@ class Admission:
     def encoding(self) -> Lane:
         """Where the network is waited for."""
         return self.lanes["encode"]
+
+    @property
+    def reading(self) -> Lane:
+        """Where the reader of words is waited for, which is slow to start."""
+        return self.lanes["read"]
 
     def decoding(self, content: bytes) -> Lane:
         """Where a picture waits to be decoded."""

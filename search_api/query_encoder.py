@@ -194,7 +194,7 @@ class QueryEncoder:
         patience = self.admission.patience()
         page = _page(self.admission, opened, view, patience)
         part = _looked_at(page, opened, view)
-        with self.admission.encoding.turn(patience):
+        with self.admission.reading.turn(patience):
             lines = READER.read(part)
         corner, side = _part(page, view)
         return tuple(line.within(corner, side) for line in lines)
@@ -311,7 +311,7 @@ def _compared(
     part = _looked_at(page, picture, view)
     if not view.ignore_words:
         return part
-    with admission.encoding.turn(patience):
+    with admission.reading.turn(patience):
         bare = paint_over(part, READER.read(part))
     if all(high - low < _FLAT for low, high in ImageStat.Stat(bare).extrema):
         raise UnreadableImage(

@@ -32,8 +32,8 @@ export const list = (query, signal) => ask(`/marks?${query}`, { signal })
 
 export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, { signal })
 
-/** Read the words in a picture: {text, read_words}. */
-export const readWords = (fields) => ask('/words', { method: 'POST', body: fields })
+/** Read the words in a picture: {text, read_words}; `signal` aborts. */
+export const readWords = (fields, signal) => ask('/words', { method: 'POST', body: fields, signal })
 
 /** Draw where each code was seen in a picture: a Blob of the sheet. */
 export const explain = (fields) => askBlob('/classify/explain', { method: 'POST', body: fields })
@@ -74,7 +74,10 @@ export async function removeWatch(name) {
 
 async function ask(path, options = {}) {
   const answer = await reach(path, { headers: { Accept: 'application/json' }, ...options })
-  const body = await answer.json().catch(() => null)
+  const body = await answer.json().catch((error) => {
+    if (error.name === 'AbortError') throw error
+    return null
+  })
   if (answer.ok && body) return body
   throw problemOf(answer, body)
 }

@@ -11,6 +11,7 @@ export function startWords(go) {
   if (!use) return { show: () => {} }
   let of = null // what was read last: the fields of the request as text
   let text = ''
+  let running = null // AbortController of the reading under way
   use.addEventListener('click', () => go({ text }))
   ignore.addEventListener('change', () => go({ ignoreWords: ignore.checked }))
 
@@ -28,14 +29,15 @@ export function startWords(go) {
       if (of !== mine) {
         of = mine
         text = ''
+        running?.abort()
+        running = new AbortController()
         offer(state)
         try {
-          const read = await readWords(fields())
-          if (of !== mine) return
-          text = read.text
+          text = (await readWords(fields(), running.signal)).text
         } catch (error) {
+          if (error.name === 'AbortError') return
           if (!(error instanceof Problem)) throw error
-          if (of === mine) of = null // the next search asks again; it says itself what is wrong
+          of = null // the next search asks again; it says itself what is wrong
         }
       }
       offer(state)
