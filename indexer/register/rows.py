@@ -188,7 +188,7 @@ def _columns(
         "digest": mark.digest,
         "pixels_digest": mark.pixels_digest,
         **folded,
-        "text_folded": _folded(record.text or read),
+        "text_folded": _folded(record.text or read or record.text),
         "words_read": read,
         "lists": lists_of(mark),
         "updated": now,

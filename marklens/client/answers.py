@@ -78,6 +78,7 @@ class Mark:
     us_design: tuple[str, ...]
     image: str | None
     image_digest: str | None
+    words_read: str | None
     predicted: tuple[SeenCode, ...]
 
 

@@ -59,6 +59,7 @@ class Query:
         crop: x, y, width, height in pixels of the part to compare, after turning.
         page: of a TIFF or PDF, from 1.
         turn: degrees clockwise.
+        ignore_words: compare the picture without its lettering, which is read and painted over.
         filter: which marks may be found.
         weights: block → weight; one left out keeps its default.
         k: how many marks, 1 to 1000.
@@ -74,6 +75,7 @@ class Query:
     crop: tuple[int, int, int, int] | None = None
     page: int = 1
     turn: int = 0
+    ignore_words: bool = False
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
     k: int = 20
@@ -129,6 +131,8 @@ def search_form(asked: Query) -> Form:
     """The fields of a search, without its pictures."""
     form = form_of(asked.filter) | view_form(asked.crop, asked.page, asked.turn)
     form |= {"k": str(asked.k), "offset": str(asked.offset)}
+    if asked.ignore_words:
+        form["ignore_words"] = "true"
     if asked.mark_id is not None:
         form["mark_id"] = asked.mark_id
     if asked.handles:

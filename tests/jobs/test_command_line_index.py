@@ -36,6 +36,8 @@ def test_index_prints_what_it_did_and_running_again_changes_nothing(
         "rejected": 0,
         "rejects_file": None,
         "warnings": [],
+        "words_read": 0,
+        "without_words": 0,
     }
 
 

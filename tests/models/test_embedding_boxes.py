@@ -75,15 +75,17 @@ def assert_around(embedding: Embedding, size: tuple[int, int], disc: Bounds, sig
     assert in_pixels(embedding.boxes[0], size) == pytest.approx(np.array(sign), abs=0.01)
     assert (embedding.boxes >= 0).all()
     assert (embedding.boxes <= 1).all()
+    # A part is found anew in the cut, whose outermost pixels may be too faint for ink.
+    faint = 0.5
     spare = 3.5 * 1.1 * max(sign[2] - sign[0], sign[3] - sign[1]) / 192 + 1
     found = []
     for box in embedding.boxes[1:]:
         left, top, right, bottom = in_pixels(box, size) - np.array(disc)
         found.append(
-            -spare <= left <= 0.01
-            and -spare <= top <= 0.01
-            and -0.01 <= right <= spare
-            and -0.01 <= bottom <= spare
+            -spare <= left <= faint
+            and -spare <= top <= faint
+            and -faint <= right <= spare
+            and -faint <= bottom <= spare
         )
     assert any(found)
 

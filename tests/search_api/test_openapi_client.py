@@ -30,6 +30,7 @@ PATHS = {
     "/api/v1/audit": {"get"},
     "/api/v1/vienna": {"get"},
     "/api/v1/facets": {"get"},
+    "/api/v1/words": {"post"},
     "/healthz": {"get"},
     "/readyz": {"get"},
     "/metrics": {"get"},
@@ -59,7 +60,7 @@ SEARCH_FIELDS = {
         "number",
         "owner",
     ),
-    *("weights", "rerank", "crop", "page", "turn"),
+    *("weights", "rerank", "crop", "page", "turn", "ignore_words"),
 }
 
 
