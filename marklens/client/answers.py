@@ -7,6 +7,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from marklens.client.problems import ClientError
@@ -227,15 +228,19 @@ def read(kind: type[T], value: Any) -> T:
     Raises:
         ClientError: a field that must be there is not, so the server is of another version.
     """
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class, which is hashable
     try:
-        made = {
-            one.name: _read(hints[one.name], value.get(one.name))
-            for one in fields(kind)  # type: ignore[arg-type]  # every caller's kind is a dataclass
-        }
+        made = {name: _read(hint, value.get(name)) for name, hint in hints.items()}
     except (TypeError, AttributeError) as error:
         raise ClientError(f"the server's answer is no {kind.__name__}: {error}") from error
     return kind(**made)
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    """Field → type of a dataclass; kept, since a page of hits asks for each of them."""
+    hints = get_type_hints(kind)
+    return {one.name: hints[one.name] for one in fields(kind)}
 
 
 def _read(hint: Any, value: Any) -> Any:
