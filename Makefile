@@ -2,6 +2,9 @@
 
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Every installation takes the versions of constraints.txt, and refuses files of other digests.
+LOCK   := constraints.txt
+INSTALL = $(BIN)/uv pip install --python $(BIN)/python --constraint $(LOCK) --build-constraint $(LOCK)
 # The first interpreter that really runs and fits (a pyenv shim may be there and not run).
 FITS   := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
@@ -11,7 +14,7 @@ EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PORT   ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train test quick check fix bench bench-search docs texts clean browser
+.PHONY: help demo train test quick check lock audit fix bench bench-search docs texts clean browser
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -35,6 +38,13 @@ check: $(VENV)/.installed-dev ## formatting, lint, types, layers, generated page
 	$(BIN)/python scripts/write_cli_docs.py --check
 	$(BIN)/python scripts/write_model_card.py --check
 	$(BIN)/python scripts/write_texts.py --check
+
+lock: $(VENV)/.installed-dev ## bring constraints.txt up to date with pyproject.toml (ARGS=--upgrade: newest versions)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+	  --generate-hashes --no-annotate --no-header pyproject.toml --output-file $(LOCK) $(ARGS)
+
+audit: $(VENV)/.installed-dev ## licences of what is shipped, known weaknesses of it, containers
+	$(BIN)/python scripts/audit_packages.py
 
 fix: $(VENV)/.installed-dev ## mend formatting and simple lint
 	$(BIN)/ruff check --fix .
@@ -63,22 +73,23 @@ $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "MarkLens needs Python 3.11, 3.12 or 3.13 (on Debian with" \
 	  "python3-venv): install one, or say make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	sed -n '/^uv==/,/[^\\]$$/p' $(LOCK) | $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check --requirement /dev/stdin
 
-$(VENV)/.installed-$(EXTRA): pyproject.toml | $(BIN)/uv
+$(VENV)/.installed-$(EXTRA): pyproject.toml $(LOCK) | $(BIN)/uv
 	@echo "installing MarkLens and its packages into $(VENV)"
-	$(BIN)/uv pip install --python $(BIN)/python --editable ".[$(EXTRA)]"
+	$(INSTALL) --editable ".[$(EXTRA)]"
 	@touch $@
 
 $(VENV)/.installed-train: $(VENV)/.installed-$(EXTRA)
 	@echo "adding what training needs (PyTorch brings several GB)"
-	$(BIN)/uv pip install --python $(BIN)/python --editable ".[$(EXTRA),train]"
+	$(INSTALL) --editable ".[$(EXTRA),train]"
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-train
-	$(BIN)/uv pip install --python $(BIN)/python --quiet --editable ".[$(EXTRA),train]" --group dev
+	$(INSTALL) --quiet --editable ".[$(EXTRA),train]" --group dev
 	@touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-dev
-	$(BIN)/uv pip install --python $(BIN)/python --quiet --group bench
+	$(INSTALL) --quiet --group bench
 	@touch $@

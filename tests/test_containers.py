@@ -1,0 +1,213 @@
+"""Dockerfile, docker-compose.yml and constraints.txt: sound, closed, and the ones that are used."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from search_api.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+PASSWORD = {"MARKLENS_DB_PASSWORD": "p"}
+SERVERS = ("api", "api-gpu")
+
+
+def resolved(*profiles: str, key: str = "t", **variables: str) -> dict[str, Any]:
+    """What Docker Compose makes of the file; `variables` are of the environment."""
+    chosen = [word for profile in profiles for word in ("--profile", profile)]
+    ran = subprocess.run(  # noqa: S603 - a tool of ours
+        [BIN / "docker-compose", *chosen, "config", "--format", "json"],
+        cwd=ROOT,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "HOME": "/nonexistent",
+            "MARKLENS_API_TOKEN": key,
+            **variables,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    """All services of all profiles."""
+    found: dict[str, Any] = resolved("*", **PASSWORD)
+    return found["services"]
+
+
+def test_the_dockerfile_has_nothing_that_hadolint_would_mend() -> None:
+    ran = subprocess.run(  # noqa: S603 - a tool of ours
+        [BIN / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert (ran.stdout, ran.returncode) == ("", 0)
+
+
+def test_a_profile_adds_its_services_and_the_rest_is_one_server() -> None:
+    assert set(resolved()["services"]) == {"api"}
+    assert set(resolved("postgres")["services"]) == {"api", "database"}
+    assert set(resolved("gpu")["services"]) == {"api", "api-gpu"}
+
+
+def test_the_register_is_in_postgresql_where_its_password_is_given() -> None:
+    of = {
+        "": resolved(),
+        "postgresql://marklens:p@database/marklens": resolved(**PASSWORD),
+        "postgresql://db/marks": resolved(MARKLENS_DATABASE_URL="postgresql://db/marks"),
+    }
+    for url, found in of.items():
+        assert found["services"]["api"]["environment"]["MARKLENS_DATABASE_URL"] == url
+
+
+def test_other_machines_are_not_served_without_a_key() -> None:
+    with pytest.raises(AssertionError, match="choose a key of scope admin"):
+        resolved(key="")
+
+
+def test_every_service_may_do_little(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "cap_add" not in service, name
+        assert "privileged" not in service, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert int(service["mem_limit"]) > 0, name
+        assert service["pids_limit"] > 0, name
+        assert any(one.startswith("/tmp:") for one in service["tmpfs"]), name  # noqa: S108
+
+
+def test_nobody_is_root_and_all_are_watched(services: dict[str, Any]) -> None:
+    last = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2]
+    assert "\nUSER 10001\n" in last
+    assert "\nHEALTHCHECK " in last
+    for name, service in services.items():
+        if "build" not in service:
+            assert service["user"] not in ("", "0", "root"), name
+            assert "test" in service["healthcheck"], name
+            assert service["image"].partition(":")[2].count(".") >= 1, "not an exact tag"
+
+
+def test_every_variable_it_sets_is_a_setting(services: dict[str, Any]) -> None:
+    known = {f"MARKLENS_{name.upper()}" for name in Settings.model_fields}
+    for name in SERVERS:
+        assert set(services[name]["environment"]) <= known
+
+
+def test_the_gpu_service_asks_for_a_device(services: dict[str, Any]) -> None:
+    (device,) = services["api-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    assert services["api-gpu"]["environment"]["MARKLENS_DEVICE"] == "cuda"
+
+
+def test_the_image_is_built_from_what_exists() -> None:
+    copied = [
+        word
+        for line in (ROOT / "Dockerfile").read_text("utf-8").splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for word in line.split()[1:-1]
+    ]
+    assert copied
+    assert all((ROOT / word).exists() for word in copied)
+
+
+def test_every_package_that_is_asked_for_is_pinned_with_its_digests() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    asked = [
+        *project["project"]["dependencies"],
+        *chain.from_iterable(project["project"]["optional-dependencies"].values()),
+        *project["dependency-groups"]["dev"],
+        *project["build-system"]["requires"],
+    ]
+    pins = (ROOT / "constraints.txt").read_text("utf-8").replace("\\\n", " ").splitlines()
+    versions: dict[str, list[str]] = {}
+    for pin in pins:
+        what, *digests = pin.split("--hash=")
+        assert digests, what
+        name, version = what.partition(";")[0].strip().split("==")
+        versions.setdefault(canonicalize_name(name), []).append(version)
+    for one in map(Requirement, asked):
+        pinned = versions.get(canonicalize_name(one.name), [])
+        assert any(map(one.specifier.contains, pinned)), f"{one}: run `make lock`"
+
+
+def await_ready(address: str, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 120
+    while server.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{address}/readyz", timeout=10).status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    pytest.fail("the server does not start")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_it_serves_without_rights_from_a_root_that_cannot_be_written(tmp_path: Path) -> None:
+    """What the compose file and the image ask for, with the kernel's own means."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    home = "true"
+    if sys.base_prefix.startswith("/root/"):  # which is closed, but for the interpreter in it
+        home = (
+            f"mount --bind {sys.base_prefix} /media && mount -t tmpfs -o mode=755 tmpfs /root && "
+            f"mkdir -p {sys.base_prefix} && mount --bind /media {sys.base_prefix}"
+        )
+    inside = (
+        f"{home} && mount --bind {tmp_path} /mnt && chown 10001 /mnt && "
+        "mount -t tmpfs -o mode=1777 tmpfs /tmp && mount -o remount,bind,ro / && "
+        "exec setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs "
+        '--bounding-set=-all --inh-caps=-all "$@"'
+    )
+    server = subprocess.Popen(  # noqa: S603 - our own server
+        ["/usr/bin/unshare", "--mount", "sh", "-c", inside, "sh", BIN / "marklens", "serve"],
+        cwd="/",
+        env={
+            "PATH": f"{BIN}:/usr/bin:/bin",
+            "HOME": "/home/marklens",  # there is none, as in the image
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MARKLENS_DATA_DIR": "/mnt",
+            "MARKLENS_HOST": "0.0.0.0",  # noqa: S104 - as in a container
+            "MARKLENS_API_TOKEN": "t" * 32,
+            "MARKLENS_PORT": str(port),
+        },
+    )
+    address = f"http://127.0.0.1:{port}"
+    key = {"Authorization": "Bearer " + "t" * 32}
+    try:
+        await_ready(address, server)
+        status = Path(f"/proc/{server.pid}/status").read_text()
+        assert "CapEff:\t0000000000000000" in status
+        assert "NoNewPrivs:\t1" in status
+        assert "Uid:\t10001" in status
+        picture = next((ROOT / "search_api/demo/register/images").glob("*.png")).read_bytes()
+        assert httpx.post(f"{address}/api/v1/marks", timeout=60).status_code == 401
+        for path, fields in (("marks", {"id": "M-1"}), ("search", {"k": "1"})):
+            answer = httpx.post(
+                f"{address}/api/v1/{path}",
+                files={"image": picture},
+                data=fields,
+                headers=key,
+                timeout=60,
+            )
+            assert answer.is_success, answer.text
+    finally:
+        server.terminate()
+        assert server.wait(30) in (0, 130, -15)
+    assert (tmp_path / "register.db").stat().st_uid == 10001
