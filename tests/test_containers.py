@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from search_api.settings import Settings
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 PASSWORD = {"MARKLENS_DB_PASSWORD": "p"}
+KEY = "t" * 32
 SERVERS = ("api", "api-gpu")
 
 
@@ -157,10 +160,9 @@ def await_ready(address: str, server: "subprocess.Popen[bytes]") -> None:
     pytest.fail("the server does not start")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
-def test_it_serves_without_rights_from_a_root_that_cannot_be_written(tmp_path: Path) -> None:
-    """What the compose file and the image ask for, with the kernel's own means."""
+@contextmanager
+def serving_without_rights(data: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A server on every address, kept as the image and the compose file want it kept."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     home = "true"
@@ -170,44 +172,47 @@ def test_it_serves_without_rights_from_a_root_that_cannot_be_written(tmp_path: P
             f"mkdir -p {sys.base_prefix} && mount --bind /media {sys.base_prefix}"
         )
     inside = (
-        f"{home} && mount --bind {tmp_path} /mnt && chown 10001 /mnt && "
+        f"{home} && mount --bind {data} /mnt && chown 10001 /mnt && "
         "mount -t tmpfs -o mode=1777 tmpfs /tmp && mount -o remount,bind,ro / && "
         "exec setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs "
         '--bounding-set=-all --inh-caps=-all "$@"'
     )
+    environment = {
+        "PATH": f"{BIN}:/usr/bin:/bin",
+        "HOME": "/home/marklens",  # there is none, as in the image
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MARKLENS_DATA_DIR": "/mnt",
+        "MARKLENS_HOST": "0.0.0.0",  # noqa: S104 - as in a container
+        "MARKLENS_API_TOKEN": KEY,
+        "MARKLENS_PORT": str(port),
+    }
     server = subprocess.Popen(  # noqa: S603 - our own server
         ["/usr/bin/unshare", "--mount", "sh", "-c", inside, "sh", BIN / "marklens", "serve"],
         cwd="/",
-        env={
-            "PATH": f"{BIN}:/usr/bin:/bin",
-            "HOME": "/home/marklens",  # there is none, as in the image
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "MARKLENS_DATA_DIR": "/mnt",
-            "MARKLENS_HOST": "0.0.0.0",  # noqa: S104 - as in a container
-            "MARKLENS_API_TOKEN": "t" * 32,
-            "MARKLENS_PORT": str(port),
-        },
+        env=environment,
     )
-    address = f"http://127.0.0.1:{port}"
-    key = {"Authorization": "Bearer " + "t" * 32}
     try:
-        await_ready(address, server)
+        await_ready(f"http://127.0.0.1:{port}", server)
+        yield f"http://127.0.0.1:{port}", server
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_it_serves_without_rights_from_a_root_that_cannot_be_written(tmp_path: Path) -> None:
+    picture = next((ROOT / "search_api/demo/register/images").glob("*.png")).read_bytes()
+    with serving_without_rights(tmp_path) as (address, server):
         status = Path(f"/proc/{server.pid}/status").read_text()
         assert "CapEff:\t0000000000000000" in status
         assert "NoNewPrivs:\t1" in status
         assert "Uid:\t10001" in status
-        picture = next((ROOT / "search_api/demo/register/images").glob("*.png")).read_bytes()
-        assert httpx.post(f"{address}/api/v1/marks", timeout=60).status_code == 401
-        for path, fields in (("marks", {"id": "M-1"}), ("search", {"k": "1"})):
-            answer = httpx.post(
-                f"{address}/api/v1/{path}",
-                files={"image": picture},
-                data=fields,
-                headers=key,
-                timeout=60,
-            )
-            assert answer.is_success, answer.text
-    finally:
-        server.terminate()
-        assert server.wait(30) in (0, 130, -15)
+        key = {"Authorization": f"Bearer {KEY}"}
+        with httpx.Client(base_url=f"{address}/api/v1", timeout=60) as client:
+            assert client.post("/marks").status_code == 401
+            for path, fields in (("/marks", {"id": "M-1"}), ("/search", {"k": "1"})):
+                answer = client.post(path, files={"image": picture}, data=fields, headers=key)
+                assert answer.is_success, answer.text
+    assert server.returncode == 0
     assert (tmp_path / "register.db").stat().st_uid == 10001
