@@ -11,7 +11,7 @@ from indexer.sources.pictures import MAX_PICTURE_BYTES, PictureFile, ZippedPictu
 from models.errors import UnreadableImage
 
 MAX_LINE = 4 * 2**20  # bytes or characters of a table's line; the longest marks have some thousands
-_HOPELESS = 64 * 2**20  # bytes without a line end after which a file is no table
+HOPELESS = 64 * 2**20  # bytes without the end of a line or record after which a file is given up
 TOO_LONG = f"the line is longer than {MAX_LINE // 2**20} MiB, more than a mark can need"
 
 
@@ -147,10 +147,10 @@ class LineEnds:
         self.returns += chunk.count(b"\r")
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         self._run = len(chunk) - last - 1 if last >= 0 else self._run + len(chunk)
-        if self._run > _HOPELESS:
+        if self._run > HOPELESS:
             line = (self.newlines or self.returns) + 1
             raise SourceError(
-                f"{self._name}, line {line}: the line is longer than {_HOPELESS // 2**20} MiB: "
+                f"{self._name}, line {line}: the line is longer than {HOPELESS // 2**20} MiB: "
                 "this is no table of marks"
             )
 

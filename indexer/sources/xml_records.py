@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element
 from xml.parsers import expat
 
 from indexer.errors import BrokenSource, SourceError
+from indexer.sources.source_rows import HOPELESS
 
 _ODD_BYTES = expat.errors.codes[expat.errors.XML_ERROR_INVALID_TOKEN]
 _CHUNK = 2**16
@@ -109,8 +110,8 @@ def read_records(stream: BinaryIO, wanted: frozenset[str], name: str) -> Iterato
 
     Raises:
         BrokenSource: the document ends or breaks in its middle; all records before it are read.
-        SourceError: it declares entities or an encoding that nobody knows, or nests or names
-            something without end.
+        SourceError: it declares entities or an encoding that nobody knows, or nests, names or
+            says something without end.
     """
     chunk = stream.read1(_CHUNK)  # type: ignore[attr-defined]
     document = _Document(name, chunk)
@@ -137,6 +138,11 @@ def read_records(stream: BinaryIO, wanted: frozenset[str], name: str) -> Iterato
         yield from builder.take()
         if document.unfinished > _MOST_CHARACTERS:  # expat keeps what is unfinished
             raise SourceError(f"{name} holds a tag or a comment without end; refused")
+        if document.fed - builder.began > HOPELESS:
+            raise SourceError(
+                f"{name}, line {builder.line}: a record or text longer than "
+                f"{HOPELESS // 2**20} MiB: this is no file of marks"
+            )
 
 
 class _Document:
@@ -147,12 +153,13 @@ class _Document:
 
     Attributes:
         parser: to be given handlers.
+        fed: bytes that it was given.
     """
 
     def __init__(self, name: str, head: bytes) -> None:
         codec = _codec(head)
         self.parser = _parser(name, None if codec is None else "utf-8")
-        self._name, self._codec, self._fed = name, codec, 0
+        self._name, self._codec, self.fed = name, codec, 0
         self._decoder = None
         if codec is not None and codec != "utf-8":
             self._decoder = codecs.getincrementaldecoder(codec)("replace")
@@ -160,7 +167,7 @@ class _Document:
     @property
     def unfinished(self) -> int:
         """Bytes that wait for the end of a tag or a comment."""
-        return self._fed - self.parser.CurrentByteIndex
+        return self.fed - self.parser.CurrentByteIndex
 
     def parse(self, chunk: bytes, *, is_last: bool) -> None:
         """Take the next bytes.
@@ -174,7 +181,7 @@ class _Document:
         if self._decoder is not None:
             text, damage, _ = self._decoder.decode(chunk, is_last).partition(_DAMAGE)
             chunk = text.encode()
-        self._fed += len(chunk)
+        self.fed += len(chunk)
         try:
             self.parser.Parse(chunk, is_last and not damage)
         except (LookupError, ValueError) as error:
@@ -187,14 +194,19 @@ class _Document:
 
 
 class _Builder:
-    """Builds the tree of the record that is being read, and of nothing else."""
+    """Builds the tree of the record that is being read, and of nothing else.
+
+    Attributes:
+        line, began: where the record that is open began, or else the last tag: line, bytes before.
+    """
 
     def __init__(self, parser: expat.XMLParserType, wanted: frozenset[str], name: str) -> None:
         self._parser, self._wanted, self._name = parser, wanted, name
         self._done: list[XmlRecord] = []
         self._open: list[Element] = []
         self._texts: list[str] = []
-        self._line = self._depth = self._elements = self._characters = 0
+        self._depth = self._elements = self._characters = self.began = 0
+        self.line = 1
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
@@ -210,9 +222,9 @@ class _Builder:
             raise SourceError(f"{self._name} nests elements more than {_DEEPEST} deep; refused")
         local = _local(tag)
         if not self._open:
+            self._note_place()
             if local not in self._wanted:
                 return
-            self._line = self._parser.CurrentLineNumber
             self._elements = self._characters = 0
         self._elements += 1
         element = Element(local, {_local(key): value for key, value in attributes.items()})
@@ -232,11 +244,16 @@ class _Builder:
     def _end(self, tag: str) -> None:
         self._depth -= 1
         if not self._open:
+            self._note_place()
             return
         self._keep_text()
         element = self._open.pop()
         if not self._open:
-            self._done.append(XmlRecord(self._line, element if self._is_small else None))
+            self._done.append(XmlRecord(self.line, element if self._is_small else None))
+            self._note_place()
+
+    def _note_place(self) -> None:
+        self.line, self.began = self._parser.CurrentLineNumber, self._parser.CurrentByteIndex
 
     def _keep_text(self) -> None:
         """Text before the first child is the element's; offices' records mix no text and tags."""

@@ -190,3 +190,24 @@ def test_a_file_without_line_ends_is_given_up_rather_than_read_through(
     with pytest.raises(SourceError, match=rf"{name}, line 2: the line is longer than 64 MiB"):
         open_source(path)
     assert peak_mb() < 30  # type: ignore[operator]
+
+
+EUIPO = '<Transaction xmlns="http://euipo.europa.eu/trademark/data">\n'
+ONE_MARK = "<TradeMark><ApplicationNumber>1</ApplicationNumber></TradeMark>\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["<TradeMark><MarkVerbalElementText>", "<More>", '<TradeMark a="', "<TradeMark><!-- "],
+    ids=["text of a record", "text between records", "attribute", "comment"],
+)
+def test_an_xml_file_whose_text_never_ends_is_given_up_with_its_line(
+    tmp_path: Path, before: str, peak_mb: object
+) -> None:
+    begun = (EUIPO + ONE_MARK + before).encode()
+    path = endless(tmp_path / "marks.xml", begun, b"\0 this is no XML", 70)
+    source = open_source(path)
+    assert [type(row) for row in source] == [SourceRow, RejectedRow]
+    assert source.broken[0].startswith("marks.xml")
+    assert "breaks off" not in source.broken[0]  # it was not read to its end
+    assert peak_mb() < 70  # type: ignore[operator]
