@@ -18,6 +18,7 @@ from indexer.register import schema
 from indexer.register.runs import aware
 
 _SHOWN_IDS = 5
+_Open = Callable[[], AbstractContextManager[Connection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,8 @@ def _account() -> str:
 class AuditLog:
     """The audit log of a register."""
 
-    def __init__(self, reading: Callable[[], AbstractContextManager[Connection]]) -> None:
-        self._reading = reading
+    def __init__(self, reading: _Open, writing: _Open) -> None:
+        self._reading, self._writing = reading, writing
 
     def newest(self, limit: int = 100, who: str | None = None) -> list[AuditEntry]:
         """The newest entries, newest first; of one actor only, if named."""
@@ -97,3 +98,11 @@ class AuditLog:
         with self._reading() as connection:
             rows = connection.execute(wanted).mappings().all()
         return [AuditEntry(**{**row, "at": aware(row["at"])}) for row in rows]
+
+    def forget(self, before: datetime) -> int:
+        """Delete the entries of before some time, which is an entry itself; how many there were."""
+        table = schema.audit_log
+        with self._writing() as connection:
+            gone = connection.execute(sa.delete(table).where(table.c.at < before)).rowcount
+            note(connection, "forget audit log", f"{gone:,} writes before {before:%Y-%m-%d}")
+        return gone

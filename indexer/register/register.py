@@ -66,7 +66,7 @@ class Register:
         self.url = database.shown(url)
         self.watches = Watches(self._reading, self._writing)
         self.keys = Keys(self._reading, self._writing)
-        self.audit = audit.AuditLog(self._reading)
+        self.audit = audit.AuditLog(self._reading, self._writing)
         self.words_read = WordsRead(self._reading, self._writing)
         # Counting codes reads all of them; the answer holds until the next write.
         self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}

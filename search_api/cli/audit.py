@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from search_api.cli.console import Context, print_plain, print_table
+from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
 from search_api.cli.register import AsJson
 
 
@@ -20,6 +20,14 @@ def audit(
         str | None,
         typer.Option(metavar="NAME", help="Only those of one key, such as “key importer”."),
     ] = None,
+    forget_before: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="DATE",
+            help="Delete the writes of before this day (UTC) first, for good; that is noted, too.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who wrote what and when, the newest first.
@@ -31,6 +39,9 @@ def audit(
 
     given: Context = context.obj
     with MarkLens.open(given.settings(), create=False) as marklens:
+        if forget_before is not None:
+            gone = marklens.register.audit.forget(forget_before.replace(tzinfo=UTC))
+            print_to_stderr(f"{gone:,} writes of before {forget_before:%Y-%m-%d} are forgotten")
         found = marklens.register.audit.newest(limit, who)
     if as_json:
         entries = [asdict(one) for one in found]

@@ -80,3 +80,14 @@ def test_what_was_not_written_is_not_noted(register: Register, mark: Any) -> Non
     with pytest.raises(BadKey):
         register.keys.add(key("a"))
     assert noted(register) == [("create index key", "a")]
+
+
+def test_old_entries_are_forgotten_and_who_did_that_is_not(register: Register) -> None:
+    for name in ("a", "b"):
+        register.keys.add(Key(name, Scope.READ, f"{name:0>64}", NOW))
+    assert register.audit.forget(datetime(2000, 1, 1, tzinfo=UTC)) == 0
+    assert len(register.audit.newest()) == 3
+    assert register.audit.forget(datetime.now(UTC) + timedelta(days=1)) == 3
+    (kept,) = register.audit.newest()
+    assert kept.action == "forget audit log"
+    assert kept.subject.startswith("3 writes before ")

@@ -59,6 +59,18 @@ def test_the_audit_log_names_the_account_of_what_is_done_here(
     assert "begin run" in run("audit").stdout
 
 
+def test_the_audit_log_is_pruned_up_to_a_day(run: Run, complaint: Complaint) -> None:
+    run("keys", "create", "desk")
+    kept = run("audit", "--forget-before", "2001-01-01")
+    assert "0 writes of before 2001-01-01" in kept.stderr
+    assert "create read key" in kept.stdout
+    gone = run("audit", "--forget-before", "2999-12-31")
+    assert "2 writes of before 2999-12-31" in gone.stderr
+    assert "create read key" not in gone.stdout
+    assert "forget audit log" in gone.stdout
+    assert run("audit", "--forget-before", "yesterday").exit_code == 2
+
+
 def test_other_machines_are_not_served_without_any_key(run: Run, complaint: Complaint) -> None:
     refused = run("serve", "--host", "0.0.0.0", "--port", "18743")  # noqa: S104
     assert refused.exit_code == 1

@@ -1,5 +1,6 @@
 """The command line as real processes: signals, ports, exit codes as a shell sees them."""
 
+import gzip
 import json
 import os
 import signal
@@ -145,3 +146,20 @@ def test_the_demo_serves_while_it_indexes_once_and_leaves_other_registers_alone(
             assert err == ""
     assert (tmp_path / "data" / "demo" / "register.db").is_file()
     assert not other.exists()
+
+
+def test_sigterm_ends_indexing_in_the_middle_of_endless_records(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """2.4 GB of records that are too large to be marks, which is read in many seconds."""
+    record = gzip.compress(b"<TradeMark><a>" + b"x" * (40 * 2**20) + b"</a></TradeMark>\n", 1)
+    path = tmp_path / "marks.xml.gz"
+    with path.open("wb") as file:
+        file.write(gzip.compress(b'<Transaction xmlns="http://euipo.europa.eu/trademark/data">\n'))
+        for _ in range(60):
+            file.write(record)
+    with _process(environment, "index", path, "--json") as process:
+        _wait_until((tmp_path / "data" / "register.db").exists, process)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
