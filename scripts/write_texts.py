@@ -27,8 +27,7 @@ from search_api.web.languages import CATALOGUE  # noqa: E402
 
 WEB = ROOT / "search_api" / "web"
 SCRIPTS = WEB / "static" / "js"
-# For those who work on the pages, in English only: the catalogue of elements, Swagger UI.
-ENGLISH_ONLY = {"patterns.html", "docs.html", "patterns.js", "docs.js"}
+ENGLISH_ONLY = {"docs.html", "docs.js"}  # Swagger UI, for those who write programs
 # Words of registers that the pages know; others are shown as an office writes them.
 STATUSES = ("registered", "filed", "published", "opposed", "expired", "abandoned", "cancelled")
 # Said alike in every language.

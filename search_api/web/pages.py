@@ -1,4 +1,4 @@
-"""The pages people see: search, one mark, and `/patterns`, which shows every element.
+"""The pages people see: search, one mark, the watches, the HTTP API.
 
 Templates render what the register knows; the scripts in ``static/js`` call ``/api/v1`` for the
 rest. Nothing is loaded from other hosts, and no script or style is inline (the server's content
@@ -124,17 +124,6 @@ def watches_page(request: Request) -> HTMLResponse:
 def docs_page(request: Request) -> HTMLResponse:
     """The HTTP API: every request with its fields, to be tried out."""
     return render(request, "docs.html", {})
-
-
-@router.get("/patterns", response_class=HTMLResponse)
-def patterns_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
-    """Every element of the interface in each of its states."""
-    context = {
-        "sliders": SliderView.of(marklens.encoder.blocks),
-        "controls": ControlView.of(marklens.follower.facets()),
-        "samples": _samples(marklens.register),
-    }
-    return render(request, "patterns.html", context)
 
 
 @router.post(f"{API}/preview", dependencies=[form_of(PictureForm)])

@@ -202,18 +202,13 @@ def _lost(page: Any) -> None:
     page.open("/marks/EM-999")
 
 
-def _patterns(page: Any) -> None:
-    page.open("/patterns")
-    page.one("#pattern-hits .hit")
-
-
 _STATES: dict[str, Callable[[Any], None]] = {
     state.__name__.removeprefix("_"): state
     for state in (
         _start, _search, _filtered, _thumbnails, _list, _grouped, _shortlist, _watch, _watches,
         _crop, _typed_code, _refused_code,
         _perhaps, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
-        _notice, _listing, _plain, _mark, _lost, _patterns,
+        _notice, _listing, _plain, _mark, _lost,
     )
 }  # fmt: skip
 
@@ -236,7 +231,7 @@ def test_axe_finds_nothing_serious(page, state):
     assert found == []
 
 
-@pytest.mark.parametrize("state", [one for one in _STATES if one != "patterns"])
+@pytest.mark.parametrize("state", _STATES)
 def test_a_french_page_says_nothing_in_english(page, state):
     page.speak("fr")
     _STATES[state](page)
@@ -259,7 +254,7 @@ def _english() -> re.Pattern[str]:
     return re.compile("|".join(gaps))
 
 
-@pytest.mark.parametrize("state", [one for one in _STATES if one != "patterns"])
+@pytest.mark.parametrize("state", _STATES)
 def test_nothing_is_lost_at_200_and_400_percent(page, state):
     """A window of 1280 by 1024 pixels at these sizes (WCAG 1.4.4 and 1.4.10)."""
     page.speak("fr")

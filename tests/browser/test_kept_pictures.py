@@ -79,7 +79,7 @@ def test_the_link_of_an_upload_opens_in_a_browser_that_never_had_the_picture(pag
     first = page.until_hits(lambda ids: ids[0] == "EM-007")
     _until_handles(page, 1)
     link = page.path
-    page.open("/patterns")
+    page.open("/watches")
     page.js(_FORGET)
     page.open(link)
     assert page.until_hits(bool) == first
@@ -99,7 +99,7 @@ def test_a_link_whose_picture_is_gone_says_so_and_asks_for_it(page, picture, mar
     page.until_hits(lambda ids: ids[0] == "EM-008")
     (handle,) = _until_handles(page, 1)
     link = page.path
-    page.open("/patterns")
+    page.open("/watches")
     page.js(_FORGET)
     marklens.queries.kept.forget(handle)
     page.open(link)

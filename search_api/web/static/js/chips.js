@@ -9,7 +9,7 @@ import { covers, upTo } from './vienna.js'
 /** One chip: `seen` is {code, title, probability?, isAssigned?}; `onchoose(code, state)` is called with
  *  'any', 'all', 'none', or 'off' where the button pressed is pressed again; `depth` codes above it
  *  are shown, too; `onpoint(code or null)` is called when it is pointed at, or has the focus. */
-export function chip(seen, state, onchoose, depth = 0, onpoint = null) {
+function chip(seen, state, onchoose, depth, onpoint) {
   const { code, title, probability, isAssigned } = seen
   const measured = probability !== undefined
   const kind = isAssigned ? 'is-assigned' : measured ? 'is-predicted' : ''

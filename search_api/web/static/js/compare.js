@@ -73,7 +73,7 @@ export function startDialogs() {
   }
 }
 
-export function comparison(hit, { query, queryCodes, asked }) {
+function comparison(hit, { query, queryCodes, asked }) {
   const mine = deepest(queryCodes)
   const theirs = codesOf(hit, asked)
   const source = { src: imagePath(hit.id, { digest: hit.image_digest }) }

@@ -122,7 +122,7 @@ export function showAlone(slider) {
 }
 
 /** What each block contributes to the score, which is the weighted mean. */
-export function showShares(sliders) {
+function showShares(sliders) {
   const total = sliders.reduce((sum, { value }) => sum + Number(value), 0)
   for (const slider of sliders) {
     const share = total ? percent(slider.value / total) : t('none')

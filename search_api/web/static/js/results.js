@@ -138,11 +138,7 @@ export const problemBox = (problem, remedy) =>
         h('button', { type: 'button', class: 'button', onclick: () => remedy.act() }, remedy.label))))
 
 export function showNothing(filters, onclear) {
-  byId('problem').replaceChildren(nothingBox(filters, onclear))
-}
-
-export const nothingBox = (filters, onclear) =>
-  h('div', { class: 'empty' },
+  byId('problem').replaceChildren(h('div', { class: 'empty' },
     h('strong', {}, filters
       ? t('No mark passes all of the filters')
       : t('The register holds no other mark to compare with')),
@@ -150,4 +146,5 @@ export const nothingBox = (filters, onclear) =>
       ? t('Take a filter away to widen the search.')
       : t('Fill it with “marklens index”.')),
     filters > 0 &&
-      h('button', { type: 'button', class: 'button', onclick: onclear }, t('Clear all filters')))
+      h('button', { type: 'button', class: 'button', onclick: onclear }, t('Clear all filters'))))
+}

@@ -35,7 +35,7 @@ async function section(watch) {
     if (!confirm(t('Remove the watch %(name)s and what it found?', { name: watch.name }))) return
     await removeWatch(watch.name).then(show, fail)
   }
-  return h('section', { class: 'pattern', 'aria-label': watch.name },
+  return h('section', { class: 'sheet-part', 'aria-label': watch.name },
     h('header', { class: 'section-head' },
       h('h2', {}, watch.name, ' ', unread > 0 && h('span', { class: 'badge' }, number(unread))),
       h('div', { class: 'button-row' },
