@@ -178,6 +178,8 @@ watches = Table(
     Column("failures", Integer, nullable=False),  # of the webhook, one after the other
     Column("next_try", DateTime(timezone=True)),
     Column("last_error", Text),
+    # What came near up to this event was read.
+    Column("read_upto", BigInteger, nullable=False, default=0, server_default="0"),
 )
 
 watched_signs = Table(

@@ -57,6 +57,8 @@ class Watch:
         next_try: when the webhook is tried again.
         last_error: why it was not reached.
         signs: what is watched.
+        read_upto: number of the last event that somebody read.
+        unread: how many came after it.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Watch:
     next_try: datetime | None
     last_error: str | None
     signs: tuple[WatchedSign, ...]
+    read_upto: int = 0
+    unread: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class WatchEvent:
         sequence: of the change that wrote the mark.
         score: as the ranking gives it.
         found: when it was compared.
+        is_read: whether somebody read it.
     """
 
     id: int
@@ -112,6 +117,7 @@ class WatchEvent:
     sequence: int
     score: float
     found: datetime
+    is_read: bool
 
 
 class Watches:
@@ -161,7 +167,9 @@ class Watches:
             table = schema.watched_signs
             for row in connection.execute(sa.select(table).order_by(table.c.id)).mappings():
                 signs.setdefault(row["watch"], []).append(_sign(row))
-            lists = connection.execute(sa.select(schema.watches).order_by(schema.watches.c.name))
+            lists = connection.execute(
+                sa.select(schema.watches, _UNREAD).order_by(schema.watches.c.name)
+            )
             return [_watch(row, signs.get(row["name"], [])) for row in lists.mappings()]
 
     def get(self, name: str) -> Watch:
@@ -223,10 +231,11 @@ class Watches:
             limit: at most so many.
             undelivered: only those that the webhook has not got.
         """
-        events, signs = schema.watch_events, schema.watched_signs
+        events, signs, lists = schema.watch_events, schema.watched_signs, schema.watches
         wanted = (
-            sa.select(events, signs.c.label)
+            sa.select(events, signs.c.label, (events.c.id <= lists.c.read_upto).label("is_read"))
             .join(signs, signs.c.id == events.c.sign)
+            .join(lists, lists.c.name == events.c.watch)
             .where(events.c.watch == watch, events.c.id > after)
             .order_by(events.c.id if undelivered else events.c.id.desc())
             .limit(limit)
@@ -235,6 +244,29 @@ class Watches:
             wanted = wanted.where(events.c.delivered.is_(False))
         with self._reading() as connection:
             return [_event(row) for row in connection.execute(wanted).mappings()]
+
+    def read(self, watch: str, upto: int | None = None) -> None:
+        """Note that what came near was read.
+
+        Args:
+            watch: name of the list.
+            upto: number of the last event that was read, the newest where None; what was read
+                before stays so.
+
+        Raises:
+            UnknownWatch: there is none of this name.
+        """
+        lists, events = schema.watches.c, schema.watch_events.c
+        newest = sa.select(sa.func.max(events.id)).where(events.watch == watch)
+        if upto is not None:  # no further than what is there: what comes next was not read
+            newest = newest.where(events.id <= upto)
+        with self._writing() as connection:
+            before = connection.scalar(sa.select(lists.read_upto).where(lists.name == watch))
+            if before is None:
+                raise UnknownWatch(watch)
+            last = max(before, connection.scalar(newest) or 0)
+            changed = sa.update(schema.watches).where(lists.name == watch).values(read_upto=last)
+            connection.execute(changed)
 
     def delivered(self, watch: str, ids: Sequence[int]) -> None:
         """Note that the webhook got some events."""
@@ -247,6 +279,15 @@ class Watches:
         """Note that the webhook was not reached, and when to try again."""
         with self._writing() as connection:
             _set_try(connection, watch, failures, next_try, error)
+
+
+_UNREAD = (
+    sa.select(sa.func.count())
+    .where(schema.watch_events.c.watch == schema.watches.c.name)
+    .where(schema.watch_events.c.id > schema.watches.c.read_upto)
+    .scalar_subquery()
+    .label("unread")
+)
 
 
 def _set_try(
@@ -294,6 +335,6 @@ def _watch(row: sa.RowMapping, signs: Sequence[WatchedSign]) -> Watch:
 
 
 def _event(row: sa.RowMapping) -> WatchEvent:
-    names = ("id", "watch", "mark_id", "sequence", "score")
+    names = ("id", "watch", "mark_id", "sequence", "score", "is_read")
     values = {name: row[name] for name in names}
     return WatchEvent(**values, sign=row["label"], found=aware(row["found"]))

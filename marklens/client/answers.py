@@ -193,6 +193,7 @@ class Watch:
     asked: Mapping[str, Any]
     webhook: str | None
     webhook_error: str | None
+    unread: int
     feed: str
     created: datetime
 
@@ -213,6 +214,7 @@ class Event:
     mark: str
     score: float
     found: datetime
+    read: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -109,7 +109,11 @@ class NewWatch:
         threshold: score from which a new mark is near, above 0 to 1.
         marks: ids of marks of the register.
         pictures: other signs.
+        handles: of pictures that were searched with: other signs, too.
+        names: what the pictures of the handles are called, in their order.
+        crop, page, turn, ignore_words: what of the first sign is watched, as in a `Query`.
         filter: among which new marks.
+        weights: block → weight; one left out keeps its default.
         webhook: address that gets a POST for what came near.
     """
 
@@ -117,7 +121,14 @@ class NewWatch:
     threshold: float
     marks: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
+    handles: Sequence[str] = ()
+    names: Sequence[str] = ()
+    crop: tuple[int, int, int, int] | None = None
+    page: int = 1
+    turn: int = 0
+    ignore_words: bool = False
     filter: Filter = field(default_factory=Filter)
+    weights: Mapping[str, float] | None = None
     webhook: str | None = None
 
 
@@ -129,18 +140,31 @@ def form_of(asked: Filter | NewMark) -> Form:
 
 def search_form(asked: Query) -> Form:
     """The fields of a search, without its pictures."""
-    form = form_of(asked.filter) | view_form(asked.crop, asked.page, asked.turn)
-    form |= {"k": str(asked.k), "offset": str(asked.offset)}
-    if asked.ignore_words:
-        form["ignore_words"] = "true"
+    form = _compared_form(asked) | {"k": str(asked.k), "offset": str(asked.offset)}
     if asked.mark_id is not None:
         form["mark_id"] = asked.mark_id
+    if asked.rerank is not None:
+        form["rerank"] = str(asked.rerank)
+    return form
+
+
+def watch_form(asked: NewWatch) -> Form:
+    """The fields of a watch to be made, without its pictures."""
+    form = _compared_form(asked) | {"name": asked.name, "threshold": str(asked.threshold)}
+    form |= {"marks": list(asked.marks)} if asked.marks else {}
+    form |= {"names": list(asked.names)} if asked.names else {}
+    return form | ({"webhook": asked.webhook} if asked.webhook else {})
+
+
+def _compared_form(asked: Query | NewWatch) -> Form:
+    """The fields of what is compared, among which marks, and how."""
+    form = form_of(asked.filter) | view_form(asked.crop, asked.page, asked.turn)
+    if asked.ignore_words:
+        form["ignore_words"] = "true"
     if asked.handles:
         form["query"] = list(asked.handles)
     if asked.weights is not None:
         form["weights"] = json.dumps(dict(asked.weights))
-    if asked.rerank is not None:
-        form["rerank"] = str(asked.rerank)
     return form
 
 

@@ -24,6 +24,7 @@ from marklens.client.asking import (
     pictures_of,
     search_form,
     view_form,
+    watch_form,
 )
 
 API = "/api/v1"
@@ -120,9 +121,12 @@ def report(
     shortlist: Sequence[str] = (),
     notes: Mapping[str, str] | None = None,
     day: date | None = None,
+    picture_name: str | None = None,
 ) -> Call[bytes]:
     """A report of a search: the first marks or a shortlist, with notes by id."""
     form = search_form(query) | {"format": format}
+    if picture_name is not None:
+        form["picture_name"] = picture_name
     if shortlist:
         form["shortlist"] = list(shortlist)
     if notes:
@@ -158,16 +162,21 @@ def watch(name: str) -> Call[Watch]:
 
 def add_watch(new: NewWatch) -> Call[Watch]:
     """Watch for marks that come near some signs."""
-    form = form_of(new.filter) | {"name": new.name, "threshold": str(new.threshold)}
-    form |= {"marks": list(new.marks)} if new.marks else {}
-    form |= {"webhook": new.webhook} if new.webhook else {}
     sent = [*files("images", new.pictures)]
-    return Call("POST", "/watches", _json(Watch), form=form, files=sent, is_repeatable=False)
+    return Call(
+        "POST", "/watches", _json(Watch), form=watch_form(new), files=sent, is_repeatable=False
+    )
 
 
 def delete_watch(name: str) -> Call[None]:
     """Remove a watch, and what it found."""
     return Call("DELETE", _watch_path(name), _nothing)
+
+
+def read_watch(name: str, upto: int | None = None) -> Call[Watch]:
+    """Say that what came near was read: up to the event of a number, or all there is."""
+    form: Form = {} if upto is None else {"upto": str(upto)}
+    return Call("POST", f"{_watch_path(name)}/read", _json(Watch), form=form)
 
 
 def events(name: str, after: int = 0, limit: int = 100) -> Call[tuple[Event, ...]]:

@@ -106,6 +106,7 @@ class Client:
     watch = _sync(calls.watch)
     add_watch = _sync(calls.add_watch)
     delete_watch = _sync(calls.delete_watch)
+    read_watch = _sync(calls.read_watch)
     events = _sync(calls.events)
 
     def marks(
@@ -172,6 +173,7 @@ class AsyncClient:
     watch = _async(calls.watch)
     add_watch = _async(calls.add_watch)
     delete_watch = _async(calls.delete_watch)
+    read_watch = _async(calls.read_watch)
     events = _async(calls.events)
 
     async def marks(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search_api.cli.console import Context, print_plain, print_table
-from search_api.cli.search import read_fields, with_filter
+from search_api.cli.search import Crop, IgnoreWords, Page, Turn, read_fields, with_filter
 
 if TYPE_CHECKING:
     from indexer.register.watches import Watch
@@ -48,16 +48,22 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     threshold: Threshold = 0.6,
     weights: Weights = None,
     webhook: Webhook = None,
+    crop: Crop = None,
+    page: Page = "1",
+    turn: Turn = "0",
+    ignore_words: IgnoreWords = False,
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
     """Make a list: marks written from now on are compared with its signs.
 
-    A server does so as marks come, `marklens index` at its end. The filters are those of a search.
+    A server does so as marks come, `marklens index` at its end. The filters are those of a search;
+    crop, page and turn are of the first sign.
     """
     from search_api.marklens import MarkLens
     from search_api.watch.watching import NewWatch, Watching
 
+    asked |= {"crop": crop, "page": page, "turn": turn, "ignore_words": ignore_words}
     fields = read_fields({"weights": weights, **asked})
     pictures = [(image.name, _content(image)) for image in images or []]
     new = NewWatch(name, threshold, marks or (), pictures, fields, webhook)
@@ -79,10 +85,11 @@ def list_watches(context: typer.Context, as_json: AsJson = False) -> None:
         print_plain(json.dumps({"watches": [_as_json(one) for one in found]}, indent=2))
         return
     rows = [
-        (one.name, len(one.signs), f"{one.threshold:g}", _shown(one.webhook) or "") for one in found
+        (one.name, len(one.signs), one.unread, f"{one.threshold:g}", _shown(one.webhook) or "")
+        for one in found
     ]
     if rows:
-        print_table("watches", ("name", "signs", "threshold", "webhook"), rows)
+        print_table("watches", ("name", "signs", "new", "threshold", "webhook"), rows)
     else:
         print_plain("no watches; make one with `marklens watch add`")
 
@@ -111,13 +118,36 @@ def show(
     if made.last_error:
         print_plain(f"webhook: {made.last_error}")
     rows = [
-        (one.id, f"{one.found:%Y-%m-%d %H:%M}", one.mark_id, one.sign, f"{one.score:.3f}")
+        (
+            one.id,
+            "" if one.is_read else "new",
+            f"{one.found:%Y-%m-%d %H:%M}",
+            one.mark_id,
+            one.sign,
+            f"{one.score:.3f}",
+        )
         for one in events
     ]
     if rows:
-        print_table("came near (UTC)", ("number", "found", "mark", "sign", "score"), rows)
+        print_table("came near (UTC)", ("number", "", "found", "mark", "sign", "score"), rows)
     else:
         print_plain("nothing came near")
+
+
+@watch.command()
+def read(
+    context: typer.Context,
+    name: Name,
+    upto: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Of the last event that was read; else the newest."),
+    ] = None,
+) -> None:
+    """Say that what came near was read, for page, feed and everybody else."""
+    with _opened(context) as marklens:
+        marklens.register.watches.read(name, upto)
+        left = marklens.register.watches.get(name).unread
+    print_plain(f"{left:,} marks of {name} are new")
 
 
 @watch.command()
@@ -170,4 +200,5 @@ def _as_json(made: "Watch") -> Mapping[str, Any]:
         "asked": dict(made.asked),
         "webhook": _shown(made.webhook),
         "webhook_error": made.last_error,
+        "unread": made.unread,
     }

@@ -32,8 +32,7 @@ _CATEGORIES = 29
 # By contentMediaType alone, as OpenAPI 3.1 has it, generated clients take a picture for a text.
 _FILE: JsonDict = {"format": "binary"}
 
-
-_HANDLE = "9f86d081884c7d659a2feaa0c55ad015"
+HANDLE_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015"
 Handle = Annotated[str, Field(pattern=f"^{HANDLE.pattern}$")]
 
 
@@ -63,7 +62,7 @@ class PictureForm(ViewFields):
         Handle | Absent,
         Field(
             description="Instead of a picture: the handle that a search gave it.",
-            examples=[_HANDLE],
+            examples=[HANDLE_EXAMPLE],
         ),
     ] = None
 
@@ -109,7 +108,7 @@ class SearchForm(SearchFields):
         default=[],
         description="Instead of a picture's bytes: the handle that an earlier answer gave. "
         f"Several, or beside `image`, are further pictures of the same sign. {REPEATED}",
-        examples=[[_HANDLE]],
+        examples=[[HANDLE_EXAMPLE]],
     )
     other_images: list[UploadFile] = Field(
         default=[],

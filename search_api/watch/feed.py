@@ -35,6 +35,8 @@ def atom_feed(watch: Watch, events: Sequence[WatchEvent], register_id: str, addr
         _add(entry, "id", f"{name}:{one.id}")
         _add(entry, "title", f"{one.mark_id} came near {one.sign}: {one.score:.3f}")
         _add(entry, "updated", _moment(one.found))
+        if not one.is_read:
+            _add(entry, "category", term="new")
         _add(entry, "link", rel="alternate", href=f"{address}/marks/{quote(one.mark_id, safe='')}")
         summary = f"The mark {one.mark_id} scores {one.score:.3f} against {one.sign}; the watch "
         _add(entry, "summary", f"{summary}reports from {watch.threshold:g}.")

@@ -1,11 +1,13 @@
 """Watches of an open register: made, compared with what is new, and their webhooks told."""
 
 import hashlib
+import io
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ from indexer.index.vectors import IndexChoice
 from indexer.query import MAX_K, PARTS, PLACES, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
-from search_api.fields import SearchFields
+from search_api.fields import FilterFields, SearchFields
 from search_api.marklens import MarkLens
-from search_api.request import SearchRequest
+from search_api.request import WHOLE, KeptPicture, SearchRequest, View
 from search_api.schemas import image_path
 from search_api.watch.webhook import WebhookFailed, check_url, post
 
@@ -28,6 +30,7 @@ _CHUNK = MAX_K  # new marks compared at once: a search of them returns all
 _FEW = 20  # hits asked for at first: most new marks are far from all signs
 MAX_SIGNS = 1000  # of a list
 _PER_REQUEST = 100  # events that a webhook gets at once
+_ASKED = {*FilterFields.model_fields, "weights"}  # fields of which a watch is made for good
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=6)
 
 
@@ -39,8 +42,8 @@ class NewWatch:
         name: of the list: 1 to 64 letters, digits, blanks, dots, dashes and underscores.
         threshold: score from which a mark is near, as searches give it.
         mark_ids: marks of the register to watch.
-        pictures: name and content of other pictures to watch.
-        fields: filter and weights.
+        pictures: other pictures to watch, each with what it is called.
+        fields: filter and weights; and what of the first sign is watched, of all without words.
         webhook: address to be told.
 
     Raises:
@@ -50,7 +53,7 @@ class NewWatch:
     name: str
     threshold: float
     mark_ids: Sequence[str] = ()
-    pictures: Sequence[tuple[str, bytes]] = ()
+    pictures: Sequence[tuple[str, bytes | KeptPicture]] = ()
     fields: SearchFields = field(default_factory=SearchFields)
     webhook: str | None = None
 
@@ -70,7 +73,12 @@ class NewWatch:
             raise BadWatch(f"{signs} signs cannot be watched; give 1 to {MAX_SIGNS}")
         if self.webhook is not None:
             check_url(self.webhook)
-        self.fields.request()  # refuses codes and weights that cannot be
+        _request(self.asked)  # refuses codes and weights that cannot be
+
+    @property
+    def asked(self) -> Mapping[str, Any]:
+        """Filter and weights, of which all marks are asked for good."""
+        return self.fields.model_dump(mode="json", include=_ASKED, exclude_defaults=True)
 
 
 class Watching:
@@ -86,20 +94,24 @@ class Watching:
 
         Raises:
             BadWatch: there is one of this name, or a mark has no picture.
-            UnknownMark, UnreadableImage, BadQuery: of what is to be watched.
+            UnknownMark, PictureGone, UnreadableImage, BadQuery: of what is to be watched.
         """
         self._searcher()  # binds an empty register, and refuses another network's
-        request = new.fields.request()
+        request = _request(new.asked)
         block_names = {block.name for block in self._marklens.encoder.blocks} | {PARTS, PLACES}
         unknown = sorted((request.weights or {}).keys() - block_names)
         if unknown:
             raise BadQuery(f"there is no block {unknown[0]!r} to weigh")
-        signs = [self._sign_of_mark(mark_id) for mark_id in dict.fromkeys(new.mark_ids)]
-        signs += [self._sign_of_picture(*picture) for picture in new.pictures]
+        signs = [
+            self._sign(label, picture, mark_id, view)
+            for (label, picture, mark_id), view in zip(
+                self._signs(new), _views(new.fields.view()), strict=False
+            )
+        ]
         watch = Watch(
             name=new.name,
             threshold=new.threshold,
-            asked=new.fields.model_dump(mode="json", exclude_defaults=True),
+            asked=new.asked,
             webhook=new.webhook,
             feed_key=secrets.token_urlsafe(24),
             checked=self._marklens.register.sequence(),
@@ -168,7 +180,7 @@ class Watching:
     def _near(self, view: ReadView, watch: Watch, sign: WatchedSign) -> Iterator[NearMark]:
         """The marks of a view that score at least the watch's threshold."""
         searcher, _ = self._searcher()
-        request = _request(watch)
+        request = _request(watch.asked)
         hits: tuple[Hit, ...] = ()
         for k in (_FEW, MAX_K):
             query = SearchQuery(
@@ -217,15 +229,28 @@ class Watching:
         self._watches.note(watch.name, now, [], datetime.now(UTC))
         return replace(watch, signs=tuple(signs), checked=now)
 
-    def _sign_of_mark(self, mark_id: str) -> WatchedSign:
-        if self._marklens.mark(mark_id).image_digest is None:
-            raise BadWatch(f"the mark {mark_id!r} has no picture to watch")
-        return replace(self._encoded(mark_id, self._marklens.image(mark_id)), mark_id=mark_id)
+    def _signs(self, new: NewWatch) -> Iterator[tuple[str, bytes | KeptPicture, str | None]]:
+        """What is to be watched: label, picture, and the mark's id where it is one."""
+        for mark_id in dict.fromkeys(new.mark_ids):
+            if self._marklens.mark(mark_id).image_digest is None:
+                raise BadWatch(f"the mark {mark_id!r} has no picture to watch")
+            yield mark_id, self._marklens.image(mark_id), mark_id
+        for name, picture in new.pictures:
+            yield Path(name).name, picture, None
 
-    def _sign_of_picture(self, name: str, content: bytes) -> WatchedSign:
-        sign = self._encoded(Path(name).name, content)
+    def _sign(
+        self, label: str, picture: bytes | KeptPicture, mark_id: str | None, view: View
+    ) -> WatchedSign:
+        """A sign of what is looked at of a picture, which is kept as a picture of its own."""
+        kept = self._marklens.queries.kept
+        content = kept.content(picture.handle) if isinstance(picture, KeptPicture) else picture
+        if view != WHOLE:
+            part = io.BytesIO()
+            self._marklens.draw(content, view).save(part, "PNG")
+            content = part.getvalue()
+        sign = self._encoded(label, content)
         self._marklens.images.put(content)
-        return sign
+        return replace(sign, mark_id=mark_id)
 
     def _encoded(self, label: str, content: bytes) -> WatchedSign:
         encoder = self._marklens.encoder
@@ -238,8 +263,13 @@ class Watching:
         return WatchedSign(0, label, None, digest, encoder.fingerprint, embedding)
 
 
-def _request(watch: Watch) -> SearchRequest:
-    return SearchFields.model_validate(dict(watch.asked)).request()
+def _views(first: View) -> Iterator[View]:
+    """What of each sign is looked at, as in a search: crop, page and turn are of the first."""
+    return chain([first], repeat(replace(WHOLE, ignore_words=first.ignore_words)))
+
+
+def _request(asked: Mapping[str, Any]) -> SearchRequest:
+    return SearchFields.model_validate(dict(asked)).request()
 
 
 def event_as_json(event: WatchEvent) -> dict[str, Any]:
@@ -251,4 +281,5 @@ def event_as_json(event: WatchEvent) -> dict[str, Any]:
         "image": image_path(event.mark_id),
         "score": event.score,
         "found": event.found.isoformat(),
+        "read": event.is_read,
     }

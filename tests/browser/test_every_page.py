@@ -125,6 +125,10 @@ def _focused(page):
     )
 
 
+def _until_focused(page, mark_id):
+    page.until(lambda: _focused(page) == mark_id, f"the focus does not come to {mark_id}")
+
+
 def test_a_search_is_done_and_a_mark_opened_with_the_keyboard_alone(page):
     page.open("/")
     for _ in range(30):
@@ -138,19 +142,21 @@ def test_a_search_is_done_and_a_mark_opened_with_the_keyboard_alone(page):
         _press(page, Keys.TAB)
         if _focused(page) == hits[0]:
             break
-    _press(page, Keys.ARROW_RIGHT)
-    assert _focused(page) == hits[1]
-    _press(page, Keys.END)
-    assert _focused(page) == hits[-1]
-    _press(page, Keys.HOME, Keys.ARROW_DOWN)
-    below = _focused(page)
     tops = "return [...document.querySelectorAll('.hit')].map(x => x.offsetTop)"
     columns = page.js(tops).count(page.js(tops)[0])
-    assert below == hits[columns]
+    below = hits[columns]
+    for key, place in (
+        (Keys.ARROW_RIGHT, 1),
+        (Keys.END, -1),
+        (Keys.HOME, 0),
+        (Keys.ARROW_DOWN, columns),
+    ):
+        _press(page, key)
+        _until_focused(page, hits[place])
     _press(page, Keys.ENTER)
-    assert page.one("#compare-dialog").is_displayed()
+    page.until(lambda: page.one("#compare-dialog").is_displayed(), "nothing is compared")
     _press(page, Keys.ESCAPE)
-    page.until(lambda: _focused(page) == below, "the focus does not come back")
+    _until_focused(page, below)
     _press(page, Keys.TAB, Keys.TAB, Keys.ENTER)
     page.until(lambda: page.path == f"/marks/{below}", "the mark's page does not open")
 
@@ -158,12 +164,14 @@ def test_a_search_is_done_and_a_mark_opened_with_the_keyboard_alone(page):
 def test_codes_are_chosen_with_the_keyboard(page):
     page.open("/?mark_id=EM-001")
     page.hits()
-    must = page.one("#seen-codes .chip-button.is-all")
+    must = "#seen-codes .chip-button.is-all"
     code = page.one("#seen-codes .chip").get_attribute("data-code")
-    must.send_keys(Keys.ENTER)
+    # The chips are drawn again when the titles have come.
+    page.until(lambda: page.one(must).send_keys(Keys.ENTER) or True, "no key is taken")
     page.until(lambda: f"vienna_all={code}" in page.path, "the code is no filter")
-    page.settle()
     focused = "const e = document.activeElement; return [e.dataset.choice, e.ariaPressed]"
+    page.until(lambda: page.js(focused) == ["all", "true"], "the focus is lost")
+    page.hits()
     assert page.js(focused) == ["all", "true"]
 
 

@@ -13,17 +13,6 @@ from indexer.marks import MarkRecord
 pytestmark = pytest.mark.browser
 
 
-def _type_crop(page, *numbers):
-    """Choose a part by typing it in the dialog."""
-    page.click('[data-action="crop"]')
-    page.until(lambda: page.one(".crop-handle").is_displayed(), "no handles")
-    for name, value in zip("xywh", numbers, strict=True):
-        field = page.one(f"#crop-form [name={name}]")
-        field.clear()
-        field.send_keys(str(value))
-    page.click('[data-action="use-crop"]')
-
-
 @pytest.fixture
 def scan(tmp_path: Path, draw_mark: Callable[..., Image.Image]) -> Path:
     """A large TIFF, which browsers do not draw, of the mark EM-007."""
@@ -47,7 +36,7 @@ def test_a_picture_that_browsers_do_not_draw_is_drawn_by_the_server(page, scan):
     page.until(lambda: page.all(f"{_QUERY_FIGURE} image"), "no picture to compare")
     assert page.one(_QUERY_FIGURE).get_dom_attribute("viewBox") == "0 0 1024 1024"
     page.click("#compare-dialog [data-action=close-dialog]")
-    _type_crop(page, 100, 200, 9999, 400)
+    page.crop(100, 200, 9999, 400)
     page.until(lambda: "crop=100,200,1500,400" in page.path, "not cropped in the file's pixels")
     page.until_hits(bool)
 
@@ -91,7 +80,7 @@ def test_a_rectangle_dragged_on_the_picture_is_what_is_searched(page):
 def test_a_crop_can_be_typed(page):
     page.open("/?mark_id=EM-004")
     page.hits()
-    _type_crop(page, 10, 20, 500, 40)
+    page.crop(10, 20, 500, 40)
     page.until(lambda: "crop=10,20,86,40" in page.path, "the crop is not held in the picture")
     assert page.hits()
 
@@ -99,7 +88,7 @@ def test_a_crop_can_be_typed(page):
 def test_a_crop_is_pulled_by_its_handles_with_mouse_and_keys(page):
     page.open("/?mark_id=EM-004")
     page.hits()
-    _type_crop(page, 10, 10, 40, 40)
+    page.crop(10, 10, 40, 40)
     page.hits()
     page.click('[data-action="crop"]')
     corner = page.one("#crop-frame .crop-handle.is-se")
@@ -160,7 +149,7 @@ def test_a_mark_that_browsers_do_not_draw_is_cropped_in_its_own_pixels_when_turn
     try:
         page.open("/?mark_id=SCAN&turn=90")
         page.until(lambda: page.js(_DRAWN_WIDTH, "#query-image") == 1024, "no preview")
-        _type_crop(page, 100, 200, 9999, 400)
+        page.crop(100, 200, 9999, 400)
         page.until(lambda: "crop=100,200,1500,400" in page.path, "not cropped in its own pixels")
         page.until_hits(bool)
     finally:

@@ -1,8 +1,10 @@
 """The page of watches: made from a search, reports with pictures, read, removed."""
 
 import pytest
+from PIL import Image
 
 from indexer.marks import MarkRecord
+from models.images import decode_image
 from search_api.watch.watching import Watching
 
 pytestmark = pytest.mark.browser
@@ -35,6 +37,7 @@ def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
         assert page.text("#watches .badge") == "1"
         page.click('[data-action="read"]')
         page.until(lambda: not page.all("#watches .badge"), "it stays unread")
+        page.js("localStorage.clear()")  # another browser
         page.open("/watches")
         page.until(lambda: page.all(".watch-event"), "what was read is gone")
         assert not page.all(".watch-event.is-new")
@@ -46,6 +49,32 @@ def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
     finally:
         for mark_id in ("NEW-1", "NEW-2"):
             marklens.delete(mark_id)
+
+
+def test_a_watch_is_of_the_part_that_is_compared_and_sends_no_picture_again(
+    page, marklens, draw_mark, as_png, tmp_path
+):
+    sheet = Image.new("RGB", (400, 200), "white")
+    sheet.paste(draw_mark(7).resize((180, 180)), (210, 10))
+    sheet.paste(draw_mark(8).resize((180, 180)), (10, 10))
+    sheet.save(tmp_path / "sheet.png")
+    page.open("/")
+    page.upload(tmp_path / "sheet.png")
+    page.until(lambda: "query=" in page.path, "no handle")
+    page.crop(200, 0, 200, 200)
+    page.until(lambda: "crop=200,0,200,200" in page.path, "not cropped")
+    page.hits()
+    page.click("#watch")
+    page.one('#watch-form [name="name"]').send_keys("Part")
+    page.requested()
+    page.click("#watch-form [type=submit]")
+    page.until(lambda: page.path == "/watches", "the watches are not shown")
+    page.until(lambda: "Part" in page.text("#watches h2"), "the watch is not listed")
+    (sign,) = marklens.register.watches.get("Part").signs
+    marklens.register.watches.remove("Part")
+    watched = decode_image(marklens.images.get(sign.image_digest))
+    assert sign.label == "sheet.png"
+    assert watched.tobytes() == sheet.crop((200, 0, 400, 200)).tobytes()
 
 
 def test_a_watch_that_cannot_be_made_is_refused_in_its_dialog(page):

@@ -85,3 +85,24 @@ def test_a_removed_watch_takes_all_of_it_along(register: Register) -> None:
     for call in (watches.remove, watches.get):
         with pytest.raises(UnknownWatch):
             call("a")
+
+
+def test_what_was_read_stays_read_and_what_comes_after_is_new(register: Register) -> None:
+    watches = register.watches
+    watches.add(watch("a", sign("one", 1)))
+    watches.add(watch("b", sign("two", 1)))
+    number = watches.get("a").signs[0].id
+    for place in (1, 2, 3):
+        watches.note("a", place, [NearMark(number, f"M-{place}", "d" * 64, place, 0.75)], NOW)
+    newest, middle, _ = watches.events("a")
+    watches.read("a", middle.id)
+    watches.read("a", 0)  # what was read stays so
+    assert [one.is_read for one in watches.events("a")] == [False, True, True]
+    assert [(one.name, one.unread) for one in watches.all()] == [("a", 1), ("b", 0)]
+    watches.read("a", newest.id + 1000)  # of what is still to come nothing was read
+    watches.note("a", 4, [NearMark(number, "M-4", "d" * 64, 4, 0.75)], NOW)
+    assert watches.get("a").unread == 1
+    watches.read("a")
+    assert watches.get("a").unread == 0
+    with pytest.raises(UnknownWatch):
+        watches.read("none")

@@ -43,6 +43,15 @@ def test_an_indexing_run_says_what_came_near(
     found = {(one["sign"], one["mark"], round(one["score"], 6)) for one in shown["events"]}
     assert found == {("logo.png", "same", 1.0), ("old-1", "copy", 1.0)}
     assert "same" in run("watch", "show", "ours").stdout
+    assert [one["read"] for one in shown["events"]] == [False, False]
+    (listed,) = json.loads(run("watch", "list", "--json").stdout)["watches"]
+    assert listed["unread"] == 2
+    newest, older = (one["id"] for one in shown["events"])
+    assert run("watch", "read", "ours", "--upto", str(older)).stdout == "1 marks of ours are new\n"
+    assert "new" in run("watch", "show", "ours").stdout
+    assert run("watch", "read", "ours").stdout == "0 marks of ours are new\n"
+    assert " new " not in run("watch", "show", "ours").stdout
+    assert newest > older
     assert "came near" not in run("index", second).stderr
 
 

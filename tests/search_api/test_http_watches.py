@@ -144,6 +144,56 @@ def test_the_webhook_and_the_feed_tell_of_each_mark(
     assert (entry.findtext(f"{ATOM}updated") or "").endswith("Z")
 
 
+def test_what_was_read_is_read_for_answers_and_feed(
+    http: httpx.Client, draw_mark: Draw, as_png: AsPng
+) -> None:
+    content = as_png(draw_mark(50))
+    feed = watch_logo(http, content)["feed"]
+
+    def new_in_feed() -> int:
+        tree = ElementTree.fromstring(http.get(feed).content)  # noqa: S314 - ours
+        return len(tree.findall(f"{ATOM}entry/{ATOM}category[@term='new']"))
+
+    for mark_id in ("NEW-1", "NEW-2"):
+        add_mark(http, mark_id, content)
+        eventually(lambda: ("logo.png", mark_id) in events_of(http, "our logo"))  # noqa: B023
+    events = http.get(f"{URL}/our logo/events").json()["events"]
+    assert [one["read"] for one in events] == [False, False]
+    assert http.get(f"{URL}/our logo").json()["unread"] == new_in_feed() == 2
+    older = events[1]["id"]
+    assert http.post(f"{URL}/our logo/read", data={"upto": older}).json()["unread"] == 1
+    events = http.get(f"{URL}/our logo/events").json()["events"]
+    assert [one["read"] for one in events] == [False, True]
+    assert new_in_feed() == 1
+    assert http.post(f"{URL}/our logo/read").json()["unread"] == new_in_feed() == 0
+    assert http.post(f"{URL}/none/read").status_code == 404
+    assert http.post(f"{URL}/our logo/read", data={"upto": "x"}).status_code == 422
+
+
+def test_a_part_of_a_kept_picture_is_watched(
+    http: httpx.Client, draw_mark: Draw, as_png: AsPng
+) -> None:
+    sheet = Image.new("RGB", (400, 200), "white")
+    sheet.paste(draw_mark(50).resize((180, 180)), (10, 10))
+    sheet.paste(draw_mark(7).resize((180, 180)), (210, 10))
+    crop = (200, 0, 200, 200)
+    found = http.post("/api/v1/search", files={"image": as_png(sheet)}).json()
+    handle = found["query"]["pictures"][0]["handle"]
+    form = {"name": "part", "threshold": "0.97", "crop": ",".join(map(str, crop))}
+    made = http.post(URL, data=form | {"query": handle, "names": "sheet.png"})
+    assert made.status_code == 201, made.text
+    assert (made.json()["signs"], made.json()["asked"]) == (["sheet.png"], {})
+    x, y, width, height = crop
+    add_mark(http, "PART", as_png(sheet.crop((x, y, x + width, y + height))))
+    add_mark(http, "WHOLE", as_png(sheet))
+    eventually(lambda: ("sheet.png", "PART") in events_of(http, "part"))
+    (event,) = http.get(f"{URL}/part/events").json()["events"]
+    assert event["score"] > 0.999
+    http.delete(f"/api/v1/queries/{handle}")
+    gone = http.post(URL, data=form | {"name": "gone", "query": handle})
+    assert gone.status_code == 410
+
+
 def test_a_filter_and_a_threshold_decide_and_a_mark_is_reported_once(
     own: MarkLens, http: httpx.Client, draw_mark: Draw, as_png: AsPng
 ) -> None:
@@ -220,6 +270,8 @@ def test_a_feed_needs_its_key_and_a_removed_watch_is_gone(
         ({"name": "x", "threshold": "1.5", "marks": "OLD-0"}, 422, "threshold"),
         ({"name": "x", "threshold": "0.5"}, 422, "give 1 to 1000"),
         ({"name": "x", "threshold": "0.5", "marks": "NONE"}, 404, "NONE"),
+        ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "names": "a.png"}, 422, "`query`"),
+        ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "crop": "0,0,9999,9"}, 422, "crop"),
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "vienna_any": "soup"}, 422, "soup"),
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": "smell=1"}, 422, "smell"),
         (

@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from search_api.errors import BadField
-from search_api.fields import REPEATED, Absent, Day, Words
+from search_api.fields import REPEATED, Absent, Day, Text, Words
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import SearchForm, shown_name
 from search_api.http.json_bodies import FieldsRoute
@@ -46,6 +46,13 @@ class ReportForm(SearchForm):
             examples=['{"EM-018000001": "Same device; class 30 only."}'],
         ),
     ] = None
+    picture_name: Annotated[
+        Text | Absent,
+        Field(
+            description="What the query picture is called; where left out, the file's own name.",
+            examples=["lion.png"],
+        ),
+    ] = None
     date: Annotated[
         Day | Absent,
         Field(
@@ -63,7 +70,8 @@ class ReportForm(SearchForm):
             BadQuery: a note is too long.
         """
         day: date | None = self.date
-        name = "" if self.image is None else shown_name(self.image.filename) or ""
+        own = None if self.image is None else shown_name(self.image.filename)
+        name = self.picture_name or own or ""
         return ReportRequest(
             replace(self.asked(), keep=False), self.shortlist, self._notes(), day, name
         )

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import datetime
+from itertools import zip_longest
 from typing import Annotated, Any, Self
 from urllib.parse import quote
 
@@ -11,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from indexer.errors import UnknownWatch
 from indexer.register.watches import Watch, WatchEvent
 from models.images.formats import ACCEPTED
-from search_api.fields import REPEATED, Absent, SearchFields, Text, Words
+from search_api.fields import REPEATED, Absent, Fields, SearchFields, Text, Words
 from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
-from search_api.http.forms import shown_name
+from search_api.http.forms import HANDLE_EXAMPLE, Handle, shown_name
 from search_api.http.problem_details import documented
+from search_api.request import KeptPicture
 from search_api.schemas import API
 from search_api.watch.feed import MEDIA_TYPE, atom_feed
 from search_api.watch.watching import NewWatch, Watching
@@ -32,6 +34,7 @@ _WATCH: dict[str, Any] = {
     "asked": {"nice": [30]},
     "webhook": None,
     "webhook_error": None,
+    "unread": 1,
     "feed": f"{API}/watches/Our%20lions/feed?key=3q2-7w",
     "created": "2026-11-29T09:00:00Z",
 }
@@ -41,6 +44,7 @@ _EVENT: dict[str, Any] = {
     "mark": "EM-018000099",
     "score": 0.71,
     "found": "2026-11-29T10:00:00Z",
+    "read": False,
 }
 
 
@@ -60,6 +64,16 @@ class WatchForm(SearchFields):
     images: list[UploadFile] = Field(
         default=[], max_length=100, description=f"Other pictures to watch: {ACCEPTED}."
     )
+    query: list[Handle] = Field(
+        default=[],
+        description=f"Handles of other pictures to watch, which a search gave. {REPEATED}",
+        examples=[[HANDLE_EXAMPLE]],
+    )
+    names: Words = Field(
+        default=[],
+        description=f"What the pictures of `query` are called, in their order. {REPEATED}",
+        examples=[["lion.png"]],
+    )
     webhook: Annotated[
         Text | Absent,
         Field(
@@ -70,17 +84,22 @@ class WatchForm(SearchFields):
 
     @model_validator(mode="after")
     def _no_query(self) -> Self:
-        if self.mark_id is not None or self.crop is not None:
-            raise ValueError("name marks as `marks` and send pictures as `images`, whole")
+        if self.mark_id is not None:
+            raise ValueError("name marks as `marks`")
+        if len(self.names) > len(self.query):
+            raise ValueError("`names` are those of the pictures of `query`, one for each")
         return self
 
     def watch(self) -> NewWatch:
         """The watch that the form asks for."""
-        own = {"name", "threshold", "marks", "images", "webhook"}
+        own = {"name", "threshold", "marks", "query", "names", "images", "webhook"}
         asked = self.model_dump(mode="json", exclude=own, exclude_defaults=True)
+        sent: list[tuple[str | None, bytes | KeptPicture]] = [
+            (name, KeptPicture(handle)) for handle, name in zip_longest(self.query, self.names)
+        ]
+        sent += [(shown_name(one.filename), one.file.read()) for one in self.images]
         pictures = [
-            (shown_name(one.filename) or f"picture {place}", one.file.read())
-            for place, one in enumerate(self.images, start=1)
+            (name or f"picture {place}", one) for place, (name, one) in enumerate(sent, start=1)
         ]
         fields = SearchFields.model_validate(asked)
         return NewWatch(self.name, self.threshold, self.marks, pictures, fields, self.webhook)
@@ -97,6 +116,7 @@ class WatchResponse(BaseModel):
     asked: dict[str, Any] = Field(description="Filter and weights, as the fields of a search.")
     webhook: str | None = Field(description="Without what its address says after a question mark.")
     webhook_error: str | None = Field(description="Why it was not reached last.")
+    unread: int = Field(description="How many marks came near since somebody read what did.")
     feed: str = Field(description="Path of its Atom feed; who knows it can read it.")
     created: datetime
 
@@ -110,6 +130,7 @@ class WatchResponse(BaseModel):
             asked=dict(watch.asked),
             webhook=watch.webhook and shown_url(watch.webhook),
             webhook_error=watch.last_error,
+            unread=watch.unread,
             feed=f"{API}/watches/{quote(watch.name, safe='')}/feed?key={watch.feed_key}",
             created=watch.created,
         )
@@ -133,12 +154,18 @@ class EventResponse(BaseModel):
     mark: str = Field(description="The mark's id.")
     score: float
     found: datetime
+    read: bool = Field(description="Whether somebody said so.")
 
     @classmethod
     def of(cls, event: WatchEvent) -> "EventResponse":
         """Show an event."""
         return cls(
-            id=event.id, sign=event.sign, mark=event.mark_id, score=event.score, found=event.found
+            id=event.id,
+            sign=event.sign,
+            mark=event.mark_id,
+            score=event.score,
+            found=event.found,
+            read=event.is_read,
         )
 
 
@@ -224,6 +251,32 @@ def watch_events(
     watch = marklens.register.watches.get(name)
     found = marklens.register.watches.events(watch.name, after, limit)
     return EventsResponse(events=[EventResponse.of(one) for one in found])
+
+
+class ReadForm(Fields):
+    """How far was read."""
+
+    upto: Annotated[
+        int | Absent,
+        Field(ge=0, description="Number of the last event; the newest if left out.", examples=[7]),
+    ] = None
+
+
+@router.post(
+    "/watches/{name}/read",
+    summary="Say that what came near a watch was read",
+    response_description="The watch. What was read before stays so.",
+    dependencies=[form_of(ReadForm), Indexer],
+    responses=documented(401, 403, 404, 415, 422, 503),
+)
+def read_watch(
+    name: Name,
+    form: Annotated[ReadForm, Form(media_type="multipart/form-data")],
+    marklens: MarkLensDep,
+) -> WatchResponse:
+    """Read for everybody: page, command line and feed show the same as new."""
+    marklens.register.watches.read(name, form.upto)
+    return WatchResponse.of(marklens.register.watches.get(name))
 
 
 @router.get(

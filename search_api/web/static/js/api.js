@@ -24,6 +24,17 @@ export const imagePath = (id, { size, digest } = {}) => {
   return `${API}/marks/${encodeURIComponent(id)}/image${query ? `?${query}` : ''}`
 }
 
+/** What `send(isKept)` gives where it names pictures by the server's handles; where those are kept no longer,
+ *  what it gives when it sends the pictures themselves. */
+export async function byHandle(send) {
+  try {
+    return await send(true)
+  } catch (error) {
+    if (!error.isGone) throw error
+    return send(false)
+  }
+}
+
 /** Search with the fields of a FormData; `signal` aborts. */
 export const search = (fields, signal) => ask('/search', { method: 'POST', body: fields, signal })
 
@@ -66,6 +77,10 @@ export const facets = (query, signal) => ask(`/facets?${query}`, { signal })
 export const watches = () => ask('/watches')
 export const watchEvents = (name) => ask(`/watches/${encodeURIComponent(name)}/events`)
 export const addWatch = (fields) => ask('/watches', { method: 'POST', body: fields })
+
+/** Say that what came near a watch was read, up to an event's number. */
+export const readWatch = (name, upto) =>
+  ask(`/watches/${encodeURIComponent(name)}/read`, { method: 'POST', body: new URLSearchParams({ upto }) })
 
 export async function removeWatch(name) {
   const answer = await reach(`/watches/${encodeURIComponent(name)}`, { method: 'DELETE' })

@@ -1,10 +1,10 @@
 // Where in the query the network saw each code: the server's drawing, in a dialog.
 
-import { explain } from './api.js'
+import { byHandle, explain } from './api.js'
 import { byId } from './dom.js'
 import { toPicture } from './state.js'
 
-/** Make the button and the dialog; `asked()` gives {picture or markId, crop, page, turn}. */
+/** Make the button and the dialog; `asked(isKept)` gives what `toPicture` takes. */
 export function startExplain(asked, onproblem) {
   const dialog = byId('explain-dialog')
   const image = byId('explain-image')
@@ -12,7 +12,7 @@ export function startExplain(asked, onproblem) {
 
   const draw = async () => {
     URL.revokeObjectURL(image.src)
-    image.src = URL.createObjectURL(await explain(toPicture(asked())))
+    image.src = URL.createObjectURL(await byHandle((isKept) => explain(toPicture(asked(isKept)))))
     dialog.showModal()
   }
 

@@ -1,6 +1,6 @@
 // The query picture: an uploaded file or a mark of the register, and what of it is looked at.
 
-import { Problem, explain, getMark, imagePath, preview } from './api.js'
+import { Problem, byHandle, explain, getMark, imagePath, preview } from './api.js'
 import { startCropBox } from './cropbox.js'
 import { startCropDialog } from './cropdialog.js'
 import { byId, h, icon, svg } from './dom.js'
@@ -29,9 +29,12 @@ export function startQueryPanel(onview) {
     const key = [code, asked.crop, asked.page, asked.turn].join('/')
     mine.heat ??= new Map()
     if (!mine.heat.has(key)) {
-      const fields = toPicture(asked)
-      fields.append('code', code)
-      mine.heat.set(key, explain(fields).then((drawn) => URL.createObjectURL(drawn), () => null))
+      const drawn = byHandle((isKept) => {
+        const fields = toPicture(panel.asked(isKept))
+        fields.append('code', code)
+        return explain(fields)
+      })
+      mine.heat.set(key, drawn.then((sheet) => URL.createObjectURL(sheet), () => null))
     }
     return mine.heat.get(key)
   }
@@ -125,8 +128,11 @@ export function startQueryPanel(onview) {
       shown.query = query
       showOthers(shown)
     },
-    files: () => shown.pictures,
-    asked: () => ({ picture: shown.pictures[0], markId: shown.mark?.id, ...shown.view }),
+    files: () => shown?.pictures ?? [],
+    /** What `toPicture` takes: the first picture, by its handle if `isKept` and the server gave it one. */
+    asked: (isKept = true) => ({
+      handle: isKept && shown.query.handles?.[0], picture: shown.pictures[0], markId: shown.mark?.id, ...shown.view,
+    }),
     /** One of the query's pictures as `figure` draws it: {label, source}. */
     figure(at = 0) {
       const { drawing, label, view, others } = shown

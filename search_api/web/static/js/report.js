@@ -1,9 +1,9 @@
 // The report of a search for the file, as the server writes it: PDF, XLSX or CSV, downloaded.
 
-import { report } from './api.js'
+import { byHandle, report } from './api.js'
 import { byId, h } from './dom.js'
 
-/** Make the choice of formats; `asked()` resolves to the fields of the search. */
+/** Make the choice of formats; `asked(isKept)` gives the fields of the search. */
 export function startReport(asked, onproblem) {
   const choice = byId('report')
   choice.addEventListener('change', async () => {
@@ -11,7 +11,7 @@ export function startReport(asked, onproblem) {
     choice.value = ''
     choice.disabled = true
     try {
-      await downloadReport(await asked(), format)
+      await downloadReport(asked, format)
     } catch (error) {
       onproblem(error)
     } finally {
@@ -20,9 +20,14 @@ export function startReport(asked, onproblem) {
   })
 }
 
-export async function downloadReport(fields, format) {
-  fields.append('format', format)
-  const src = URL.createObjectURL(await report(fields))
+/** Save the report of a search, of which `asked(isKept)` gives the fields. */
+export async function downloadReport(asked, format) {
+  const written = await byHandle((isKept) => {
+    const fields = asked(isKept)
+    fields.append('format', format)
+    return report(fields)
+  })
+  const src = URL.createObjectURL(written)
   h('a', { href: src, download: `marklens-report.${format}` }).click()
   setTimeout(() => URL.revokeObjectURL(src), 60_000)
 }

@@ -24,7 +24,7 @@ import { startShortlist } from './shortlist.js'
 import { startWatch } from './watch.js'
 import { startWords } from './words.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, toPicture, toWatch, WHOLE, withCode,
+  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, toReport, toWatch, WHOLE, withCode,
   withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
@@ -261,7 +261,7 @@ async function showAnswer(came) {
   showCodes()
   if (came.query) {
     panel.setParts(came.query.boxes)
-    words.show(state, pictureFields)
+    words.show(state, panel.asked)
   }
   if (came.hits.length) {
     const { hits: found, fetch } = came
@@ -296,15 +296,6 @@ function isResent() {
   state = { ...state, query: { ...query, handles: [] } }
   run()
   return true
-}
-
-/** The fields that name the first picture of the query: by its handle, where the server keeps it. */
-function pictureFields() {
-  const handle = state.query.handles?.[0]
-  if (!handle) return toPicture(panel.asked())
-  const fields = toPicture({ ...panel.asked(), picture: null, markId: null })
-  fields.append('query', handle)
-  return fields
 }
 
 const isForAnotherTab = (event) => event.ctrlKey || event.metaKey || event.shiftKey
@@ -392,9 +383,9 @@ function startPage() {
   followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
   startExplain(panel.asked, notifyOf)
-  startReport(async () => toFields(reported(), panel.files(), 0, REPORTED), notifyOf)
-  startWatch(() => toWatch(state, panel.files()))
-  startShortlist(desk, () => state.query && toFields(reported(), panel.files(), 0, REPORTED), hits.rearrange, notifyOf)
+  startReport(reported, notifyOf)
+  startWatch((isKept) => toWatch(sent(isKept), panel.files()))
+  startShortlist(desk, (isKept) => state.query && reported(isKept), hits.rearrange, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
@@ -434,8 +425,9 @@ function startPage() {
   loadTitles()
 }
 
-/** The state whose search is reported: with the pictures themselves, by whose names it calls them. */
-const reported = () => (state.query?.kind === 'picture' ? { ...state, query: { ...state.query, handles: [] } } : state)
+/** The state whose pictures are sent by their handles, or else as they are. */
+const sent = (isKept) => (isKept || state.query?.kind !== 'picture' ? state : { ...state, query: { ...state.query, handles: [] } })
+const reported = (isKept) => toReport(sent(isKept), panel.files(), REPORTED)
 
 /** Show what the address and the picture of a step in the history ask for. */
 function arrive(picture) {

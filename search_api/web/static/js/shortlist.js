@@ -8,7 +8,7 @@ import { plural, t } from './texts.js'
 
 const LONGEST_NOTE = 2000
 
-/** Make the dialog; `asked()` resolves to the fields of the search, or null where none can be reported. */
+/** Make the dialog; `asked(isKept)` gives the fields of the search, or null where none can be reported. */
 export function startShortlist(desk, asked, onchange, onproblem) {
   const dialog = byId('shortlist-dialog')
   const body = byId('shortlist-body')
@@ -35,12 +35,19 @@ export function startShortlist(desk, asked, onchange, onproblem) {
       }, icon('close')))
   }
 
+  /** The fields of a search with the shortlist and its notes. */
+  const listed = (fields) => {
+    for (const [id] of desk.listed()) fields.append('shortlist', id)
+    fields.append('notes', JSON.stringify(Object.fromEntries(desk.listed().filter(([, note]) => note))))
+    return fields
+  }
+
   const show = async () => {
-    const listed = desk.listed()
-    byId('shortlist-title').textContent = plural(listed.length, 'Shortlist: %(n)s mark', 'Shortlist: %(n)s marks')
-    byId('shortlist-foot').hidden = !listed.length || !asked()
+    const marks = desk.listed()
+    byId('shortlist-title').textContent = plural(marks.length, 'Shortlist: %(n)s mark', 'Shortlist: %(n)s marks')
+    byId('shortlist-foot').hidden = !marks.length || !asked()
     // A mark that was withdrawn since is left out.
-    const found = await Promise.all(listed.map(([id, note]) => getMark(id).then((mark) => item(mark, note)).catch(() => null)))
+    const found = await Promise.all(marks.map(([id, note]) => getMark(id).then((mark) => item(mark, note)).catch(() => null)))
     body.replaceChildren(found.some(Boolean)
       ? h('ul', { class: 'shortlist' }, found.filter(Boolean))
       : h('p', { class: 'hint' }, t('Put marks on it with their star, or with the key s.')))
@@ -50,10 +57,7 @@ export function startShortlist(desk, asked, onchange, onproblem) {
     button.addEventListener('click', async () => {
       button.disabled = true
       try {
-        const fields = await asked()
-        for (const [id] of desk.listed()) fields.append('shortlist', id)
-        fields.append('notes', JSON.stringify(Object.fromEntries(desk.listed().filter(([, note]) => note))))
-        await downloadReport(fields, button.dataset.format)
+        await downloadReport((isKept) => listed(asked(isKept)), button.dataset.format)
       } catch (error) {
         dialog.close()
         onproblem(error)

@@ -81,7 +81,7 @@ export function toFields(state, pictures, offset, k) {
   if (state.query?.kind !== 'picture') return form
   const known = state.query.handles.length
   for (const [at, picture] of pictures.entries()) {
-    if (at >= known) form.append(at ? 'other_images' : 'image', picture, picture.name ?? t('pasted picture'))
+    if (at >= known) form.append(at ? 'other_images' : 'image', picture, nameOf(picture))
   }
   return form
 }
@@ -89,11 +89,26 @@ export function toFields(state, pictures, offset, k) {
 /** The fields of a watch of what the state asks, but its name and threshold; `pictures` are the query's files. */
 export function toWatch(state, pictures) {
   const form = new FormData()
-  for (const [name, value] of [...filterFields(state), ...weightFields(state)]) form.append(name, value)
+  for (const [name, value] of [...viewFields(state), ...filterFields(state), ...weightFields(state)]) form.append(name, value)
   if (state.query.kind === 'mark') form.append('marks', state.query.id)
-  for (const picture of pictures) form.append('images', picture, picture.name ?? t('pasted picture'))
+  for (const [at, picture] of pictures.entries()) {
+    const handle = state.query.handles[at]
+    if (handle) {
+      form.append('query', handle)
+      form.append('names', nameOf(picture))
+    } else form.append('images', picture, nameOf(picture))
+  }
   return form
 }
+
+/** The fields of a report of the first `k` marks, but its format; `pictures` are the query's files. */
+export function toReport(state, pictures, k) {
+  const form = toFields(state, pictures, 0, k)
+  if (pictures.length) form.append('picture_name', nameOf(pictures[0]))
+  return form
+}
+
+const nameOf = (picture) => picture.name ?? t('pasted picture')
 
 /** The query of `GET /marks` for `k` marks that pass the filters, after the place that `after` names. */
 export function toList(state, k, after) {
@@ -135,10 +150,11 @@ function* filterFields(state) {
   }
 }
 
-/** The fields that name a picture, an uploaded one or that of a mark, and what of it is looked at. */
-export function toPicture({ picture, markId, ...view }) {
+/** The fields that name a picture, a kept one, an uploaded one or that of a mark, and what of it is looked at. */
+export function toPicture({ handle, picture, markId, ...view }) {
   const form = new FormData()
-  if (picture) form.append('image', picture, picture.name ?? t('pasted picture'))
+  if (handle) form.append('query', handle)
+  else if (picture) form.append('image', picture, nameOf(picture))
   else if (markId) form.append('mark_id', markId)
   for (const [name, value] of viewFields(view)) form.append(name, value)
   return form

@@ -1,9 +1,9 @@
 // Making a watch of the present search.
 
-import { addWatch } from './api.js'
+import { addWatch, byHandle } from './api.js'
 import { byId } from './dom.js'
 
-/** Make the dialog; `asked()` gives the fields of a watch of the present search, but name and threshold. */
+/** Make the dialog; `asked(isKept)` gives the fields of a watch of the present search, but name and threshold. */
 export function startWatch(asked) {
   const dialog = byId('watch-dialog')
   const form = byId('watch-form')
@@ -15,10 +15,12 @@ export function startWatch(asked) {
   })
   form.addEventListener('submit', async (event) => {
     event.preventDefault()
-    const fields = asked()
-    for (const name of ['name', 'threshold']) fields.append(name, form.elements[name].value.trim())
     try {
-      await addWatch(fields)
+      await byHandle((isKept) => {
+        const fields = asked(isKept)
+        for (const name of ['name', 'threshold']) fields.append(name, form.elements[name].value.trim())
+        return addWatch(fields)
+      })
       location.assign('/watches')
     } catch (problem) {
       error.textContent = problem.message

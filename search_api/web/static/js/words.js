@@ -1,7 +1,8 @@
 // The words that the server reads in the query picture: offered to search for, or to be left out.
 
-import { Problem, readWords } from './api.js'
+import { Problem, byHandle, readWords } from './api.js'
 import { byId } from './dom.js'
+import { toPicture } from './state.js'
 import { t } from './texts.js'
 
 /** Make the row below the picture; `go(change)` searches. Nothing where the server cannot read. */
@@ -22,8 +23,8 @@ export function startWords(go) {
   }
 
   return {
-    /** Read the picture of a state that was searched with; `fields` name it and what of it is looked at. */
-    async show(state, fields) {
+    /** Read the picture of a state that was searched with; `asked(isKept)` gives what `toPicture` takes. */
+    async show(state, asked) {
       ignore.checked = state.ignoreWords
       const mine = JSON.stringify([state.query.key ?? state.query.id, state.crop, state.page, state.turn])
       if (of !== mine) {
@@ -33,7 +34,8 @@ export function startWords(go) {
         running = new AbortController()
         offer(state)
         try {
-          text = (await readWords(fields(), running.signal)).text
+          const { signal } = running
+          text = (await byHandle((isKept) => readWords(toPicture(asked(isKept)), signal))).text
         } catch (error) {
           if (error.name === 'AbortError') return
           if (!(error instanceof Problem)) throw error
