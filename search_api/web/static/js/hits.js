@@ -8,7 +8,7 @@ import { COLUMNS, hitRow, sorted } from './list.js'
 import { number, plural, t } from './texts.js'
 
 const FETCHED = [20, 100, 500, 1000] // how many hits are there after each request
-const DRAWN = 40 // at once; some milliseconds of work
+const DRAWN = 20 // at once: a quarter of the time after which a task is a long one
 const NEAR = '600px' // how far below the window the next ones are drawn
 
 /** How many hits are asked for first, where `shown` were seen before. */

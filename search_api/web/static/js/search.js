@@ -1,38 +1,40 @@
 // The search page: one state, changed only through `go`, which writes the address, shows the state
 // and searches.
 
-import { Problem, facets, list, search } from './api.js'
+import { showActiveFilters } from './activefilters.js'
+import { Problem, facets } from './api.js'
 import { isByPart } from './cards.js'
-import { inTreeOrder, showChips } from './chips.js'
 import { startCodeInput } from './codepicker.js'
 import { startCodeTree } from './codetree.js'
 import { startCompare, startDialogs } from './compare.js'
 import { startDesk } from './desk.js'
 import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
-import { byId, debounced, h, icon } from './dom.js'
+import { byId, h } from './dom.js'
+import { compared, listed } from './finding.js'
 import { startHistory } from './history.js'
 import { firstPiece, showSkeletons, startHits } from './hits.js'
 import { followIndexing } from './indexing.js'
 import { startIntake } from './intake.js'
+import { dismiss, notify, notifyOf } from './notice.js'
 import { savePicture } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
-import { pageOf, planLine, problemBox, showNothing, showProblem } from './results.js'
+import { pageOf, showNothing, showProblem } from './results.js'
 import { startReport } from './report.js'
+import { startSeenCodes } from './seencodes.js'
 import { startSheet } from './sheet.js'
 import { startShortlist } from './shortlist.js'
 import { startWatch } from './watch.js'
 import { startWords } from './words.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFacets, toFields, toList, toReport, toWatch, WHOLE, withCode,
+  activeFilters, blank, fromAddress, toAddress, toFacets, toReport, toWatch, WHOLE, withCode,
   withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
-import { countCodes, covers, loadVienna, titleOf } from './vienna.js'
+import { countCodes, loadVienna, titleOf } from './vienna.js'
 
 const MOST = 1000 // marks that a search ranks
 const REPORTED = 50 // marks of a report
-const POINTING_MS = 120 // before a code's place is asked for
 const DENSITY = 'marklens-density' // what local storage keeps the chosen look of hits under
 const GROUPED = 'marklens-grouped' // and whether hits that show one sign are one
 
@@ -51,6 +53,7 @@ const hits = startHits(notifyOf)
 const steps = startHistory(arrive, hits)
 const compare = startCompare()
 const desk = startDesk(showShortlist)
+const showSeenCodes = startSeenCodes(chooseCode, (code) => panel.point(code))
 const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode, notifyOf)
 
 /** Change the state and search; each call is a step for the back button, but edits of one `control`
@@ -114,7 +117,6 @@ function show(edited = null) {
   form.set(state, edited)
   showCodes()
   showHidden()
-  count()
 }
 
 /** 'query': marks are compared with a picture; 'list': those that pass filters; 'empty': nothing asked. */
@@ -123,74 +125,23 @@ function phaseOf(asked) {
   return activeFilters(asked, titleOf).length ? 'list' : 'empty'
 }
 
-const point = debounced((code) => panel.point(code), POINTING_MS)
-
-/** Show where a code was seen, once it has been pointed at for a moment. */
-function pointAt(code) {
-  point(code)
-  if (!code) point.flush()
-}
-
 function showCodes() {
-  const stateOf = (code) => state.codes.get(code) ?? 'off'
-  const query = (state.query && answer?.query) || { vienna: [], perhaps: [] }
-  const seen = withAssigned(query.vienna, panel.codes())
-  byId('seen').hidden = !state.query
-  byId('explain').hidden = !query.vienna.length
-  byId('seen-hint').textContent = seenHint(seen)
-  showChips(byId('seen-codes'), inTreeOrder(seen), stateOf, chooseCode, pointAt)
-  const perhaps = query.perhaps.filter(({ code }) => !seen.some((one) => one.code === code))
-  byId('perhaps').hidden = !perhaps.length
-  byId('perhaps-count').textContent = t('Perhaps %(n)s more, less certain', { n: perhaps.length })
-  showChips(byId('perhaps-codes'), perhaps, stateOf, chooseCode, pointAt)
-  const shown = new Set([...seen, ...perhaps].map(({ code }) => code))
-  const added = [...state.codes.keys()].filter((code) => !shown.has(code))
-  showChips(byId('added-codes'), added.map((code) => ({ code, title: titleOf(code) })), stateOf, chooseCode)
-  showActiveFilters()
-}
-
-/** The codes seen in a picture and those that an office assigned to its mark, each once. */
-function withAssigned(seen, assigned) {
-  const others = assigned.filter((code) => !seen.some((one) => one.code === code))
-  return [
-    ...seen.map((one) => ({ ...one, isAssigned: assigned.some((code) => covers(one.code, code)) })),
-    ...others.map((code) => ({ code, title: titleOf(code), isAssigned: true })),
-  ]
-}
-
-function seenHint(seen) {
-  if (!answer) return t('The network looks at the picture …')
-  return seen.length
-    ? t('Solid: assigned by the office. Outlined: seen by the network.')
-    : t('The network is sure of none; add codes below.')
-}
-
-function showActiveFilters() {
-  const active = activeFilters(state, titleOf)
-  const chips = active.map(({ label, isNot, without }) =>
-    h('li', {}, h('button', {
-      type: 'button', class: isNot ? 'filter-chip is-not' : 'filter-chip',
-      'aria-label': t('Remove filter: %(filter)s', { filter: label }), onclick: () => go(without),
-    }, h('span', {}, label), icon('close'))))
-  if (active.length > 1) {
-    const clear = { type: 'button', class: 'filter-chip is-clear', onclick: clearFilters }
-    chips.push(h('li', {}, h('button', clear, t('Clear all'))))
-  }
-  byId('active-filters').replaceChildren(...chips)
-  byId('filter-count').textContent = active.length
-  byId('filter-count').hidden = active.length === 0
+  showSeenCodes(state, answer, state.query ? panel.codes() : [])
+  showActiveFilters(state, go)
 }
 
 const clearFilters = () => go(withoutFilters())
 
 async function run() {
   running?.abort()
+  counting?.abort()
   dismiss()
   const phase = phaseOf(state)
   if (phase !== 'query') panel.hide()
   if (phase === 'empty') {
     hits.clear()
-    return steps.place()
+    steps.place()
+    return count()
   }
   const mine = new AbortController()
   running = mine
@@ -199,7 +150,7 @@ async function run() {
   if (!byId('hits').querySelector('[data-id]')) showSkeletons(8)
   try {
     const find = phase === 'list' ? listed : compared
-    const came = await find(state, firstPiece(steps.drawn()), mine.signal)
+    const came = await find(state, firstPiece(steps.drawn()), mine.signal, panel, keepHandles)
     if (running === mine) await showAnswer(came)
   } catch (error) {
     if (running === mine && error.name !== 'AbortError') showFailure(error)
@@ -208,50 +159,17 @@ async function run() {
       results.setAttribute('aria-busy', 'false')
       byId('progress').hidden = true
       steps.place()
+      count() // after the hits, which are waited for
     }
   }
 }
 
-/** The marks most like the query: {query, hits, total, said, fetch(offset, k) for more of them}. */
-async function compared(asked, count, signal) {
-  let known = asked
-  const showing = panel.show(asked, signal)
-  const isKept = asked.query.handles?.length === asked.query.key?.split(',').length
-  const files = asked.query.kind === 'picture' && isKept ? [] : await showing
-  const piece = (offset, k) => search(toFields(known, files, offset, k), signal)
-  const [{ query, plan, hits: found }] = await Promise.all([piece(0, count), showing])
-  if (asked.query.kind === 'picture') known = keepHandles(asked, query.pictures)
-  const fetch = async (offset, k) => (await piece(offset, k)).hits
-  return { query, hits: found, total: plan.matched, said: planLine(plan), index: plan.index, fetch }
-}
-
-/** The state with the handles under which the server keeps its pictures, which the address then has. */
-function keepHandles(asked, pictures) {
-  const handles = pictures.map(({ handle }) => handle).filter(Boolean)
-  const query = { ...asked.query, handles: handles.length === pictures.length ? handles : [] }
-  if (state.query === asked.query) {
-    state = { ...state, query }
-    steps.rename(toAddress(state))
-    panel.know(query)
-  }
-  return { ...asked, query }
-}
-
-/** The marks that pass the filters, as `compared` gives them. */
-async function listed(asked, count, signal) {
-  let after = null
-  const fetch = async (_, k) => {
-    const { marks, next, total } = await list(toList(asked, k, after), signal)
-    after = next
-    return Object.assign(marks, { total })
-  }
-  const found = await fetch(0, count)
-  const said = plural(
-    found.total,
-    '%(n)s mark found by words and data, no picture compared',
-    '%(n)s marks found by words and data, no picture compared',
-  )
-  return { query: null, hits: found, total: found.total, said, index: '', fetch }
+/** Take the handles of a query into the state, and so into the address, if it is still asked for. */
+function keepHandles(asked, query) {
+  if (state.query !== asked) return
+  state = { ...state, query }
+  steps.rename(toAddress(state))
+  panel.know(query)
 }
 
 async function showAnswer(came) {
@@ -259,10 +177,7 @@ async function showAnswer(came) {
   byId('plan').textContent = came.said
   byId('plan').title = came.index
   showCodes()
-  if (came.query) {
-    panel.setParts(came.query.boxes)
-    words.show(state, panel.asked)
-  }
+  if (came.query) panel.setParts(came.query.boxes)
   if (came.hits.length) {
     const { hits: found, fetch } = came
     const total = Math.min(MOST, came.total)
@@ -273,6 +188,7 @@ async function showAnswer(came) {
     hits.clear()
     showNothing(activeFilters(state, titleOf).length, clearFilters)
   }
+  if (came.query) words.show(state, panel.asked)
   byId('status').textContent = `${plural(hits.total(), '%(n)s mark found', '%(n)s marks found')}, ${came.said}`
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
@@ -360,23 +276,6 @@ function searchPicture(file, count = 1) {
   }
 }
 
-/** Say something that is not the result of a search, until the next search or Esc. */
-function notify(problem) {
-  const close = h('button', {
-    type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Dismiss'), onclick: dismiss,
-  }, icon('close'))
-  const box = problemBox(problem)
-  box.append(close)
-  byId('notice').replaceChildren(box)
-}
-
-function notifyOf(error) {
-  if (!(error instanceof Problem)) console.error(error)
-  notify(error instanceof Problem ? error : new Problem(t('It cannot be drawn'), error.message, { lang: 'en' }))
-}
-
-const dismiss = () => byId('notice').replaceChildren()
-
 function startPage() {
   byId('hits').dataset.density = localStorage.getItem(DENSITY) ?? 'cards'
   startDialogs()
@@ -443,7 +342,6 @@ function arrive(picture) {
 
 /** Count the marks of the present search by what filters ask. */
 async function count() {
-  counting?.abort()
   counting = new AbortController()
   try {
     const counts = await facets(toFacets(state), counting.signal)
