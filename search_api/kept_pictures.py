@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 HANDLE = re.compile(r"[0-9a-f]{32}")
 _PURGE_EVERY_S = 600.0
+_UNFINISHED = ".tmp"
 _OVER = 16  # a process keeps at most 1/16 of the limit beyond it before it purges
 _BEING_WRITTEN_S = 60.0  # a picture without handle may still get one
 
@@ -130,6 +131,15 @@ class KeptPictures:
                 if one.name not in named and now - one.stat().st_mtime > _BEING_WRITTEN_S:
                     one.unlink()
 
+    def damaged(self) -> Iterator[tuple[Path, str]]:
+        """Files that are not what they should be, and why."""
+        for one in _files(self.folder / "pictures"):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                with one.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                if digest != one.name and one.suffix != _UNFINISHED:
+                    yield one, "has other bytes than its name says"
+
     def _handles(self) -> Iterator[tuple[float, Path]]:
         """Each handle's folder, and since when it is there."""
         if not self.folder.is_dir():
@@ -149,7 +159,7 @@ class KeptPictures:
         """Write under another name, then rename: a reader sees all of it or nothing."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_name(secrets.token_hex(8) + ".tmp")
+        unfinished = path.with_name(secrets.token_hex(8) + _UNFINISHED)
         try:
             unfinished.write_bytes(content)
             unfinished.replace(path)

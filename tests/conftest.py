@@ -324,6 +324,10 @@ class PostgresServer:
         with psycopg.connect(autocommit=True, **where) as connection:
             connection.execute(statement)
 
+    def tool(self, name: str) -> str:
+        """One of PostgreSQL's programs, such as `pg_dump`."""
+        return str(self._binaries / name)
+
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
         return f"postgresql://postgres@/{database}?host={self.folder}"

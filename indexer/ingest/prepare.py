@@ -103,6 +103,8 @@ class Preparer:
         """A mark with its picture; None where the register holds it just so."""
         digest = None if content is None else hashlib.sha256(content).hexdigest()
         if before == mark_digest(record, digest, self._encoder.fingerprint):
+            if content is not None and not self._dry_run:
+                self._images.put(content)  # should its file be lost or damaged
             return None
         prepared = prepare(self._encoder, record, content, self._reader)
         if content is not None and not self._dry_run:

@@ -6,6 +6,7 @@ marks that are done and goes on.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from indexer.ingest.encoding import PreparedMark, encode, mark_digest, prepare
 from indexer.marks import EncodedMark, Mark
@@ -60,12 +61,10 @@ def encode_again(
 
 
 def _batches(register: Register) -> Iterator[Sequence[Mark]]:
-    """Yield the marks that were live at the start; rewritten ones move behind the end."""
-    after, upto = 0, register.sequence()
-    while changes := register.changes(after, _BATCH, upto):
-        after = changes[-1].sequence
-        marks = register.marks([change.id for change in changes if not change.deleted])
-        yield tuple(marks.values())
+    """Yield the live marks by id; an embedding that is damaged stops nothing, as none is read."""
+    marks = register.every_mark(_BATCH)
+    while batch := tuple(islice(marks, _BATCH)):
+        yield batch
 
 
 def _without_embedding(mark: Mark) -> EncodedMark:
@@ -84,10 +83,14 @@ def _without_embedding(mark: Mark) -> EncodedMark:
 
 
 def _still_due(marks: Sequence[Mark], register: Register, fingerprint: str) -> list[Mark]:
-    known = register.digests([mark.record.id for mark in marks])
+    ids = [mark.record.id for mark in marks]
+    known, damaged = register.digests(ids), register.damaged_embeddings(ids)
     return [
         mark
         for mark in marks
         if mark.image_digest is not None
-        and known.get(mark.record.id) != mark_digest(mark.record, mark.image_digest, fingerprint)
+        and (
+            mark.record.id in damaged
+            or known.get(mark.record.id) != mark_digest(mark.record, mark.image_digest, fingerprint)
+        )
     ]

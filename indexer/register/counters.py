@@ -32,6 +32,15 @@ def live_marks(connection: Connection) -> int:
     return _value(connection, _MARKS)
 
 
+def count_anew(connection: Connection) -> None:
+    """Bring the counters to what the marks say; the sequence number never goes back."""
+    marks, counter = schema.marks.c, schema.counter
+    highest = connection.scalar(sa.select(sa.func.max(marks.sequence))) or 0
+    live = connection.scalar(sa.select(sa.func.count()).where(marks.deleted.is_(False)))
+    for name, value in ((_SEQUENCE, max(highest, sequence(connection))), (_MARKS, live)):
+        connection.execute(sa.update(counter).where(counter.c.name == name).values(value=value))
+
+
 def fact(connection: Connection, key: str) -> str | None:
     """A fact of the register; None if it is not known."""
     held: str | None = connection.scalar(

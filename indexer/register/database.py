@@ -1,15 +1,13 @@
-"""Opens the register's database: URL, engine, plain errors, schema at its newest step."""
+"""Opens the register's database: URL, engine, plain errors."""
 
 import json
-import logging
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -28,14 +26,10 @@ from indexer.register.durable import private_folder
 from models.errors import MarkLensError
 from models.redaction import HIDDEN, redacted
 
-if TYPE_CHECKING:
-    from alembic.config import Config
-
-logger = logging.getLogger(__name__)
-
-_MIGRATIONS = Path(__file__).with_name("migrations")
 _WAIT_S = 30.0  # how long a writer waits for another one, and any statement may take
 _CONNECT_S = 5  # how long a connection may take, new or from the pool
+_LOCK_S = 1.0  # how long a change of the schema waits for a lock, behind which searches wait
+MIGRATION = "MIGRATION"  # kind of transaction: one that changes the schema
 ANSWER_S = 10.0  # how long a reader waits for PostgreSQL
 # A machine that is gone is noticed after half a minute at most.
 _CONNECTING = {
@@ -46,8 +40,6 @@ _CONNECTING = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_MIGRATION_LOCK = 0x4D61726B  # PostgreSQL advisory lock: any number that stays the same
-_migrating = threading.Lock()
 # PostgreSQL's states: shut down by an administrator, after a crash, starting or stopping.
 _GONE = ("57P01", "57P02", "57P03")
 _NO_SPACE = ("53100",)
@@ -251,7 +243,14 @@ def _postgresql_engine(url: URL, answer_s: float) -> Engine:
         return connection
 
     def begin(connection: Connection) -> None:
-        is_writer = connection.get_execution_options().get("transaction") is not None
+        kind = connection.get_execution_options().get("transaction")
+        is_writer = kind is not None
+        if kind == MIGRATION:
+            # Not LOCAL: also for an index that is made concurrently, outside of transactions.
+            _limit_answers(connection, None)
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.exec_driver_sql(f"SET lock_timeout = {round(1000 * _LOCK_S)}")
+            return
         _limit_answers(connection, _WAIT_S + _CONNECT_S if is_writer else answer_s)
 
     def returned(connection: DeadlineConnection | None, _: object) -> None:
@@ -267,6 +266,13 @@ def _postgresql_engine(url: URL, answer_s: float) -> Engine:
 def _limit_answers(connection: Connection, seconds: float | None) -> None:
     driver: Any = connection.connection.dbapi_connection
     driver.answer_s = seconds
+
+
+def wait_without_end(connection: Connection) -> None:
+    """Let PostgreSQL take as long as it wants until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        _limit_answers(connection, None)
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 
 
 def _json(value: object) -> str:
@@ -324,69 +330,3 @@ def observe_statements(engine: Engine, observe: Callable[[float | None], None]) 
     event.listen(engine, "before_cursor_execute", begin)
     event.listen(engine, "after_cursor_execute", end)
     event.listen(engine, "handle_error", lambda _: observe(None))
-
-
-def prepare(engine: Engine, create: bool = True) -> None:
-    """Bring a register's schema to its newest step; one that is there already costs one read.
-
-    Raises:
-        DatabaseUnavailable: there is no register and none may be made, or its schema is unknown.
-    """
-    with engine.begin() as connection:
-        held = _held_schema(connection)
-    # Told from the files' names: importing Alembic takes a tenth of a server's start.
-    known = {file.name.partition("_")[0] for file in _MIGRATIONS.glob("versions/[0-9]*_*.py")}
-    if held == max(known):
-        return
-    if held is None and not create:
-        raise DatabaseUnavailable(
-            f"The database {shown(engine.url)} holds no register: check the URL, or index."
-        )
-    if held is not None and held not in known:
-        raise DatabaseUnavailable(
-            f"The database {shown(engine.url)} has schema {held}, which this version of MarkLens "
-            "does not know: install the version that wrote it, or a newer one."
-        )
-    if held is not None:
-        logger.warning(
-            "The database %s has an earlier schema: it is brought up to date, which takes minutes "
-            "at a million marks.",
-            shown(engine.url),
-        )
-    migrate(engine)
-
-
-def migrate(
-    engine: Engine, revision: str = "head", direction: Literal["up", "down"] = "up"
-) -> None:
-    """Bring the schema up or down to a step, ``head`` or ``base``; processes take turns."""
-    from alembic import command
-
-    config = _alembic()
-    # Alembic keeps its context in a module, hence threads take turns too.
-    with _migrating, engine.execution_options(transaction="IMMEDIATE").begin() as connection:
-        if engine.dialect.name == "postgresql":
-            # Both the turn of another process and a change of large tables may take minutes.
-            _limit_answers(connection, None)
-            connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        config.attributes["connection"] = connection
-        (command.upgrade if direction == "up" else command.downgrade)(config, revision)
-
-
-def _held_schema(connection: Connection) -> str | None:
-    """The step of the schema, as Alembic noted it; None in a database without register."""
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    held: str | None = connection.execute(
-        sa.text("SELECT version_num FROM alembic_version")
-    ).scalar()
-    return held
-
-
-def _alembic() -> "Config":
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    return config

@@ -14,7 +14,7 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -127,6 +127,19 @@ class ImageStore:
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def picture_files(folder: Path) -> Iterator[Path]:
+    """The files of pictures below a store's folder, by their names; there may be no folder.
+
+    Raises:
+        MarkLensError: the folder cannot be read.
+    """
+    try:
+        for part in sorted(folder.glob("[0-9a-f][0-9a-f]")):
+            yield from sorted(one for one in part.iterdir() if _DIGEST.fullmatch(one.name))
+    except OSError as error:
+        raise MarkLensError(f"cannot read from {folder}: {error.strerror}") from error
 
 
 def _holds(path: Path, content: bytes) -> bool:

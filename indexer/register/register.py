@@ -33,13 +33,16 @@ from indexer.register import (
     audit,
     counters,
     database,
+    embedding_checks,
     listing,
     live_marks,
     rows,
     runs,
     schema,
+    schema_steps,
     word_search,
 )
+from indexer.register.derived import DerivedTables
 from indexer.register.keys import Keys
 from indexer.register.watches import Watches
 from indexer.register.words_read import WordsRead
@@ -58,6 +61,7 @@ class Register:
         keys: of the HTTP API.
         audit: who wrote what.
         words_read: in the pictures of marks without words.
+        derived: tables that can be made of the marks.
     """
 
     def __init__(self, engine: Engine, url: URL) -> None:
@@ -68,6 +72,7 @@ class Register:
         self.keys = Keys(self._reading, self._writing)
         self.audit = audit.AuditLog(self._reading, self._writing)
         self.words_read = WordsRead(self._reading, self._writing)
+        self.derived = DerivedTables(self._writing)
         # Counting codes reads all of them; the answer holds until the next write.
         self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
         self._totals = listing.Totals()
@@ -90,7 +95,7 @@ class Register:
         register = cls(engine, parsed)
         try:
             with database.plain_errors(parsed):
-                database.prepare(engine, create)
+                schema_steps.prepare(engine, create)
             register.identity()
         except DatabaseUnavailable:
             engine.dispose()
@@ -204,6 +209,11 @@ class Register:
         marks = schema.marks.c
         with self._reading() as connection:
             return dict(live_marks.columns(connection, sa.select(marks.id, marks.digest), ids))
+
+    def damaged_embeddings(self, ids: Sequence[str]) -> set[str]:
+        """Those of some marks with pictures whose embedding is missing or damaged."""
+        with self._reading() as connection:
+            return embedding_checks.damaged(connection, ids)
 
     def encodings(self, pixels_digests: Sequence[str]) -> dict[str, rows.Encoding]:
         """What the network said of pictures that live marks have, by the digest of their pixels.

@@ -40,8 +40,8 @@ _ASKED = (*WORD_COLUMNS, *DAY_COLUMNS)  # what filters want to know of a change
 _PICTURE = ("image_digest", "media_type", "width", "height")
 _PREDICTED = "predicted"  # beside the fields' names in `marks.lists`; a source in `mark_codes`
 _BOX = struct.Struct("<4f")
-_SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
-_CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings, schema.mark_places)
+SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
+CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings, schema.mark_places)
 _STORED, _STORED_BOXES = np.dtype("<f2"), np.dtype("<f4")
 
 # Embedding, predicted codes, those that reached their thresholds.
@@ -84,13 +84,13 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
 
 
 def _write_children(connection: Connection, marks: Sequence[EncodedMark]) -> None:
-    _insert(connection, schema.mark_codes, [row for mark in marks for row in _codes(mark)])
-    _insert(
+    insert(connection, schema.mark_codes, [row for mark in marks for row in _codes(mark)])
+    insert(
         connection,
         schema.mark_classes,
         [{"mark_id": mark.record.id, "nice_class": n} for mark in marks for n in mark.record.nice],
     )
-    _insert(
+    insert(
         connection,
         schema.mark_embeddings,
         [
@@ -102,7 +102,7 @@ def _write_children(connection: Connection, marks: Sequence[EncodedMark]) -> Non
             if mark.embedding is not None
         ],
     )
-    _insert(
+    insert(
         connection,
         schema.mark_places,
         [
@@ -200,13 +200,13 @@ def _codes(mark: EncodedMark) -> list[dict[str, Any]]:
     given = [
         {
             **key,
-            "source": _SOURCES[one.kind],
+            "source": SOURCES[one.kind],
             "code": str(code),
             "probability": None,
             "confident": True,
         }
         for one in _LISTS
-        if one.kind in _SOURCES
+        if one.kind in SOURCES
         for code in getattr(mark.record, one.name)
     ]
     predicted = [
@@ -248,11 +248,12 @@ def _found_by(connection: Connection, ids: Sequence[str]) -> dict[str, _FoundBy]
 
 def _forget(connection: Connection, ids: Sequence[str]) -> None:
     for part in in_parts(ids):
-        for table in _CHILDREN:
+        for table in CHILDREN:
             connection.execute(sa.delete(table).where(table.c.mark_id.in_(part)))
 
 
-def _insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]]) -> None:
+def insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]]) -> None:
+    """Insert rows, of which there may be none."""
     if made:
         connection.execute(sa.insert(table), made)
 

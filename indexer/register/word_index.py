@@ -46,15 +46,15 @@ def _add(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
     marks: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for number, text in texts:
         words = Words.of(text)
-        for term in _terms_of(words):
+        for term in terms_of(words):
             marks[term].append((words.letters, number))
-    ids = _known(connection, list(marks))
+    ids = ids_of(connection, list(marks))
     new = [term for term in marks if term not in ids]
     first = 1 + (connection.scalar(sa.select(sa.func.max(schema.terms.c.id))) or 0)
     ids |= {term: first + at for at, term in enumerate(new)}
     _insert(connection, schema.terms, [(ids[term], term) for term in new])
     _insert(
-        connection, schema.term_keys, [(key, ids[term]) for term in new for key in _keys_of(term)]
+        connection, schema.term_keys, [(key, ids[term]) for term in new for key in keys_of(term)]
     )
     _insert(
         connection,
@@ -65,8 +65,8 @@ def _add(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
 
 def _remove(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
     words = [(number, Words.of(text)) for number, text in texts]
-    gone = [(term, one.letters, number) for number, one in words for term in _terms_of(one)]
-    ids = _known(connection, list({term for term, _, _ in gone}))
+    gone = [(term, one.letters, number) for number, one in words for term in terms_of(one)]
+    ids = ids_of(connection, list({term for term, _, _ in gone}))
     table = schema.mark_terms.c
     deleted = sa.delete(schema.mark_terms).where(
         table.term == sa.bindparam("of"),
@@ -82,19 +82,21 @@ def _remove(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
         connection.execute(deleted, rows)
 
 
-def _terms_of(words: Words) -> set[str]:
+def terms_of(words: Words) -> set[str]:
+    """The terms that a mark with some words is found by."""
     terms = {spelling for word in words.words for spelling in word.spellings}
     if len(words.words) > 1 and words.letters <= _LONGEST_JOINED:
         terms.add(_JOINED + words.joined)
     return terms
 
 
-def _keys_of(term: str) -> set[int]:
+def keys_of(term: str) -> set[int]:
+    """The keys of a term."""
     return sound_keys(sound(term[1:])) if term.startswith(_JOINED) else keys(term)
 
 
-def _known(connection: Connection, terms: Sequence[str]) -> dict[str, int]:
-    """Ids of the terms that are there."""
+def ids_of(connection: Connection, terms: Sequence[str]) -> dict[str, int]:
+    """Ids of those of some terms that are there."""
     table = schema.terms.c
     found: dict[str, int] = {}
     for start in range(0, len(terms), _AT_ONCE):

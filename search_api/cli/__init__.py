@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from search_api.cli import audit, export, index, mcp, register, search, serve, train, vienna
+from search_api.cli import audit, export, index, mcp, register, search, serve, train, verify, vienna
 from search_api.cli.console import Commands, Context, print_plain, print_to_stderr
 from search_api.cli.evaluate import evaluate
 from search_api.cli.keys import keys
@@ -32,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (serve, index, search, vienna, register, train, export, audit, mcp):
+for group in (serve, index, search, vienna, register, verify, train, export, audit, mcp):
     for command in group.COMMANDS:
         app.command()(command)
 app.add_typer(evaluate, name="evaluate")

@@ -47,6 +47,14 @@ def rebuild(
             "servers and indexing first.",
         ),
     ] = False,
+    tables: Annotated[
+        bool,
+        typer.Option(
+            "--tables",
+            help="Also make the tables of codes, classes and words and the counters from the "
+            "marks: for what `marklens verify` finds. Writers wait meanwhile.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the index afresh from the register."""
@@ -54,6 +62,8 @@ def rebuild(
 
     given: Context = context.obj
     with MarkLens.open(given.settings(), create=False) as marklens:
+        if tables:
+            marklens.register.derived.make_anew()
         report = rebuild_with_progress(marklens, encode=encode, quiet=as_json)
     if as_json:
         print_plain(json.dumps(report, indent=2))

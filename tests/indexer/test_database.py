@@ -21,8 +21,9 @@ from alembic.script import ScriptDirectory
 from indexer.errors import DatabaseUnavailable
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
-from indexer.register.database import _alembic, create_engine, migrate, parse_url
+from indexer.register.database import create_engine, parse_url
 from indexer.register.schema import metadata
+from indexer.register.schema_steps import _alembic, migrate
 from models.encoder import Embedding
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -36,6 +36,7 @@ _SUFFIX = ".safetensors"
 _RUBBISH_AGE_S = 900.0  # another process may be about to name a younger file in its manifest
 
 Arrays = Mapping[str, NDArray[Any]]
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +108,42 @@ class SnapshotStore:
         Raises:
             SnapshotDamaged: a file is missing, or is not what the manifest says.
         """
+
+        def read(fixed: str, changing: str) -> Arrays:
+            return self._read(fixed) | self._read(changing)
+
+        found = self._each_part(read)
+        if found is None:
+            return None
+        manifest, parts = found
+        names = tuple(part["fixed"] for part in manifest["parts"])
+        return Snapshot(_facts(manifest), tuple(parts), names)
+
+    def checked_files(self) -> tuple[SnapshotFacts, list[tuple[Path, Path]]] | None:
+        """Check every byte of the snapshot; None if there is none.
+
+        Returns:
+            What it was made of, and the files of each segment: fixed and changing arrays.
+
+        Raises:
+            SnapshotDamaged: as in `load`.
+        """
+        found = self._each_part(lambda *names: (self._checked(names[0]), self._checked(names[1])))
+        return None if found is None else (_facts(found[0]), found[1])
+
+    def _each_part(
+        self, look: Callable[[str, str], _Seen]
+    ) -> tuple[dict[str, Any], list[_Seen]] | None:
+        """The manifest, and what a function says of the two files of each segment."""
         while (manifest := self._manifest()) is not None:
-            names = [part["fixed"] for part in manifest["parts"]]
             try:
-                parts = [
-                    self._read(part["fixed"]) | self._read(part["changing"])
-                    for part in manifest["parts"]
+                return manifest, [
+                    look(part["fixed"], part["changing"]) for part in manifest["parts"]
                 ]
             except SnapshotDamaged:
                 if self._manifest() == manifest:
                     raise
                 continue  # another process has put a new snapshot in its place meanwhile
-            return Snapshot(_facts(manifest), tuple(parts), tuple(names))
         return None
 
     def remember(self, owner: object, name: str) -> None:
@@ -207,11 +232,18 @@ class SnapshotStore:
             )
         return body
 
-    def _read(self, name: str) -> dict[str, NDArray[Any]]:
+    def _checked(self, name: str) -> Path:
         path = self._folder / name
         try:
             if f"{_digest_file(path)}{_SUFFIX}" != name:
                 raise SnapshotDamaged(f"{path} does not match its checksum")
+        except OSError as error:
+            raise SnapshotDamaged(f"{path} cannot be read: {error}") from error
+        return path
+
+    def _read(self, name: str) -> dict[str, NDArray[Any]]:
+        path = self._checked(name)
+        try:
             # Not mapped: searches would wait for pages, and reading all takes twice the memory.
             arrays: dict[str, NDArray[Any]] = load_file(path, backend="pread")
         except (OSError, SafetensorError) as error:

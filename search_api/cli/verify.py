@@ -1,0 +1,121 @@
+"""`marklens verify`: whether register, pictures and index agree, and what mends them."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from models.errors import BadCheckpoint, MarkLensError
+from search_api.cli.console import Context, plain, print_plain, print_to_stderr
+from search_api.cli.progress import progress
+from search_api.cli.register import AsJson
+
+if TYPE_CHECKING:
+    from indexer.verify import Findings
+    from search_api.settings import Settings
+
+_DAMAGED, _NOT_CHECKED = 1, 2
+
+
+def verify(
+    context: typer.Context,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Do not read pictures: only see that their files are there."),
+    ] = False,
+    examples: Annotated[
+        int, typer.Option("-n", "--examples", min=0, help="Name at most so many of each kind.")
+    ] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Check register, pictures, index and kept files against each other; change nothing.
+
+    Exit code 0 when nothing is damaged, 1 when something is, 2 when it cannot be checked. Each
+    kind of damage comes with the command that mends it. Servers and indexing may go on; SQLite's
+    writers wait while its own indexes are checked.
+    """
+    from indexer.verify import Findings
+
+    given: Context = context.obj
+    findings = Findings(examples)
+    try:
+        _check(given.settings(), findings, reads_pictures=not quick, quiet=as_json)
+    except (MarkLensError, OSError) as error:
+        print_to_stderr(f"cannot be checked: {error}")
+        raise typer.Exit(_NOT_CHECKED) from error
+    if as_json:
+        print_plain(json.dumps(_as_json(findings), indent=2))
+    else:
+        _print(findings)
+    raise typer.Exit(0 if findings.is_sound else _DAMAGED)
+
+
+def _check(
+    settings: "Settings", findings: "Findings", *, reads_pictures: bool, quiet: bool
+) -> None:
+    from indexer.damage import Fault
+    from indexer.verify import Place, verify
+    from search_api.kept_pictures import KeptPictures
+
+    place = Place(
+        settings.register_url, settings.images_dir, settings.snapshot_dir, _fingerprint(settings)
+    )
+    with progress("checking", unit="rows", quiet=quiet) as advance:
+        verify(
+            place,
+            findings,
+            reads_pictures=reads_pictures,
+            progress=lambda done, total: advance(done, total, done),
+        )
+    kept = KeptPictures(settings.queries_dir, 1, 1)
+    findings.add(Fault("kept-picture", str(file), says) for file, says in kept.damaged())
+
+
+def _fingerprint(settings: "Settings") -> str | None:
+    """Of the network in use; None, and a warning, where it cannot be read."""
+    from models.network.checkpoint import SHIPPED, Checkpoint
+
+    try:
+        return Checkpoint.open(settings.checkpoint or SHIPPED).fingerprint
+    except BadCheckpoint as error:
+        print_to_stderr(f"whether embeddings are the network's is not checked: {error}")
+        return None
+
+
+def _as_json(findings: "Findings") -> dict[str, Any]:
+    from indexer.damage import KINDS
+
+    found = [
+        {
+            "kind": kind,
+            "is_damage": known.is_damage,
+            "says": known.says,
+            "repair": known.repair,
+            "count": findings.counts[kind],
+            "examples": [
+                {"subject": one.subject, "details": one.details}
+                for one in findings.examples.get(kind, ())
+            ],
+        }
+        for kind, known in KINDS.items()
+        if findings.counts[kind]
+    ]
+    return {"sound": findings.is_sound, "checked": dict(findings.checked), "found": found}
+
+
+def _print(findings: "Findings") -> None:
+    shown = _as_json(findings)
+    for one in shown["found"]:
+        word = "damaged" if one["is_damage"] else "worth knowing"
+        print_plain(f"{word}: {one['says']} ({one['kind']}, {one['count']:,})")
+        for example in one["examples"]:
+            print_plain(plain(f"  {example['subject']}: {example['details']}"))
+        if one["count"] > len(one["examples"]):
+            print_plain(f"  and {one['count'] - len(one['examples']):,} more")
+        print_plain(f"  mend with: {one['repair']}")
+    checked = ", ".join(f"{count:,} {what}" for what, count in shown["checked"].items())
+    verdict = "nothing is damaged" if findings.is_sound else "damaged"
+    print_plain(f"{verdict}; checked: {checked or 'an empty register'}")
+
+
+COMMANDS = (verify,)
