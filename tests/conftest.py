@@ -249,11 +249,11 @@ class PostgresServer:
     """A private PostgreSQL that no network reaches; its socket is in its folder.
 
     Attributes:
-        folder: of its socket, its data and its log.
+        folder: of its socket, its data and its log. binaries: folder of its programs.
     """
 
     def __init__(self, binaries: Path, account: str) -> None:
-        self._binaries = binaries
+        self.binaries = binaries
         # pytest's own folders are closed to other accounts, and a socket's path must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="marklens-pg-"))
         shutil.chown(self.folder, account)
@@ -265,7 +265,7 @@ class PostgresServer:
         """Make its data folder."""
         made = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         subprocess.run(  # noqa: S603 - Debian's own binary
-            [self._binaries / "initdb", "-D", self._cluster, *made],
+            [self.binaries / "initdb", "-D", self._cluster, *made],
             check=True,
             capture_output=True,
             cwd=self.folder,
@@ -285,7 +285,7 @@ class PostgresServer:
         leash = ("setpriv", "--pdeathsig", "QUIT")  # no server outlives tests that are killed
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603
-                [*leash, self._binaries / "postgres", "-D", self._cluster, *options],
+                [*leash, self.binaries / "postgres", "-D", self._cluster, *options],
                 stderr=log,
                 cwd=self.folder,
                 **self._owner,
@@ -323,10 +323,6 @@ class PostgresServer:
         where = {"host": str(self.folder), "user": "postgres", "dbname": "postgres"}
         with psycopg.connect(autocommit=True, **where) as connection:
             connection.execute(statement)
-
-    def tool(self, name: str) -> str:
-        """One of PostgreSQL's programs, such as `pg_dump`."""
-        return str(self._binaries / name)
 
     def url(self, database: str) -> str:
         """The URL of one of its databases."""

@@ -33,14 +33,14 @@ def dumping(request: pytest.FixtureRequest, register_url: str) -> tuple[Dump, Re
     server = request.getfixturevalue("postgres_server")
 
     def dump(url: str, file: Path) -> None:
-        run(server.tool("pg_dump"), "--format=custom", f"--file={file}", url)
+        run(str(server.binaries / "pg_dump"), "--format=custom", f"--file={file}", url)
 
     def restore(file: Path, _: Path) -> str:
         name = f"restored_{uuid.uuid4().hex[:12]}"
         server.run(f"CREATE DATABASE {name}")
         request.addfinalizer(lambda: server.run(f"DROP DATABASE {name} WITH (FORCE)"))
         url: str = server.url(name)
-        run(server.tool("pg_restore"), "--exit-on-error", f"--dbname={url}", str(file))
+        run(str(server.binaries / "pg_restore"), "--exit-on-error", f"--dbname={url}", str(file))
         return url
 
     return dump, restore
