@@ -91,6 +91,13 @@ def writing(marklens: MarkLens, picture: Callable[[int], bytes]) -> Iterator[lis
     assert not failed
 
 
+def verified(url: str, data: Path) -> Findings:
+    findings = Findings()
+    place = Place(url, data / "images", data / "snapshots")
+    verify(place, findings, progress=lambda *_: None)
+    return findings
+
+
 def test_a_backup_that_is_taken_while_marks_are_written_restores_all_that_was_acknowledged(
     dumping: tuple[Dump, Restore],
     register_url: str,
@@ -120,9 +127,7 @@ def test_a_backup_that_is_taken_while_marks_are_written_restores_all_that_was_ac
         shutil.copytree(data / "images", backup / "images", ignore=passing)
     shutil.copytree(backup / "images", empty / "images")
     url = restore(backup / "register", empty)
-    findings = Findings()
-    place = Place(url, empty / "images", empty / "snapshots")
-    verify(place, findings, progress=lambda *_: None)
+    findings = verified(url, empty)
     assert findings.is_sound, findings.examples
     assert findings.checked["marks"] >= BEFORE
     with MarkLens.open(tiny_settings(empty, database_url=url), create=False) as restored:
@@ -130,8 +135,7 @@ def test_a_backup_that_is_taken_while_marks_are_written_restores_all_that_was_ac
         answer = restored.search(SearchRequest(picture(3), k=1))
         assert answer.hits[0].mark.record.id == "M-3"
         assert restored.rebuild().marks == restored.register.count()
-    findings = Findings()
-    verify(place, findings, progress=lambda *_: None)
+    findings = verified(url, empty)
     assert findings.is_sound
     assert findings.checked["snapshot marks"] == findings.checked["marks"]
 
@@ -151,7 +155,5 @@ def test_pictures_before_the_database_would_miss_some(
         marklens.add(MarkRecord("b"), as_png(draw_mark(2)))
         dump(register_url, tmp_path / "dump")
     url = restore(tmp_path / "dump", tmp_path / "new")
-    findings = Findings()
-    place = Place(url, tmp_path / "new" / "images", tmp_path / "none")
-    verify(place, findings, progress=lambda *_: None)
+    findings = verified(url, tmp_path / "new")
     assert [one.subject for one in findings.examples["picture-missing"]] == ["b"]
