@@ -7,6 +7,7 @@ photograph. In a lane the clients take turns, whatever number of requests each h
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Event, Lock
 from time import perf_counter
 
@@ -22,9 +23,15 @@ DRAWING_S = 2  # of a processor, for an SVG or a page of a PDF that is waited fo
 _TOO_MANY = "Too many pictures wait to be looked at: try again in a few seconds."
 _DRAWN = frozenset(("image/svg+xml", "application/gzip", "application/pdf"))
 
+# When the whole of the request had come (`perf_counter`), until somebody waits for it.
+arrived: ContextVar[float | None] = ContextVar("arrived", default=None)
+
 
 class Patience:
     """How long a request has waited, and may wait in all lanes together.
+
+    The first one that is made for a request counts from when it had come: it may have waited for a
+    thread already.
 
     Attributes:
         waited: seconds so far.
@@ -33,7 +40,9 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         # What is no request over HTTP, such as a batch, waits as long as it takes.
         self._seconds = seconds if acting.get() else None
-        self.waited = 0.0
+        came = arrived.get()
+        self.waited = 0.0 if came is None else perf_counter() - came
+        arrived.set(None)
 
     def wait(self, called: Event) -> None:
         """Wait until called, or until it is over."""

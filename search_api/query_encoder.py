@@ -138,13 +138,19 @@ class QueryEncoder:
             return [self.encode(encoder, self._image(request.mark_id), request.view)]
         if request.picture is None:
             raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
-        first = self.encode(encoder, request.picture, request.view, request.keep)
+        patience = self.admission.patience()
+        first = self.encode(encoder, request.picture, request.view, request.keep, patience)
         view = replace(WHOLE, ignore_words=request.ignore_words)
-        others = [self.encode(encoder, one, view, request.keep) for one in request.others]
+        others = [self.encode(encoder, one, view, request.keep, patience) for one in request.others]
         return [first, *others]
 
     def encode(
-        self, encoder: Encoder, picture: Picture, view: View, keep: bool = False
+        self,
+        encoder: Encoder,
+        picture: Picture,
+        view: View,
+        keep: bool = False,
+        patience: Patience | None = None,
     ) -> EncodedQuery:
         """Decode a picture and encode what is looked at of it.
 
@@ -155,6 +161,7 @@ class QueryEncoder:
             picture: to look at.
             view: what of it.
             keep: whether the server keeps a picture that is given as bytes.
+            patience: how long it may wait; as long as one request by default.
 
         Raises:
             UnreadableImage: it cannot be decoded, lacks the page, or the crop lies outside of it.
@@ -165,7 +172,7 @@ class QueryEncoder:
             found = self._noted(encoder, picture.handle, view)
             if found is not None:
                 return found
-        encoded = encode_picture(encoder, self.admission, self.opened(picture), view)
+        encoded = encode_picture(encoder, self.admission, self.opened(picture), view, patience)
         handle = None
         try:
             if isinstance(picture, KeptPicture):
@@ -218,7 +225,11 @@ class QueryEncoder:
 
 
 def encode_picture(
-    encoder: Encoder, admission: Admission, picture: OpenPicture, view: View
+    encoder: Encoder,
+    admission: Admission,
+    picture: OpenPicture,
+    view: View,
+    patience: Patience | None = None,
 ) -> EncodedQuery:
     """Decode a picture and encode what is looked at of it.
 
@@ -226,10 +237,11 @@ def encode_picture(
         UnreadableImage: it cannot be decoded, lacks the page, or the crop lies outside of it.
         TooBusy: too many pictures wait already.
     """
-    began, patience = perf_counter(), admission.patience()
+    patience = patience or admission.patience()
+    began, before = perf_counter(), patience.waited
     page = _page(admission, picture, view, patience)
     image = _compared(admission, page, picture, view, patience)
-    ready, waited = perf_counter(), patience.waited
+    ready, waited = perf_counter(), patience.waited - before
     with admission.encoding.turn(patience):
         encoded = encoder.encode([image])
     ended = perf_counter()
@@ -239,8 +251,8 @@ def encode_picture(
         pages=page_count(page),
         milliseconds={
             "decode": 1000 * (ready - began - waited),
-            "wait": 1000 * patience.waited,
-            "encode": 1000 * (ended - ready - patience.waited + waited),
+            "wait": 1000 * (patience.waited - before),
+            "encode": 1000 * (ended - ready - patience.waited + before + waited),
         },
     )
 

@@ -128,7 +128,10 @@ class Settings(BaseSettings):
         16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."
     )
     queue_s: float = Field(
-        2.5, gt=0, le=60, description="Seconds that a request may wait for its turn; then 503."
+        2.5,
+        gt=0,
+        le=60,
+        description="Seconds that a request, once it has come, may wait for its turns; then 503.",
     )
 
     query_days: float = Field(

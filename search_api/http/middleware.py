@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from search_api.admission import arrived
 from search_api.errors import PROBLEMS, TooLarge
 from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
@@ -31,7 +32,10 @@ SECURITY_HEADERS = {
 
 
 class BodyLimit:
-    """Refuses a body over `limit` bytes, by its announced length or as soon as it has come."""
+    """Refuses a body over `limit` bytes, by its announced length or as soon as it has come.
+
+    It notes when the last of a body has come, from when on the request waits for its turn.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -57,8 +61,10 @@ class BodyLimit:
             received += len(message.get("body", b""))
             if received > self._limit:
                 raise HTTPException(413, detail, {"Connection": "close"})
+            arrived.set(perf_counter())
             return message
 
+        arrived.set(perf_counter())
         await self._app(scope, limited, send)
 
 

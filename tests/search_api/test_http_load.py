@@ -1,5 +1,6 @@
 """Broken, oversized, hostile and crowded requests: each gets an answer, and never a failure."""
 
+import contextvars
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ from PIL import Image
 
 from indexer.register.audit import Actor, acting
 from models.images.decoder_pool import _Worker
-from search_api.admission import Lane, Patience
+from search_api.admission import Lane, Patience, arrived
 from search_api.errors import TooBusy
 from search_api.marklens import MarkLens
 
@@ -200,6 +201,47 @@ def test_who_waits_too_long_is_told_when_to_come_again(
         assert answer.headers["retry-after"].isdecimal()
         assert lane.waiting == 0
     assert client.post(SEARCH, files={"image": picture}).status_code == 200
+
+
+def test_waiting_counts_from_when_all_of_the_request_had_come(
+    client: httpx.Client, marklens: MarkLens, picture: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came: list[float | None] = []
+    make = marklens.queries.admission.patience
+
+    def noting() -> Patience:
+        came.append(arrived.get())
+        return make()
+
+    monkeypatch.setattr(marklens.queries.admission, "patience", noting)
+    request = httpx.Request("POST", "http://x/", files={"image": picture})
+    body, ends = request.read(), []
+
+    def slowly() -> Iterator[bytes]:
+        yield body[:100]
+        time.sleep(0.3)
+        ends.append(time.perf_counter())
+        yield body[100:]
+
+    kind = {"content-type": request.headers["content-type"]}
+    assert client.post(SEARCH, content=slowly(), headers=kind).status_code == 200
+    assert len(came) == 1  # for all pictures of a request, and all lanes
+    assert came[0] is not None
+    assert came[0] >= ends[0]
+
+
+def test_who_has_waited_for_a_thread_waits_less_for_a_turn() -> None:
+    lane = Lane(running=1, waiting=4)
+
+    def late() -> float:
+        acting.set(Actor("late"))
+        arrived.set(time.perf_counter() - 30)
+        with pytest.raises(TooBusy), lane.turn(Patience(30)):
+            pytest.fail("a second caller got in")
+        return Patience(30).waited
+
+    with lane.turn(Patience(1)):
+        assert contextvars.copy_context().run(late) == 0  # what is begun later counts afresh
 
 
 def test_slow_drawings_hold_up_no_other_picture(
