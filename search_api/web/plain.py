@@ -1,8 +1,10 @@
 """The search without JavaScript: one form, and a page of the marks that it finds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
@@ -10,11 +12,11 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams, UploadFile
 
-from indexer.query import Hit
+from indexer.query import MAX_K, Hit
 from indexer.words.likeness import WordMatch
 from models.errors import MarkLensError
 from search_api.errors import public_detail
-from search_api.fields import SearchFields, plain_fault
+from search_api.fields import SearchFields, ViewFields, plain_fault
 from search_api.http.dependencies import MarkLensDep
 from search_api.http.problem_details import log_failure
 from search_api.request import KeptPicture, Picture, SearchRequest
@@ -24,6 +26,8 @@ from search_api.web.views import ControlView
 
 router = APIRouter()
 
+_NEVER_AGAIN = {"image", "lang"}
+_OF_PICTURE = {"query", "mark_id", "offset", *ViewFields.model_fields}
 _LISTS = {name for name, field in SearchFields.model_fields.items() if field.get_default() == []}
 
 
@@ -86,15 +90,23 @@ async def results_of_form(request: Request, marklens: MarkLensDep) -> HTMLRespon
 async def _results(
     request: Request, marklens: MarkLensDep, given: FormData | QueryParams
 ) -> HTMLResponse:
-    context: dict[str, Any] = {"hits": [], "problem": None, "matched": 0}
+    sent = await _picture(given)
+    fields = _fields(given, is_sent=bool(sent))
+    context: dict[str, Any] = {"hits": [], "problem": None, "matched": 0, "first": 1}
     try:
-        asked = await _request(given)
+        asked = _request(fields, sent)
         if not asked.is_ranked and asked.filter.is_empty:
             context["problem"] = ""  # the page says what lacks
         else:
             answer = await run_in_threadpool(marklens.search, asked)
-            context["hits"] = [HitView.of(hit) for hit in answer.hits]
-            context["matched"] = answer.plan.matched
+            if sent and answer.pictures[0].handle:
+                fields["query"] = [answer.pictures[0].handle]
+            context |= {
+                "hits": [HitView.of(hit) for hit in answer.hits],
+                "matched": answer.plan.matched,
+                "first": asked.offset + 1,
+                "pages": _pages(fields, asked, answer.plan.matched),
+            }
     except ValidationError as error:
         fault = error.errors()[0]
         context["problem"] = f"{fault['loc'][0]}: {plain_fault(fault)}"
@@ -102,23 +114,52 @@ async def _results(
         log_failure(request, error)
         context["problem"] = public_detail(error)
     context["controls"] = ControlView.of(marklens.follower.facets())
+    context["given"] = fields
     return render(
         request, "results.html", context, status=200 if context["problem"] is None else 422
     )
 
 
-async def _request(given: FormData | QueryParams) -> SearchRequest:
-    """The search that fields ask for.
+async def _picture(given: FormData | QueryParams) -> bytes:
+    """The picture that was sent; nothing where none was."""
+    image = given.get("image")
+    return await image.read() if isinstance(image, UploadFile) else b""
+
+
+def _fields(given: FormData | QueryParams, is_sent: bool) -> dict[str, list[str]]:
+    """What was asked, to be asked again; a picture that was sent replaces the one before."""
+    left_out = _NEVER_AGAIN | (_OF_PICTURE if is_sent else set())
+    texts = {name: [str(one) for one in given.getlist(name)] for name in given}
+    return {
+        name: kept
+        for name, values in texts.items()
+        if name not in left_out and (kept := [one for one in values if one.strip()])
+    }
+
+
+def _request(fields: Mapping[str, list[str]], sent: bytes) -> SearchRequest:
+    """The search that fields and a picture ask for.
 
     Raises:
         ValidationError, MarkLensError: they cannot be understood.
     """
-    image = given.get("image")
-    content = await image.read() if isinstance(image, UploadFile) else b""
-    fields = {
-        name: given.getlist(name) if name in _LISTS else given.get(name)
-        for name in given
-        if name not in ("image", "query", "lang")
+    pictures: list[Picture] = [KeptPicture(one) for one in fields.get("query", ())]
+    values = {
+        name: values if name in _LISTS else values[0]
+        for name, values in fields.items()
+        if name != "query"
     }
-    pictures: list[Picture] = [KeptPicture(str(one)) for one in given.getlist("query")]
-    return SearchFields.model_validate(fields).request(*([content] if content else []), *pictures)
+    asked = SearchFields.model_validate(values)
+    return asked.request(*([sent] if sent else []), *pictures, keep=True)
+
+
+def _pages(fields: Mapping[str, list[str]], asked: SearchRequest, matched: int) -> dict[str, str]:
+    """Queries of the addresses of the pages before and after this one, where there are some."""
+    last = MAX_K - asked.k if asked.is_ranked else matched
+    offsets = {"before": max(0, asked.offset - asked.k), "after": asked.offset + asked.k}
+    is_there = {"before": asked.offset > 0, "after": offsets["after"] < min(matched, last + 1)}
+    return {
+        name: urlencode({**fields, "offset": [str(offset)]}, doseq=True)
+        for name, offset in offsets.items()
+        if is_there[name]
+    }
