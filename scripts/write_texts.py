@@ -29,7 +29,17 @@ WEB = ROOT / "search_api" / "web"
 SCRIPTS = WEB / "static" / "js"
 ENGLISH_ONLY = {"docs.html", "docs.js"}  # Swagger UI, for those who write programs
 # Words of registers that the pages know; others are shown as an office writes them.
-STATUSES = ("registered", "filed", "published", "opposed", "expired", "abandoned", "cancelled")
+STATUSES = (
+    "registered",
+    "filed",
+    "published",
+    "opposed",
+    "expired",
+    "abandoned",
+    "cancelled",
+    "withdrawn",
+    "refused",
+)
 # Said alike in every language.
 NAMES = {"MarkLens", "JSON", "PDF", "XLSX", "CSV", "Esc", "x", "y"}
 

@@ -110,8 +110,12 @@ export function startQueryPanel(onview) {
     async show(state, signal) {
       const view = { crop: state.crop, page: state.page, turn: state.turn }
       byId('query').hidden = false
-      if (!shown || !isSame(shown.query, state.query)) await start(state.query, view, signal)
-      else if (view.page !== shown.view.page || view.turn !== shown.view.turn) {
+      if (!shown || !isSame(shown.query, state.query)) {
+        await start(state.query, view, signal).catch((error) => {
+          if (!signal.aborted) hide()
+          throw error
+        })
+      } else if (view.page !== shown.view.page || view.turn !== shown.view.turn) {
         shown = { ...shown, view, drawing: shown.drawn(view.page, view.turn) }
         draw(shown)
       } else {

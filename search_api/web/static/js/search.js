@@ -112,7 +112,7 @@ function show(edited = null) {
   page.dataset.phase = phase
   byId('welcome').hidden = phase !== 'empty'
   results.hidden = phase === 'empty'
-  for (const id of ['report', 'watch']) byId(id).hidden = phase !== 'query'
+  if (phase === 'list') showTools(false)
   byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
@@ -177,6 +177,7 @@ async function showAnswer(came) {
   byId('plan').textContent = came.said
   byId('plan').title = came.index
   showCodes()
+  showTools(Boolean(came.query))
   if (came.query) panel.setParts(came.query.boxes)
   if (came.hits.length) {
     const { hits: found, fetch } = came
@@ -193,12 +194,19 @@ async function showAnswer(came) {
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
 
+/** Show what can be done with marks that were compared. */
+function showTools(isCompared) {
+  for (const id of ['report', 'watch']) byId(id).hidden = !isCompared
+}
+
 function showFailure(error) {
   if (!(error instanceof Problem)) console.error(error)
   if (error.isGone && isResent()) return
   answer = null
   byId('plan').textContent = ''
   showCodes()
+  byId('seen').hidden = true
+  showTools(false)
   hits.clear()
   if (error.isGone) panel.hide()
   const choose = error.isGone && { label: t('Choose a picture'), act: () => byId('file').click() }
