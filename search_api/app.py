@@ -125,7 +125,8 @@ def _background(marklens: MarkLens, keys: KeyRing) -> Iterator[None]:
 def _add_middleware(app: FastAPI, settings: Settings, tracer: "Tracer | None") -> None:
     """Put around every request what all of them need; the last one added sees it first."""
     app.add_middleware(middleware.BodyLimit, limit=settings.max_upload_bytes)
-    app.add_middleware(Access, rates=Rates(settings.rate_per_minute))
+    rates = Rates(settings.rate_per_minute)
+    app.add_middleware(Access, rates=rates, page=pages.refused_page)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(middleware.HeadRequests)
     app.add_middleware(middleware.SecurityHeaders)

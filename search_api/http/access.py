@@ -4,18 +4,21 @@ import base64
 import binascii
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from indexer.register import keys
 from indexer.register.audit import Actor, acting
 from models.errors import MarkLensError
-from search_api.errors import BadToken, NotAllowed, TooMany, problem_for
+from search_api.errors import BadToken, NotAllowed, Problem, TooMany, problem_for
 from search_api.http.problem_details import problem_response
 from search_api.http.rates import Rates
 from search_api.key_ring import KeyRing, digest_of
@@ -31,6 +34,9 @@ _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 # A proxy on this machine asks in the name of anybody. Those that say nothing of it mostly speak
 # HTTP/1.0, or pass on the host name that they are asked for.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+RefusedPage = Callable[[Request, Problem, str], Response]  # of a kind of problem, and its detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +78,10 @@ def require(needed: keys.Scope, scope: Scope) -> None:
 class Access:
     """Refuses requests by their head alone, and tells the rest of the server who asks."""
 
-    def __init__(self, app: ASGIApp, rates: Rates) -> None:
+    def __init__(self, app: ASGIApp, rates: Rates, page: RefusedPage) -> None:
         self._app = app
         self._rates = rates
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -86,17 +93,24 @@ class Access:
         try:
             client = self._admit(scope, headers, state.marklens.settings, state.keys)
         except MarkLensError as error:
-            problem = problem_for(error)
-            response = problem_response(problem, str(error), scope["path"])
-            if isinstance(error, TooMany):
-                response.headers["Retry-After"] = str(ceil(error.retry_s))
-            if isinstance(error, BadToken) and "text/html" in headers.get("accept", ""):
-                # A browser asks its user for a password then: the key.
-                response.headers["WWW-Authenticate"] = 'Basic realm="MarkLens", charset="UTF-8"'
-            await response(scope, receive, send)
+            await self._refusal(scope, headers, error)(scope, receive, send)
             return
         acting.set(Actor(client.name, request_id.get()))
         await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: Headers, error: MarkLensError) -> Response:
+        """What says why a request is refused: a page to who reads pages, else problem details."""
+        problem, reads_pages = problem_for(error), "text/html" in headers.get("accept", "")
+        if reads_pages and not scope["path"].startswith("/api"):
+            response = self._page(Request(scope), problem, str(error))
+        else:
+            response = problem_response(problem, str(error), scope["path"])
+        if isinstance(error, TooMany):
+            response.headers["Retry-After"] = str(ceil(error.retry_s))
+        if isinstance(error, BadToken) and reads_pages:
+            # A browser asks its user for a password then: the key.
+            response.headers["WWW-Authenticate"] = 'Basic realm="MarkLens", charset="UTF-8"'
+        return response
 
     def _admit(self, scope: Scope, headers: Headers, settings: Settings, ring: KeyRing) -> Client:
         """Who asks, once host name, key and rate are in order.

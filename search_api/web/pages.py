@@ -24,6 +24,7 @@ from models.images import full_size, page_count
 from models.images.formats import ACCEPTED
 from models.reading import READER
 from models.version import marklens_version
+from search_api.errors import Problem
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
 from search_api.http.json_bodies import FieldsRoute
@@ -151,6 +152,12 @@ def preview(
 def not_found_page(request: Request) -> HTMLResponse:
     """Say that a page does not exist, in the style of the others (status 404)."""
     return render(request, "not_found.html", {}, status=404)
+
+
+def refused_page(request: Request, problem: Problem, detail: str) -> HTMLResponse:
+    """Say why a browser is shown nothing: it has no key, a lesser one, or asked too often."""
+    context = {"problem": problem, "detail": detail}
+    return render(request, "refused.html", context, status=problem.status)
 
 
 def render(

@@ -182,6 +182,14 @@ def test_a_browser_is_asked_for_a_key_and_may_send_it_as_a_password(
         asked = client.get("/", headers={"Accept": "text/html"})
         assert asked.status_code == 401
         assert asked.headers["www-authenticate"].startswith("Basic ")
+        assert "enter a key as the password" in asked.text
+        assert "content-security-policy" in asked.headers
+        reader = {"Accept": "text/html", "Accept-Language": "fr"}
+        french = client.get("/watches", headers=reader)
+        assert (french.status_code, french.headers["content-language"]) == (401, "fr")
+        assert "saisissez une clé" in french.text
+        program = client.get(MARKS, headers=reader)
+        assert program.headers["content-type"] == "application/problem+json"
         assert client.get("/", auth=("anybody", key)).status_code == 200
         assert client.get("/", auth=("anybody", "wrong")).status_code == 401
         # What a browser sends by itself is not taken from a foreign page, what a program sends is.

@@ -1,6 +1,6 @@
 // The HTTP API as functions. Whatever goes wrong is thrown as a Problem that can be shown.
 
-import { t } from './texts.js'
+import { language, t } from './texts.js'
 
 const API = '/api/v1'
 
@@ -113,9 +113,19 @@ async function reach(path, options) {
   }
 }
 
+/** What a person can do about a refusal; the server's details of it are for programs. */
+const ADVICE = {
+  401: t('Load the page again and enter a key as the password, with any name.'),
+  403: t('Ask who runs the server for a key that allows it.'),
+  429: t('Wait a little, then load the page again.'),
+}
+
 /** The server's titles are in the catalogue; its details are English, whatever the page's language. */
-const problemOf = (answer, body) => new Problem(
-  body?.title ? t(body.title) : t('The request failed'),
-  body?.detail || t('The server answered with status %(status)s.', { status: answer.status }),
-  { isPassing: answer.status >= 500, isGone: answer.status === 410, lang: body?.detail ? 'en' : null },
-)
+function problemOf({ status }, body) {
+  const advice = language === 'en' ? null : ADVICE[status]
+  return new Problem(
+    body?.title ? t(body.title) : t('The request failed'),
+    advice ?? (body?.detail || t('The server answered with status %(status)s.', { status })),
+    { isPassing: status >= 500, isGone: status === 410, lang: body?.detail && !advice ? 'en' : null },
+  )
+}
