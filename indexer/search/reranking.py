@@ -10,13 +10,14 @@ mark that was not ranked again, scores never exceed 1, and the same picture stil
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from indexer.query import PlaceMatches
 from indexer.search.ranking import Ranked
 from models.encoder import Embedding
-from models.network.places import Places, from_bytes, match
+from models.network.places import Agreement, Places, from_bytes, match
 
 POINTS = 24  # places that are told of a hit, the most similar first
 
@@ -33,7 +34,7 @@ class Reranking:
         """
         self._pictures = from_bytes(query.places) if weight else []
         self._weight = weight
-        self._found: dict[int, PlaceMatches] = {}  # by sequence of the mark
+        self._found: dict[int, _Found] = {}  # by sequence of the mark
 
     @property
     def is_on(self) -> bool:
@@ -62,7 +63,8 @@ class Reranking:
 
     def matches(self, ranked: Ranked) -> PlaceMatches | None:
         """What agrees between the query and a mark; None of one that was not ranked again."""
-        return self._found.get(ranked.sequence)
+        found = self._found.get(ranked.sequence)
+        return None if found is None else found.told()
 
     def _score(self, one: Ranked) -> float:
         found = self._found.get(one.sequence)
@@ -72,12 +74,28 @@ class Reranking:
 
     def _compare(self, query: Places, marks: Sequence[tuple[Ranked, Places]]) -> None:
         agreement = match(query, [places for _, places in marks])
-        asked = query.in_picture()
         for at, (one, places) in enumerate(marks):
-            strength = agreement.strength[at]
-            rows = np.argsort(-strength, kind="stable")[:POINTS]
-            rows = rows[strength[rows] > 0]
-            met = places.in_picture()[agreement.best[at][rows]]
-            points = np.concatenate([asked[rows], met], axis=1).tolist()
-            share = float(agreement.shares[at])
-            self._found[one.sequence] = PlaceMatches(share, tuple(map(tuple, points)))
+            self._found[one.sequence] = _Found(query, places, agreement, at)
+
+
+class _Found(NamedTuple):
+    """What agrees between a picture of the query and one of a mark: a row of an agreement."""
+
+    query: Places
+    mark: Places
+    agreement: Agreement
+    row: int
+
+    @property
+    def share(self) -> float:
+        """Of the query's votes."""
+        return float(self.agreement.shares[self.row])
+
+    def told(self) -> PlaceMatches:
+        """The share, and the places that agree most."""
+        strength = self.agreement.strength[self.row]
+        rows = np.argsort(-strength, kind="stable")[:POINTS]
+        rows = rows[strength[rows] > 0]
+        met = self.mark.in_picture()[self.agreement.best[self.row][rows]]
+        points = np.concatenate([self.query.in_picture()[rows], met], axis=1).tolist()
+        return PlaceMatches(self.share, tuple(map(tuple, points)))

@@ -45,7 +45,9 @@ FORMAT = 1
 WEIGHTS, CONFIG, OPENVINO = "model.safetensors", "config.json", "openvino_int8.xml"
 CODE_BLOCK, PLACES = "codes.safetensors", "places.safetensors"
 NEIGHBOURS = "neighbours.safetensors"
-EMBEDDING = 3  # version: 1 was the whole sign alone, 2 had parts cut out of the small picture
+# Version: 1 was the whole sign alone, 2 had parts cut out of the small picture; in 3 OpenVINO mixed
+# up the codes of pictures of one batch, by the mean of votes in the model that was exported.
+EMBEDDING = 4
 SHIPPED = Path(__file__).parents[1] / "weights" / "marknet"
 
 
@@ -144,9 +146,10 @@ class Checkpoint:
         )
         if config.get("embedding") == EMBEDDING:
             return checkpoint
-        # Saved by a MarkLens that embedded pictures otherwise: their vectors must not meet.
+        # Saved by a MarkLens that embedded pictures otherwise: their vectors must not meet. Its
+        # OpenVINO model is to be exported again.
         new = checkpoint.computed_fingerprint()
-        return replace(checkpoint, fingerprint=new, score_calibration=None)
+        return replace(checkpoint, fingerprint=new, score_calibration=None, openvino_sha256=None)
 
     def openvino_model(self) -> Path:
         """Return the path of the OpenVINO model, checked against its digest.

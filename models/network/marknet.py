@@ -149,7 +149,8 @@ class Heads(nn.Module):
         places = self.places(maps / self.level).float()
         votes = places.flatten(2)
         attended = (votes * votes.softmax(dim=2)).sum(dim=2)
-        logits = self.vienna(hidden) + votes.mean(dim=2) + attended
+        # The mean of the map: OpenVINO's of the flat votes mixed up the pictures of a batch.
+        logits = self.vienna(hidden) + average(places) + attended
         return Upper(visual, concept, logits, places, hidden)
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.agreement import agreement
 from models.encoder import Encoder
@@ -46,6 +48,21 @@ def test_every_block_of_a_real_mark_has_unit_length(shipped: Encoder) -> None:
     for block in shipped.blocks:
         lengths = np.linalg.norm(rows[:, block.start : block.stop], axis=1)
         assert lengths == pytest.approx(np.ones(6), abs=2e-3), block.name
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.data())
+def test_a_picture_is_seen_in_a_batch_as_it_is_alone(shipped: Encoder, data: st.DataObject) -> None:
+    """Indexed among others or searched for alone: the same codes, the same vectors."""
+    files = sorted((demo_register() / "images").glob("*.png"))
+    chosen = data.draw(st.lists(st.sampled_from(files), min_size=2, max_size=17))
+    pictures = [shipped.prepare(decode_image(file.read_bytes(), file.name)) for file in chosen]
+    together = shipped.encode_prepared(pictures)
+    at = data.draw(st.integers(0, len(pictures) - 1))
+    alone = shipped.encode_prepared([pictures[at]])
+    assert np.allclose(together.probabilities[at], alone.probabilities[0], rtol=0, atol=1e-4)
+    vectors = together.embeddings[at].vectors, alone.embeddings[0].vectors
+    assert np.allclose(*vectors, rtol=0, atol=1e-3)  # a step of float16 below 1 is 0.0005
 
 
 def test_a_category_is_at_least_as_probable_as_its_divisions(shipped: Encoder) -> None:
