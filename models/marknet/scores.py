@@ -30,7 +30,7 @@ from models.marknet.training_pictures import SharedPack
 from models.network.calibration import Calibration
 from models.network.neighbours import Neighbours
 from models.network.parts import best_seen, is_thing
-from models.training.calibrate import calibrate
+from models.training.calibrate import calibrate, precision_recall
 from models.training.trainer import Trainer
 from models.vienna import Level
 
@@ -236,19 +236,12 @@ def _classified(
         if things:
             said = probabilities[:, at]
             result[name]["precision, recall"] = {
-                f"{least:.2f}": _precision_recall(targets, said >= least) for least in _LEAST_SAID
+                f"{least:.2f}": precision_recall(targets, said >= least) for least in _LEAST_SAID
             }
-            offered = _precision_recall(targets, said >= calibration.perhaps[at])
+            offered = precision_recall(targets, said >= calibration.perhaps[at])
             result[name]["precision, recall with perhaps"] = offered
     sections = _sections(table, rows, probabilities, calibration.threshold, prior)
     return result | ({"section": sections} if sections else {})
-
-
-def _precision_recall(targets: NDArray[np.float32], said: NDArray[np.bool_]) -> tuple[float, float]:
-    """Over all pairs of a picture and a code of which it is known whether it bears it."""
-    true, said = targets > 0, said & (targets != UNKNOWN)
-    hits = float((true & said).sum())
-    return (hits / max(1, said.sum()), hits / max(1, true.sum()))
 
 
 def _sections(

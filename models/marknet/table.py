@@ -169,6 +169,18 @@ def _known_of_read(reading: Reading, lettered: bool) -> _Known:
     return _Known(with_ancestors(codes), frozenset(divisions), frozenset(doubtful))
 
 
+def targets_of_reading(labels: LabelSet, reading: Reading) -> NDArray[np.float32]:
+    """What a person read from a logo: (labels,) of 0, 1 and `UNKNOWN`; of colours nothing is known.
+
+    Args:
+        labels: the codes.
+        reading: of a logo as it is.
+    """
+    target = _target(labels, _known_of_read(reading, lettered=False))
+    colours = np.array([code.category == 29 for code in labels.codes])
+    return np.where(colours, np.float32(UNKNOWN), target)
+
+
 def _label_set(examples: Sequence[frozenset[ViennaCode]], kept: Iterable[ViennaCode]) -> LabelSet:
     """Categories, divisions, and sections of things shown.
 

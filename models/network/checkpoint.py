@@ -146,8 +146,7 @@ class Checkpoint:
         )
         if config.get("embedding") == EMBEDDING:
             return checkpoint
-        # Saved by a MarkLens that embedded pictures otherwise: their vectors must not meet. Its
-        # OpenVINO model is to be exported again.
+        # Saved by a MarkLens that embedded pictures otherwise; its OpenVINO model is of old, too.
         new = checkpoint.computed_fingerprint()
         return replace(checkpoint, fingerprint=new, score_calibration=None, openvino_sha256=None)
 
@@ -262,7 +261,7 @@ def record_openvino(folder: Path) -> None:
         folder: the checkpoint, with ``openvino_int8.xml`` and ``.bin`` just written.
     """
     config = json.loads((folder / CONFIG).read_text("utf-8"))
-    _write_config(folder, {**config, "openvino_sha256": _openvino_digest(folder / OPENVINO)})
+    write_config(folder, {**config, "openvino_sha256": _openvino_digest(folder / OPENVINO)})
 
 
 def add_code_block(folder: Path, block: CodeBlock) -> Checkpoint:
@@ -295,7 +294,7 @@ def record_scores(
     config = json.loads((folder / CONFIG).read_text("utf-8"))
     of = Checkpoint.open(folder).fingerprint
     config["scores"] = {"fingerprint": of, "calibration": calibration.to_dict(), **measured}
-    return _write_config(folder, config)
+    return write_config(folder, config)
 
 
 def _read_score_calibration(config: Mapping[str, Any]) -> ScoreCalibration | None:
@@ -321,10 +320,10 @@ def _add_file(folder: Path, name: str, content: bytes, **changes: object) -> Che
     config = json.loads((folder / CONFIG).read_text("utf-8"))
     (folder / name).write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    return _write_config(folder, {**config, **changes, f"{Path(name).stem}_sha256": digest})
+    return write_config(folder, {**config, **changes, f"{Path(name).stem}_sha256": digest})
 
 
-def _write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:
+def write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:
     """Write ``config.json`` with the network's fingerprint; return the checkpoint read back."""
     known = {**config, "embedding": EMBEDDING, "fingerprint": ""}
     checkpoint = Checkpoint._from_config(folder, known)
@@ -380,7 +379,7 @@ def save_checkpoint(  # noqa: PLR0913 -- the parts of a checkpoint, all but two 
         "metrics": metrics,
     }
     # Through JSON once, so that the fingerprint is of what reading back gives.
-    return _write_config(folder, json.loads(json.dumps(config)))
+    return write_config(folder, json.loads(json.dumps(config)))
 
 
 def _laid_out(network: "MarkNet", weights: dict[str, float]) -> list[dict[str, object]]:

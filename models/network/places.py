@@ -249,7 +249,8 @@ def _votes(query: Places, marks: Sequence[Places]) -> tuple[NDArray[np.int64], N
 def _middles(cells: NDArray[np.uint16], grid: int | NDArray[np.int64]) -> NDArray[np.float32]:
     """The middles of cells, (..., 2): y and x in shares of the square."""
     at = np.stack(np.divmod(cells, grid), axis=-1)
-    return ((at + 0.5) / np.asarray(grid)[..., None]).astype(np.float32)
+    middles: NDArray[np.float32] = ((at + 0.5) / np.asarray(grid)[..., None]).astype(np.float32)
+    return middles
 
 
 def _agreeing(moved: NDArray[np.int64], strength: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -64,16 +64,21 @@ def calibrate(
     slopes = np.full(x.shape[1], slope.item() / size, np.float32)
     probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
     rows = slice(None) if deciding is None else deciding
-    chosen = _thresholds(probabilities[rows], targets[rows], codes)
+    chosen = choose_thresholds(probabilities[rows], targets[rows], codes)
     return Calibration(slopes, offset, *chosen, below).coherent(tuple(codes))
 
 
-def _thresholds(
+def choose_thresholds(
     probabilities: NDArray[np.float32],
     targets: NDArray[np.float32],
     codes: Sequence[ViennaCode],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """From which probability codes are shown, and from which they are offered as "perhaps".
+    """Find from which probability codes are shown, and from which they are offered as "perhaps".
+
+    Args:
+        probabilities: (n, labels), calibrated.
+        targets: (n, labels) of 0 and 1; a negative entry is unknown and counts for nothing.
+        codes: the code of each label.
 
     Shown: the threshold of best micro F1, or the next above it from which `_PRECISION` of what is
     shown is right. Perhaps: the highest from which `_RECALL` of what there is are found.
@@ -82,15 +87,14 @@ def _thresholds(
     examples to find their own. Things shown are apart: lettering and colours are on most marks and
     would decide for all.
     """
-    known = targets >= 0
     levels = [len(code.ancestors()) for code in codes]
     groups = np.array([3 * is_thing(c) + level for c, level in zip(codes, levels, strict=True)])
     shown, perhaps = np.zeros((2, len(codes)), np.float32)
     for group in np.unique(groups):
         at = groups == group
-        said, truth = np.where(known, probabilities, 0.0)[:, at], targets[:, at]
+        said, truth = probabilities[:, at], targets[:, at]
         scores = [micro_f1(truth, said >= least) for least in _GRID]
-        precision, recall = np.transpose([_precision_recall(truth, said >= p) for p in _GRID])
+        precision, recall = np.transpose([precision_recall(truth, said >= p) for p in _GRID])
         best = int(np.argmax(scores))
         precise = np.flatnonzero(precision[best:] >= _PRECISION)
         first = best + int(precise[0]) if len(precise) else len(_GRID) - 1
@@ -99,7 +103,11 @@ def _thresholds(
     return shown, perhaps
 
 
-def _precision_recall(truth: NDArray[np.float32], said: NDArray[np.bool_]) -> tuple[float, float]:
-    """Over all pairs; of nothing said the precision is 1."""
-    hits = float((said & (truth > 0)).sum())
-    return (hits / said.sum() if said.any() else 1.0, hits / max(1.0, float((truth > 0).sum())))
+def precision_recall(truth: NDArray[np.float32], said: NDArray[np.bool_]) -> tuple[float, float]:
+    """Over all pairs of a picture and a code of which it is known whether it bears it.
+
+    Of nothing said the precision is 1.
+    """
+    true, said = truth > 0, said & (truth >= 0)
+    hits = float((true & said).sum())
+    return (hits / float(said.sum()) if said.any() else 1.0, hits / max(1.0, float(true.sum())))
