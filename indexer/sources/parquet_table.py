@@ -53,7 +53,7 @@ class ParquetTable:
         """The next rows; None at the end, or where the file is damaged."""
         try:
             batch = next(batches, None)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NotImplementedError) as error:
             self.broken.append(f"{self.name} is damaged after row {position}: {error}")
             return None
         return None if batch is None else batch.to_pylist()
@@ -73,7 +73,9 @@ class ParquetTable:
                 options = {"buffer_size": _BUFFER, "pre_buffer": False}
                 with arrow_parquet.ParquetFile(source, **options) as table:
                     yield table
-            except (ValueError, BrokenSource) as error:
+            except (OSError, ValueError, NotImplementedError, BrokenSource) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # the disk's; what pyarrow makes of damaged files has no number
                 raise SourceError(
                     f"{self._file.name} is no Parquet file, or a cut-off one: {error}"
                 ) from error

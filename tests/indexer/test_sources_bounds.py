@@ -211,3 +211,14 @@ def test_an_xml_file_whose_text_never_ends_is_given_up_with_its_line(
     assert source.broken[0].startswith("marks.xml")
     assert "breaks off" not in source.broken[0]  # it was not read to its end
     assert peak_mb() < 70  # type: ignore[operator]
+
+
+def test_a_damaged_parquet_file_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "marks.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"id": ["1"], "text": ["a"]}), path)
+    content = bytearray(path.read_bytes())
+    footer = int.from_bytes(content[-8:-4], "little")  # pyarrow answers its damage with an OSError
+    content[-8 - footer : -8] = b"\xff" * footer
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"marks\.parquet is no Parquet file"):
+        open_source(path)

@@ -3,6 +3,7 @@
 import httpx
 
 from benchmarks.fuzz import LEAST_RIGHT, decode_damaged, fuzz
+from benchmarks.fuzz_parsers import fuzz_parsers
 
 
 def test_no_random_request_makes_the_server_fail(client: httpx.Client) -> None:
@@ -20,3 +21,12 @@ def test_damaged_pictures_are_decoded_or_refused() -> None:
     assert results["decoded"] >= 25
     assert results["refused"] >= 25
     assert results.total() == 250
+
+
+def test_damaged_sources_codes_and_weights_are_read_or_refused() -> None:
+    results, faults = fuzz_parsers(cases=40, seed=7)
+    assert faults == []
+    assert len(results) == 16
+    for kind, counts in results.items():
+        assert counts.total() >= 30, kind
+        assert len(counts) >= 2 or kind == "marks.xlsx", (kind, counts)
