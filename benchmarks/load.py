@@ -90,14 +90,8 @@ def main() -> None:
 
 def index(marklens: MarkLens, marks: int) -> None:
     """Index so many marks of the demo register, or a few more."""
-    reached = 0
-
-    def note(progress: object) -> None:
-        nonlocal reached
-        reached = progress.position  # type: ignore[attr-defined]
-
-    options = IngestOptions(batch=16, stop=lambda: reached >= marks)
-    marklens.ingest(demo_register(), options=options, on_progress=note)
+    options = IngestOptions(stop=lambda: marklens.register.count() >= marks)
+    marklens.ingest(demo_register(), options=options)
 
 
 class Bare:

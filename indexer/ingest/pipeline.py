@@ -59,7 +59,7 @@ class Pipeline:
         self._write = ThreadPoolExecutor(1, "marklens-write")
         self._under_way: deque[tuple[set[str], Future[None]]] = deque()
         self._remembered: OrderedDict[str, Encoding] = OrderedDict()
-        self._has_failed = False
+        self._has_failed = self._is_abandoned = False
         self.committed: RunPosition | None = None
         self.encoded = 0
         self.encoding_s = 0.0
@@ -87,8 +87,12 @@ class Pipeline:
         """Marks of batches that are handed over and perhaps not committed yet."""
         return set[str]().union(*(ids for ids, _ in self._under_way))
 
+    def abandon(self) -> None:
+        """Leave batches whose encoding has not begun, and those after them, to another run."""
+        self._is_abandoned = True
+
     def drain(self) -> None:
-        """Wait until all that was handed over is committed.
+        """Wait until all that was handed over is committed, or abandoned.
 
         Raises:
             DatabaseUnavailable: something could not be written.
@@ -105,8 +109,14 @@ class Pipeline:
 
     def _encoded(
         self, marks: Sequence[PreparedMark], known: Mapping[str, Encoding]
-    ) -> list[EncodedMark]:
-        """Encode a batch, in the encoding thread: the network runs once for each new picture."""
+    ) -> list[EncodedMark] | None:
+        """Encode a batch, in the encoding thread: the network runs once for each new picture.
+
+        Returns:
+            None if the batch is abandoned.
+        """
+        if self._is_abandoned:
+            return None
         held = {**known, **self._recall(marks)}
         fresh = {
             one.mark.pixels_digest: one.picture
@@ -127,12 +137,14 @@ class Pipeline:
         digests = {one.mark.pixels_digest or "" for one in marks}
         return {one: self._remembered[one] for one in digests if one in self._remembered}
 
-    def _committed(self, batch: Batch, encoding: "Future[list[EncodedMark]]") -> None:
+    def _committed(self, batch: Batch, encoding: "Future[list[EncodedMark] | None]") -> None:
         """Commit an encoded batch, in the writing thread."""
         if self._has_failed:
             return  # whoever waits for the batch that failed is told
         try:
             marks = encoding.result()
+            if marks is None:
+                return  # none after it is encoded either
             # Written twice, where only the answer was lost, a batch changes nothing but numbers.
             self._retry.until_done(
                 lambda: self._register.add(marks, batch.position, batch.withdrawn)

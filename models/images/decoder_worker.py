@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 
-MOST_MEMORY = 1280 * 1024 * 1024  # bytes of address space; a WebP of 64 megapixels needs them
+MOST_MEMORY = 1280 * 1024 * 1024  # bytes of address space, libraries and stacks included
 MOST_CPU_S = 20  # for one picture
 _LENGTHS = struct.Struct("!II")
 

@@ -27,6 +27,14 @@ from models.errors import UnreadableImage
 from models.images.formats import Format
 
 MOST_PIXELS = 64_000_000
+# Only a JPEG is read reduced; of the rest a decoder may hold so much that its process stays below
+# 300 MB.
+_MOST_BYTES = 230_000_000
+# Bytes a pixel, measured: by format, where its decoder makes copies; else by mode, as Pillow keeps
+# it, and a little for the bands that are copied from it.
+_OF_FORMAT: Mapping[Format, float] = {"JPEG": 1.5, "WEBP": 15.5, "AVIF": 9.0}
+_OF_MODE = {"1": 1.2, "L": 1.2, "P": 1.2, "I;16": 2.4, "I;16B": 2.4, "I;16L": 2.4, "I;16N": 2.4}
+_OF_ANY_MODE = 4.6
 SHORTEST_SIDE = 8  # pixels; less holds no sign that could be compared
 LONGEST_SIDE = 2048  # pixels; larger pictures are reduced to it, to bound memory and time
 
@@ -35,7 +43,7 @@ _MOST_SCANS = 64
 _ORIENTATION = 0x0112
 _SUBFILE, _REDUCED_OR_MASK = 254, 5  # NewSubfileType; its bits for previews and masks
 _MOST_PAGES = 1000
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_TILE_WIDTH, _TILE_LENGTH, _STRIP_ROWS = 322, 323, 278
 _BITS, _PLANES, _X_RESOLUTION, _Y_RESOLUTION = 258, 284, 282, 283
 _MOST_OBLONG = 5.0  # width to height of a pixel, or the reverse; more is a nonsensical tag
 # What a JPEG that lacks only its last marker is closed with: rows that are missing, too, come out
@@ -166,6 +174,7 @@ def load_raster(
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         _check_tiles(image, name)
         _check_planes(image, name)
+    _check_memory(image, kind, name)
     with refusing_damage(name):
         image.draft(None, shrunk(whole))
         image.load()
@@ -231,6 +240,29 @@ def _check_size(size: tuple[int, int], name: str) -> None:
     if min(shrunk(size)) < SHORTEST_SIDE:
         raise UnreadableImage(
             f"{name}: too thin to compare at {extent}; cut out the part that holds the mark"
+        )
+
+
+def _check_memory(image: ImageFile.ImageFile, kind: Format, name: str) -> None:
+    """Refuse what would take hundreds of megabytes to decode, by its header.
+
+    Raises:
+        UnreadableImage: too many pixels for its format and mode.
+    """
+    each = _OF_FORMAT.get(kind, _OF_MODE.get(image.mode, _OF_ANY_MODE))
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        with refusing_damage(name):
+            bits = sum(image.tag_v2.get(_BITS, (1,)))
+            rows = int(image.tag_v2.get(_STRIP_ROWS, 0)) or image.height
+            is_tiled = _TILE_LENGTH in image.tag_v2
+        # A strip is unpacked whole before it is copied.
+        each += 0 if is_tiled else bits / 8 * min(rows, image.height) / image.height
+    most = int(_MOST_BYTES / each) // 10**6
+    if image.width * image.height > _MOST_BYTES / each:
+        raise UnreadableImage(
+            f"{name}: too large at {image.width:,}×{image.height:,} pixels: of this kind of "
+            f"{kind}, up to {most} megapixels are read; scale it down, or save it as a JPEG, "
+            f"of which {MOST_PIXELS // 10**6} are"
         )
 
 

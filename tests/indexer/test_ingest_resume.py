@@ -1,5 +1,7 @@
 """Runs that stop or break: whole batches stay, and the next run does the rest."""
 
+import time
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,18 +19,46 @@ def _stop_after(batches: int) -> IngestOptions:
 
 def test_a_stopped_run_keeps_whole_batches_and_resume_does_the_rest(office: Office) -> None:
     office.marks(30)
-    report = office.ingest(_stop_after(2))
+    report = office.ingest(IngestOptions(batch=4, stop=lambda: office.register.count() >= 4))
     assert report.interrupted
-    assert (report.read, office.register.count()) == (8, 8)
+    done = report.read
+    assert office.register.count() == done
+    assert 4 <= done < 30
+    assert done % 4 == 0
     assert office.register.last_runs()[0].state == "interrupted"
-    for n in range(8):
+    for n in range(done):
         (office.folder / f"{n}.png").unlink()  # --resume does not even look at them
     report = office.ingest(IngestOptions(resume=True))
     assert office.counts(report) == (30, 30, 0, 0, 0)
-    assert (report.resumed_after, report.interrupted) == (9, False)
+    assert (report.resumed_after, report.interrupted) == (done + 1, False)
     assert office.register.count() == 30
     (run,) = office.register.last_runs()
     assert (run.state, run.counts.read) == ("finished", 30)
+
+
+def test_a_run_that_is_to_stop_encodes_no_batch_but_the_one_in_hand(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.marks(30)
+    stopped, asked = Event(), iter(range(1, 1000))
+    encode = office.encoder.encode_prepared
+
+    def slowly(pictures: Any) -> Any:
+        assert stopped.wait(30)
+        time.sleep(0.2)  # the run is told just now
+        return encode(pictures)
+
+    def stop() -> bool:
+        if next(asked) >= 3:  # three batches are handed over, the first is in hand
+            stopped.set()
+        return stopped.is_set()
+
+    monkeypatch.setattr(office.encoder, "encode_prepared", slowly)
+    report = office.ingest(IngestOptions(batch=4, stop=stop))
+    assert report.interrupted
+    assert (report.read, office.register.count()) == (4, 4)
+    monkeypatch.undo()
+    assert office.counts(office.ingest(IngestOptions(resume=True))) == (30, 30, 0, 0, 0)
 
 
 def test_a_resumed_run_names_each_rejected_row_once(office: Office) -> None:

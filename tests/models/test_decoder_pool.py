@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from models.errors import UnreadableImage
-from models.images import decoder_pool
+from models.images import decode_image, decoder_pool
 from models.images.decoder_pool import DecoderPool, Request
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M1 1L8 2L3 8z"/></svg>'
@@ -31,17 +31,17 @@ def red() -> bytes:
     return file.getvalue()
 
 
-def deep_png(side: int) -> bytes:
-    """A 16-bit grey PNG of `side` by `side` pixels, all of one grey but the first."""
+def deep_png(side: int, channels: int = 1) -> bytes:
+    """A 16-bit PNG of `side` by `side` pixels, all of one grey but the first row: grey or RGBA."""
 
     def chunk(name: bytes, body: bytes) -> bytes:
         sum_ = struct.pack(">I", zlib.crc32(name + body))
         return struct.pack(">I", len(body)) + name + body + sum_
 
     packer = zlib.compressobj(1)
-    rows = packer.compress(b"\0" + b"\x10\0" * side)
-    rows += b"".join(packer.compress(b"\0" + b"\x80\0" * side) for _ in range(side - 1))
-    head = struct.pack(">IIBBBBB", side, side, 16, 0, 0, 0, 0)
+    rows = packer.compress(b"\0" + b"\x10\0" * side * channels)
+    rows += b"".join(packer.compress(b"\0" + b"\x80\0" * side * channels) for _ in range(side - 1))
+    head = struct.pack(">IIBBBBB", side, side, 16, {1: 0, 4: 6}[channels], 0, 0, 0)
     parts = [(b"IHDR", head), (b"IDAT", rows + packer.flush()), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in parts)
 
@@ -183,8 +183,36 @@ def test_a_decoder_is_limited_and_has_nothing_of_the_server(pool: DecoderPool) -
     assert "openvino" not in loaded
 
 
-def test_a_large_deep_picture_is_reduced_before_it_is_copied() -> None:
-    """64 megapixels of 16 bits took 1.6 GB; 128 MB of them are the picture."""
+def large(kind: str, side: int) -> bytes:
+    """A white picture."""
+    file = io.BytesIO()
+    options = {"strip_size": 2**30, "compression": "tiff_lzw"} if kind == "TIFF" else {}
+    Image.new("RGB", (side, side), "white").save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "side", "most"), [("WEBP", 4000, 14), ("TIFF", 5700, 30)])
+def test_more_pixels_than_a_decoder_can_hold_are_refused_with_their_limit(
+    kind: str, side: int, most: int
+) -> None:
+    with pytest.raises(UnreadableImage, match=rf"{kind}, up to {most} megapixels are read") as told:
+        decode_image(large(kind, side))
+    assert "as a JPEG, of which 64 are" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(lambda: deep_png(8000), [128, 128, 128], id="16-bit grey"),
+        pytest.param(lambda: deep_png(7000, 4), [191, 191, 191], id="16-bit RGBA"),
+        pytest.param(lambda: large("TIFF", 5500), [255, 255, 255], id="TIFF of one strip"),
+        pytest.param(lambda: large("WEBP", 3800), [255, 255, 255], id="WebP"),
+    ],
+)
+def test_a_large_deep_picture_is_reduced_before_it_is_copied(
+    content: Callable[[], bytes], expected: list[int]
+) -> None:
+    """64 megapixels of 16 bits took 1.6 GB, a WebP of as many 1 GB."""
     code = (
         "import json, pathlib, sys\n"
         "from models.images.decoding import decode\n"
@@ -195,13 +223,13 @@ def test_a_large_deep_picture_is_reduced_before_it_is_copied() -> None:
     )
     ran = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", code],
-        input=deep_png(8000),
+        input=content(),
         capture_output=True,
         check=True,
         cwd=Path(__file__).parents[2],
     )
     size, pixel, used_kb = json.loads(ran.stdout)
-    assert (size, pixel) == ([2048, 2048], [128, 128, 128])
+    assert (size, pixel) == ([2048, 2048], expected)
     assert used_kb <= 300_000
 
 
