@@ -1,143 +1,238 @@
-"""What the register answers in SQL, and what reading it into memory takes, by the number of marks.
+"""What the register answers in SQL, and what writing and following take, by the number of marks.
 
-``python -m benchmarks.register --marks N --work FOLDER`` writes N invented marks with words, codes
-and vectors into FOLDER/register.db, unless one is there, and prints milliseconds (median and 95th
-percentile) of
+``python -m benchmarks.register --marks N --work FOLDER`` writes the invented marks that are missing
+into FOLDER/register.db, or with ``--database postgresql://…`` into that database, and prints
 
-- the 50 hits of a search, read with all that results show, between sweeps through memory as a
-  search makes them;
-- marks whose words hold a text, of a few letters and of two, which no index of trigrams answers;
-- marks whose words are like a text;
-- the number of live marks;
+- marks written a second;
+- milliseconds of the 50 hits of a search, between sweeps through memory as a search makes them; of
+  marks found by words: whole, misspelt, by sound, by beginning; of lists, counts and facets;
+- what a process that follows reads a second, at its start and after a tenth of the marks more, and
+  its bytes a mark at the peak;
+- bytes of each table and index, and seconds of vacuum.
 
-and of a rebuild in a process of its own the seconds and the bytes a mark at its peak, beside those
-of the vectors.
+The median and 95th percentile are by the clock; CPU is the mean of this process and the database
+server together, which is seen where the server runs on this machine. Stopped, it goes on where it
+was. ``--pictures M`` gives only the first M marks vectors and places, most of the room.
 """
 
 import argparse
 import multiprocessing
+import random
 import time
-from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 
+from benchmarks.invented_marks import DIMENSION, FINGERPRINT, invented, word
 from benchmarks.search_process import memory_mb, percentiles
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
-from indexer.marks import EncodedMark, MarkRecord
 from indexer.pages import WORDS_ORDER, Page
 from indexer.query import Filter
 from indexer.register import Register
-from models.encoder import Embedding
-from models.vienna import PredictedCode, ViennaCode
+from indexer.register.database import create_engine, parse_url, sqlite_url
+from models.vienna import ViennaCode
 
-DIMENSION, FINGERPRINT = 432, "synthetic"
 _BATCH = 4_000  # marks a transaction
-_SYLLABLES = [first + second for first in "bdgklmnrstvz" for second in "aeiou"]
 _SWEPT = np.ones(60_000_000, np.uint8)  # more than any processor's cache
+_TWENTY = Page(20, order=WORDS_ORDER)
+_SOUNDS = ("ph", "f"), ("c", "k"), ("y", "i"), ("z", "s"), ("x", "ks"), ("qu", "kw")
+STEPS = ("write", "words", "lists", "follow", "room", "vacuum")
+_ASKED = 40  # questions of a kind
+Ask = Callable[[], object]
 
 
-def invented(marks: int, seed: int = 7) -> Iterator[list[EncodedMark]]:
-    """Batches of marks: up to three words, three codes and classes each."""
-    rng = np.random.default_rng(seed)
-    for first in range(0, marks, _BATCH):
-        count = min(_BATCH, marks - first)
-        vectors = rng.standard_normal((count, DIMENSION)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        yield [
-            _mark(first + at, vector, rng) for at, vector in enumerate(vectors.astype(np.float16))
-        ]
+class Clock:
+    """Time by the clock and on processors, of this process and the database's server."""
 
+    def __init__(self, engine: sa.Engine) -> None:
+        self._connection = engine.connect()
+        self._is_server = engine.dialect.name == "postgresql"
 
-def _mark(at: int, vector: np.ndarray, rng: np.random.Generator) -> EncodedMark:
-    words = ["".join(rng.choice(_SYLLABLES, rng.integers(1, 5))) for _ in range(rng.integers(4))]
-    codes = {ViennaCode(*map(int, rng.integers(1, 25, 3))) for _ in range(3)}
-    seen = {above for code in codes for above in code.ancestors()}
-    record = MarkRecord(
-        f"EM-{at:09d}",
-        text=" ".join(words) or None,
-        owner=f"Owner {at % 9_999}",
-        office="EM",
-        status=("registered", "filed", "expired")[at % 3],
-        filed=date(1996, 4, 1) + timedelta(days=int(rng.integers(11_000))),
-        nice=tuple(map(int, rng.integers(1, 46, 2))),
-        vienna=tuple(codes),
-    )
-    predicted = tuple(PredictedCode(code, float(rng.random())) for code in seen)
-    return EncodedMark(
-        record,
-        f"{at:x}",
-        embedding=Embedding.without_boxes(vector),
-        predicted=predicted,
-        confident=frozenset(seen),
-    )
+    def cpu_s(self) -> float:
+        """Processor time of this process, and of the server's processes that live."""
+        spent = time.process_time()
+        if self._is_server:
+            found = self._connection.execute(sa.text("SELECT pid FROM pg_stat_activity"))
+            schedules = (Path(f"/proc/{pid}/schedstat") for (pid,) in found.all())
+            spent += sum(int(one.read_text().split()[0]) for one in schedules if one.exists()) / 1e9
+            self._connection.rollback()
+        return spent
 
+    @contextmanager
+    def measured(self, name: str, many: int = 1) -> Iterator[None]:
+        """Print how many a second, by the clock and by processor time."""
+        cpu, started = self.cpu_s(), time.perf_counter()
+        yield
+        wall, cpu = time.perf_counter() - started, self.cpu_s() - cpu
+        rates = f"; {many / wall:,.0f} a second, {many / cpu:,.0f} by CPU" if many > 1 else ""
+        print(f"{name}: {wall:.2f} s, CPU {cpu:.2f} s{rates}", flush=True)
 
-def _timed(ask: Callable[[], object], times: int) -> dict[str, float]:
-    """Milliseconds of asking so often."""
-    spent = []
-    for _ in range(times):
-        _SWEPT.sum()
+    def timed(self, name: str, questions: Sequence[Ask], sweep: bool = False) -> None:
+        """Print the milliseconds of some questions, and of the first before them."""
         started = time.perf_counter()
-        ask()
-        spent.append(1e3 * (time.perf_counter() - started))
-    return percentiles(spent)
+        questions[0]()
+        first = 1e3 * (time.perf_counter() - started)
+        spent, swept, cpu = [], 0.0, self.cpu_s()
+        for ask in questions:
+            if sweep:
+                began = time.process_time()
+                _SWEPT.sum()
+                swept += time.process_time() - began
+            started = time.perf_counter()
+            ask()
+            spent.append(1e3 * (time.perf_counter() - started))
+        cpu = 1e3 * (self.cpu_s() - cpu - swept) / len(spent)
+        print(f"{name}: {percentiles(spent)} ms, CPU {cpu:.2f}, first {first:.1f}", flush=True)
 
 
-def asked(register: Register, marks: int) -> dict[str, dict[str, float]]:
-    """How long each question takes."""
+def texts(draw: random.Random) -> Iterator[tuple[str, str]]:
+    """Kinds of texts and one of each, of words that names are made of."""
+    one, two, three = (word(draw) for _ in range(3))
+    longer = max(one, two, three, key=len)
+    at = draw.randrange(1, len(longer))
+    heard = longer
+    for written, other in _SOUNDS:
+        heard = heard.replace(written, other)
+    yield "one word", one
+    yield "two words", f"{one} {two}"
+    yield "three words", f"{one} {two} {three}"
+    yield "three, misspelt", f"{one[:-1]} {two[:1] + two[2:]} {three}"
+    yield "misspelt", longer[: at - 1] + longer[at:]
+    yield "by its sound", heard
+    yield "beginning", longer[:4]
+    yield "two letters", longer[:2]
+    yield "other script", longer.translate(str.maketrans("abdegiklmnoprstuz", "абдегиклмнопрстуз"))
+
+
+def ask_words(clock: Clock, register: Register) -> None:
+    """How long marks with words like a text take."""
+    draw, kinds = random.Random(11), dict[str, list[str]]()
+    for _ in range(_ASKED):
+        for kind, text in texts(draw):
+            kinds.setdefault(kind, []).append(text)
+    for kind, asked in kinds.items():
+        clock.timed(kind, [_by_words(register, Filter(text=text)) for text in asked])
+    narrow = [Filter(text=text, nice=frozenset({9})) for text in kinds["two words"]]
+    clock.timed("two words, one class", [_by_words(register, one) for one in narrow])
+
+
+def _by_words(register: Register, wanted: Filter) -> Ask:
+    return lambda: register.find_words(wanted, _TWENTY)
+
+
+def ask_lists(clock: Clock, register: Register, marks: int) -> None:
+    """How long hits, lists and counts take."""
     rng = np.random.default_rng(3)
-    return {
-        "50 hits": _timed(
-            lambda: register.marks_numbered((1 + rng.integers(0, marks, 50)).tolist()), 60
-        ),
-        "words with 'tuve'": _timed(lambda: register.numbers_with_text("tuve"), 10),
-        "20 marks with 'tuve', by id": _timed(
-            lambda: register.find(Filter(text="tuve"), Page(20)), 10
-        ),
-        "20 marks with words like 'tuvego', by likeness": _timed(
-            lambda: register.find_words(Filter(text="tuvego"), Page(20, order=WORDS_ORDER)), 10
-        ),
-        "words with 'tu'": _timed(lambda: register.numbers_with_text("tu"), 3),
-        "number of marks": _timed(register.count, 10),
-    }
+    numbers = [(1 + rng.integers(0, marks, 50)).tolist() for _ in range(60)]
+    hits: list[Ask] = [lambda some=some: register.marks_numbered(some) for some in numbers]  # type: ignore[misc]
+    clock.timed("50 hits", hits, sweep=True)
+    narrow = Filter(nice=frozenset({9}), status=frozenset({"expired"}))
+    middle = f"EM-{marks // 2:09d}"
+    for name, wanted, page in (
+        ("first page", Filter(), Page(50)),
+        ("page in the middle", Filter(), Page(50, after=(None, middle))),
+        ("page by date", Filter(), Page(50, order="-filed", after=("2010-01-01", middle))),
+        ("page of a category", Filter(vienna_any=(ViennaCode(3),)), Page(50)),
+        ("page of a rare section", Filter(vienna_any=(ViennaCode(3, 1, 18),)), Page(50)),
+        ("page of a class and status", narrow, Page(50, order="-filed")),
+        ("page of a part of an owner", Filter(owner="rock"), Page(50)),
+        ("page of an unknown owner", Filter(owner="xqzvw"), Page(50)),
+        ("page of a part of a number", Filter(number="12345"), Page(50)),
+    ):
+        clock.timed(name, [lambda w=wanted, p=page: register.find(w, p)] * 10)  # type: ignore[misc]
+    clock.timed("words that hold 'rock'", [lambda: register.numbers_with_text("rock")] * 5)
+    clock.timed("words that hold 'ro'", [lambda: register.numbers_with_text("ro")])
+    with clock.measured("facets"):
+        register.facets()
+    with clock.measured("counts of codes"):
+        register.code_counts("either")
 
 
-def rebuilt(url: str) -> dict[str, float]:
-    """Seconds of a rebuild, and bytes a mark at its peak; to be asked of a new process."""
+def write(clock: Clock, register: Register, marks: int, pictures: int) -> None:
+    """Write the marks that are missing."""
+    register.bind_fingerprint(FINGERPRINT, DIMENSION)
+    first, spent, made = register.sequence(), 0.0, 0.0
+    if first >= marks:
+        return
+    with clock.measured(f"{marks - first:,} marks written", marks - first):
+        for at in range(first, marks, _BATCH):
+            count = min(_BATCH, marks - at)
+            began = time.process_time()
+            batch = invented(at, count, pictures=at < pictures)
+            made += time.process_time() - began
+            started = time.perf_counter()
+            register.add(batch)
+            spent += time.perf_counter() - started
+            if at // _BATCH % 25 == 0:
+                print(f"  {at + count:,} marks, {made:.0f} s inventing, {spent:.0f} s writing")
+    print(f"{(marks - first) / spent:,.0f} a second without inventing them, CPU {made:.0f} s of it")
+
+
+def followed(url: str) -> None:
+    """Print what reading all marks into memory takes, as a server does at its start."""
     register = Register.open(url, create=False)
+    clock = Clock(create_engine(parse_url(url), create=False))
     follower = Follower(register, None, DIMENSION, FINGERPRINT, IndexChoice("cpu"))
-    before, started = memory_mb()["now"], time.perf_counter()
-    view = follower.rebuild()
-    spent = time.perf_counter() - started
-    return {
-        "seconds": round(spent, 1),
-        "bytes a mark": round(1e6 * (memory_mb()["peak"] - before) / view.total),
-        "of them vectors": 2 * DIMENSION,
+    before = memory_mb()["now"]
+    with clock.measured("followed", register.count()):
+        view = follower.refresh()
+    peak = 1e6 * (memory_mb()["peak"] - before) / max(1, follower.status.live)
+    print(f"{peak:,.0f} bytes a mark at the peak, {view.total:,} marks with vectors")
+    register.close()
+
+
+def sizes(engine: sa.Engine) -> None:
+    """Print the bytes of each table and index."""
+    asked = {
+        "sqlite": "SELECT name, sum(pgsize) AS bytes FROM dbstat GROUP BY name",
+        "postgresql": "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relkind IN "
+        "('r', 'i', 't') AND relnamespace != 'pg_catalog'::regnamespace",
     }
+    with engine.connect() as connection:
+        found = [(name, size) for name, size in connection.execute(sa.text(asked[engine.name]))]
+    for name, size in sorted(found, key=lambda one: -one[1])[:25]:
+        print(f"  {name}: {size / 1e6:,.1f} MB")
+    print(f"{sum(size for _, size in found) / 1e6:,.0f} MB in all")
+
+
+def vacuum(clock: Clock, engine: sa.Engine) -> None:
+    """Print what vacuum of the largest tables takes."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for table in ("marks", "mark_codes", "mark_terms"):
+            with clock.measured(f"vacuum of {table}"):
+                connection.exec_driver_sql(f"VACUUM (ANALYZE) {table}")
 
 
 def main() -> None:
     """Write the register, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--marks", type=int, default=200_000)
+    parser.add_argument("--pictures", type=int, default=10**9)
     parser.add_argument("--work", type=Path, default=Path("bench-data"))
+    parser.add_argument("--database", help="instead of FOLDER/register.db")
+    parser.add_argument("--only", choices=STEPS, nargs="+", default=STEPS)
     options = parser.parse_args()
-    path = options.work / "register.db"
-    is_new = not path.exists()
-    url = f"sqlite:///{path}"
-    register = Register.open(url)
-    if is_new:
-        register.bind_fingerprint(FINGERPRINT, DIMENSION)
-        for batch in invented(options.marks):
-            register.add(batch)
-    for name, figures in asked(register, register.count()).items():
-        print(f"{name}: {figures}")
+    url = options.database or sqlite_url(options.work / "register.db")
+    register, engine = Register.open(url), create_engine(parse_url(url))
+    clock = Clock(engine)
+    if "write" in options.only:
+        write(clock, register, options.marks, options.pictures)
+    if "words" in options.only:
+        ask_words(clock, register)
+    if "lists" in options.only:
+        ask_lists(clock, register, register.count())
+    if "follow" in options.only:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            pool.apply(followed, (url,))
+    if "room" in options.only:
+        sizes(engine)
+    if "vacuum" in options.only and engine.name == "postgresql":
+        vacuum(clock, engine)
     register.close()
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        print(f"rebuild: {pool.apply(rebuilt, (url,))}")
 
 
 if __name__ == "__main__":

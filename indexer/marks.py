@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from indexer.errors import BadRecord
 from models.vienna import PredictedCode, ViennaCode
@@ -328,8 +328,7 @@ class Mark:
         return self.record.text or self.words_read or ""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPrediction:
+class StoredPrediction(NamedTuple):
     """A predicted code of a mark, and whether it reached its threshold when it was written."""
 
     code: ViennaCode

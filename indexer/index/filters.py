@@ -52,13 +52,18 @@ class PredictedCodes:
     @classmethod
     def of(cls, changes: Sequence[Change]) -> "PredictedCodes":
         """The predicted codes of marks, a row each."""
-        seen = [(code, row) for row, one in enumerate(changes) for code in one.predicted]
-        keys = np.array([code_key(code.code) for code, _ in seen], np.int32)
+        rows = np.repeat(np.arange(len(changes)), [len(one.predicted) for one in changes])
+        seen = [
+            (code_key(code), probability, confident)
+            for one in changes
+            for code, probability, confident in one.predicted
+        ]
+        keys, probabilities, confident = np.array(seen, np.float64).reshape(-1, 3).T
         order = np.argsort(keys, kind="stable")
         return cls(
-            PostingLists(keys[order], np.array([row for _, row in seen], np.int32)[order]),
-            np.array([code.probability for code, _ in seen], np.float64)[order],
-            np.array([code.confident for code, _ in seen], np.bool_)[order],
+            PostingLists(keys[order].astype(np.int32), rows[order].astype(np.int32)),
+            probabilities[order],
+            confident[order].astype(np.bool_),
         )
 
     def sure(self, least: float | None) -> NDArray[np.bool_]:

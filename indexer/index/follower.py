@@ -5,8 +5,10 @@ where that can be believed, else from nothing, replays what is newer, and swaps 
 number of processes follow one database; they share nothing but that and the snapshot's folder.
 """
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -61,6 +63,18 @@ class FollowerStatus:
     following: bool
     error: str | None
     merge_error: str | None = None
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Collect no garbage: of a chunk's objects none is in a cycle, and looking takes a quarter."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Follower:
@@ -315,7 +329,8 @@ class Follower:
         draft = SegmentDraft(self.dimension, expected)
         sequence = after
         for changes, known in self._changes(after):
-            draft.add(changes)
+            with _without_collection():
+                draft.add(changes)
             sequence = max(sequence, known)
         return draft, sequence
 
@@ -326,7 +341,8 @@ class Follower:
         """
         while True:
             committed = self._register.sequence()
-            changes = self._register.changes(after, _CHUNK)
+            with _without_collection():
+                changes = self._register.changes(after, _CHUNK)
             if len(changes) < _CHUNK:
                 last = changes[-1].sequence if changes else after
                 yield changes, max(last, committed)

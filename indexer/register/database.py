@@ -174,8 +174,11 @@ def create_engine(url: URL, create: bool = True, answer_s: float = ANSWER_S) -> 
         private_folder(file.parent)
     except OSError as error:
         raise DatabaseUnavailable(f"{file.parent} cannot be created: {error.strerror}.") from error
-    with suppress(OSError):  # SQLite says better what is wrong
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    # Only a file that is not there yet: closing one gives up the locks that SQLite has on it in
+    # this process, and another process would then delete a log that is written to. Of other
+    # failures SQLite says better what is wrong.
+    with suppress(OSError):
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     return _sqlite_engine(url)
 
 

@@ -15,6 +15,7 @@ from indexer.damage import Fault
 from indexer.marks import MARK_FIELDS
 from indexer.query import TEXT_COLUMNS
 from indexer.register import audit, counters, database, rows, schema, word_index, word_search
+from indexer.register.bulk import insert
 from indexer.words.forms import Words, fold
 
 _PAGE = 500  # marks, or words, read at once
@@ -211,6 +212,4 @@ def _write(connection: Connection, page: Sequence[Row]) -> None:
             connection.execute(changed.values(**texts))
     word_index.update(connection, [(row["number"], None, _words(row)) for row in page])
     for table, wanted_of in ((schema.mark_codes, _codes), (schema.mark_classes, _classes)):
-        names = table.c.keys()
-        made = [dict(zip(names, one, strict=True)) for row in page for one in wanted_of(row)]
-        rows.insert(connection, table, made)
+        insert(connection, table, [one for row in page for one in wanted_of(row)])

@@ -16,7 +16,7 @@ from indexer.pages import DAYS, Page, Place, compare_places, place_of
 from indexer.query import FILTER_FIELDS, Filter, FilterField
 from indexer.register import counters, rows, schema, word_index, word_search
 from indexer.words.forms import Words, fold
-from indexer.words.likeness import WordMatch, match_words
+from indexer.words.likeness import Matcher, WordMatch
 from models.vienna import ViennaCode
 
 _LEAST_PART = 3  # letters from which marks that hold them within a word are found by an index
@@ -81,6 +81,7 @@ def by_words(
     """
     text, rest = wanted.text or "", replace(wanted, text=None)
     asked = Words.of(text)
+    matcher = Matcher(asked)
     passes = None if rest.is_empty else _passing(connection, rest)
     numbers = set(word_index.candidates(connection, asked, passes))
     if len(fold(text)) >= _LEAST_PART:
@@ -90,8 +91,8 @@ def by_words(
     found: list[tuple[Place, str, WordMatch]] = []
     for part in rows.in_parts(sorted(numbers)):
         texts = sa.select(marks.id, rows.WORDS, day).where(marks.number.in_(part), rows.LIVE)
-        for mark_id, words, on in connection.execute(texts):
-            match = match_words(asked, Words.of(words or ""))
+        for mark_id, words, on in connection.execute(texts).all():
+            match = matcher.match(Words.of(words or ""))
             if match is not None:
                 found.append((place_of(order, mark_id, on, match), mark_id, match))
     return [(mark_id, match) for _, mark_id, match in _on_page(found, page)], len(found)

@@ -24,6 +24,7 @@ from indexer.marks import (
 )
 from indexer.query import DAY_COLUMNS, TEXT_COLUMNS, WORD_COLUMNS
 from indexer.register import schema, word_index
+from indexer.register.bulk import insert
 from indexer.register.runs import aware
 from indexer.words.forms import fold
 from models.encoder import Embedding
@@ -68,9 +69,9 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
         _columns(mark, before.get(mark.record.id), first + at, now) for at, mark in enumerate(marks)
     ]
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    insert = dialect.insert(schema.marks)
-    replaced = {name: insert.excluded[name] for name in columns[0].keys() - {"id", "number"}}
-    connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=replaced), columns)
+    written = dialect.insert(schema.marks)
+    replaced = {name: written.excluded[name] for name in columns[0].keys() - {"id", "number"}}
+    connection.execute(written.on_conflict_do_update(index_elements=["id"], set_=replaced), columns)
     word_index.update(
         connection,
         [
@@ -79,38 +80,19 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
             for held in [before.get(one["id"], _FoundBy(one["number"]))]
         ],
     )
-    _forget(connection, [mark.record.id for mark in marks])
+    _forget(connection, list(before))
     _write_children(connection, marks)
 
 
 def _write_children(connection: Connection, marks: Sequence[EncodedMark]) -> None:
     insert(connection, schema.mark_codes, [row for mark in marks for row in _codes(mark)])
-    insert(
-        connection,
-        schema.mark_classes,
-        [{"mark_id": mark.record.id, "nice_class": n} for mark in marks for n in mark.record.nice],
-    )
-    insert(
-        connection,
-        schema.mark_embeddings,
-        [
-            {
-                "mark_id": mark.record.id,
-                "embedding": mark.embedding.vectors.astype(_STORED).tobytes(),
-            }
-            for mark in marks
-            if mark.embedding is not None
-        ],
-    )
-    insert(
-        connection,
-        schema.mark_places,
-        [
-            {"mark_id": mark.record.id, "places": mark.embedding.places}
-            for mark in marks
-            if mark.embedding is not None and mark.embedding.places
-        ],
-    )
+    classes = [(mark.record.id, number) for mark in marks for number in mark.record.nice]
+    insert(connection, schema.mark_classes, classes)
+    seen = [(mark.record.id, mark.embedding) for mark in marks if mark.embedding is not None]
+    vectors = [(mark_id, one.vectors.astype(_STORED).tobytes()) for mark_id, one in seen]
+    insert(connection, schema.mark_embeddings, vectors)
+    places = [(mark_id, one.places) for mark_id, one in seen if one.places]
+    insert(connection, schema.mark_places, places)
 
 
 def refuse_other_shapes(marks: Sequence[EncodedMark], dimension: int) -> None:
@@ -195,28 +177,17 @@ def _columns(
     }
 
 
-def _codes(mark: EncodedMark) -> list[dict[str, Any]]:
-    key = {"mark_id": mark.record.id}
-    given = [
-        {
-            **key,
-            "source": SOURCES[one.kind],
-            "code": str(code),
-            "probability": None,
-            "confident": True,
-        }
+def _codes(mark: EncodedMark) -> list[tuple[Any, ...]]:
+    """Rows of `mark_codes`."""
+    mark_id = mark.record.id
+    given: list[tuple[Any, ...]] = [
+        (mark_id, SOURCES[one.kind], str(code), None, True)
         for one in _LISTS
         if one.kind in SOURCES
         for code in getattr(mark.record, one.name)
     ]
-    predicted = [
-        {
-            **key,
-            "source": _PREDICTED,
-            "code": str(seen.code),
-            "probability": float(seen.probability),  # SQLite refuses NumPy's
-            "confident": seen.code in mark.confident,
-        }
+    predicted: list[tuple[Any, ...]] = [  # SQLite refuses NumPy's numbers
+        (mark_id, _PREDICTED, str(seen.code), float(seen.probability), seen.code in mark.confident)
         for seen in mark.predicted
     ]
     return given + predicted
@@ -250,12 +221,6 @@ def _forget(connection: Connection, ids: Sequence[str]) -> None:
     for part in in_parts(ids):
         for table in CHILDREN:
             connection.execute(sa.delete(table).where(table.c.mark_id.in_(part)))
-
-
-def insert(connection: Connection, table: sa.Table, made: list[dict[str, Any]]) -> None:
-    """Insert rows, of which there may be none."""
-    if made:
-        connection.execute(sa.insert(table), made)
 
 
 # Reading.
@@ -307,20 +272,22 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
     if upto is not None:
         wanted = wanted.where(table.c.sequence <= upto)
     return [
-        Change(row.id, row.sequence, deleted=True, number=row.number)
-        if row.deleted
+        Change(mark_id, sequence, deleted=True, number=number)
+        if deleted
         else Change(
-            row.id,
-            row.sequence,
+            mark_id,
+            sequence,
             deleted=False,
-            number=row.number,
-            embedding=None if row.embedding is None else _vectors(row.embedding, row.boxes),
-            assigned=tuple(map(_code, row.lists.get("vienna", ()))),
-            predicted=_predicted(row.lists),
-            nice=tuple(row.lists.get("nice", ())),
-            **{name: getattr(row, name) for name in _ASKED},
+            number=number,
+            embedding=None if stored is None else _vectors(stored, boxes),
+            assigned=tuple(map(_code, lists.get("vienna", ()))),
+            predicted=_predicted(lists),
+            nice=tuple(lists.get("nice", ())),
+            **dict(zip(_ASKED, asked, strict=True)),
         )
-        for row in connection.execute(wanted)
+        for mark_id, number, sequence, deleted, lists, boxes, *asked, stored in connection.execute(
+            wanted
+        ).all()
     ]
 
 

@@ -10,26 +10,30 @@ What is found are candidates: `likeness` compares them. A term stays when its la
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.register import schema
-from indexer.words.forms import Words, keys, sound, sound_keys
+from indexer.register.bulk import insert
+from indexer.words.forms import MAX_LETTERS, MAX_WORDS, Words, keys, sound, sound_keys
 from indexer.words.likeness import LEAST_WORD, combined, spelling_likeness
 
 CANDIDATES = 300  # marks whose words are compared letter by letter
 _AT_ONCE = 500  # values a statement
 _JOINED = "="  # begins the term of a whole text without blanks
 _LONGEST_JOINED = 40  # letters of a text that has such a term
-_BEYOND = "\U0010ffff"  # sorts after all letters
+_BEFORE, _BEYOND = "\x01", "\U0010ffff"  # sort before and after all letters
 _LOOKED_FOR = 12  # words of a question that find candidates, the longest
 _TERMS = 300  # similar terms that are looked at, by beginning, by key
 _BEST_TERMS = 60  # of them whose marks are looked for
 _PAIRED_TERMS = 8  # of them that are looked for together with those of another word
 _MARKS = 150  # of a word's marks, by how near its terms are
+_FEW = 400  # marks that are read whole; of more, those of about as many letters as the text
+_BESIDE = 0, 4, MAX_WORDS * MAX_LETTERS  # letters more or less
 
 
 # Writing.
@@ -52,15 +56,11 @@ def _add(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
     new = [term for term in marks if term not in ids]
     first = 1 + (connection.scalar(sa.select(sa.func.max(schema.terms.c.id))) or 0)
     ids |= {term: first + at for at, term in enumerate(new)}
-    _insert(connection, schema.terms, [(ids[term], term) for term in new])
-    _insert(
-        connection, schema.term_keys, [(key, ids[term]) for term in new for key in keys_of(term)]
-    )
-    _insert(
-        connection,
-        schema.mark_terms,
-        [(ids[term], *place) for term, places in marks.items() for place in places],
-    )
+    insert(connection, schema.terms, [(ids[term], term) for term in new])
+    keyed = [(key, ids[term]) for term in new for key in keys_of(term)]
+    insert(connection, schema.term_keys, keyed)
+    placed = [(ids[term], *place) for term, places in marks.items() for place in places]
+    insert(connection, schema.mark_terms, placed)
 
 
 def _remove(connection: Connection, texts: Sequence[tuple[int, str]]) -> None:
@@ -106,24 +106,48 @@ def ids_of(connection: Connection, terms: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _insert(connection: Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
-    """Insert rows in the order of the key, by the driver alone: there are ten or so a mark."""
-    if not rows:
-        return
-    rows.sort()
-    names, kinds = ", ".join(table.c.keys()), [one.type.compile() for one in table.c]
-    if connection.dialect.name == "postgresql":
-        arrays = ", ".join(f"%s::{kind}[]" for kind in kinds)
-        rows_of = f"SELECT * FROM unnest({arrays})"  # noqa: S608 - names of ours
-        insert = f"INSERT INTO {table.name} ({names}) {rows_of} ON CONFLICT DO NOTHING"
-        connection.exec_driver_sql(insert, tuple(map(list, zip(*rows, strict=True))))
-        return
-    marks = ", ".join("?" * len(kinds))
-    insert = f"INSERT INTO {table.name} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"  # noqa: S608 - names of ours
-    connection.exec_driver_sql(insert, rows)
+# Looking up. The statements are made once: making one takes longer than its answer.
 
-
-# Looking up.
+_PLACES, _OTHER = schema.mark_terms.c, schema.mark_terms.alias("other")
+_BEGINNING = (
+    sa.select(schema.terms.c.id, schema.terms.c.term)
+    .where(
+        schema.terms.c.term >= sa.bindparam("start"), schema.terms.c.term < sa.bindparam("beyond")
+    )
+    .order_by(sa.func.length(schema.terms.c.term), schema.terms.c.term)
+    .limit(_TERMS)
+)
+_SHARING = (
+    sa.select(schema.terms.c.id, schema.terms.c.term)
+    .where(
+        schema.terms.c.id.in_(
+            sa.select(schema.term_keys.c.term).where(
+                schema.term_keys.c.key.in_(sa.bindparam("keys", expanding=True))
+            )
+        )
+    )
+    .order_by(
+        sa.func.abs(sa.func.length(schema.terms.c.term) - sa.bindparam("long")),
+        schema.terms.c.term,
+    )
+    .limit(_TERMS)
+)
+_HAVING = sa.select(_PLACES.term, _PLACES.letters, _PLACES.number).where(
+    _PLACES.term.in_(sa.bindparam("terms", expanding=True))
+)
+_HAVING_BOTH = (
+    sa.select(_PLACES.term, _OTHER.c.term, _PLACES.letters, _PLACES.number)
+    .join(
+        _OTHER,
+        sa.and_(_OTHER.c.number == _PLACES.number, _OTHER.c.letters == _PLACES.letters),
+    )
+    .where(
+        _PLACES.term.in_(sa.bindparam("terms", expanding=True)),
+        _OTHER.c.term.in_(sa.bindparam("others", expanding=True)),
+    )
+)
+_BY_LETTERS = sa.func.abs(_PLACES.letters - sa.bindparam("long", type_=sa.Integer)), _PLACES.number
+_IS_NEAR = _PLACES.letters.between(sa.bindparam("least"), sa.bindparam("most"))
 
 
 class _Similar(NamedTuple):
@@ -157,15 +181,17 @@ def candidates(
     """
     similar = list(_similar(connection, asked))
     found: dict[int, _Mark] = {}
+    cut: set[int | None] = set()  # words of which there are more marks
     for one in similar:
         for tier in _tiers(one.likeness):
-            for term, letters, number in _marks_of(connection, tier, asked, passing):
-                mark = found.setdefault(number, _Mark(letters, {}))
-                mark.note(one, term)
-    for one, other in _pairs(similar):
-        for term, another, letters, number in _marks_of_both(
-            connection, (one, other), asked, passing
-        ):
+            places = [*_marks_of(connection, tier, asked, passing)]
+            if len(places) == _MARKS:
+                cut.add(one.at)
+            for term, letters, number in places:
+                found.setdefault(number, _Mark(letters, {})).note(one, term)
+    for one, other in _pairs(similar, cut):
+        both = _marks_of_both(connection, (one, other), asked, passing)
+        for term, another, letters, number in both:
             mark = found.setdefault(number, _Mark(letters, {}))
             mark.note(one, term)
             mark.note(other, another)
@@ -214,23 +240,13 @@ def _similar(connection: Connection, asked: Words) -> Iterator[_Similar]:
 
 def _near(connection: Connection, spelling: str, starts: Iterable[str]) -> dict[int, str]:
     """Terms that begin like a spelling, or share a key with it: id → term."""
-    table, keyed = schema.terms.c, schema.term_keys.c
     found: dict[int, str] = {}
     for start in starts:
-        begins = sa.and_(table.term >= start, table.term < start + _BEYOND)
-        if len(spelling) < 2:
-            begins = table.term == start
-        wanted = sa.select(table.id, table.term).where(begins)
-        wanted = wanted.order_by(sa.func.length(table.term), table.term).limit(_TERMS)
-        found |= {row.id: row.term for row in connection.execute(wanted)}
-    sharing = sa.select(keyed.term).where(keyed.key.in_(sorted(keys(spelling))))
-    wanted = (
-        sa.select(table.id, table.term)
-        .where(table.id.in_(sharing))
-        .order_by(sa.func.abs(sa.func.length(table.term) - len(spelling)), table.term)
-        .limit(_TERMS)
-    )
-    return found | {row.id: row.term for row in connection.execute(wanted)}
+        beyond = start + (_BEYOND if len(spelling) > 1 else _BEFORE)
+        begins = connection.execute(_BEGINNING, {"start": start, "beyond": beyond})
+        found |= dict(map(tuple, begins.all()))
+    asked = {"keys": sorted(keys(spelling)), "long": len(spelling)}
+    return found | dict(map(tuple, connection.execute(_SHARING, asked).all()))
 
 
 def _best(at: int | None, spellings: Sequence[str], found: Mapping[int, str]) -> _Similar:
@@ -254,11 +270,13 @@ def _tiers(likeness: Mapping[int, float]) -> Iterator[list[int]]:
             yield tier
 
 
-def _pairs(similar: Sequence[_Similar]) -> Iterator[tuple[_Similar, _Similar]]:
-    """Each two of the three longest words: marks that have both must not be missed."""
+def _pairs(
+    similar: Sequence[_Similar], cut: Collection[int | None]
+) -> Iterator[tuple[_Similar, _Similar]]:
+    """Each two of the three longest words, not all of whose marks are known; the rarer first."""
     words = [one for one in similar if one.at is not None and one.likeness][:3]
-    for first, one in enumerate(words):
-        for other in words[first + 1 :]:
+    for one, other in combinations(sorted(words, key=lambda one: one.at in cut), 2):
+        if other.at in cut:
             yield one, other
 
 
@@ -268,11 +286,25 @@ def _marks_of(
     asked: Words,
     passing: sa.ColumnElement[bool] | None,
 ) -> Iterable[tuple[int, int, int]]:
-    """Term, letters and number of marks that have one of some terms, as long as the text first."""
-    table = schema.mark_terms.c
-    wanted = sa.select(table.term, table.letters, table.number).where(table.term.in_(terms))
-    wanted = wanted.order_by(sa.func.abs(table.letters - asked.letters), table.number)
-    return map(tuple, connection.execute(_passing(wanted, table.number, passing).limit(_MARKS)))
+    """Term, letters and number of marks that have one of some terms, as long as the text first.
+
+    Sorting all marks of a common word takes longer than all the rest: of many, first those of
+    about as many letters are read.
+    """
+    letters = asked.letters
+    values = {"terms": terms, "long": letters}
+    having = _passing(_HAVING, _PLACES.number, passing)
+    found = connection.execute(having.limit(_FEW + 1), values).all()
+    if len(found) <= _FEW:
+        found = sorted(found, key=lambda row: (abs(row.letters - letters), row.number))
+        return map(tuple, found[:_MARKS])
+    nearest = having.where(_IS_NEAR).order_by(*_BY_LETTERS).limit(_MARKS)
+    for beside in _BESIDE:
+        span = {"least": letters - beside, "most": letters + beside}
+        found = connection.execute(nearest, values | span).all()
+        if len(found) == _MARKS:
+            break
+    return map(tuple, found)
 
 
 def _marks_of_both(
@@ -282,16 +314,11 @@ def _marks_of_both(
     passing: sa.ColumnElement[bool] | None,
 ) -> Iterable[tuple[int, int, int, int]]:
     """The same for marks that have a term of one word and a term of another."""
-    table, other = schema.mark_terms.c, schema.mark_terms.alias("other")
     terms, others = (list(one.likeness)[:_PAIRED_TERMS] for one in both)
-    same = sa.and_(other.c.number == table.number, other.c.letters == table.letters)
-    wanted = (
-        sa.select(table.term, other.c.term, table.letters, table.number)
-        .select_from(schema.mark_terms.join(other, same))
-        .where(table.term.in_(terms), other.c.term.in_(others))
-        .order_by(sa.func.abs(table.letters - asked.letters), table.number)
-    )
-    return map(tuple, connection.execute(_passing(wanted, table.number, passing).limit(_MARKS)))
+    having = _passing(_HAVING_BOTH, _PLACES.number, passing)
+    nearest = having.order_by(*_BY_LETTERS).limit(_MARKS)
+    values = {"terms": terms, "others": others, "long": asked.letters}
+    return map(tuple, connection.execute(nearest, values).all())
 
 
 def _passing(

@@ -18,7 +18,7 @@ from indexer.query import WORDS, Hit, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.search.searcher import Searcher
 from indexer.words.forms import Words
-from indexer.words.likeness import match_words
+from indexer.words.likeness import Matcher
 
 _BY_PICTURE = 200  # at least so many of the nearest by picture are candidates
 _BY_WORDS = 300
@@ -45,15 +45,15 @@ def search_with_words(register: Register, searcher: Searcher, query: SearchQuery
         found = searcher.search(replace(pictures, k=len(others), among=tuple(others)))
         hits |= {hit.id: hit for hit in found.hits}
         spent = {name: spent[name] + found.plan.milliseconds[name] for name in spent}
-    asked, total = Words.of(text), searcher.total_weight(query.weights)
+    matcher, total = Matcher(Words.of(text)), searcher.total_weight(query.weights)
     weight = (query.weights or {}).get(WORDS, 0.0)
-    scored = [_with_words(hit, asked, total, weight) for hit in hits.values()]
+    scored = [_with_words(hit, matcher, total, weight) for hit in hits.values()]
     best = sorted(scored, key=lambda hit: (-(hit.score or 0.0), hit.id))[: query.k]
     return SearchResult(tuple(best), replace(near.plan, milliseconds=spent))
 
 
-def _with_words(hit: Hit, asked: Words, total: float, weight: float) -> Hit:
-    match = match_words(asked, Words.of(hit.mark.words))
+def _with_words(hit: Hit, matcher: Matcher, total: float, weight: float) -> Hit:
+    match = matcher.match(Words.of(hit.mark.words))
     alike, picture = 0.0 if match is None else match.score, hit.score or 0.0
     return replace(
         hit,

@@ -14,6 +14,7 @@ docs/words.md says this at length, with examples.
 """
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import OSA
@@ -78,13 +79,13 @@ class Likeness(NamedTuple):
     letters: int
 
 
-NOTHING = Likeness(0.0, "letters", 0)
+SAME = Likeness(1.0, "exact", 0)
 
 
 def spelling_likeness(asked: str, other: str) -> Likeness:
     """Compare two spellings: what is looked for and what a mark has."""
     if asked == other:
-        return Likeness(1.0, "exact", 0)
+        return SAME
     longer = max(len(asked), len(other))
     letters = OSA.distance(asked, other)
     share = 1 - letters / longer
@@ -101,7 +102,7 @@ def spelling_likeness(asked: str, other: str) -> Likeness:
 def word_likeness(asked: Word, other: Word) -> Likeness:
     """Compare two words by those of their spellings that are most alike."""
     if asked.folded == other.folded:
-        return Likeness(1.0, "exact", 0)
+        return SAME
     best = max(
         spelling_likeness(one, another) for one in asked.spellings for another in other.spellings
     )
@@ -112,51 +113,68 @@ def word_likeness(asked: Word, other: Word) -> Likeness:
 
 def match_words(asked: Words, mark: Words) -> WordMatch | None:
     """How a mark's words match those looked for; None where they are not alike."""
-    if not asked.words or not mark.words:
-        return None
-    found = _word_by_word(asked, mark)
-    if len(asked.words) + len(mark.words) > 2:
-        whole = spelling_likeness(asked.joined, mark.joined)
-        if whole.score > found.score:
-            found = WordMatch(
-                whole.kind, whole.score, whole.letters, len(asked.words), len(asked.words)
-            )
-    return found if found.score >= LEAST_TEXT else None
+    return Matcher(asked).match(mark)
+
+
+class Matcher:
+    """Compares the words of many marks with those that were looked for, each word once."""
+
+    def __init__(self, asked: Words) -> None:
+        self._asked = asked
+        self._known: dict[Word, list[Likeness]] = {}  # a mark's word: how like it is to each asked
+
+    def match(self, mark: Words) -> WordMatch | None:
+        """How a mark's words match; None where they are not alike."""
+        asked = self._asked
+        if not asked.words or not mark.words:
+            return None
+        found = self._word_by_word(mark)
+        if len(asked.words) + len(mark.words) > 2:
+            whole = spelling_likeness(asked.joined, mark.joined)
+            if whole.score > found.score:
+                words = len(asked.words)
+                found = WordMatch(whole.kind, whole.score, whole.letters, words, words)
+        return found if found.score >= LEAST_TEXT else None
+
+    def _word_by_word(self, mark: Words) -> WordMatch:
+        asked = self._asked
+        likenesses = [self._of(word) for word in mark.words]
+        pairs, matched = [], set()
+        for word, column in zip(asked.words, zip(*likenesses, strict=True), strict=True):
+            best = max(column, key=attrgetter("score"))  # the first of equals
+            if best.score >= LEAST_WORD:
+                pairs.append((word, best))
+                matched.add(column.index(best))
+        if not pairs:
+            return WordMatch("some words", 0.0, found=0, of=len(asked.words))
+        weighed = sum(_length(word) * best.score for word, best in pairs)
+        mean = weighed / sum(map(_length, asked.words))
+        share = sum(_length(mark.words[at]) for at in matched) / max(1, mark.letters)
+        kind = min((best for _, best in pairs), key=attrgetter("score")).kind
+        if len(pairs) < len(asked.words):
+            kind = "some words"
+        elif kind == "exact" and share < 1:
+            kind = "holds"
+        return WordMatch(
+            kind,
+            combined(mean, min(1.0, share)),
+            sum(best.letters for _, best in pairs),
+            len(pairs),
+            len(asked.words),
+        )
+
+    def _of(self, other: Word) -> list[Likeness]:
+        """How like a mark's word is to each word that was looked for."""
+        known = self._known.get(other)
+        if known is None:
+            known = [word_likeness(word, other) for word in self._asked.words]
+            self._known[other] = known
+        return known
 
 
 def combined(mean: float, share: float) -> float:
     """Likeness of a text: the mean of its words', and the share of the mark's letters they have."""
     return mean * (ALONE + (1 - ALONE) * share)
-
-
-def _word_by_word(asked: Words, mark: Words) -> WordMatch:
-    pairs, matched = [], set()
-    for word in asked.words:
-        best, at = max(
-            ((word_likeness(word, other), at) for at, other in enumerate(mark.words)),
-            key=lambda pair: (pair[0].score, -pair[1]),
-        )
-        if best.score >= LEAST_WORD:
-            pairs.append((word, best))
-            matched.add(at)
-    if not pairs:
-        return WordMatch("some words", 0.0, found=0, of=len(asked.words))
-    weighed = sum(_length(word) * best.score for word, best in pairs)
-    mean = weighed / sum(map(_length, asked.words))
-    share = sum(_length(mark.words[at]) for at in matched) / max(1, mark.letters)
-    least = min((best for _, best in pairs), key=lambda best: best.score)
-    kind = least.kind
-    if len(pairs) < len(asked.words):
-        kind = "some words"
-    elif kind == "exact" and share < 1:
-        kind = "holds"
-    return WordMatch(
-        kind,
-        combined(mean, min(1.0, share)),
-        sum(best.letters for _, best in pairs),
-        len(pairs),
-        len(asked.words),
-    )
 
 
 def _length(word: Word) -> int:
