@@ -73,6 +73,48 @@ def test_the_picture_is_encoded_once_and_filters_ask_by_its_handle(page, picture
     assert encoded == [1]
 
 
+# Notes the fields of each request for a path, its files by their names.
+_NOTE = """
+window.__sent = []
+const real = window.fetch
+window.fetch = async (path, options) => {
+  const answer = await real(path, options)
+  if (path.endsWith(arguments[0])) {
+    const said = (one) => (one instanceof File ? 'FILE' : one)
+    const fields = [...options.body].map(([name, one]) => [name, said(one)])
+    window.__sent.push([answer.status, Object.fromEntries(fields)])
+  }
+  return answer
+}
+"""
+
+
+def test_a_report_sends_the_handle_and_the_picture_only_where_the_server_lost_it(
+    page, picture, marklens
+):
+    page.allowed_messages = ["410"]
+    page.open()
+    page.upload(picture(7, 192))
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    (handle,) = _until_handles(page, 1)
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "deny"})
+    page.js(_NOTE, "/report")
+    choose = '#report option[value="csv"]'
+    page.one(choose).click()
+    (sent,) = page.until(lambda: page.js("return window.__sent"), "no report is asked for")
+    status, fields = sent
+    assert (status, fields["query"], fields["picture_name"]) == (200, handle, "7-192.png")
+    assert "image" not in fields
+    marklens.queries.kept.forget(handle)
+    page.until(lambda: page.one("#report").is_enabled(), "the report is not made")
+    page.one(choose).click()
+    page.until(lambda: len(page.js("return window.__sent")) == 3, "it is not asked for again")
+    (gone, _), (status, fields) = page.js("return window.__sent.slice(1)")
+    assert (gone, status) == (410, 200)
+    assert "query" not in fields
+    assert fields["image"] == "FILE"
+
+
 def test_the_link_of_an_upload_opens_in_a_browser_that_never_had_the_picture(page, picture):
     page.open()
     page.upload(picture(7, 192))

@@ -176,10 +176,12 @@ export function startHits(onerror) {
       more.textContent = ''
       byId('list-head').hidden = true
     },
+    /** Show 'cards', 'thumbs', which are the same cards drawn small, or a 'list'. */
     setDensity(density) {
+      const isAsDrawn = [density, list.dataset.density].every((one) => one !== 'list')
       list.dataset.density = density
       if (density !== 'list') order = { field: null, isDown: false }
-      if (view.length) redraw(drawnTo())
+      if (view.length && !isAsDrawn) redraw(drawnTo())
     },
     total: () => ranking.total,
     /** Do what a key means at a place; whether it means something. */
