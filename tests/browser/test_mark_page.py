@@ -63,3 +63,9 @@ def test_an_unknown_mark_in_a_shared_search_address_is_said(page):
     page.allowed_messages = ["404"]
     page.open("/?mark_id=EM-999")
     assert "No such mark" in page.one('#problem [role="alert"]').text
+    page.js("window.titles = fetch('/api/v1/vienna')")
+    page.until(lambda: page.js("return window.titles.then(() => true)"), "no titles")
+    page.settle()
+    # Nothing of a query that there is not, and nothing to do with it.
+    for css in ("#query", "#seen", "#report", "#watch"):
+        assert not page.one(css).is_displayed(), css

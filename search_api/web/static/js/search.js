@@ -43,6 +43,7 @@ const results = byId('results')
 
 let state = fromAddress(location.href)
 let answer = null // of the last search
+let hasFailed = false // the last search
 let running = null // AbortController of the search under way
 let counting = null // AbortController of the counts under way
 
@@ -126,7 +127,7 @@ function phaseOf(asked) {
 }
 
 function showCodes() {
-  showSeenCodes(state, answer, state.query ? panel.codes() : [])
+  showSeenCodes(hasFailed ? { ...state, query: null } : state, answer, panel.codes())
   showActiveFilters(state, go)
 }
 
@@ -135,6 +136,7 @@ const clearFilters = () => go(withoutFilters())
 async function run() {
   running?.abort()
   counting?.abort()
+  hasFailed = false
   dismiss()
   const phase = phaseOf(state)
   if (phase !== 'query') panel.hide()
@@ -204,8 +206,8 @@ function showFailure(error) {
   if (error.isGone && isResent()) return
   answer = null
   byId('plan').textContent = ''
+  hasFailed = true
   showCodes()
-  byId('seen').hidden = true
   showTools(false)
   hits.clear()
   if (error.isGone) panel.hide()
