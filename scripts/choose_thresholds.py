@@ -1,4 +1,4 @@
-"""Choose from which probability things are shown, and offered as "perhaps": after new weights.
+"""Choose from which probability things count as shown: run it after new weights.
 
 ``python scripts/choose_thresholds.py --shared ../shared/data`` encodes the validation side's real
 logos that no network was chosen by before (not those of the demo register) as search does, and
@@ -76,12 +76,10 @@ def main() -> None:
     chosen = seen(encoder, pack, deciding)
     before = Checkpoint.open(options.checkpoint).calibration
     things = np.array([is_thing(code) for code in encoder.labels])
-    shown, perhaps = choose_thresholds(*chosen, encoder.labels)
-    calibration = replace(
-        before,
-        threshold=np.where(things, shown, before.threshold),
-        perhaps=np.where(things, perhaps, before.perhaps),
-    ).coherent(encoder.labels)
+    # "Perhaps" stays as it was fitted: what falls below the threshold is still offered.
+    shown, _ = choose_thresholds(*chosen, encoder.labels)
+    threshold = np.where(things, shown, before.threshold)
+    calibration = replace(before, threshold=threshold).coherent(encoder.labels)
     found = {"chosen by": measured(chosen, encoder, calibration)}
     if options.measure:
         test = seen(encoder, pack, [key for key, side in sides.items() if side == "test"])
