@@ -13,6 +13,7 @@ from models.errors import UnreadableImage
 from models.images.picture_folder import is_picture, spelling
 
 MAX_PICTURE_BYTES = 64 * 2**20
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000  # bytes and letters; systems refuse longer ones
 _LISTED = 16  # folders whose files' names are kept at hand
 _IS_UTF8 = 0x800  # in a zip member's flags
 
@@ -60,7 +61,7 @@ class Pictures(Protocol):
         """The file `name` means; it need not be there.
 
         Raises:
-            BadRecord: the name is absolute or leads out of the folder.
+            BadRecord: the name is absolute, leads out of the folder or is too long to be one.
         """
         ...
 
@@ -235,4 +236,9 @@ def _parts(name: str) -> list[str]:
         raise BadRecord(f"image {name!r} is an absolute path; write it relative to --images")
     if not parts:
         raise BadRecord(f"image {name!r} names no file")
+    if (
+        max(len(part.encode("utf-8", "surrogatepass")) for part in parts) > _LONGEST_NAME
+        or len(name) > _LONGEST_PATH
+    ):
+        raise BadRecord(f"image {name[:40]!r}… is longer than a file's name can be")
     return parts

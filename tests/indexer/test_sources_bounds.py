@@ -222,3 +222,20 @@ def test_a_damaged_parquet_file_is_refused_in_words(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"marks\.parquet is no Parquet file"):
         open_source(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300 + ".png", "ü" * 150 + ".png", "folder/" * 600 + "a.png"]
+)
+def test_a_picture_name_that_no_file_can_have_rejects_its_row_and_not_the_run(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "marks.csv"
+    path.write_text(f"id,image\n1,{name}\n2,2.png\n", "utf-8")
+    (tmp_path / "2.png").write_bytes(b"")
+    for strict in (False, True):
+        rows = list(open_source(path, strict=strict))
+        assert len(rows) == 2
+        assert isinstance(rows[1], SourceRow)
+    assert isinstance(rows[0], RejectedRow)
+    assert "longer than a file's name" in rows[0].reason
