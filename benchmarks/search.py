@@ -43,7 +43,7 @@ from benchmarks.search_synthesis import Real, sample_digest, synthesise
 from models.network.checkpoint import Checkpoint
 
 Found = dict[str, Any]
-_SAMPLE = 800  # pictures whose embeddings are followed
+SAMPLE_SIZE = 800  # pictures whose embeddings are followed
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
     options = _options()
     options.work.mkdir(parents=True, exist_ok=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    real = _real(options)
+    real = real_embeddings(options.work, options.sample, SAMPLE_SIZE)
     found: Found = {"machine": _machine(), "threads": options.threads, "sizes": []}
 
     def save() -> None:
@@ -96,16 +96,16 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _real(options: argparse.Namespace) -> Real:
-    """Real embeddings, encoded once."""
+def real_embeddings(work: Path, sample: Path | None, count: int) -> Real:
+    """Real embeddings: of `count` pictures of the demo register, encoded once, or of a file."""
     checkpoint = Checkpoint.open()
     blocks = tuple(
         BlockShape(one.name, one.start, one.stop, one.weight) for one in checkpoint.blocks
     )
-    file = options.sample or options.work / f"sample-{checkpoint.fingerprint[:16]}.npz"
+    file = sample or work / f"sample-{checkpoint.fingerprint[:16]}.npz"
     if not file.exists():
-        _say(f"encoding {_SAMPLE} pictures of the demo register")
-        embeddings = _encoded()
+        _say(f"encoding {count} pictures of the demo register")
+        embeddings = _encoded(count)
         owners = np.repeat(np.arange(len(embeddings)), [len(one) - 1 for one in embeddings])
         wholes, parts = ([one[at] for one in embeddings] for at in (slice(1), slice(1, None)))
         np.savez(file, wholes=np.concatenate(wholes), parts=np.concatenate(parts), owners=owners)
@@ -117,7 +117,7 @@ def _real(options: argparse.Namespace) -> Real:
     return Real(wholes, blocks, parts, owners)
 
 
-def _encoded() -> list[np.ndarray]:
+def _encoded(count: int) -> list[np.ndarray]:
     from indexer.ingest.encoding import encode_marks
     from indexer.marks import MarkRecord
     from models.encoder import Encoder
@@ -125,7 +125,7 @@ def _encoded() -> list[np.ndarray]:
 
     encoder = Encoder.load(None, "cpu")
     pictures = sorted((demo_register() / "images").glob("*.png"))
-    chosen = [pictures[at] for at in np.linspace(0, len(pictures) - 1, _SAMPLE).astype(int)]
+    chosen = [pictures[at] for at in np.linspace(0, len(pictures) - 1, count).astype(int)]
     made = []
     for start in range(0, len(chosen), 16):
         part = [(MarkRecord(path.stem), path.read_bytes()) for path in chosen[start : start + 16]]

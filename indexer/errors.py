@@ -18,6 +18,7 @@
     │   └── DatabaseLost      its connection broke; it may come back
     ├── StorageFull           the disk, or the account's share of it, is full
     ├── FingerprintMismatch   embeddings of two networks would meet
+    ├── IndexUnavailable      the server that compares vectors cannot be reached or used
     ├── SnapshotDamaged       an index file that does not hold what it should
     └── UnreadableImage (models.errors)
         └── MissingPicture    a picture that a source names and that is not there
@@ -104,6 +105,20 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 class FingerprintMismatch(MarkLensError):
     """The register's embeddings come from another network than the one in use."""
+
+
+class IndexUnavailable(MarkLensError):
+    """The server that keeps the vectors cannot be reached, or does not do what it is asked.
+
+    Attributes:
+        is_gone: because it has no such collection, or an empty one.
+        is_unloaded: because the collection is on its disk and not in its memory.
+    """
+
+    def __init__(self, text: str, *, is_gone: bool = False, is_unloaded: bool = False) -> None:
+        super().__init__(text)
+        self.is_gone = is_gone
+        self.is_unloaded = is_unloaded
 
 
 class SnapshotDamaged(MarkLensError):

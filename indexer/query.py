@@ -23,7 +23,7 @@ PLACES_WEIGHT = 0.15  # by default: see docs/decisions/0019
 RERANK = 150  # candidates whose places are compared, by default
 LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
-PlanKind = Literal["none", "gather", "exact", "ivf", "sql"]
+PlanKind = Literal["none", "gather", "exact", "ivf", "milvus", "sql"]
 FilterKind = Literal[
     "any_code",
     "all_codes",
@@ -369,8 +369,9 @@ class PlanReport:
     Attributes:
         kind: ``none`` (no mark passes), ``gather`` (the few that pass, one by one), ``exact``
             (a scan of all rows, those that do not pass masked) or ``ivf`` (the same in the lists
-            that most probably hold the best, so that a mark may be missed), or ``sql`` (nothing
-            to compare with: the database lists the marks that pass, by id).
+            that most probably hold the best, so that a mark may be missed), or ``milvus`` (a
+            server names candidates; those are scored exactly), or ``sql`` (nothing to compare
+            with: the database lists the marks that pass, by id).
         index: what computed.
         matched: marks that pass the filter.
         total: marks searchable.

@@ -27,6 +27,7 @@ from indexer.errors import (
     DatabaseLost,
     DatabaseUnavailable,
     FingerprintMismatch,
+    IndexUnavailable,
     MissingPicture,
     RunUnderWay,
     SnapshotDamaged,
@@ -177,6 +178,13 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
         "Another network's register",
         1,
         "The register's embeddings come from another network than the server's.",
+    ),
+    IndexUnavailable: Problem(
+        503,
+        "index-unavailable",
+        "The index is unavailable",
+        1,
+        "The server that compares pictures does not answer now; try again in a few seconds.",
     ),
     SnapshotDamaged: Problem(
         503,

@@ -23,8 +23,7 @@ from typing import Unpack
 from PIL import Image
 
 from indexer.errors import FingerprintMismatch, UnknownMark
-from indexer.index.follower import Follower
-from indexer.index.vectors import IndexChoice
+from indexer.index.following import RegisterIndex
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
 from indexer.ingest.encoding import encode, prepare
 from indexer.ingest.reencode import encode_again
@@ -50,6 +49,7 @@ from search_api.answers import (
     SeenCodes,
     Status,
 )
+from search_api.indexes import open_index
 from search_api.listing import list_marks
 from search_api.query_encoder import STAGES, QueryEncoder, decoded
 from search_api.request import WHOLE, Picture, SearchRequest, View, require_known_codes
@@ -69,7 +69,7 @@ class MarkLens:
         self._lock = RLock()
         self._encoder: Encoder | None = None
         self._explainer: Explainer | None = None
-        self._follower: Follower | None = None
+        self._follower: RegisterIndex | None = None
         self._searcher: Searcher | None = None
         self.indexing = IndexingState()
 
@@ -126,20 +126,11 @@ class MarkLens:
             return self._encoder
 
     @property
-    def follower(self) -> Follower:
+    def follower(self) -> RegisterIndex:
         """The index, loaded on first use and then up to date with the register."""
         with self._lock:
             if self._follower is None:
-                fingerprint, dimension = self._bound()
-                follower = Follower(
-                    self.register,
-                    self.settings.snapshot_dir,
-                    dimension,
-                    fingerprint,
-                    IndexChoice(
-                        self.settings.device, self.settings.index, self.settings.index_exact_marks
-                    ),
-                )
+                follower = open_index(self.settings, self.register, *self._bound())
                 follower.refresh()
                 self._follower = follower
             return self._follower

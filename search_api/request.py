@@ -13,7 +13,7 @@ from indexer.query import MAX_K, RERANK, Filter, check_ranges
 from models.vienna import ViennaTree
 
 if TYPE_CHECKING:  # requests are checked without loading database and index
-    from indexer.index.follower import Follower
+    from indexer.index.following import RegisterIndex
     from indexer.register import Register
 
 MAX_PICTURES = 8
@@ -157,7 +157,7 @@ class SearchRequest:
         return self.order or (WORDS_ORDER if self.filter.text else "id")
 
 
-def require_known_codes(wanted: Filter, marks: "Register | Follower") -> None:
+def require_known_codes(wanted: Filter, marks: "Register | RegisterIndex") -> None:
     """Refuse codes that neither the classification nor a mark's owner ever used.
 
     Raises:

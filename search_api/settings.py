@@ -3,15 +3,21 @@
 A variable is ``MARKLENS_`` and the field's name in capitals: ``MARKLENS_DATA_DIR``.
 """
 
+import typing
 from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.errors import MarkLensError
+
+if TYPE_CHECKING:
+    from indexer.index.milvus.address import MilvusAddress
+
+IndexKind = Literal["auto", "exact", "ivf"]
 
 
 class BadSettings(MarkLensError):
@@ -43,11 +49,13 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where the network and the index run."
     )
-    index: Literal["auto", "exact", "ivf"] = Field(
+    index: str = Field(
         "auto",
         description="How pictures are compared: exact misses no mark that the filter allows; ivf "
         "looks at some lists of marks and may miss one; auto is exact up to "
-        "MARKLENS_INDEX_EXACT_MARKS. On a GPU every search is exact.",
+        "MARKLENS_INDEX_EXACT_MARKS. On a GPU every search is exact. Or a Milvus server that keeps "
+        "the vectors, such as milvus://host:19530: see docs/scale.md.",
+        repr=False,
     )
     index_exact_marks: int = Field(
         1_000_000, ge=1, description="Marks up to which MARKLENS_INDEX=auto is exact."
@@ -158,6 +166,15 @@ class Settings(BaseSettings):
         """Read an empty variable as unset: compose files pass ``VAR=`` for what is not given."""
         return None if value == "" else value
 
+    @field_validator("index")
+    @classmethod
+    def _known_index(cls, value: str) -> str:
+        if value not in typing.get_args(IndexKind):
+            if not value.startswith("milvus:"):
+                raise ValueError("take auto, exact, ivf or milvus://host:19530")
+            _milvus(value)
+        return value
+
     @classmethod
     def read(cls, **overrides: Any) -> "Settings":
         """Read the environment; `overrides` (from a command line) win, None meaning "not given".
@@ -184,6 +201,16 @@ class Settings(BaseSettings):
         from indexer.register.database import sqlite_url
 
         return sqlite_url(self.data_dir / "register.db")
+
+    @property
+    def index_kind(self) -> IndexKind:
+        """How vectors in memory are compared."""
+        return cast(IndexKind, self.index)
+
+    @property
+    def milvus(self) -> "MilvusAddress | None":
+        """The Milvus server that keeps the vectors; None where this process does."""
+        return _milvus(self.index) if self.index.startswith("milvus:") else None
 
     @property
     def images_dir(self) -> Path:
@@ -215,3 +242,12 @@ class Settings(BaseSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+
+def _milvus(text: str) -> "MilvusAddress":
+    from indexer.index.milvus.address import MilvusAddress
+
+    try:
+        return MilvusAddress.parse(text)
+    except MarkLensError as error:
+        raise ValueError(str(error)) from None  # whose text may hold a password

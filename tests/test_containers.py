@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 PASSWORD = {"MARKLENS_DB_PASSWORD": "p"}
 KEY = "t" * 32
-SERVERS = ("api", "api-gpu")
+SERVERS = ("api", "api-gpu", "api-1", "api-2")
 
 
 def resolved(*profiles: str, key: str = "t", **variables: str) -> dict[str, Any]:
@@ -66,6 +66,8 @@ def test_a_profile_adds_its_services_and_the_rest_is_one_server() -> None:
     assert set(resolved()["services"]) == {"api"}
     assert set(resolved("postgres")["services"]) == {"api", "database"}
     assert set(resolved("gpu")["services"]) == {"api", "api-gpu"}
+    on_milvus = {"api", "api-1", "api-2", "database", "milvus"}
+    assert set(resolved("scale", **PASSWORD)["services"]) == on_milvus
 
 
 def test_the_register_is_in_postgresql_where_its_password_is_given() -> None:
@@ -101,7 +103,8 @@ def test_nobody_is_root_and_all_are_watched(services: dict[str, Any]) -> None:
     assert "\nHEALTHCHECK " in last
     for name, service in services.items():
         if "build" not in service:
-            assert service["user"] not in ("", "0", "root"), name
+            # Milvus' image owns its folder as root, which has no capability in these services.
+            assert name == "milvus" or service["user"] not in ("", "0", "root"), name
             assert "test" in service["healthcheck"], name
             assert service["image"].partition(":")[2].count(".") >= 1, "not an exact tag"
 
@@ -110,6 +113,17 @@ def test_every_variable_it_sets_is_a_setting(services: dict[str, Any]) -> None:
     known = {f"MARKLENS_{name.upper()}" for name in Settings.model_fields}
     for name in SERVERS:
         assert set(services[name]["environment"]) <= known
+
+
+def test_two_servers_search_one_milvus_server() -> None:
+    services = resolved("scale", MARKLENS_MILVUS_INDEX="HNSW", **PASSWORD)["services"]
+    for name in ("api-1", "api-2"):
+        named = Settings.read(index=services[name]["environment"]["MARKLENS_INDEX"]).milvus
+        assert named is not None
+        assert (named.uri, named.index) == ("http://milvus:19530", "HNSW")
+        assert {"database", "milvus"} <= set(services[name]["depends_on"])
+    assert services["api-1"]["ports"] != services["api-2"]["ports"]
+    assert "ports" not in services["milvus"]
 
 
 def test_the_gpu_service_asks_for_a_device(services: dict[str, Any]) -> None:

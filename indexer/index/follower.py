@@ -9,20 +9,22 @@ import gc
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.errors import FingerprintMismatch, SnapshotDamaged
 from indexer.index.drafts import SegmentDraft
-from indexer.index.facets import count_codes, count_facets
+from indexer.index.facets import FacetCounts, count_codes, count_facets, count_passing
+from indexer.index.following import FollowerStatus, Polling
 from indexer.index.merging import LiveView, Merger, grown
 from indexer.index.segments import ReadView, bounds_of
 from indexer.index.vectors import IndexChoice, open_builder
 from indexer.index.view_store import ViewStore
 from indexer.marks import Change, CodeSource, Facets
+from indexer.query import Filter
 from indexer.register import Register
 from models.encoder import Block
 from models.errors import MarkLensError
@@ -34,35 +36,6 @@ _CHUNK = 5_000  # changes read at once: 5 MB of embeddings
 _SAVE_AFTER = 5_000  # changes after which replaying costs more than saving
 _BRIEFLY = 300  # changes that a search in want of them replays itself: 15 ms
 _PATIENCE_S = 0.02  # how long such a search waits for another thread that replays
-
-
-@dataclass(frozen=True, slots=True)
-class FollowerStatus:
-    """What a follower knows and does.
-
-    Attributes:
-        index: what compares the vectors.
-        sequence: the last change searches see.
-        committed: the register's last change, when it was last asked.
-        live: marks, found by picture or not.
-        total: marks that can be found.
-        segments: segments they are spread over.
-        saved: sequence of the snapshot this process last read or wrote; None without.
-        following: whether the background thread runs.
-        error: why following fails at the moment; None while all is well.
-        merge_error: why merging segments failed last; None while all is well.
-    """
-
-    index: str
-    sequence: int
-    committed: int
-    live: int
-    total: int
-    segments: int
-    saved: int | None
-    following: bool
-    error: str | None
-    merge_error: str | None = None
 
 
 @contextmanager
@@ -117,10 +90,8 @@ class Follower:
         self._in_file: ReadView | None = None  # what the snapshot holds, in the same segments
         self._tried = 0
         self._is_loaded = False
-        self._error: str | None = None
         self._refreshing, self._saving = Lock(), Lock()
-        self._thread: Thread | None = None
-        self._stopping = Event()
+        self._polling = Polling(self._look)
 
     @property
     def index_name(self) -> str:
@@ -158,14 +129,10 @@ class Follower:
             total=view.total,
             segments=len(view.parts),
             saved=self._saved,
-            following=self._is_following,
-            error=self._error,
+            following=self._polling.is_running,
+            error=self._polling.error,
             merge_error=self._merger.error,
         )
-
-    @property
-    def _is_following(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     def refresh(self) -> ReadView:
         """Replay what the register has committed until now.
@@ -193,7 +160,7 @@ class Follower:
         Raises:
             DatabaseUnavailable, FingerprintMismatch: as in `refresh`.
         """
-        if not self._is_following:
+        if not self._polling.is_running:
             return self.refresh()
         if self._refreshing.acquire(timeout=_PATIENCE_S):
             try:
@@ -224,13 +191,19 @@ class Follower:
         Counted in the view while it follows the register, which takes milliseconds, and else in
         the register.
         """
-        if not self._is_following:
+        if not self._polling.is_running:
             return self._register.code_counts(source)
         return count_codes(self._live.now, source)
 
     def facets(self) -> Facets:
         """What live marks have to filter by; see `code_counts`."""
-        return count_facets(self._live.now) if self._is_following else self._register.facets()
+        return count_facets(self._live.now) if self._polling.is_running else self._register.facets()
+
+    def count_passing(
+        self, wanted: Filter, among: NDArray[np.int64] | None, with_pictures: bool
+    ) -> FacetCounts:
+        """Count the marks that pass a filter, by each value of each facet: see `facets`."""
+        return count_passing(self._live.now, wanted, among, with_pictures)
 
     def measure(self, blocks: Sequence[Block]) -> None:
         """Compute the length error of every segment now, unless a snapshot holds it.
@@ -247,21 +220,14 @@ class Follower:
         A second thread merges segments. Without them a refresh only adds segments and merges
         small ones.
         """
-        if self._is_following:
+        if self._polling.is_running:
             return
-        self._stopping.clear()
-        self._thread = Thread(
-            target=self._follow, args=(poll_s,), name="marklens-follower", daemon=True
-        )
-        self._thread.start()
+        self._polling.start(poll_s)
         self._merger.start()
 
     def stop(self) -> None:
         """End the background threads, if they run, and save what the snapshot lacks."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._polling.stop()
         self._merger.stop()
         if self._is_loaded and self._live.now is not self._in_file:
             self._try_to_save()
@@ -280,18 +246,9 @@ class Follower:
             self._store.save(view)
             self._saved, self._in_file = view.sequence, view
 
-    def _follow(self, poll_s: float) -> None:
-        while not self._stopping.wait(poll_s):
-            try:
-                self.refresh()
-                self._error = None
-            except Exception as error:
-                # The thread outlives whatever goes wrong, and says it once, not every second.
-                if self._error != str(error):
-                    logger.exception("following the register failed, trying again")
-                self._error = str(error)
-            else:
-                self._save_if_due()
+    def _look(self) -> None:
+        self.refresh()
+        self._save_if_due()
 
     def _on_merged(self, rows: int) -> None:
         """Save a snapshot soon after a large merge, which took long to make."""

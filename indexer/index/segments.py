@@ -5,7 +5,7 @@ behind, and an update adds a row to a newer segment. So searches hold a view and
 Segments become few again by merging (see `indexer.index.merging`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -215,6 +215,16 @@ class ReadView:
     def __post_init__(self) -> None:
         """Count the marks."""
         object.__setattr__(self, "total", sum(part.count for part in self.parts))
+
+    def whole_vectors(
+        self, sequences: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float16]]]:
+        """Vectors (m, d) of the whole signs written under some sequences, and which those are."""
+        for part in self.parts:
+            held = part.segment.sequences
+            places = np.minimum(np.searchsorted(held, sequences), len(held) - 1)
+            here = np.flatnonzero(held[places] == sequences)
+            yield here, part.segment.vectors.vectors(places[here])
 
     def advanced(
         self,

@@ -5,7 +5,9 @@ likeness here, so the database answers, and knows also the marks that have no em
 """
 
 import functools
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -146,20 +148,89 @@ def facets(connection: Connection) -> Facets:
 
 def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, int]:
     """Marks that have each code or anything below it; only live marks have codes."""
+    return _count_codes(connection, Filter(vienna_source=source), sa.true())
+
+
+def _count_codes(
+    connection: Connection, wanted: Filter, where: sa.ColumnElement[bool]
+) -> dict[ViennaCode, int]:
     codes = schema.mark_codes.c
-    sources = ("assigned", "predicted") if source == "either" else (source,)
-    counted = sa.and_(codes.confident.is_(True), codes.source.in_(sources))
     counts: dict[ViennaCode, int] = {}
     # The first 2, 5 and 8 characters of a code name its category, division and section.
     for length in (2, 5, 8):
         above = sa.func.substr(codes.code, 1, length).label("above")
         found = (
             sa.select(above, sa.func.count(codes.mark_id.distinct()))
-            .where(counted, sa.func.length(codes.code) >= length)
+            .where(_counts(wanted), where, sa.func.length(codes.code) >= length)
             .group_by(above)
         )
         counts |= {ViennaCode.parse(code): n for code, n in connection.execute(found)}
     return counts
+
+
+@dataclass
+class Counts:
+    """How many marks pass a filter, and how many of them have each value of each facet."""
+
+    matched: int = 0
+    vienna: Counter[ViennaCode] = field(default_factory=Counter)
+    nice: Counter[int] = field(default_factory=Counter)
+    status: Counter[str] = field(default_factory=Counter)
+    office: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """Those of two sets of marks together."""
+        return Counts(
+            self.matched + other.matched,
+            self.vienna + other.vienna,
+            self.nice + other.nice,
+            self.status + other.status,
+            self.office + other.office,
+        )
+
+
+def count_passing(
+    connection: Connection, wanted: Filter, numbers: Sequence[int] | None, with_pictures: bool
+) -> Counts:
+    """Count live marks; what a facet's own field asks is left out of its counts.
+
+    Args:
+        connection: to the database.
+        wanted: the filter.
+        numbers: of the only marks to count; None for all.
+        with_pictures: whether only marks with an embedding count.
+    """
+    marks, classes, embeddings = schema.marks, schema.mark_classes, schema.mark_embeddings
+    narrow: list[sa.ColumnElement[bool]]
+    narrow = [] if numbers is None else [marks.c.number.in_(numbers)]
+    if with_pictures:
+        narrow.append(sa.exists().where(embeddings.c.mark_id == marks.c.id))
+
+    def passing(facet: str | None = None) -> sa.ColumnElement[bool]:
+        rest = replace(wanted, **{facet: getattr(Filter(), facet)}) if facet else wanted
+        return sa.and_(_passing(connection, rest), *narrow)
+
+    def words(name: str) -> Counter[str]:
+        column = marks.c[name]
+        found = sa.select(column, sa.func.count()).where(passing(name), column.is_not(None))
+        return Counter(dict(map(tuple, connection.execute(found.group_by(column)))))
+
+    nice = (
+        sa.select(classes.c.nice_class, sa.func.count())
+        .join(marks, marks.c.id == classes.c.mark_id)
+        .where(passing("nice"))
+        .group_by(classes.c.nice_class)
+    )
+    ids = sa.select(marks.c.id).where(passing("vienna_any"))
+    return Counts(
+        matched=int(
+            connection.scalar(sa.select(sa.func.count()).select_from(marks).where(passing())) or 0
+        ),
+        vienna=Counter(_count_codes(connection, wanted, schema.mark_codes.c.mark_id.in_(ids))),
+        nice=Counter(dict(map(tuple, connection.execute(nice)))),
+        status=words("status"),
+        office=words("office"),
+    )
 
 
 def _passing(connection: Connection, wanted: Filter) -> sa.ColumnElement[bool]:
@@ -210,14 +281,20 @@ def _code_condition(asked: FilterField, wanted: Filter) -> sa.ColumnElement[bool
 def _has(code: ViennaCode, wanted: Filter) -> sa.ColumnElement[bool]:
     """Whether a mark has a code or anything below it, by whom the filter asks for."""
     codes = schema.mark_codes
-    sources = (
-        {"assigned", "predicted"} if wanted.vienna_source == "either" else {wanted.vienna_source}
-    )
     is_below = sa.or_(codes.c.code == str(code), codes.c.code.startswith(f"{code}."))
+    borne = (codes.c.mark_id == schema.marks.c.id, is_below, _counts(wanted))
+    return sa.exists().where(sa.and_(*borne))
+
+
+def _counts(wanted: Filter) -> sa.ColumnElement[bool]:
+    """Whether a mark's code counts, by whom the filter asks for and how sure the network is."""
+    codes = schema.mark_codes
+    sources = (
+        ("assigned", "predicted") if wanted.vienna_source == "either" else (wanted.vienna_source,)
+    )
     is_sure: sa.ColumnElement[bool] = codes.c.confident.is_(True)
     if wanted.min_probability is not None:
         is_sure = sa.or_(
             codes.c.source == "assigned", codes.c.probability >= wanted.min_probability
         )
-    borne = (codes.c.mark_id == schema.marks.c.id, codes.c.source.in_(sources), is_below, is_sure)
-    return sa.exists().where(sa.and_(*borne))
+    return sa.and_(codes.c.source.in_(sources), is_sure)

@@ -279,7 +279,7 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
             sequence,
             deleted=False,
             number=number,
-            embedding=None if stored is None else _vectors(stored, boxes),
+            embedding=None if stored is None else stored_vectors(stored, boxes),
             assigned=tuple(map(_code, lists.get("vienna", ()))),
             predicted=_predicted(lists),
             nice=tuple(lists.get("nice", ())),
@@ -354,12 +354,12 @@ def _code(text: str) -> ViennaCode:
 
 def _embedding(stored: bytes, boxes: bytes | None, places: bytes | None) -> Embedding:
     if boxes is None:
-        return Embedding.without_boxes(_vectors(stored, None))
+        return Embedding.without_boxes(stored_vectors(stored, None))
     held = np.frombuffer(boxes, _STORED_BOXES).astype(np.float32, copy=False)
-    return Embedding(_vectors(stored, boxes), held.reshape(-1, 4), places or b"")
+    return Embedding(stored_vectors(stored, boxes), held.reshape(-1, 4), places or b"")
 
 
-def _vectors(stored: bytes, boxes: bytes | None) -> NDArray[np.float16]:
+def stored_vectors(stored: bytes, boxes: bytes | None) -> NDArray[np.float16]:
     """Vectors (v, d), one for each box; one alone where a register before parts has no boxes."""
     count = 1 if boxes is None else len(boxes) // _BOX.size
     return np.frombuffer(stored, _STORED).astype(np.float16, copy=False).reshape(count, -1)

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.facets import FacetCounts, count_passing
-from indexer.index.follower import Follower
+from indexer.index.facets import FacetCounts
+from indexer.index.following import RegisterIndex
 from indexer.pages import WORDS_ORDER, Page
 from indexer.query import MAX_K, Filter
 from indexer.register import Register
 
 
 def facet_counts(
-    register: Register, follower: Follower, wanted: Filter, compared: bool
+    register: Register, follower: RegisterIndex, wanted: Filter, compared: bool
 ) -> FacetCounts:
     """Count the marks that pass a filter, by each code, class, status and office.
 
@@ -36,4 +36,4 @@ def facet_counts(
             found = register.numbers_with_text(text, of)
         among = found if among is None else np.intersect1d(among, found)
     without_texts = replace(wanted, text=None, number=None, owner=None)
-    return count_passing(follower.view(), without_texts, among, compared)
+    return follower.count_passing(without_texts, among, compared)

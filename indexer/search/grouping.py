@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.segments import ReadView
+from indexer.index.following import View
 from indexer.query import Hit
 from indexer.words.forms import fold
 from models.encoder import Block
@@ -22,7 +22,7 @@ from models.encoder import Block
 NEAR_IDENTICAL, ONE_OWNERS = 0.95, 0.7
 
 
-def grouped(hits: Sequence[Hit], view: ReadView, blocks: Sequence[Block]) -> tuple[Hit, ...]:
+def grouped(hits: Sequence[Hit], view: View, blocks: Sequence[Block]) -> tuple[Hit, ...]:
     """The hits, each with the first hit of its group.
 
     Args:
@@ -51,18 +51,14 @@ def grouped(hits: Sequence[Hit], view: ReadView, blocks: Sequence[Block]) -> tup
 
 
 def _whole_signs(
-    sequences: Sequence[int], view: ReadView, blocks: Sequence[Block]
+    sequences: Sequence[int], view: View, blocks: Sequence[Block]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Vectors (n, d) whose inner products are scores, and which of the marks (n,) have one."""
-    wanted = np.array(sequences, np.int64)
-    vectors = np.zeros((len(wanted), blocks[-1].stop), np.float32)
-    is_known = np.zeros(len(wanted), np.bool_)
-    for part in view.parts:
-        held = part.segment.sequences
-        places = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
-        here = np.flatnonzero(held[places] == wanted)
-        vectors[here] = part.segment.vectors.vectors(places[here])
-        is_known[here] = True
+    vectors = np.zeros((len(sequences), blocks[-1].stop), np.float32)
+    is_known = np.zeros(len(sequences), np.bool_)
+    for places, found in view.whole_vectors(np.array(sequences, np.int64)):
+        vectors[places] = found
+        is_known[places] = True
     total = sum(block.weight for block in blocks)
     for block in blocks:
         vectors[:, block.start : block.stop] *= np.sqrt(block.weight / total)

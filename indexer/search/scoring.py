@@ -59,7 +59,14 @@ class Scorer:
 
     def error_bound(self, segment: Segment) -> float:
         """By how much FAISS' score of a row of the segment may miss the exact one."""
-        length_error = segment.length_error(self._bounds)
+        return self.error_of(segment.length_error(self._bounds))
+
+    def error_of(self, length_error: float) -> float:
+        """By how much an inner product of float32 may miss the exact score.
+
+        Args:
+            length_error: how far the length of a block is from 1, at most.
+        """
         # One float32 rounding for each product and each sum, on rows up to 1 + that long.
         rounding = (2 * len(self.scaled) + 16) * 2.0**-24
         return length_error + rounding * (1 + length_error)

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import FingerprintMismatch
-from indexer.index.follower import Follower
-from indexer.index.row_sets import RowSet
-from indexer.index.segments import LiveSegment, ReadView
+from indexer.index.following import RegisterIndex, View
 from indexer.marks import Box, Mark
 from indexer.query import (
     PARTS,
@@ -26,8 +24,9 @@ from indexer.query import (
     SearchResult,
 )
 from indexer.register import Register
+from indexer.search.allowed import allowed_marks
 from indexer.search.grouping import grouped
-from indexer.search.ranking import AllowedRows, Ranked, rank
+from indexer.search.ranking import Ranked
 from indexer.search.reranking import Reranking
 from indexer.search.scoring import Query, chosen_weights
 from models.encoder import Block
@@ -44,7 +43,7 @@ class Searcher:
     def __init__(
         self,
         register: Register,
-        follower: Follower,
+        follower: RegisterIndex,
         blocks: tuple[Block, ...],
         calibration: ScoreCalibration | None = None,
     ) -> None:
@@ -98,7 +97,7 @@ class Searcher:
         logger.info("the register changes during searches: answering as of %d", view.sequence)
         return self._search_changing(view, query, compared)
 
-    def search_view(self, view: ReadView, query: SearchQuery) -> SearchResult:
+    def search_view(self, view: View, query: SearchQuery) -> SearchResult:
         """Find the marks of a view nearest to a query, scored and ranked as `search` does.
 
         They are described as the register has them now; those withdrawn since are left out.
@@ -121,9 +120,7 @@ class Searcher:
         """
         return sum(chosen_weights(self._blocks, weights or {}))
 
-    def _search_view(
-        self, view: ReadView, query: SearchQuery, compared: Query
-    ) -> SearchResult | None:
+    def _search_view(self, view: View, query: SearchQuery, compared: Query) -> SearchResult | None:
         """Search one view; None if the register turned out to have moved past it."""
         search = self._begin(view, query, compared)
         if query.filter.texts and self._register.sequence() != view.sequence:
@@ -136,7 +133,7 @@ class Searcher:
             return None
         return self._result(search, query, found)
 
-    def _search_changing(self, view: ReadView, query: SearchQuery, compared: Query) -> SearchResult:
+    def _search_changing(self, view: View, query: SearchQuery, compared: Query) -> SearchResult:
         """Search while the register changes faster than one search takes.
 
         Marks are then ranked as of the view, and described as they are now; those withdrawn
@@ -150,7 +147,7 @@ class Searcher:
                 return self._result(search, query, found)
             search.leave_out(np.array(gone))
 
-    def _begin(self, view: ReadView, query: SearchQuery, compared: Query) -> "_Search":
+    def _begin(self, view: View, query: SearchQuery, compared: Query) -> "_Search":
         """Find out what may be found; the register says what has an id, or a text in a field."""
         search = _Search(view, query, compared)
         if query.exclude:
@@ -223,12 +220,12 @@ class Searcher:
 class _Search:
     """One search over one view, with its stop watch."""
 
-    def __init__(self, view: ReadView, query: SearchQuery, compared: Query) -> None:
+    def __init__(self, view: View, query: SearchQuery, compared: Query) -> None:
         started = perf_counter()
         self._view = view
         self._query = query
         self._compared = compared
-        self._allowed = [_allowed(part, query) for part in view.parts]
+        self._allowed = allowed_marks(view, query.filter)
         self._plan: PlanKind = "none"
         weight = compared.places_weight if query.rerank else 0.0
         self.reranking = Reranking(query.embedding, weight)
@@ -239,25 +236,20 @@ class _Search:
     def leave_out(self, numbers: NDArray[np.int64]) -> None:
         """Forbid the marks with some numbers."""
         started = perf_counter()
-        self._allowed = [
-            _replaced(one, one.rows.without(one.segment.rows_of(numbers))) for one in self._allowed
-        ]
+        self._allowed = self._allowed.without(numbers)
         self._filter_s += perf_counter() - started
 
     def only(self, numbers: NDArray[np.int64]) -> None:
         """Allow only the marks with some numbers."""
         started = perf_counter()
-        self._allowed = [
-            _narrowed(one, RowSet.of_rows(len(one.segment), one.segment.rows_of(numbers)))
-            for one in self._allowed
-        ]
+        self._allowed = self._allowed.only(numbers)
         self._filter_s += perf_counter() - started
 
     def ranked(self) -> list[Ranked]:
         """The nearest allowed marks, and all that score as much as the last of them."""
         started = perf_counter()
         wanted = max(self._query.k, self._query.rerank if self.reranking.is_on else 0)
-        ranking = rank(self._allowed, self._compared, wanted)
+        ranking = self._allowed.ranked(self._compared, wanted)
         self._search_s += perf_counter() - started
         self._plan = ranking.plan
         return ranking.best
@@ -281,7 +273,7 @@ class _Search:
         return PlanReport(
             kind=self._plan,
             index=index,
-            matched=sum(one.count for one in self._allowed),
+            matched=self._allowed.count,
             total=self.total,
             sequence=self._view.sequence,
             milliseconds={
@@ -291,22 +283,6 @@ class _Search:
             },
             reranked=self._reranked,
         )
-
-
-def _allowed(part: LiveSegment, query: SearchQuery) -> AllowedRows:
-    everything = AllowedRows(part.segment, part.alive, part.count)
-    if query.filter.is_empty:
-        return everything
-    return _narrowed(everything, part.segment.filters.allowed(query.filter))
-
-
-def _narrowed(one: AllowedRows, rows: RowSet) -> AllowedRows:
-    """The allowed rows that are also in a set."""
-    return _replaced(one, rows & one.rows if one.count < len(one.segment) else rows)
-
-
-def _replaced(one: AllowedRows, rows: RowSet) -> AllowedRows:
-    return AllowedRows(one.segment, rows, len(rows))
 
 
 def _box(mark: Mark, place: int) -> Box | None:

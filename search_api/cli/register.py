@@ -11,6 +11,7 @@ from search_api.cli.console import Context, print_plain, print_table, print_to_s
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
+    from indexer.index.milvus.address import MilvusAddress
     from indexer.marks import Run
     from search_api.marklens import MarkLens
 
@@ -101,6 +102,9 @@ def _state(marklens: "MarkLens") -> dict[str, Any]:
 
 def _index_state(marklens: "MarkLens", sequence: int) -> dict[str, Any]:
     """The snapshot on disk, as its manifest describes it: nothing is loaded for that."""
+    address = marklens.settings.milvus
+    if address is not None:
+        return _server_state(marklens, address, sequence)
     from indexer.index.vectors.snapshot import SnapshotStore
 
     try:
@@ -112,6 +116,22 @@ def _index_state(marklens: "MarkLens", sequence: int) -> dict[str, Any]:
     lag = sequence - facts.sequence
     words = f"saved {lag:,} changes ago; {_IN_MEMORY}" if lag else "up to date"
     return {"state": words, "sequence": facts.sequence, "lag": lag}
+
+
+def _server_state(marklens: "MarkLens", address: "MilvusAddress", sequence: int) -> dict[str, Any]:
+    """The collection on a Milvus server; nothing is written to it for that."""
+    from search_api.indexes import server_position
+
+    try:
+        name, position = server_position(address, marklens.register)
+    except MarkLensError as error:
+        return {"state": f"unknown: {error}", "sequence": 0, "lag": sequence}
+    if position is None:
+        words = f"{name}: not there yet, or another one's; a server or `marklens rebuild` makes it"
+        return {"state": words, "sequence": 0, "lag": sequence}
+    lag = max(0, sequence - position)
+    words = f"{name}: {lag:,} changes behind" if lag else f"{name}: up to date"
+    return {"state": words, "sequence": position, "lag": lag}
 
 
 def _network_state(marklens: "MarkLens", bound: str | None) -> dict[str, Any]:

@@ -261,6 +261,7 @@ _PLANS = {
     "gather": "each mark compared",
     "exact": "each mark compared",
     "ivf": "nearest lists compared: a mark may be missing",
+    "milvus": "candidates of a server compared",
     "sql": "listed by number",
 }
 

@@ -10,6 +10,7 @@ import pytest
 
 from indexer.index.facets import count_codes, count_facets, count_passing
 from indexer.index.follower import Follower
+from indexer.index.milvus import MilvusAddress, MilvusFollower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, MarkRecord
@@ -114,6 +115,27 @@ def random_filter(rng: np.random.Generator) -> Filter:
         office=frozenset({"EM"}) if rng.random() < 0.3 else frozenset(),
         filed_from=date(2020, 3, 1) if rng.random() < 0.3 else None,
     )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sql_counts_what_passes_for_an_index_on_a_server(register: Register, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    marks = [random_mark(rng) for _ in range(70)]
+    # A vector that is not finite is found in no index, and SQL does not look into vectors.
+    register.add(
+        [one for one in marks if one.embedding is None or np.isfinite(one.embedding.vectors).all()]
+    )
+    register.delete([f"m{number}" for number in rng.integers(60, size=5)])
+    view = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu")).refresh()
+    address = MilvusAddress.parse("milvus://127.0.0.1")
+    on_server = MilvusFollower(register, address, DIMENSION, "tiny")  # which asks nothing of it
+    for _ in range(6):
+        wanted = random_filter(rng)
+        among = np.unique(rng.integers(1, 80, size=60)) if rng.random() < 0.5 else None
+        for with_pictures in (False, True):
+            expected = count_passing(view, wanted, among, with_pictures)
+            assert on_server.count_passing(wanted, among, with_pictures) == expected
+    assert on_server.facets() == register.facets()
 
 
 @pytest.mark.parametrize("seed", range(8))

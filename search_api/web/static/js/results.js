@@ -12,6 +12,7 @@ const SCANS = {
   gather: t('exact scan of the matches'),
   exact: t('exact scan'),
   ivf: t('approximate scan, may miss a mark'),
+  milvus: t('candidates of a server, compared exactly'),
 }
 const BANDS = {
   'near-identical': t('near‑identical'), strong: t('strong'), some: t('some'), weak: t('weak'),

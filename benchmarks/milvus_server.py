@@ -1,0 +1,141 @@
+"""A Milvus server for tests and benchmarks: the standalone server that PyPI's `milvus` carries.
+
+Its package needs old versions of others, so it lives in an environment of its own, made once in a
+cache folder. The server's process is started here, not by the package, so that it can be killed as
+a crash would. Only one runs on a machine at a time: it holds a file of a fixed name.
+"""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from filelock import FileLock
+
+_PACKAGES = ("milvus==2.3.5", "marshmallow<4", "setuptools<70")
+_CACHE = Path.home() / ".cache" / "marklens-tests" / "milvus-2.3.5"
+_UP_S = 180.0  # 20 s on a quiet machine
+# Chooses free ports, writes the configuration and unpacks the server; prints what starts it.
+_PREPARE = """
+import sys
+from milvus import MilvusServerConfig, _initialize_data_files
+folder, cache = sys.argv[1:]
+config = MilvusServerConfig(data_dir=folder)
+config.set("log.level", "warn")
+config.set("dataCoord.segment.minSegmentNumRowsToEnableIndex", "1024")
+config.resolve()
+_initialize_data_files(cache)
+print(config.get("proxy_port"))
+"""
+
+
+class NoServer(Exception):
+    """The server's package cannot be had."""
+
+
+class MilvusServer:
+    """A server with a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Prepare it.
+
+        Raises:
+            NoServer: its package cannot be had.
+        """
+        python = _environment()
+        self._folder = folder
+        prepared = subprocess.run(  # noqa: S603
+            [python, "-c", _PREPARE, folder, _CACHE],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=folder,
+        )
+        self.port = int(prepared.stdout)
+        self._health_port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._alone = FileLock(_CACHE / "running")
+
+    @property
+    def url(self) -> str:
+        """As MARKLENS_INDEX takes it."""
+        return f"milvus://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it answers; other test processes' come first."""
+        self._alone.acquire()
+        self._health_port = _free_port()
+        binaries = _CACHE / "bin"
+        environment = {
+            "DEPLOY_MODE": "STANDALONE",
+            "METRICS_PORT": str(self._health_port),
+            "LD_LIBRARY_PATH": str(binaries),
+        }
+        leash = ("setpriv", "--pdeathsig", "KILL")  # no server outlives tests that are killed
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603
+                [*leash, binaries / "milvus", "run", "standalone"],
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                env=environment,
+            )
+        deadline = time.monotonic() + _UP_S
+        while not self._is_healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                tail = (self._folder / "log").read_bytes()[-2000:].decode(errors="replace")
+                raise RuntimeError(f"the server does not answer: {tail}")
+            time.sleep(0.2)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._alone.release()
+
+    def _is_healthy(self) -> bool:
+        address = f"http://127.0.0.1:{self._health_port}/healthz"
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return b"OK" in answer.read()
+        except OSError:
+            return False
+
+
+def _free_port() -> int:
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        return int(asked.getsockname()[1])
+
+
+def _environment() -> Path:
+    """The Python that has the server's package."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    python = _CACHE / "venv" / "bin" / "python"
+    with FileLock(_CACHE / "lock"):
+        if (_CACHE / "complete").exists():
+            return python
+        shutil.rmtree(_CACHE / "venv", ignore_errors=True)
+        made = [
+            [sys.executable, "-m", "venv", str(_CACHE / "venv")],
+            [str(python), "-m", "pip", "install", "-q", "--retries", "1", *_PACKAGES],
+        ]
+        for command in made:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+            if done.returncode:
+                why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+                raise NoServer(f"PyPI does not give the Milvus server: {why}")
+        (_CACHE / "complete").touch()
+    return python

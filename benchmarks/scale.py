@@ -1,0 +1,236 @@
+"""How cost grows with the register: FAISS exact, FAISS IVF and Milvus, from 10^4 marks on.
+
+::
+
+    python -m benchmarks.scale --work DIR [--marks 10000 100000] [--queries 60]
+    python -m benchmarks.scale --work DIR --plot docs/images/scale.png
+
+The first builds synthetic registers (`search_synthesis`, `search_register`: 2.1 vectors a mark) and
+measures each engine on them, FAISS in a process of its own and Milvus as the standalone server of
+PyPI's `milvus` 2.3.5 (`milvus_server`): time to build from SQL, memory, disk, and for searches
+without filter and with one that a hundredth of the marks pass, latency and processor time of the
+whole search and recall@50 of marks, by score against FAISS exact. Processor time is that of client
+and server; it says more than latency where other work runs on the machine. The figures go to
+``scale.json`` in ``--work``; the second draws them. Memory of Milvus is its process' less what it
+took when empty.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.milvus_server import MilvusServer
+from benchmarks.search import SAMPLE_SIZE, real_embeddings
+from benchmarks.search_data import CASES, Dataset, K
+from benchmarks.search_process import disk_mb, memory_mb, percentiles, run_child, write_json
+from benchmarks.search_product import filter_of, open_searcher, register_url
+from benchmarks.search_register import FINGERPRINT, write_register
+from benchmarks.search_synthesis import synthesise
+from indexer.index.follower import Follower
+from indexer.index.following import RegisterIndex
+from indexer.index.milvus import MilvusAddress, MilvusFollower
+from indexer.index.vectors import IndexChoice
+from indexer.query import SearchQuery
+from indexer.register import Register
+from models.encoder import Embedding
+
+Found = dict[str, Any]
+_IN_MEMORY = ("exact", "ivf")
+_ON_SERVER = ("FLAT", "IVF_SQ8", "HNSW")
+_NAMES = {"exact": "FAISS exact", "ivf": "FAISS IVF"} | {
+    kind: f"Milvus {kind}" for kind in _ON_SERVER
+}
+_ASKED = tuple(case for case in CASES if case.name in ("no filter", "uncorrelated 1 %"))
+_TOLERANCE = 1e-6  # of scores: who is right is measured by them
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def main() -> None:
+    """Measure, or draw what was measured."""
+    options = _options()
+    if options.out is not None:
+        write_json(options.out, _measured(options.data, options.engine, options.url, options.pid))
+    elif options.plot is not None:
+        draw(json.loads((options.work / "scale.json").read_text()), options.plot)
+    else:
+        _measure_all(options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, help="keeps what is built and scale.json")
+    parser.add_argument("--marks", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--queries", type=int, default=60, help="of each kind")
+    parser.add_argument("--engines", nargs="+", choices=_NAMES, default=list(_NAMES))
+    parser.add_argument("--sample", type=Path, help="as `benchmarks.search` takes it")
+    parser.add_argument("--plot", type=Path, help="the picture to draw")
+    for name in ("data", "out"):
+        parser.add_argument(f"--{name}", type=Path, help=argparse.SUPPRESS)
+    for name in ("engine", "url"):
+        parser.add_argument(f"--{name}", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--pid", type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _measure_all(options: argparse.Namespace) -> None:
+    options.work.mkdir(parents=True, exist_ok=True)
+    file = options.work / "scale.json"
+    found: list[Found] = json.loads(file.read_text()) if file.exists() else []
+    for marks in options.marks:
+        data = options.work / f"{marks}"
+        if not (data / "complete").exists():
+            real = real_embeddings(options.work, options.sample, SAMPLE_SIZE)
+            synthesise(data, real, marks, options.queries, seed=1)
+            write_register(Dataset(data), register_url(data))
+            (data / "complete").touch()
+        for engine in options.engines:
+            one = {"marks": marks, "engine": engine, **_in_child(data, engine)}
+            print(json.dumps(one), file=sys.stderr, flush=True)
+            found = [
+                held for held in found if (held["marks"], held["engine"]) != (marks, engine)
+            ] + [one]
+            write_json(file, found)
+
+
+def _in_child(data: Path, engine: str) -> Found:
+    asked: dict[str, object] = {"data": data, "engine": engine}
+    if engine in _IN_MEMORY:
+        return run_child("benchmarks.scale", asked)
+    folder = data / f"milvus-{engine}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    server = MilvusServer(folder)
+    server.start()
+    try:
+        empty = memory_mb(server.pid)["now"]
+        asked |= {"url": f"{server.url}?index={engine}", "pid": server.pid}
+        found = run_child("benchmarks.scale", asked)
+        found["memory_mb"] = round(memory_mb(server.pid)["now"] - empty, 1)
+        found["empty_mb"] = empty
+        # Neither the log of writes, which is kept for days, nor the metadata.
+        others = ("rocksmq", "rocksmq_meta_kv", "etcd.data")
+        rest = sum(disk_mb(folder / "data" / name) for name in others)
+        found["disk_mb"] = round(disk_mb(folder / "data") - rest, 1)
+        return found
+    finally:
+        server.kill()
+
+
+def _measured(data: Path, engine: str, url: str, pid: int) -> Found:
+    """Build one index and search it, in this process or on the server whose process is given."""
+    register = Register.open(register_url(data), create=False)
+    dimension = Dataset(data).dimension
+    before = memory_mb()["now"]
+    folder = data / f"index-{engine}"
+    follower: RegisterIndex
+    if url:
+        follower = MilvusFollower(register, MilvusAddress.parse(url), dimension, FINGERPRINT)
+    else:
+        choice = IndexChoice("cpu", "exact" if engine == "exact" else "ivf")
+        follower = Follower(register, folder, dimension, FINGERPRINT, choice)
+    started, spent = time.perf_counter(), _processor_s(pid)
+    follower.rebuild()
+    if isinstance(follower, MilvusFollower):
+        follower.settle()
+    found: Found = {
+        "build_s": round(time.perf_counter() - started, 1),
+        "build_processor_s": round(_processor_s(pid) - spent, 1),
+    }
+    follower.save_snapshot()
+    searcher = open_searcher(data, register, follower)
+    dataset = Dataset(data)
+    for case in _ASKED:
+        asked = [
+            SearchQuery(
+                Embedding.without_boxes(dataset.query_vectors(case, query)),
+                k=K,
+                filter=filter_of(case.code(query)),
+                rerank=0,
+            )
+            for query in range(dataset.facts.queries)
+        ]
+        for query in asked[:5]:
+            searcher.search(query)
+        spent, times, scores, plans = _processor_s(pid), [], [], set()
+        for query in asked:
+            began = time.perf_counter()
+            result = searcher.search(query)
+            times.append(1e3 * (time.perf_counter() - began))
+            scores.append([hit.score for hit in result.hits])
+            plans.add(result.plan.kind)
+        spent = _processor_s(pid) - spent
+        found[case.name] = {
+            "plan": sorted(plans),
+            "answer_ms": percentiles(times),
+            "processor_ms": round(1e3 * spent / len(asked), 2),
+            "recall": _recall(data, case.name, engine, scores),
+        }
+    if not url:
+        found["memory_mb"] = round(memory_mb()["now"] - before, 1)
+        found["disk_mb"] = disk_mb(folder)
+    follower.stop()
+    register.close()
+    return found
+
+
+def _recall(data: Path, case: str, engine: str, scores: list[list[Any]]) -> float | None:
+    """Share of the places where a mark stands that scores what the exact search's does, or more."""
+    file = data / f"truth-{case}.json"
+    if engine == "exact":
+        file.write_text(json.dumps(scores))
+    if not file.exists():
+        return None
+    found = wanted = 0
+    for right, given in zip(json.loads(file.read_text()), scores, strict=True):
+        least = min(right, default=0.0) - _TOLERANCE
+        wanted += len(right)
+        found += sum(score >= least for score in given[: len(right)])
+    return round(found / wanted, 4)
+
+
+def _processor_s(pid: int) -> float:
+    """Processor time of this process and of another one, seconds."""
+    spent = time.process_time()
+    if pid:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        spent += (int(words[11]) + int(words[12])) / _TICKS
+    return spent
+
+
+def draw(found: list[Found], picture: Path) -> None:
+    """Draw how latency, memory, building and disk grow."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    curves: dict[str, Callable[[Found], float]] = {
+        "a search, processor ms": lambda one: one["no filter"]["processor_ms"],
+        "memory, MB": lambda one: one["memory_mb"],
+        "building, processor s": lambda one: one["build_processor_s"],
+        "disk, MB": lambda one: one["disk_mb"],
+    }
+    figure, axes = pyplot.subplots(1, len(curves), figsize=(15, 4), layout="constrained")
+    for (name, value), axis in zip(curves.items(), np.ravel(axes), strict=True):
+        for engine, label in _NAMES.items():
+            points = sorted((one["marks"], value(one)) for one in found if one["engine"] == engine)
+            if points:
+                axis.plot(*zip(*points, strict=True), marker="o", label=label)
+        axis.set(title=name, xlabel="marks", xscale="log", yscale="log")
+        axis.grid(visible=True, which="both", alpha=0.3)
+    axes[0].legend()
+    figure.savefig(picture, dpi=100)
+
+
+if __name__ == "__main__":
+    main()
