@@ -5,16 +5,18 @@ import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
+from math import inf
 from threading import Event, Lock, Thread
+from time import monotonic
 
 from indexer.register.keys import Key, Keys
 from models.errors import MarkLensError
 
 logger = logging.getLogger(__name__)
 _PREFIX = "mlk_"  # by which scanners for leaked secrets can know them
-_NOTE_EVERY = timedelta(minutes=1)
+_NOTE_EVERY_S = 60.0
 
 
 def new_secret() -> str:
@@ -34,7 +36,7 @@ class KeyRing:
         self._keys = keys
         self._known: tuple[Key, ...] = ()
         self._used: dict[str, datetime] = {}
-        self._noted = datetime.min.replace(tzinfo=UTC)
+        self._noted = -inf  # by the clock that nobody sets
         self._lock = Lock()
 
     @property
@@ -60,7 +62,7 @@ class KeyRing:
             DatabaseUnavailable: the register cannot be read or written; the keys known stay.
         """
         self._known = tuple(self._keys.all())
-        if datetime.now(UTC) - self._noted >= _NOTE_EVERY:
+        if monotonic() - self._noted >= _NOTE_EVERY_S:
             self._note_use()
 
     @contextmanager
@@ -100,6 +102,6 @@ class KeyRing:
     def _note_use(self) -> None:
         with self._lock:
             used, self._used = self._used, {}
-        self._noted = datetime.now(UTC)
+        self._noted = monotonic()
         if used:
             self._keys.note_use(used)

@@ -250,6 +250,7 @@ class PostgresServer:
 
     Attributes:
         folder: of its socket, its data and its log. binaries: folder of its programs.
+        account: that it runs as. owner: the same for `subprocess`.
     """
 
     def __init__(self, binaries: Path, account: str) -> None:
@@ -258,7 +259,8 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="marklens-pg-"))
         shutil.chown(self.folder, account)
         self._cluster = self.folder / "data"
-        self._owner = {"user": account} if os.geteuid() == 0 else {}
+        self.account = account
+        self.owner = {"user": account} if os.geteuid() == 0 else {}
         self._server: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
@@ -269,7 +271,7 @@ class PostgresServer:
             check=True,
             capture_output=True,
             cwd=self.folder,
-            **self._owner,
+            **self.owner,
         )
 
     def start(self) -> None:
@@ -288,7 +290,7 @@ class PostgresServer:
                 [*leash, self.binaries / "postgres", "-D", self._cluster, *options],
                 stderr=log,
                 cwd=self.folder,
-                **self._owner,
+                **self.owner,
             )
         self._await(self._server)
 

@@ -1,15 +1,19 @@
 """A server whose disk is full, or whose register is moved away, refuses and writes nothing half."""
 
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
 
+from indexer.verify import Findings, Place, verify
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 
@@ -83,6 +87,53 @@ def test_a_full_disk_is_507_tells_no_path_and_leaves_nothing_half_written(
         small_disk("60m")
         added = client.post(MARKS, data={"id": "B"}, files={"image": pictures[1]})
         assert added.status_code == 201, added.text
+
+
+@pytest.mark.postgres
+def test_a_full_disk_of_postgresql_is_507_and_loses_nothing_that_was_acknowledged(
+    own_postgres: Any,
+    small_disk: Callable[[str], Path],
+    tiny_settings: Callable[..., Settings],
+    tmp_path: Path,
+    serving: Serving,
+    draw_mark: Draw,
+    as_png: AsPng,
+) -> None:
+    disk = small_disk("30m")
+    disk.chmod(0o755)
+    (disk / "tables").mkdir()
+    shutil.chown(disk / "tables", own_postgres.account)
+    own_postgres.run(f"CREATE TABLESPACE small LOCATION '{disk / 'tables'}'")
+    own_postgres.run("CREATE DATABASE marklens TABLESPACE small")
+    settings = tiny_settings(tmp_path, database_url=own_postgres.url("marklens"))
+    image = {"image": as_png(draw_mark(1))}
+    with (
+        MarkLens.open(settings) as marklens,
+        serving(marklens) as address,
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
+
+        def write(n: int) -> int:
+            words = {"id": f"M-{n}", "owner": secrets.token_hex(4000)}  # does not get smaller
+            return client.post(MARKS, data=words, files=image).status_code
+
+        assert write(0) == 201
+        fill(disk)
+        answers = [201]  # some fit into pages that are there
+        while answers[-1] == 201 and len(answers) < 400:
+            answers.append(write(len(answers)))
+        assert answers[-1] == 507
+        assert client.get("/readyz").status_code == 200, "searches are answered"
+        assert client.post("/api/v1/search", files=image).status_code == 200
+        (disk / "full").unlink()
+        small_disk("90m")
+        assert write(len(answers) - 1) == 201
+        ids = [f"M-{n}" for n in range(len(answers))]
+        assert marklens.register.marks(ids).keys() == set(ids)
+    findings = Findings()
+    place = Place(own_postgres.url("marklens"), tmp_path / "images", tmp_path / "snapshots")
+    verify(place, findings, progress=lambda *_: None)
+    assert findings.is_sound, findings.examples
 
 
 def test_a_register_that_was_moved_away_is_not_written_on(
