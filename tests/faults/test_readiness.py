@@ -12,7 +12,7 @@ from PIL import Image
 
 from indexer.marks import MarkRecord
 from indexer.register import Register
-from indexer.register.keys import Key
+from indexer.register.keys import Key, Scope
 from search_api.key_ring import KeyRing, digest_of
 from search_api.marklens import MarkLens
 from search_api.request import SearchRequest
@@ -87,7 +87,7 @@ def test_a_clock_that_is_set_back_keeps_keys_in_force_and_notes_their_use(
     monkeypatch.setattr("search_api.key_ring._NOTE_EVERY_S", 0.0)
     register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
     made = SetBack.now()
-    register.keys.add(Key("desk", "read", digest_of("secret"), made, made + timedelta(days=1)))
+    register.keys.add(Key("desk", Scope.READ, digest_of("secret"), made, made + timedelta(days=1)))
     ring = KeyRing(register.keys)
     for hours in (0, 5, -2):  # back, and beyond
         SetBack.hours = hours
