@@ -56,6 +56,37 @@ def standby(own_postgres: Any) -> Iterator[Any]:
         other.remove()
 
 
+def write_until(
+    over: threading.Event, address: str, picture: dict[str, bytes], acknowledged: list[str]
+) -> None:
+    """Write one mark after the other; nothing but a 503 may refuse one."""
+    with httpx.Client(base_url=address, timeout=60) as client:
+        for n in range(100_000):
+            if over.is_set():
+                return
+            answer = client.post(MARKS, data={"id": f"M-{n}"}, files=picture)
+            assert answer.status_code in (201, 503), answer.text
+            if answer.status_code == 201:
+                acknowledged.append(f"M-{n}")
+
+
+def held_of(url: str, ids: list[str]) -> set[str]:
+    """Those of some marks that a register holds."""
+    register = Register.open(url)
+    held = set(register.marks(ids))
+    register.close()
+    return held
+
+
+def write_twelve(address: str, name: str, picture: dict[str, bytes]) -> list[str]:
+    """Ids of marks that were written."""
+    ids = [f"{name}-{n}" for n in range(12)]
+    for mark_id in ids:
+        answer = httpx.post(f"{address}{MARKS}", data={"id": mark_id}, files=picture, timeout=60)
+        assert answer.status_code == 201, answer.text
+    return ids
+
+
 def test_a_standby_takes_over_and_no_acknowledged_write_is_lost(
     own_postgres: Any,
     standby: Any,
@@ -79,20 +110,10 @@ def test_a_standby_takes_over_and_no_acknowledged_write_is_lost(
         ThreadPoolExecutor(1) as pool,
     ):
 
-        def write() -> None:
-            with httpx.Client(base_url=address, timeout=60) as client:
-                for n in range(100_000):
-                    if over.is_set():
-                        return
-                    answer = client.post(MARKS, data={"id": f"M-{n}"}, files=picture)
-                    assert answer.status_code in (201, 503), answer.text
-                    if answer.status_code == 201:
-                        acknowledged.append(f"M-{n}")
-
         def ready() -> int:
             return httpx.get(f"{address}/readyz", timeout=30).status_code
 
-        writing = pool.submit(write)
+        writing = pool.submit(write_until, over, address, picture, acknowledged)
         try:
             wait_until(lambda: len(acknowledged) >= 5 and ready() == 200)
             own_postgres.stop()
@@ -105,10 +126,7 @@ def test_a_standby_takes_over_and_no_acknowledged_write_is_lost(
         writing.result()
         found = httpx.post(f"{address}{SEARCH}", files=picture, timeout=60)
         assert found.status_code == 200
-    register = Register.open(standby.url("marklens"))
-    held = register.marks(acknowledged)
-    register.close()
-    assert held.keys() == set(acknowledged)
+    assert held_of(standby.url("marklens"), acknowledged) == set(acknowledged)
 
 
 def test_two_servers_and_two_indexers_at_once_lose_nothing_and_find_all(
@@ -132,18 +150,10 @@ def test_two_servers_and_two_indexers_at_once_lose_nothing_and_find_all(
         serving(other) as second,
         ThreadPoolExecutor(3) as pool,
     ):
-
-        def write(address: str, name: str) -> list[str]:
-            ids = [f"{name}-{n}" for n in range(12)]
-            for mark_id in ids:
-                answer = httpx.post(
-                    f"{address}{MARKS}", data={"id": mark_id}, files=picture, timeout=60
-                )
-                assert answer.status_code == 201, answer.text
-            return ids
-
         runs = pool.submit(index, shared.job(table), shared.job(office_file))
-        written = [pool.submit(write, first, "one"), pool.submit(write, second, "two")]
+        written = [
+            pool.submit(write_twelve, *one, picture) for one in ((first, "a"), (second, "b"))
+        ]
         ids = {mark_id for ids in written for mark_id in ids.result()}
         assert [answer["status"] for answer in runs.result()] == [0, 0]
         assert not any("error" in answer for answer in runs.result())

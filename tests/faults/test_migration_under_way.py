@@ -73,6 +73,35 @@ def next_version(
     return open_by_next
 
 
+def ask(
+    address: str, over: threading.Event, send: Callable[[httpx.Client, int], httpx.Response]
+) -> int:
+    """Send one request after the other, of which none may fail; how many."""
+    n = 0
+    with httpx.Client(base_url=address, timeout=60) as client:
+        while not over.is_set():
+            answer = send(client, n)
+            assert answer.is_success, answer.text
+            n += 1
+    return n
+
+
+def senders(
+    picture: dict[str, bytes], searched: list[int]
+) -> list[Callable[[httpx.Client, int], httpx.Response]]:
+    """What searches, and notes each answer, and what writes marks."""
+
+    def search(client: httpx.Client, _: int) -> httpx.Response:
+        answer = client.post("/api/v1/search", files=picture)
+        searched.append(answer.status_code)
+        return answer
+
+    def write(client: httpx.Client, n: int) -> httpx.Response:
+        return client.post("/api/v1/marks", data={"id": f"W-{n}"}, files=picture)
+
+    return [search, write]
+
+
 def hold_a_lock(engine: sa.Engine, held: threading.Event, done: list[int]) -> bool:
     """A long report: its transaction holds a lock that a change of the table must wait for.
 
@@ -111,24 +140,7 @@ def test_a_step_that_only_adds_fails_no_request_of_the_version_before_and_loses_
         old.add(MarkRecord("first"), picture["image"])
         old.start_following()
 
-        def ask(send: Callable[[httpx.Client, int], httpx.Response]) -> int:
-            n = 0
-            with httpx.Client(base_url=address, timeout=60) as client:
-                while not over.is_set():
-                    answer = send(client, n)
-                    assert answer.is_success, answer.text
-                    n += 1
-            return n
-
-        def search(client: httpx.Client, _: int) -> httpx.Response:
-            answer = client.post("/api/v1/search", files=picture)
-            searched.append(answer.status_code)
-            return answer
-
-        def write(client: httpx.Client, n: int) -> httpx.Response:
-            return client.post("/api/v1/marks", data={"id": f"W-{n}"}, files=picture)
-
-        asking = [pool.submit(ask, send) for send in (search, write)]
+        asking = [pool.submit(ask, address, over, send) for send in senders(picture, searched)]
         holding = pool.submit(hold_a_lock, engine, begun, searched)
         try:
             begun.wait(20)
