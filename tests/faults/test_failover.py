@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,12 @@ def write_until(
             assert answer.status_code in (201, 503), answer.text
             if answer.status_code == 201:
                 acknowledged.append(f"M-{n}")
+
+
+def is_level(address: str, sequence: int) -> bool:
+    """Whether a server has seen all changes up to the last."""
+    state = httpx.get(f"{address}/readyz", timeout=30).json()
+    return (state.get("sequence"), state.get("lag")) == (sequence, 0)
 
 
 def held_of(url: str, ids: list[str]) -> set[str]:
@@ -163,11 +170,6 @@ def test_two_servers_and_two_indexers_at_once_lose_nothing_and_find_all(
         assert ids < live
         assert len(live) > len(ids) + 20
         for address in (first, second):
-
-            def is_level(address: str = address) -> bool:
-                state = httpx.get(f"{address}/readyz", timeout=30).json()
-                return (state.get("sequence"), state.get("lag")) == (sequence, 0)
-
-            wait_until(is_level)
+            wait_until(partial(is_level, address, sequence))
             answer = httpx.post(f"{address}{SEARCH}", data={"k": "100"}, files=picture, timeout=60)
             assert {hit["id"] for hit in answer.json()["hits"]} == live
