@@ -145,7 +145,7 @@ def _known() -> set[str]:
 def _is_usable(engine: Engine, newest: str) -> bool:
     """Whether code whose newest step is `newest` can use a later schema, which says so itself.
 
-    Steps that only add let it, by a fact; see docs/decisions/0026.
+    Steps that only add let it, by a fact; see docs/decisions/0027.
     """
     with engine.begin() as connection:
         try:

@@ -22,7 +22,7 @@ from search_api.marklens import MarkLens
 from search_api.settings import Settings
 
 FIRST_THAT_ONLY_ADDS = "0006"
-# What a step of the next version may do: see docs/decisions/0026.
+# What a step of the next version may do: see docs/decisions/0027.
 NEXT = '''
 """A step that only adds."""
 import sqlalchemy as sa
