@@ -45,7 +45,7 @@ def test_every_command_explains_itself_and_each_option(command: str) -> None:
 
 def test_the_commands_are_those_of_the_design() -> None:
     assert {
-        *("demo", "index", "search", "classify", "serve", "status", "rebuild", "export"),
+        *("demo", "index", "search", "classify", "serve", "status", "rebuild", "verify", "export"),
         *("compose", "train", "evaluate", "watch", "keys", "audit", "mcp", "vienna", "words"),
     } == set(COMMANDS)
 
