@@ -136,6 +136,8 @@ def test_a_standby_takes_over_and_no_acknowledged_write_is_lost(
     assert held_of(standby.url("marklens"), acknowledged) == set(acknowledged)
 
 
+# FastAPI silences it while it builds forms, which two applications in a process do at once.
+@pytest.mark.filterwarnings("ignore:The 'alias' attribute with value")
 def test_two_servers_and_two_indexers_at_once_lose_nothing_and_find_all(
     postgres_url: str,
     index: Callable[..., list[dict[str, Any]]],
