@@ -16,6 +16,7 @@ from safetensors.numpy import load, save
 from indexer.errors import BadQuery
 from indexer.marks import Box, Mark
 from indexer.register import Register
+from indexer.register.database import is_open_database
 from models.encoder import Embedding, Encoder
 from models.errors import UnreadableImage
 from models.images import (
@@ -301,7 +302,7 @@ def _page(
     """The page that is looked at, turned."""
     image = picture
     if not isinstance(image, Image.Image):
-        content = _read(image) if isinstance(image, Path) else image
+        content = read_picture(image) if isinstance(image, Path) else image
         image = admission.decode(content, _name(picture), view.page, patience)
     return turn_image(image, view.turn)
 
@@ -356,7 +357,14 @@ def _part(page: Image.Image, view: View) -> tuple[NDArray[np.float64], NDArray[n
     return np.array((x, y)) / whole, np.array((width, height)) / whole
 
 
-def _read(file: Path) -> bytes:
+def read_picture(file: Path) -> bytes:
+    """The content of a file that is searched with.
+
+    Raises:
+        UnreadableImage: it cannot be read, or may not.
+    """
+    if is_open_database(file):
+        raise UnreadableImage(f"{file}: is the register's database, no picture.")
     try:
         return file.read_bytes()
     except OSError as error:

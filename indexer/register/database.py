@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -45,6 +46,7 @@ _GONE = ("57P01", "57P02", "57P03")
 _NO_SPACE = ("53100",)
 # Options of a database URL that tell where the database is, and hold no secret.
 _SHOWN_OPTIONS = frozenset(("host", "hostaddr", "port", "dbname", "user", "sslmode", "service"))
+_FILES: WeakKeyDictionary[Engine, Path] = WeakKeyDictionary()  # that this process has open
 _ADVICE = {  # what SQLite's or PostgreSQL's message holds → what to do
     "is locked": "; another process has been writing for too long, try again when it is done",
     "readonly": "; let this account write to the file and its folder",
@@ -192,6 +194,7 @@ def _sqlite_engine(url: URL) -> Engine:
     )
     file = Path(url.database or "").absolute()
     held = _identity(file)
+    _FILES[engine] = file
 
     def connect(_: object, __: object, ___: object, options: Any) -> sqlite3.Connection:
         # Never a new and empty file: one that was moved away while this process runs is not back.
@@ -222,6 +225,20 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def is_open_database(path: Path) -> bool:
+    """Whether a file, whatever it is called by, is SQLite's, of a database open in this process.
+
+    Nothing else may open one here, even to read: at the closing the process loses all locks it has
+    on the file (https://www.sqlite.org/howtocorrupt.html, 2.2), and another one may write as well.
+    """
+    identity = _identity(path)
+    return identity is not None and any(
+        identity == _identity(file.with_name(file.name + end))
+        for file in list(_FILES.values())
+        for end in ("", "-wal", "-shm", "-journal")
+    )
 
 
 def _postgresql_engine(url: URL, answer_s: float) -> Engine:

@@ -2,7 +2,8 @@
 
 Every source streams its rows in a fixed order; `open_source` finds out by their content which
 format files have. A new office's format is one file in `indexer/sources/offices/`. Ingest and the
-export import this room; it imports `indexer.marks` and `models`.
+export import this room; it imports `indexer.marks`, `models` and of
+`indexer.register` which files are its database.
 """
 
 from collections.abc import Callable

@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 from indexer.errors import BrokenSource, SourceError
-from indexer.sources.pictures import open_zip
+from indexer.register.database import is_open_database
+from indexer.sources.pictures import open_zip, refuse_database
 from indexer.sources.source_rows import SourceState, state_of
 from models.images.picture_folder import is_picture, walk
 
@@ -101,6 +102,7 @@ class SourceFile:
         try:
             if self.archive is not None and self.member is not None:
                 return cast(BinaryIO, self.archive.open(self.member))
+            refuse_database(self.path)
             return self.path.open("rb")
         except OSError as error:
             raise SourceError(f"cannot read {self.path}: {error.strerror}") from error
@@ -146,6 +148,7 @@ class _Guarded(io.RawIOBase):
 
 def is_zip(path: Path) -> bool:
     """Whether a file begins like a zip file."""
+    refuse_database(path)
     try:
         with path.open("rb") as file:
             return file.read(4) in _ZIP
@@ -154,7 +157,7 @@ def is_zip(path: Path) -> bool:
 
 
 def files_of(path: Path) -> Iterator[SourceFile]:
-    """The files of a source in the order of their names, pictures and hidden ones left out.
+    """The files of a source in the order of their names: no pictures, hidden ones or database.
 
     A folder's own files come before those of its sub-folders.
     Zip files in a folder count as folders of it, and damaged ones as files, so that they do not
@@ -207,8 +210,8 @@ def walk_folder(path: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def _files_in(path: Path) -> Iterator[Path]:
-    """The files of a folder that are no pictures."""
+    """The files of a folder that are neither pictures nor the register's database."""
     for folder, names in walk_folder(path):
-        for name in names:
-            if not is_picture(name) and (folder / name).is_file():
-                yield folder / name
+        for file in (folder / name for name in names if not is_picture(name)):
+            if file.is_file() and not is_open_database(file):
+                yield file

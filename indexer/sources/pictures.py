@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
 from indexer.errors import BadRecord, MissingPicture, SourceError
+from indexer.register.database import is_open_database
 from models.errors import UnreadableImage
 from models.images.picture_folder import is_picture, spelling
 
@@ -186,6 +187,7 @@ def open_pictures(path: Path) -> Pictures:
     """
     if path.is_dir():
         return FolderPictures(path)
+    refuse_database(path)
     if path.is_file() and zipfile.is_zipfile(path):
         return ZipPictures(path)
     if path.exists():
@@ -199,6 +201,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     Raises:
         SourceError: it is damaged, cut off or unreadable.
     """
+    refuse_database(path)
     try:
         return zipfile.ZipFile(path)
     except zipfile.BadZipFile as error:
@@ -207,6 +210,16 @@ def open_zip(path: Path) -> zipfile.ZipFile:
         ) from error
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
+
+
+def refuse_database(path: Path) -> None:
+    """Refuse a file that nothing but SQLite may open.
+
+    Raises:
+        SourceError: it is the register's.
+    """
+    if is_open_database(path):
+        raise SourceError(f"{path} is the database of the register itself, no source of marks")
 
 
 def too_large(name: str, size: int) -> UnreadableImage:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from indexer.errors import MissingPicture, SourceError
 from indexer.marks import MarkRecord
+from indexer.register.database import is_open_database
 from indexer.sources.pictures import MAX_PICTURE_BYTES, PictureFile, ZippedPicture, too_large
 from models.errors import UnreadableImage
 
@@ -58,6 +59,8 @@ class SourceRow:
             # Only plain files: a pipe or a device would keep the run waiting for ever.
             if not self.picture.is_file():
                 raise MissingPicture(f"{name}: no such picture file in {self.picture.parent}")
+            if is_open_database(self.picture):
+                raise UnreadableImage(f"{name}: is the register's database, no picture")
             size = self.picture.stat().st_size
             if size > MAX_PICTURE_BYTES:
                 raise too_large(name, size)

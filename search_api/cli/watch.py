@@ -61,11 +61,12 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     crop, page and turn are of the first sign.
     """
     from search_api.marklens import MarkLens
+    from search_api.query_encoder import read_picture
     from search_api.watch.watching import NewWatch, Watching
 
     asked |= {"crop": crop, "page": page, "turn": turn, "ignore_words": ignore_words}
     fields = read_fields({"weights": weights, **asked})
-    pictures = [(image.name, _content(image)) for image in images or []]
+    pictures = [(image.name, read_picture(image)) for image in images or []]
     new = NewWatch(name, threshold, marks or (), pictures, fields, webhook)
     given: Context = context.obj
     with MarkLens.open(given.settings()) as marklens:
@@ -168,15 +169,6 @@ def remove(context: typer.Context, name: Name) -> None:
     with _opened(context) as marklens:
         marklens.register.watches.remove(name)
     print_plain(f"{name} is no longer watched")
-
-
-def _content(image: Path) -> bytes:
-    from models.errors import UnreadableImage
-
-    try:
-        return image.read_bytes()
-    except OSError as error:
-        raise UnreadableImage(f"{image}: cannot be read: {error.strerror}.") from error
 
 
 def _opened(context: typer.Context) -> "MarkLens":

@@ -27,6 +27,7 @@ from models.version import marklens_version
 from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Answer
 from search_api.marklens import MarkLens
+from search_api.query_encoder import read_picture
 from search_api.request import Box, Picture, SearchRequest
 
 MAX_NOTE = 2000  # characters: a row of the PDF must fit on a page
@@ -213,7 +214,7 @@ def _content(marklens: MarkLens, request: SearchRequest) -> bytes | Image.Image 
 
 def _given(marklens: MarkLens, picture: Picture) -> bytes | Image.Image:
     opened = marklens.queries.opened(picture)
-    return opened.read_bytes() if isinstance(opened, Path) else opened
+    return read_picture(opened) if isinstance(opened, Path) else opened
 
 
 def _others(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
