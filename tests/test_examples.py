@@ -11,7 +11,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +158,26 @@ def _write_files(folder: Path, draw_mark: Callable[..., Image.Image]) -> None:
         delivery.writestr("marks.csv", "id,image\nD-1,1.png\n")
         delivery.write(folder / "pictures" / "1.png", "1.png")
     (folder / ".venv").symlink_to(Path(sys.prefix))
+
+
+@pytest.mark.slow
+def test_the_backup_of_every_night_replaces_the_one_before_and_is_its_owners_alone(
+    place: Place,
+) -> None:
+    (backup,) = (one for one in RUN if "VACUUM INTO" in one.code)
+    for _ in range(2):
+        done: Any = place.run(backup)
+        assert done.returncode == 0, done.stdout + done.stderr
+        files = list((place.folder / "backup").iterdir())
+        assert {one.name for one in files} == {"register.db", "images.tar"}
+        assert not any(one.stat().st_mode & 0o077 for one in [*files, place.folder / "backup"])
+        for one in files:
+            one.write_bytes(b"")  # the second night's copy is seen to be new
+    done = place.run(backup)
+    assert (place.folder / "backup/register.db").stat().st_size > 0
+    nowhere = {**place.environment, "MARKLENS_DATA_DIR": "nowhere"}
+    assert replace(place, environment=nowhere).run(backup).returncode != 0
+    assert not (place.folder / "nowhere").exists()
 
 
 @pytest.mark.slow
