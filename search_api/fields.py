@@ -38,7 +38,9 @@ from search_api.request import Box, Picture, SearchRequest, View
 
 MAX_PAGE = 1000
 MAX_TURN = 360
+MAX_OFFSET = 10**12  # more marks than there are, and SQL's numbers hold it
 _LONGEST = 500
+_BLANK = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # Unicode's Zs
 
 
 def split_list(texts: Iterable[str]) -> list[str]:
@@ -173,8 +175,14 @@ def _nice_class(value: Any) -> Any:
     return value
 
 
+def with_plain_blanks(text: str) -> str:
+    """A text with a plain blank for each no-break, narrow or wide one."""
+    return _BLANK.sub(" ", text)
+
+
 def _printable(text: str) -> str:
     """Refuse control characters: PostgreSQL cannot hold some, and no name has any."""
+    text = with_plain_blanks(text)
     if not text.isprintable():
         raise ValueError("contains a control character")
     return text
@@ -335,6 +343,7 @@ class WantedFields(PassingFields):
         int,
         Field(
             ge=0,
+            le=MAX_OFFSET,
             description="How many of the first marks to leave out, for the next page; a ranking "
             f"ends at {MAX_K}.",
             examples=[0],

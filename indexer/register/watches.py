@@ -17,6 +17,7 @@ from indexer.register.runs import aware
 from models.encoder import Embedding
 
 _VECTORS, _BOXES = np.dtype("<f2"), np.dtype("<f4")
+MAX_NUMBER = 2**63 - 1  # of an event, and of any that SQL compares it with
 _Open = Callable[[], AbstractContextManager[Connection]]
 
 
@@ -162,15 +163,7 @@ class Watches:
 
     def all(self) -> list[Watch]:
         """Every list, by name."""
-        with self._reading() as connection:
-            signs: dict[str, list[WatchedSign]] = {}
-            table = schema.watched_signs
-            for row in connection.execute(sa.select(table).order_by(table.c.id)).mappings():
-                signs.setdefault(row["watch"], []).append(_sign(row))
-            lists = connection.execute(
-                sa.select(schema.watches, _UNREAD).order_by(schema.watches.c.name)
-            )
-            return [_watch(row, signs.get(row["name"], [])) for row in lists.mappings()]
+        return self._found(sa.true(), sa.true())
 
     def get(self, name: str) -> Watch:
         """One list.
@@ -178,10 +171,24 @@ class Watches:
         Raises:
             UnknownWatch: there is none of this name.
         """
-        found = next((one for one in self.all() if one.name == name), None)
-        if found is None:
+        found = self._found(schema.watches.c.name == name, schema.watched_signs.c.watch == name)
+        if not found:
             raise UnknownWatch(name)
-        return found
+        return found[0]
+
+    def _found(
+        self, lists: sa.ColumnElement[bool], of_lists: sa.ColumnElement[bool]
+    ) -> list[Watch]:
+        """Some lists by name, and the signs of them."""
+        watches, table = schema.watches, schema.watched_signs
+        wanted = sa.select(table).where(of_lists).order_by(table.c.id)
+        with self._reading() as connection:
+            signs: dict[str, list[WatchedSign]] = {}
+            for row in connection.execute(wanted).mappings():
+                signs.setdefault(row["watch"], []).append(_sign(row))
+            found = sa.select(watches, _UNREAD).where(lists).order_by(watches.c.name)
+            rows = connection.execute(found).mappings()
+            return [_watch(row, signs.get(row["name"], [])) for row in rows]
 
     def replace_embedding(self, sign: WatchedSign) -> None:
         """Store a sign's embedding by another network."""
@@ -261,12 +268,15 @@ class Watches:
         if upto is not None:  # no further than what is there: what comes next was not read
             newest = newest.where(events.id <= upto)
         with self._writing() as connection:
-            before = connection.scalar(sa.select(lists.read_upto).where(lists.name == watch))
-            if before is None:
+            if connection.scalar(sa.select(lists.name).where(lists.name == watch)) is None:
                 raise UnknownWatch(watch)
-            last = max(before, connection.scalar(newest) or 0)
-            changed = sa.update(schema.watches).where(lists.name == watch).values(read_upto=last)
-            connection.execute(changed)
+            last = connection.scalar(newest) or 0
+            # Compared in SQL: another reader may have gone further since.
+            connection.execute(
+                sa.update(schema.watches)
+                .where(lists.name == watch, lists.read_upto < last)
+                .values(read_upto=last)
+            )
 
     def delivered(self, watch: str, ids: Sequence[int]) -> None:
         """Note that the webhook got some events."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 watch = typer.Typer(help="Watch for new marks that come near some signs.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of the list.", metavar="NAME")]
+_MAX_NUMBER = 2**63 - 1  # of an event: indexer.register.watches, which loads SQLAlchemy
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -100,9 +101,17 @@ def show(
     context: typer.Context,
     name: Name,
     after: Annotated[
-        int, typer.Option(metavar="NUMBER", help="Only what came after the event of this number.")
+        int,
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            max=_MAX_NUMBER,
+            help="Only what came after the event of this number.",
+        ),
     ] = 0,
-    limit: Annotated[int, typer.Option(metavar="NUMBER", help="At most so many.")] = 100,
+    limit: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="At most so many.")
+    ] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show what came near a list, the newest first."""
@@ -141,7 +150,12 @@ def read(
     name: Name,
     upto: Annotated[
         int | None,
-        typer.Option(metavar="NUMBER", help="Of the last event that was read; else the newest."),
+        typer.Option(
+            metavar="NUMBER",
+            min=0,
+            max=_MAX_NUMBER,
+            help="Of the last event that was read; else the newest.",
+        ),
     ] = None,
 ) -> None:
     """Say that what came near was read, for page, feed and everybody else."""

@@ -23,6 +23,7 @@ from search_api.fields import (
     Text,
     ViewFields,
     parse_codes,
+    with_plain_blanks,
 )
 from search_api.kept_pictures import HANDLE
 from search_api.marklens import MarkLens
@@ -47,7 +48,8 @@ def _require_one(form: "PictureForm | SearchForm") -> None:
 
 def shown_name(filename: str | None) -> str | None:
     """The name an upload gave itself, where it is one that can be shown."""
-    return filename[-255:] if filename and filename.isprintable() else None
+    name = with_plain_blanks(filename or "").strip()
+    return name[-255:] if name and name.isprintable() else None
 
 
 class PictureForm(ViewFields):

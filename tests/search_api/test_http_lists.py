@@ -91,6 +91,7 @@ def test_codes_classes_and_dates_alone_list_marks(client: httpx.Client) -> None:
     ("fields", "field"),
     [
         ({"k": 0}, "k"),
+        ({"offset": 2**63 - 1}, "offset"),
         ({"order": "colour"}, "order"),
         ({"unknown": "x"}, "unknown"),
         ({"after": "x"}, "after"),

@@ -167,7 +167,10 @@ def test_what_was_read_is_read_for_answers_and_feed(
     assert new_in_feed() == 1
     assert http.post(f"{URL}/our logo/read").json()["unread"] == new_in_feed() == 0
     assert http.post(f"{URL}/none/read").status_code == 404
-    assert http.post(f"{URL}/our logo/read", data={"upto": "x"}).status_code == 422
+    for wrong in ("x", str(2**63)):
+        assert http.post(f"{URL}/our logo/read", data={"upto": wrong}).status_code == 422
+    assert http.get(f"{URL}/our logo/events", params={"after": 2**63}).status_code == 422
+    assert http.get(f"{URL}/our logo/events", params={"after": 2**63 - 1}).json() == {"events": []}
 
 
 def test_a_part_of_a_kept_picture_is_watched(
@@ -192,6 +195,24 @@ def test_a_part_of_a_kept_picture_is_watched(
     http.delete(f"/api/v1/queries/{handle}")
     gone = http.post(URL, data=form | {"name": "gone", "query": handle})
     assert gone.status_code == 410
+
+
+def test_pictures_have_the_names_that_can_be_shown_each_in_its_place(
+    http: httpx.Client, draw_mark: Draw, as_png: AsPng
+) -> None:
+    handles = []
+    for number in range(4):
+        sent = http.post("/api/v1/search", files={"image": as_png(draw_mark(number))}).json()
+        handles.append(sent["query"]["pictures"][0]["handle"])
+    names = ["", "b.png", "Screenshot 9.41.00\u202fAM.png", "c\x00.png"]
+    form = {"name": "named", "threshold": "0.9", "query": handles, "names": names}
+    made = http.post(URL, data=form)
+    assert made.status_code == 201, made.text
+    signs = ["picture 1", "b.png", "Screenshot 9.41.00 AM.png", "picture 4"]
+    assert made.json()["signs"] == signs
+    many = {"query": handles[:1] * 300, "names": ["a.png"] * 300}
+    made = http.post(URL, data=form | {"name": "many"} | many)
+    assert (made.status_code, len(made.json()["signs"])) == (201, 300), made.text
 
 
 def test_a_filter_and_a_threshold_decide_and_a_mark_is_reported_once(

@@ -101,6 +101,20 @@ def test_a_pdf_says_what_was_searched_and_shows_each_mark(
     assert pictures_in(answer.content) == 1 + len(found["hits"])
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Bildschirmfoto 9.41\u202fAM.png", "Bildschirmfoto 9.41 AM.png,"), ("a\x00b", "lion.png,")],
+)
+def test_a_name_with_narrow_blanks_is_said_and_one_that_cannot_be_shown_is_not(
+    client: httpx.Client, draw_mark: Draw, as_png: Callable[[Image.Image], bytes],
+    name: str, said: str,
+) -> None:  # fmt: skip
+    files = {"image": ("lion.png", as_png(draw_mark(4)), "image/png")}
+    answer = client.post(URL, data={"k": "1", "picture_name": name}, files=files)
+    assert answer.status_code == 200, answer.text
+    assert said in text_of(answer.content)
+
+
 def test_the_format_follows_accept_or_the_field(client: httpx.Client) -> None:
     form = {"mark_id": "M-2"}
     for accept, kind in (("*/*", "application/pdf"), (XLSX, XLSX), ("text/csv, */*", "text/csv")):

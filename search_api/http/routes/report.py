@@ -10,7 +10,7 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from search_api.errors import BadField
-from search_api.fields import REPEATED, Absent, Day, Text, Words
+from search_api.fields import REPEATED, Absent, Day, Words
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import SearchForm, shown_name
 from search_api.http.json_bodies import FieldsRoute
@@ -47,9 +47,10 @@ class ReportForm(SearchForm):
         ),
     ] = None
     picture_name: Annotated[
-        Text | Absent,
+        str | Absent,
         Field(
-            description="What the query picture is called; where left out, the file's own name.",
+            description="What the query picture is called; where left out or unprintable, the "
+            "file's own name.",
             examples=["lion.png"],
         ),
     ] = None
@@ -71,7 +72,7 @@ class ReportForm(SearchForm):
         """
         day: date | None = self.date
         own = None if self.image is None else shown_name(self.image.filename)
-        name = self.picture_name or own or ""
+        name = shown_name(self.picture_name) or own or ""
         return ReportRequest(
             replace(self.asked(), keep=False), self.shortlist, self._notes(), day, name
         )

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response, UploadFile,
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from indexer.errors import UnknownWatch
-from indexer.register.watches import Watch, WatchEvent
+from indexer.register.watches import MAX_NUMBER, Watch, WatchEvent
 from models.images.formats import ACCEPTED
 from search_api.fields import REPEATED, Absent, Fields, SearchFields, Text, Words
 from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
@@ -19,7 +19,7 @@ from search_api.http.problem_details import documented
 from search_api.request import KeptPicture
 from search_api.schemas import API
 from search_api.watch.feed import MEDIA_TYPE, atom_feed
-from search_api.watch.watching import NewWatch, Watching
+from search_api.watch.watching import MAX_SIGNS, NewWatch, Watching
 from search_api.watch.webhook import shown_url
 
 router = APIRouter(prefix=API, tags=["watches"], route_class=GuardedRoute)
@@ -69,9 +69,11 @@ class WatchForm(SearchFields):
         description=f"Handles of other pictures to watch, which a search gave. {REPEATED}",
         examples=[[HANDLE_EXAMPLE]],
     )
-    names: Words = Field(
+    names: list[str] = Field(
         default=[],
-        description=f"What the pictures of `query` are called, in their order. {REPEATED}",
+        max_length=MAX_SIGNS,
+        description="What the pictures of `query` are called, in their order; one that is empty or "
+        f"unprintable is numbered. {REPEATED}",
         examples=[["lion.png"]],
     )
     webhook: Annotated[
@@ -95,7 +97,8 @@ class WatchForm(SearchFields):
         own = {"name", "threshold", "marks", "query", "names", "images", "webhook"}
         asked = self.model_dump(mode="json", exclude=own, exclude_defaults=True)
         sent: list[tuple[str | None, bytes | KeptPicture]] = [
-            (name, KeptPicture(handle)) for handle, name in zip_longest(self.query, self.names)
+            (shown_name(name), KeptPicture(handle))
+            for handle, name in zip_longest(self.query, self.names)
         ]
         sent += [(shown_name(one.filename), one.file.read()) for one in self.images]
         pictures = [
@@ -183,7 +186,7 @@ class EventsResponse(BaseModel):
     response_description="The watch; marks written from now on are compared with it.",
     status_code=status.HTTP_201_CREATED,
     dependencies=[form_of(WatchForm), Indexer],
-    responses=documented(400, 401, 403, 404, 413, 415, 422, 503),
+    responses=documented(400, 401, 403, 404, 410, 413, 415, 422, 503),
 )
 def add_watch(
     form: Annotated[WatchForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep
@@ -241,7 +244,8 @@ def watch_events(
     name: Name,
     marklens: MarkLensDep,
     after: Annotated[
-        int, Query(ge=0, description="Only events with a higher number.", examples=[0])
+        int,
+        Query(ge=0, le=MAX_NUMBER, description="Only events with a higher number.", examples=[0]),
     ] = 0,
     limit: Annotated[
         int, Query(ge=1, le=1000, description="At most so many.", examples=[100])
@@ -258,7 +262,12 @@ class ReadForm(Fields):
 
     upto: Annotated[
         int | Absent,
-        Field(ge=0, description="Number of the last event; the newest if left out.", examples=[7]),
+        Field(
+            ge=0,
+            le=MAX_NUMBER,
+            description="Number of the last event; the newest if left out.",
+            examples=[7],
+        ),
     ] = None
 
 
