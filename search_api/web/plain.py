@@ -12,10 +12,11 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams, UploadFile
 
+from indexer.errors import UnknownMark
 from indexer.query import MAX_K, Hit
 from indexer.words.likeness import WordMatch
 from models.errors import MarkLensError
-from search_api.errors import public_detail
+from search_api.errors import BadField, PictureGone, public_detail
 from search_api.fields import SearchFields, ViewFields, plain_fault
 from search_api.http.dependencies import MarkLensDep
 from search_api.http.problem_details import log_failure
@@ -28,6 +29,8 @@ router = APIRouter()
 
 _NEVER_AGAIN = {"image", "lang"}
 _OF_PICTURE = {"query", "mark_id", "offset", *ViewFields.model_fields}
+_KNOWN = {"query", *SearchFields.model_fields}
+_LOST: Mapping[type[MarkLensError], str] = {PictureGone: "query", UnknownMark: "mark_id"}
 _LISTS = {name for name, field in SearchFields.model_fields.items() if field.get_default() == []}
 
 
@@ -92,6 +95,7 @@ async def _results(
 ) -> HTMLResponse:
     sent = await _picture(given)
     fields = _fields(given, is_sent=bool(sent))
+    at_fault = ""
     context: dict[str, Any] = {"hits": [], "problem": None, "matched": 0, "first": 1}
     try:
         asked = _request(fields, sent)
@@ -105,16 +109,26 @@ async def _results(
                 "hits": [HitView.of(hit) for hit in answer.hits],
                 "matched": answer.plan.matched,
                 "first": asked.offset + 1,
-                "pages": _pages(fields, asked, answer.plan.matched),
             }
+            if not sent or "query" in fields:  # no address holds a picture that is not kept
+                context["pages"] = _pages(fields, asked, answer.plan.matched)
     except ValidationError as error:
         fault = error.errors()[0]
         context["problem"] = f"{fault['loc'][0]}: {plain_fault(fault)}"
+        at_fault = str(fault["loc"][0])
     except MarkLensError as error:
         log_failure(request, error)
         context["problem"] = public_detail(error)
-    context["controls"] = ControlView.of(marklens.follower.facets())
-    context["given"] = fields
+        at_fault = error.field if isinstance(error, BadField) else _LOST.get(type(error), "")
+    context["controls"] = controls = ControlView.of(marklens.follower.facets())
+    shown = {"vienna_any", "k", *(name for one in controls for name in (one.name, one.last_name))}
+    # What is at fault and no input shows is left out, or the next search would fail as well.
+    context["given"] = kept = {
+        name: values
+        for name, values in fields.items()
+        if name in _KNOWN and (name != at_fault or name in shown)
+    }
+    context["query"] = urlencode(kept, doseq=True)  # also of a form, whose address has none
     return render(
         request, "results.html", context, status=200 if context["problem"] is None else 422
     )
