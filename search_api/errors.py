@@ -16,6 +16,7 @@ know are here too::
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from indexer.errors import (
     BadFilter,
@@ -233,3 +234,16 @@ def public_detail(error: MarkLensError) -> str:
 def where_logged() -> str:
     """A sentence that leads who keeps the server running to the reason in its log."""
     return f"The server's log says why, under request {request_id.get()}."
+
+
+def plain_fault(fault: Mapping[str, Any]) -> str:
+    """Say a validator's finding without its jargon."""
+    detail = str(fault["msg"]).removeprefix("Value error, ")
+    match fault["type"]:
+        case "extra_forbidden":
+            return "there is no such field"
+        case "missing":
+            return "is missing"
+        case "value_error" if "UploadFile" in detail:
+            return "send it as a file, not as text"
+    return detail

@@ -107,19 +107,6 @@ def parse_crop(text: str) -> Box:
     return x, y, width, height
 
 
-def plain_fault(fault: Mapping[str, Any]) -> str:
-    """Say a validator's finding without its jargon."""
-    detail = str(fault["msg"]).removeprefix("Value error, ")
-    match fault["type"]:
-        case "extra_forbidden":
-            return "there is no such field"
-        case "missing":
-            return "is missing"
-        case "value_error" if "UploadFile" in detail:
-            return "send it as a file, not as text"
-    return detail
-
-
 def _json_pairs(text: str) -> list[tuple[str, int | float]]:
     pairs = json.loads(text, object_pairs_hook=list)
     for _, number in pairs:

@@ -14,7 +14,8 @@ from pydantic import Field, ValidationError
 
 from models.errors import MarkLensError, UnreadableImage
 from models.version import marklens_version
-from search_api.fields import FilterFields, SearchFields, plain_fault
+from search_api.errors import plain_fault
+from search_api.fields import FilterFields, SearchFields
 from search_api.list_fields import ListFields
 from search_api.list_schemas import ListResponse
 from search_api.marklens import MarkLens

@@ -258,7 +258,7 @@ def read_fields(texts: Mapping[str, Any]) -> "OptionFields":
     """What the options of a search say; they are checked before the network is loaded."""
     from pydantic import ValidationError
 
-    from search_api.fields import plain_fault
+    from search_api.errors import plain_fault
     from search_api.list_fields import OptionFields
 
     given = {name: value for name, value in texts.items() if value is not None}

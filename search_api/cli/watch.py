@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 watch = typer.Typer(help="Watch for new marks that come near some signs.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of the list.", metavar="NAME")]
-_MAX_NUMBER = 2**63 - 1  # of an event: indexer.register.watches, which loads SQLAlchemy
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -36,6 +35,19 @@ Webhook = Annotated[
     str | None,
     typer.Option(metavar="URL", help="Address that gets a POST of JSON for what came near."),
 ]
+
+
+_MAX_NUMBER = 2**63 - 1  # of an event: indexer.register.watches, which loads SQLAlchemy
+After = Annotated[
+    int,
+    typer.Option(
+        metavar="NUMBER",
+        min=0,
+        max=_MAX_NUMBER,
+        help="Only what came after the event of this number.",
+    ),
+]
+Limit = Annotated[int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="At most so many.")]
 
 
 @watch.command()
@@ -100,18 +112,8 @@ def list_watches(context: typer.Context, as_json: AsJson = False) -> None:
 def show(
     context: typer.Context,
     name: Name,
-    after: Annotated[
-        int,
-        typer.Option(
-            metavar="NUMBER",
-            min=0,
-            max=_MAX_NUMBER,
-            help="Only what came after the event of this number.",
-        ),
-    ] = 0,
-    limit: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="At most so many.")
-    ] = 100,
+    after: After = 0,
+    limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
     """Show what came near a list, the newest first."""

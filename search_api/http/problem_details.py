@@ -20,11 +20,11 @@ from search_api.errors import (
     BadField,
     Problem,
     TooLarge,
+    plain_fault,
     problem_for,
     public_detail,
     where_logged,
 )
-from search_api.fields import plain_fault
 from search_api.log_records import REQUEST_ID, request_id
 from search_api.schemas import FieldProblem, ProblemResponse
 

@@ -16,8 +16,8 @@ from indexer.errors import UnknownMark
 from indexer.query import MAX_K, Hit
 from indexer.words.likeness import WordMatch
 from models.errors import MarkLensError
-from search_api.errors import BadField, PictureGone, public_detail
-from search_api.fields import SearchFields, ViewFields, plain_fault
+from search_api.errors import BadField, PictureGone, plain_fault, public_detail
+from search_api.fields import SearchFields, ViewFields
 from search_api.http.dependencies import MarkLensDep
 from search_api.http.problem_details import log_failure
 from search_api.request import KeptPicture, Picture, SearchRequest
@@ -123,15 +123,11 @@ async def _results(
     context["controls"] = controls = ControlView.of(marklens.follower.facets())
     shown = {"vienna_any", "k", *(name for one in controls for name in (one.name, one.last_name))}
     # What is at fault and no input shows is left out, or the next search would fail as well.
-    context["given"] = kept = {
-        name: values
-        for name, values in fields.items()
-        if name in _KNOWN and (name != at_fault or name in shown)
-    }
+    left_out = (fields.keys() - _KNOWN) | ({at_fault} - shown)
+    context["given"] = kept = {name: fields[name] for name in fields if name not in left_out}
     context["query"] = urlencode(kept, doseq=True)  # also of a form, whose address has none
-    return render(
-        request, "results.html", context, status=200 if context["problem"] is None else 422
-    )
+    status = 200 if context["problem"] is None else 422
+    return render(request, "results.html", context, status=status)
 
 
 async def _picture(given: FormData | QueryParams) -> bytes:
