@@ -71,14 +71,15 @@ KINDS: Mapping[str, DamageKind] = {
     "watch": DamageKind("A watch cannot be compared with marks as it stands.", _ANEW),
     "snapshot-damaged": DamageKind("The snapshot of the index is damaged.", SNAPSHOT),
     "snapshot-other": DamageKind(
-        "The snapshot is of another register or network, or ahead of the register.", SNAPSHOT
+        "The snapshot, or Milvus' collection, is of another register or network, or ahead.",
+        SNAPSHOT,
     ),
     "snapshot-differs": DamageKind("The snapshot holds other marks than the register.", SNAPSHOT),
     "kept-picture": DamageKind(
         "Pictures that were searched with are damaged.", "remove these files", is_damage=False
     ),
     "snapshot-behind": DamageKind(
-        "The snapshot lacks the newest changes, which a server reads at its start.",
+        "The snapshot, or Milvus' collection, lacks the newest changes, which servers take in.",
         f"{SNAPSHOT}, should starting take too long",
         is_damage=False,
     ),

@@ -1,7 +1,9 @@
 """Checks register, pictures and snapshot against each other; changes nothing.
 
-Rows are read some hundreds at a time, in one transaction. Digests of pictures are then compared,
-in their order, with the files, whose bytes are read one after the other.
+The database's file comes first: in a damaged one nothing else is worth reading. Then the snapshot,
+so that it is not ahead of the rows, which are read some hundreds at a time, in one transaction.
+Digests of pictures are compared, in their order, with the files, which are read one after the
+other.
 """
 
 import hashlib
@@ -15,10 +17,11 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from indexer.damage import KINDS, Fault
+from indexer.damage import ENCODE, KINDS, Fault
 from indexer.errors import SnapshotDamaged
 from indexer.index.snapshot_check import HeldMark, SnapshotCheck
 from indexer.ingest.encoding import mark_digest
+from indexer.ingest.reencode import UNFINISHED
 from indexer.register.derived import expected_entries
 from indexer.register.embedding_checks import stored_vectors
 from indexer.register.image_store import picture_files
@@ -35,13 +38,13 @@ class Place(NamedTuple):
     Attributes:
         database: URL of the register.
         images: folder of the pictures.
-        snapshot: folder of the index' snapshot.
+        snapshot: folder of the index' snapshot; None where the index is elsewhere.
         fingerprint: of the network in use; None where it cannot be told.
     """
 
     database: str
     images: Path
-    snapshot: Path
+    snapshot: Path | None
     fingerprint: str | None = None
 
 
@@ -88,14 +91,17 @@ def verify(
         DatabaseUnavailable: the register cannot be read.
         MarkLensError: the folder of pictures cannot be read.
     """
+    findings.add(database_faults(place.database))
+    if findings.counts["database"]:
+        return
+    snapshot = _snapshot(place.snapshot, findings)
     with _spool() as digests:
         with open_moment(place.database) as moment:
-            _verify_register(moment, place, findings, progress)
+            _verify_register(moment, place, snapshot, findings, progress)
             total = 0
             for pair in moment.pictures():
                 digests.write(json.dumps(pair) + "\n")
                 total += 1
-        findings.add(database_faults(place.database))
         needed = _counted(digests, total, progress)
         findings.add(_picture_faults(place.images, needed, findings.checked, reads_pictures))
 
@@ -108,29 +114,43 @@ def _counted(digests: IO[str], total: int, progress: Progress) -> Iterator[tuple
         progress(done, total)
 
 
-def _verify_register(moment: Moment, place: Place, findings: Findings, progress: Progress) -> None:
-    if moment.fingerprint is not None and place.fingerprint not in (None, moment.fingerprint):
+def _snapshot(folder: Path | None, findings: Findings) -> SnapshotCheck | None:
+    try:
+        return None if folder is None else SnapshotCheck.open(folder)
+    except SnapshotDamaged as error:
+        findings.add([Fault("snapshot-damaged", str(folder), str(error))])
+        return None
+
+
+def _verify_register(
+    moment: Moment,
+    place: Place,
+    snapshot: SnapshotCheck | None,
+    findings: Findings,
+    progress: Progress,
+) -> None:
+    is_between = (moment.fingerprint or "").startswith(UNFINISHED)  # two networks
+    if is_between:
+        says = f"`{ENCODE}` goes on, or was stopped: digests and snapshot are not compared"
+        findings.add([Fault("network", "register", says)])
+        snapshot = None
+    elif moment.fingerprint is not None and place.fingerprint not in (None, moment.fingerprint):
         says = f"the register's come from {moment.fingerprint}, not from {place.fingerprint}"
         findings.add([Fault("network", "register", says)])
-    snapshot = None
-    try:
-        snapshot = SnapshotCheck.open(place.snapshot)
-    except SnapshotDamaged as error:
-        findings.add([Fault("snapshot-damaged", str(place.snapshot), str(error))])
     if snapshot is not None and (fault := _foreign(snapshot, moment)):
         findings.add([fault])
         snapshot = None
-    last = entries = 0
-    for page in moment.pages():
-        findings.add(moment.faults_of(page))
-        findings.add(_altered(page, moment.fingerprint))
+    last = entries = unreadable = 0
+    for page in moment.pages(lambda page: () if is_between else _altered(page, moment.fingerprint)):
+        findings.add(page.faults)
         if snapshot is not None:
             findings.add(snapshot.faults_of(page.span, _held(page), moment.sequences_now))
         entries += expected_entries(page.rows)
         last = page.span[1]
-        findings.checked["marks"] += len(page.rows) + len(page.faults)
+        unreadable += page.unreadable
+        findings.checked["marks"] += len(page.rows) + page.unreadable
         progress(findings.checked["marks"], moment.count)
-    findings.add(moment.faults_beside(entries))
+    findings.add(moment.faults_beside(None if unreadable else entries))
     if snapshot is not None:
         rest = (last, snapshot.facts.sequence)
         findings.add(snapshot.faults_of(rest, [], moment.sequences_now))

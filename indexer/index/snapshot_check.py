@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from indexer.damage import Fault
 from indexer.errors import SnapshotDamaged
@@ -38,9 +38,9 @@ class HeldMark(NamedTuple):
 class SnapshotCheck:
     """A snapshot that is compared with the register."""
 
-    def __init__(self, facts: SnapshotFacts, files: Sequence[tuple[Path, Path]]) -> None:
+    def __init__(self, facts: SnapshotFacts, segments: Sequence["_Segment"]) -> None:
         self.facts = facts
-        self._segments = [_Segment(*paths) for paths in files]
+        self._segments = segments
 
     @property
     def live(self) -> int:
@@ -51,16 +51,13 @@ class SnapshotCheck:
     def open(cls, folder: Path) -> "SnapshotCheck | None":
         """Check every byte of the snapshot in a folder; None if there is none.
 
+        A server may save another meanwhile: then that is taken. This one's files stay open.
+
         Raises:
             SnapshotDamaged: it cannot be believed.
         """
-        found = SnapshotStore(folder).checked_files()
-        if found is None:
-            return None
-        try:
-            return cls(*found)
-        except (KeyError, ValueError) as error:
-            raise SnapshotDamaged(f"its arrays do not fit together: {error}") from error
+        found = SnapshotStore(folder).checked(_open_segment)
+        return None if found is None else cls(*found)
 
     def faults_of(
         self,
@@ -134,6 +131,13 @@ class _Segment:
     def _vectors(self, name: str, first: int, end: int) -> NDArray[np.float16]:
         vectors: NDArray[np.float16] = self._file.get_slice(name)[first:end]
         return vectors
+
+
+def _open_segment(fixed: Path, changing: Path) -> _Segment:
+    try:
+        return _Segment(fixed, changing)
+    except (OSError, SafetensorError, ValueError) as error:
+        raise SnapshotDamaged(f"{fixed} does not fit together: {error}") from error
 
 
 def _same(one: NDArray[np.float16] | None, other: NDArray[np.float16] | None) -> bool:

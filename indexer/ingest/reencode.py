@@ -16,7 +16,7 @@ from models.encoder import Encoder
 from models.errors import MarkLensError
 
 _BATCH = 64
-_UNFINISHED = "unfinished rebuild for "
+UNFINISHED = "unfinished rebuild for "  # begins the fingerprint of a register meanwhile
 
 Skipped = tuple[tuple[str, str], ...]
 
@@ -38,7 +38,7 @@ def encode_again(
     Returns:
         How many marks were encoded, and (id, reason) of those whose picture could not be.
     """
-    register.rebind_fingerprint(_UNFINISHED + encoder.fingerprint, encoder.dimension)
+    register.rebind_fingerprint(UNFINISHED + encoder.fingerprint, encoder.dimension)
     total, done, encoded = register.count(), 0, 0
     skipped: list[tuple[str, str]] = []
     for batch in _batches(register):

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.register import schema
+from indexer.register.bulk import insert
 
 _SEQUENCE, _MARKS = "sequence", "marks"
 
@@ -33,11 +34,16 @@ def live_marks(connection: Connection) -> int:
 
 
 def count_anew(connection: Connection) -> None:
-    """Bring the counters to what the marks say; the sequence number never goes back."""
+    """Bring the counters to what the marks say; the sequence number never goes back.
+
+    Servers that run keep what they counted until it goes on: it goes on by one, to no mark.
+    """
     marks, counter = schema.marks.c, schema.counter
+    insert(connection, counter, [(_SEQUENCE, 0), (_MARKS, 0)])  # should a row be lost
+    take_sequences(connection, 0)  # like every writer, in turn
     highest = connection.scalar(sa.select(sa.func.max(marks.sequence))) or 0
     live = connection.scalar(sa.select(sa.func.count()).where(marks.deleted.is_(False)))
-    for name, value in ((_SEQUENCE, max(highest, sequence(connection))), (_MARKS, live)):
+    for name, value in ((_SEQUENCE, max(highest, sequence(connection)) + 1), (_MARKS, live)):
         connection.execute(sa.update(counter).where(counter.c.name == name).values(value=value))
 
 

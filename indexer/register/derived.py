@@ -4,6 +4,7 @@ Codes and classes stand in a mark's own row and in tables of their own; folded t
 of words follow from its texts; counters from all marks. The mark's own row counts.
 """
 
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -17,19 +18,22 @@ from indexer.query import TEXT_COLUMNS
 from indexer.register import audit, counters, database, rows, schema, word_index, word_search
 from indexer.register.bulk import insert
 from indexer.words.forms import Words, fold
+from models.errors import MarkLensError
 
 _PAGE = 500  # marks, or words, read at once
 # In `marks.lists`; in `mark_codes`.
 _SOURCES = {one.name: rows.SOURCES[one.kind] for one in MARK_FIELDS if one.kind in rows.SOURCES}
 
 Row = sa.RowMapping  # columns of `marks`
+# What rows raise that somebody altered.
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, struct.error)
 
 
 # What a mark's own row says that other tables should hold.
 
 
 def _codes(row: Row) -> set[tuple[str, str, str, float | None, bool]]:
-    lists = row["lists"]
+    lists = row["lists"] or {}
     given = {
         (row["id"], source, code, None, True)
         for name, source in _SOURCES.items()
@@ -40,7 +44,7 @@ def _codes(row: Row) -> set[tuple[str, str, str, float | None, bool]]:
 
 
 def _classes(row: Row) -> set[tuple[str, int]]:
-    return {(row["id"], number) for number in row["lists"].get("nice", ())}
+    return {(row["id"], number) for number in (row["lists"] or {}).get("nice", ())}
 
 
 def _words(row: Row) -> str:
@@ -111,12 +115,12 @@ def faults_of_terms(connection: Connection) -> Iterator[Fault]:
         yield Fault("left-over", "term_keys", f"up to {held - expected:,} keys of no word")
 
 
-def strays(connection: Connection, entries: int) -> Iterator[Fault]:
+def strays(connection: Connection, entries: int | None) -> Iterator[Fault]:
     """Rows of no live mark.
 
     Args:
         connection: to the register.
-        entries: how many places in the index of words all live marks should have.
+        entries: how many places in the index of words all live marks should have; None if unknown.
     """
     marks = schema.marks.c
     for table in rows.CHILDREN:
@@ -124,7 +128,7 @@ def strays(connection: Connection, entries: int) -> Iterator[Fault]:
         stray = sa.select(table.c.mark_id).where(~of.exists()).distinct()
         for mark_id in connection.scalars(stray):
             yield Fault("left-over", mark_id, f"has rows in {table.name} that it should not have")
-    if (held := _count(connection, schema.mark_terms)) > entries:
+    if entries is not None and (held := _count(connection, schema.mark_terms)) > entries:
         says = f"up to {held - entries:,} places of words that no mark has"
         yield Fault("left-over", "mark_terms", says)
 
@@ -181,7 +185,7 @@ class DerivedTables:
         """
         with self._writing() as connection:
             database.wait_without_end(connection)
-            counters.take_sequences(connection, 0)  # like every writer, in turn
+            counters.count_anew(connection)
             audit.note(connection, "make tables anew", "codes, classes, words, counters")
             derived = (schema.mark_terms, schema.term_keys, schema.terms)
             for table in (*derived, schema.mark_codes, schema.mark_classes):
@@ -190,12 +194,17 @@ class DerivedTables:
             for table in (schema.mark_embeddings, schema.mark_places):
                 of = sa.select(marks.id).where(marks.id == table.c.mark_id, _may_have(table))
                 connection.execute(sa.delete(table).where(~of.exists()))
+            word_search.index_anew(connection)  # first: changed texts are noted in it
             last = -1
-            while page := _page(connection, last):
-                last = page[-1]["number"]
-                _write(connection, page)
-            word_search.index_anew(connection)
-            counters.count_anew(connection)
+            try:
+                while page := _page(connection, last):
+                    last = page[-1]["number"]
+                    _write(connection, page)
+            except UNREADABLE as error:
+                raise MarkLensError(
+                    f"Nothing was made anew, since rows of marks cannot be read ({error}): "
+                    "`marklens verify` names them and what mends them."
+                ) from error
 
 
 def _page(connection: Connection, after: int) -> list[Row]:

@@ -137,7 +137,8 @@ def picture_files(folder: Path) -> Iterator[Path]:
     """
     try:
         for part in sorted(folder.glob("[0-9a-f][0-9a-f]")):
-            yield from sorted(one for one in part.iterdir() if _DIGEST.fullmatch(one.name))
+            names = sorted(one.name for one in part.iterdir() if one.name.startswith(part.name))
+            yield from (part / name for name in names if _DIGEST.fullmatch(name))
     except OSError as error:
         raise MarkLensError(f"cannot read from {folder}: {error.strerror}") from error
 

@@ -4,8 +4,8 @@ Everything is read in one transaction, so that what was written meanwhile cannot
 SQLite's write-ahead log grows as long, and PostgreSQL keeps rows that were replaced.
 """
 
-import struct
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -28,8 +28,8 @@ from indexer.register import (
 from models.errors import MarkLensError
 
 _PAGE = 500  # marks read at once
-# What reading rows raises that somebody altered.
-_UNREADABLE = (MarkLensError, ValueError, TypeError, KeyError, AttributeError, struct.error)
+# What reading rows raises that somebody altered; of the last those that `_is_of_rows` knows.
+_UNREADABLE = (*derived.UNREADABLE, MarkLensError, sa.exc.DBAPIError)
 
 
 class Page(NamedTuple):
@@ -39,13 +39,15 @@ class Page(NamedTuple):
         span: sequences above the first and up to the second.
         rows: columns of `marks`, and `embedding`; those that could be read.
         marks: the same as marks, by number.
-        faults: of those that could not be read.
+        faults: of them, and of those that could not be read.
+        unreadable: how many could not be read.
     """
 
     span: tuple[int, int]
     rows: list[sa.RowMapping]
     marks: dict[int, Mark]
     faults: list[Fault]
+    unreadable: int = 0
 
 
 class Moment:
@@ -67,21 +69,38 @@ class Moment:
         self.sequence = counters.sequence(connection)
         self.count = counters.live_marks(connection)
 
-    def pages(self) -> Iterator[Page]:
-        """The live marks in the order of their sequences."""
+    def pages(self, examine: Callable[[Page], Iterable[Fault]]) -> Iterator[Page]:
+        """The live marks in the order of their sequences, with what is damaged of them.
+
+        Args:
+            examine: finds faults beside those of embeddings, codes and words.
+
+        Raises:
+            DBAPIError: the database fails.
+        """
         marks = schema.marks.c
         wanted = sa.select(marks.sequence).where(rows.LIVE).order_by(marks.sequence).limit(_PAGE)
         last = 0
         while found := self._connection.scalars(wanted.where(marks.sequence > last)).all():
             span = (last, last := found[-1])
-            try:
-                yield Page(span, *self._read(span), [])
-            except _UNREADABLE:
-                yield self._page_by_one(span, found)
+            page = self._examined(span, examine)
+            yield page if isinstance(page, Page) else self._page_by_one(span, found, examine)
 
-    def faults_of(self, page: Page) -> Iterator[Fault]:
-        """What is damaged of a page's embeddings, codes and words."""
-        yield from page.faults
+    def _examined(
+        self, span: tuple[int, int], examine: Callable[[Page], Iterable[Fault]]
+    ) -> Page | Exception:
+        """A page with its faults; or why it cannot be read, after which others still can."""
+        try:
+            with self._connection.begin_nested():
+                page = Page(span, *self._read(span), [])
+                page.faults.extend([*self._faults_of(page), *examine(page)])
+        except _UNREADABLE as error:
+            if isinstance(error, sa.exc.DBAPIError) and not _is_of_rows(error):
+                raise
+            return error
+        return page
+
+    def _faults_of(self, page: Page) -> Iterator[Fault]:
         for row in page.rows:
             if row["image_digest"] is None:
                 continue
@@ -91,11 +110,11 @@ class Moment:
                 yield fault
         yield from derived.faults_of(self._connection, page.rows)
 
-    def faults_beside(self, entries: int) -> Iterator[Fault]:
+    def faults_beside(self, entries: int | None) -> Iterator[Fault]:
         """What is damaged apart from marks: words, rows of no mark, counters, watches.
 
         Args:
-            entries: of all pages, as `expected_entries` counts them.
+            entries: of all pages, as `expected_entries` counts them; None where some are unknown.
         """
         yield from derived.faults_of_terms(self._connection)
         yield from derived.strays(self._connection, entries)
@@ -138,18 +157,23 @@ class Moment:
         ).mappings()
         return list(found), rows.read_marks(self._connection, within)
 
-    def _page_by_one(self, span: tuple[int, int], sequences: Sequence[int]) -> Page:
+    def _page_by_one(
+        self,
+        span: tuple[int, int],
+        sequences: Sequence[int],
+        examine: Callable[[Page], Iterable[Fault]],
+    ) -> Page:
         page = Page(span, [], {}, [])
         for sequence in sequences:
-            try:
-                found, marks = self._read((sequence - 1, sequence))
-            except _UNREADABLE as error:
-                says = f"{type(error).__name__}: {error}"
-                page.faults.append(Fault("mark-unreadable", self._id_at(sequence), says))
+            one = self._examined((sequence - 1, sequence), examine)
+            if isinstance(one, Page):
+                page.rows.extend(one.rows)
+                page.marks.update(one.marks)
+                page.faults.extend(one.faults)
             else:
-                page.rows.extend(found)
-                page.marks.update(marks)
-        return page
+                says = f"{type(one).__name__}: {getattr(one, 'orig', None) or one}"
+                page.faults.append(Fault("mark-unreadable", self._id_at(sequence), says))
+        return page._replace(unreadable=len(sequences) - len(page.rows))
 
     def _id_at(self, sequence: int) -> str:
         wanted = sa.select(schema.marks.c.id).where(schema.marks.c.sequence == sequence)
@@ -195,16 +219,23 @@ def open_moment(url: str) -> Iterator[Moment]:
 def database_faults(url: str) -> Iterator[Fault]:
     """What SQLite finds damaged in its own file; PostgreSQL has `pg_amcheck` for that.
 
-    Its index of trigrams is checked with the right to write, which is given back at once.
+    Its index of trigrams is checked with the right to write, which is given back at once, and only
+    in a file that is whole.
     """
     with _engine(url) as engine:
         if engine.dialect.name != "sqlite":
             return
         with engine.connect() as connection:
-            for (says,) in connection.exec_driver_sql("PRAGMA integrity_check(100)"):
-                if says != "ok":
-                    yield Fault("database", "SQLite", str(says))
+            try:
+                says = connection.exec_driver_sql("PRAGMA integrity_check(100)").scalars().all()
+            except sa.exc.DatabaseError as error:
+                if not word_search.is_corrupt(error):
+                    raise
+                says = [str(error.orig)]
             connection.rollback()
+            if says != ["ok"]:
+                yield from (Fault("database", "SQLite", str(one)) for one in says)
+                return
             connection.exec_driver_sql("PRAGMA query_only = OFF")
             connection.rollback()
             if not word_search.is_sound(connection):
@@ -226,6 +257,14 @@ def _engine(url: str) -> Iterator[Engine]:
             yield engine
     finally:
         engine.dispose()
+
+
+def _is_of_rows(error: sa.exc.DBAPIError) -> bool:
+    """Whether a value is at fault, as a text that is no UTF-8, and not the database or its disk."""
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state.startswith(("22", "XX"))  # data exception; what is damaged within
+    return isinstance(error.orig, sqlite3.Error) and not hasattr(error.orig, "sqlite_errorcode")
 
 
 def _only_read(connection: Any, _: object) -> None:

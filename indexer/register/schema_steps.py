@@ -130,10 +130,16 @@ def require_newest(engine: Engine) -> None:
         held = _held_schema(connection)
     if held is None:
         raise DatabaseUnavailable(f"The database {shown(engine.url)} holds no register.")
-    if held != max(_known()):
+    known = _known()
+    if held != max(known):
+        what = (
+            "`marklens status` of this version brings it up"
+            if held in known
+            else "install the newer version that wrote it"
+        )
         raise DatabaseUnavailable(
             f"The database {shown(engine.url)} has schema {held}, and this version of MarkLens "
-            f"reads {max(_known())}: `marklens status` of this version brings an earlier one up."
+            f"reads {max(known)}: {what}."
         )
 
 

@@ -52,10 +52,15 @@ def is_sound(connection: Connection) -> bool:
             "INSERT INTO mark_words (mark_words, rank) VALUES ('integrity-check', 1)"
         )
     except sa.exc.DatabaseError as error:
-        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_CORRUPT:
+        if not is_corrupt(error):
             raise
         return False
     return True
+
+
+def is_corrupt(error: sa.exc.DatabaseError) -> bool:
+    """Whether SQLite says that its file is damaged."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
 
 
 def index_anew(connection: Connection) -> None:

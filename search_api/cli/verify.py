@@ -1,6 +1,8 @@
 """`marklens verify`: whether register, pictures and index agree, and what mends them."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +13,8 @@ from search_api.cli.progress import progress
 from search_api.cli.register import AsJson
 
 if TYPE_CHECKING:
+    from indexer.damage import Fault
+    from indexer.index.milvus import MilvusAddress
     from indexer.verify import Findings
     from search_api.settings import Settings
 
@@ -38,15 +42,19 @@ def verify(
 
     given: Context = context.obj
     findings = Findings(examples)
+    is_checked = True
     try:
         _check(given.settings(), findings, reads_pictures=not quick, quiet=as_json)
     except (MarkLensError, OSError) as error:
         print_to_stderr(f"cannot be checked: {error}")
-        raise typer.Exit(_NOT_CHECKED) from error
-    if as_json:
-        print_plain(json.dumps(_as_json(findings), indent=2))
-    else:
-        _print(findings)
+        is_checked = False
+    if is_checked or not findings.is_sound:  # what was found until then is worth as much
+        if as_json:
+            print_plain(json.dumps(_as_json(findings), indent=2))
+        else:
+            _print(findings)
+    if not is_checked:
+        raise typer.Exit(_NOT_CHECKED)
     raise typer.Exit(0 if findings.is_sound else _DAMAGED)
 
 
@@ -57,9 +65,8 @@ def _check(
     from indexer.verify import Place, verify
     from search_api.kept_pictures import KeptPictures
 
-    place = Place(
-        settings.register_url, settings.images_dir, settings.snapshot_dir, _fingerprint(settings)
-    )
+    snapshot = None if settings.milvus is not None else settings.snapshot_dir
+    place = Place(settings.register_url, settings.images_dir, snapshot, _fingerprint(settings))
     with progress("checking", unit="rows", quiet=quiet) as advance:
         verify(
             place,
@@ -67,8 +74,27 @@ def _check(
             reads_pictures=reads_pictures,
             progress=lambda done, total: advance(done, total, done),
         )
-    kept = KeptPictures(settings.queries_dir, 1, 1)
-    findings.add(Fault("kept-picture", str(file), says) for file, says in kept.damaged())
+    if settings.milvus is not None and not findings.counts["database"]:
+        findings.add(_collection_faults(settings.milvus, settings.register_url))
+    if reads_pictures:
+        kept = KeptPictures(settings.queries_dir, 1, 1)
+        findings.add(Fault("kept-picture", str(file), says) for file, says in kept.damaged())
+
+
+def _collection_faults(address: "MilvusAddress", url: str) -> "Iterator[Fault]":
+    """Whether Milvus' collection is this register's, by the change that it says it stands at."""
+    from indexer.damage import Fault
+    from indexer.register import Register
+    from search_api.indexes import server_position
+
+    with closing(Register.open(url, create=False)) as register:
+        name, position = server_position(address, register)
+        sequence = register.sequence()  # asked afterwards: servers go on writing
+    says = f"stands at change {position or 0:,} of {sequence:,}"
+    if position is None:
+        yield Fault("snapshot-other", name, "holds nothing of this register and network")
+    elif position != sequence:
+        yield Fault("snapshot-other" if position > sequence else "snapshot-behind", name, says)
 
 
 def _fingerprint(settings: "Settings") -> str | None:
@@ -115,7 +141,8 @@ def _print(findings: "Findings") -> None:
         print_plain(f"  mend with: {one['repair']}")
     checked = ", ".join(f"{count:,} {what}" for what, count in shown["checked"].items())
     verdict = "nothing is damaged" if findings.is_sound else "damaged"
-    print_plain(f"{verdict}; checked: {checked or 'an empty register'}")
+    nothing = "an empty register" if findings.is_sound else "nothing beyond that"
+    print_plain(f"{verdict}; checked: {checked or nothing}")
 
 
 COMMANDS = (verify,)

@@ -13,8 +13,11 @@ import pytest
 import sqlalchemy as sa
 
 from indexer.damage import KINDS
+from indexer.index import snapshot_check
+from indexer.index.snapshot_check import SnapshotCheck
 from indexer.index.vectors.snapshot import MANIFEST
 from indexer.register.database import create_engine, parse_url
+from models.vienna import ViennaCode
 from search_api.kept_pictures import KeptPictures
 
 Run = Callable[..., Any]
@@ -77,8 +80,21 @@ def ahead(folder: Path) -> None:
     """Make a snapshot say that it has more than the register."""
     body = json.loads((folder / MANIFEST).read_text())["body"]
     body["facts"]["sequence"] += 5
+    sign(folder, body)
+
+
+def sign(folder: Path, body: dict[str, Any]) -> None:
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     (folder / MANIFEST).write_text(json.dumps({"sha256": digest, "body": body}))
+
+
+def no_arrays(folder: Path) -> None:
+    """Have a snapshot name a file that is whole, and none of arrays."""
+    name = hashlib.sha256(b"none").hexdigest() + ".safetensors"
+    (folder / name).write_bytes(b"none")
+    body = json.loads((folder / MANIFEST).read_text())["body"]
+    body["parts"][0]["fixed"] = name
+    sign(folder, body)
 
 
 def of_another(held: Held) -> None:
@@ -138,6 +154,12 @@ DAMAGES: dict[str, tuple[Callable[[Held], object], str, list[str]]] = {
     "a place of no mark": (sqls("INSERT INTO mark_terms VALUES (1, 4, 9)"), "left-over", [TABLES]),
     "the sequence": (sequence, "counters", [TABLES]),
     "the count": (sqls("UPDATE counter SET value = 99 WHERE name = 'marks'"), "counters", [TABLES]),
+    "no sequence": (
+        sqls("DELETE FROM counter WHERE name = 'sequence'"),
+        "counters",
+        [TABLES],
+    ),
+    "no count": (sqls("DELETE FROM counter WHERE name = 'marks'"), "counters", [TABLES]),
     "codes of no mark": (
         stray("mark_codes", "mark_id, source, code, confident", "'EM-5', 'assigned', '05', true"),
         "left-over",
@@ -162,6 +184,11 @@ DAMAGES: dict[str, tuple[Callable[[Held], object], str, list[str]]] = {
     "its manifest": (set_snapshot(flip, MANIFEST), "snapshot-damaged", [REBUILD]),
     "a snapshot file lost": (
         set_snapshot(Path.unlink, "*.safetensors"),
+        "snapshot-damaged",
+        [REBUILD],
+    ),
+    "no arrays": (
+        lambda held: no_arrays(held.data / "snapshots"),
         "snapshot-damaged",
         [REBUILD],
     ),
@@ -234,6 +261,9 @@ def test_what_is_only_worth_knowing_is_told_and_no_damage(held: Held) -> None:
     orphan = held.data / "images" / "ab" / ("ab" * 32)
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"of a run that was killed")
+    elsewhere = held.data / "images" / "00" / ("ff" * 32)  # where none of ours is
+    elsewhere.parent.mkdir(exist_ok=True)
+    elsewhere.write_bytes(b"another's")
     with held.register() as register:
         register.delete(["EM-6"])
     kept = KeptPictures(held.data / "queries", 60, 10**6)
@@ -251,7 +281,11 @@ def test_what_is_only_worth_knowing_is_told_and_no_damage(held: Held) -> None:
 
 def test_pictures_are_not_read_where_that_is_asked_for(held: Held) -> None:
     flip(held.picture("EM-2"))
-    assert held.verify("--quick")[0] == 0
+    kept = KeptPictures(held.data / "queries", 60, 10**6)
+    kept.keep(b"a picture")
+    for one in (held.data / "queries" / "pictures").iterdir():
+        cut(one)
+    assert held.verify("--quick") == (0, {})
     held.picture("EM-2").unlink()
     assert held.verify("--quick")[0] == 1
 
@@ -294,7 +328,159 @@ def test_a_damaged_file_is_found(held: Held) -> None:
     assert "database" in found
 
 
-@pytest.mark.parametrize("fault", ["none", "no database", "schema"])
+def test_of_a_damaged_file_nothing_else_is_said(held: Held) -> None:
+    if not held.url.startswith("sqlite"):
+        pytest.skip("PostgreSQL's files are checked by pg_amcheck")
+    file = held.data / "register.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'marks'"
+        ).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(file.read_bytes())
+    content[(root - 1) * size : (root - 1) * size + 200] = b"\xee" * 200
+    file.write_bytes(content)
+    code, found = held.verify()
+    assert (code, found.keys()) == (1, {"database"})
+
+
+@pytest.mark.parametrize("value", ["CAST(x'ff41' AS TEXT)", "x'ff41'"])
+@pytest.mark.parametrize("column", ["owner", "status", "text"])
+def test_a_value_that_is_no_text_leaves_the_others_checked(
+    held: Held, column: str, value: str
+) -> None:
+    if not held.url.startswith("sqlite"):
+        pytest.skip("PostgreSQL takes no such value")
+    update(f"{column} = {value}")(held)
+    update("number = 77", "EM-7")(held)
+    update("digest = 'd'", "EM-3")(held)
+    code, found = held.verify()
+    assert code == 1
+    assert [one["subject"] for one in found["mark-unreadable"]["examples"]] == ["EM-2"]
+    assert [one["subject"] for one in found["mark-altered"]["examples"]] == ["EM-3"]
+    assert "left-over" not in found  # nobody knows its words
+
+
+def test_what_was_found_is_said_though_the_rest_cannot_be_checked(held: Held) -> None:
+    update("digest = 'd'")(held)
+    shutil.rmtree(held.data / "images")
+    (held.data / "images").mkdir()
+    (held.data / "images" / "ab").write_bytes(b"no folder")
+    result = held.run("verify", "--json")
+    assert result.exit_code == 2
+    assert "cannot be checked: cannot read from" in result.stderr
+    assert [one["kind"] for one in json.loads(result.stdout)["found"]] == ["mark-altered"]
+
+
+def test_a_rebuild_that_was_stopped_is_named_and_no_mark(held: Held) -> None:
+    held.sql("UPDATE meta SET value = 'unfinished rebuild for x' WHERE key = 'fingerprint'")
+    code, found = held.verify()
+    assert (code, found.keys()) == (1, {"network"})
+    assert "goes on, or was stopped" in found["network"]["examples"][0]["details"]
+    assert held.run("rebuild", "--encode").exit_code == 0
+    assert held.verify() == (0, {})
+
+
+@pytest.mark.parametrize("at", ["hashed", "opened"])
+def test_a_snapshot_that_a_server_saves_meanwhile_is_no_damage(
+    held: Held, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    of, name = (SnapshotCheck, "open") if at == "hashed" else (snapshot_check, "safe_open")
+    look, saved = getattr(of, name), []
+
+    def save_first(path: Path, **options: str) -> Any:
+        if not saved:
+            saved.append(path)
+            before = list((held.data / "snapshots").glob("*.safetensors"))
+            with held.register() as register:
+                register.delete(["EM-5"])
+            assert held.run("rebuild").exit_code == 0
+            manifest = (held.data / "snapshots" / MANIFEST).read_text()
+            for file in before:
+                if file.name not in manifest:
+                    file.unlink()
+        return look(path, **options)
+
+    monkeypatch.setattr(of, name, save_first)
+    code, found = held.verify()
+    assert saved
+    assert (code, found.keys()) == (0, {"picture-of-no-mark"})
+
+
+def test_damaged_trigrams_and_texts_are_mended_together(held: Held) -> None:
+    if not held.url.startswith("sqlite"):
+        pytest.skip("PostgreSQL keeps its trigrams itself")
+    with closing(sqlite3.connect(held.data / "register.db")) as connection, connection:
+        (trigger,) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'mark_words_changed'"
+        ).fetchone()
+        connection.execute("DROP TRIGGER mark_words_changed")
+        connection.execute("UPDATE marks SET text_folded = 'other' WHERE id < 'EM-4'")
+        connection.execute(trigger)
+        connection.execute("DELETE FROM mark_words_data WHERE id > 1000")
+    assert held.verify()[1].keys() == {"words"}
+    result = held.run("rebuild", "--tables")
+    assert result.exit_code == 0, result.output
+    assert held.verify() == (0, {})
+
+
+def test_tables_are_not_made_of_rows_that_cannot_be_read(held: Held) -> None:
+    update("lists = '[1]'")(held)
+    before = held.verify()
+    result = held.run("rebuild", "--tables")
+    assert result.exit_code == 1
+    assert "Nothing was made anew" in result.stderr
+    assert "Traceback" not in result.output
+    assert held.verify() == before
+
+
+def test_a_mark_that_lost_its_lists_stops_no_tables(held: Held) -> None:
+    update("lists = NULL")(held)
+    with held.register() as register:
+        register.derived.make_anew()
+        assert register.code_counts("assigned")[ViennaCode.parse("03.01.08")] == 2
+
+
+def test_a_server_that_runs_counts_again_once_tables_are_made_anew(held: Held) -> None:
+    with held.register() as server:
+        counts = server.code_counts("assigned")
+        held.sql("DELETE FROM mark_codes")
+        with held.register() as other:
+            assert other.code_counts("assigned") == {}
+            assert held.run("rebuild", "--tables").exit_code == 0
+            assert other.code_counts("assigned") == server.code_counts("assigned") == counts
+    assert held.verify() == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("behind", "code", "kind"),
+    [
+        (0, 0, None),
+        (2, 0, "snapshot-behind"),
+        (-2, 1, "snapshot-other"),
+        (None, 1, "snapshot-other"),
+    ],
+)
+def test_with_milvus_its_collection_is_looked_at_and_no_snapshot(
+    held: Held,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    behind: int | None,
+    code: int,
+    kind: str | None,
+) -> None:
+    set_snapshot(flip, MANIFEST)(held)  # of a time before Milvus
+    environment["MARKLENS_INDEX"] = "milvus://127.0.0.1:1/marks"
+    monkeypatch.setattr(  # a real server's position: tests/indexer/test_milvus.py
+        "search_api.indexes.server_position",
+        lambda _, register: ("Milvus", None if behind is None else register.sequence() - behind),
+    )
+    said, found = held.verify()
+    assert (said, list(found)) == (code, [] if kind is None else [kind])
+
+
+@pytest.mark.parametrize("fault", ["none", "no database", "schema", "a later schema"])
 def test_what_cannot_be_checked_is_said_with_its_own_exit_code(
     held: Held, environment: dict[str, str], tmp_path: Path, fault: str
 ) -> None:
@@ -302,13 +488,17 @@ def test_what_cannot_be_checked_is_said_with_its_own_exit_code(
         environment["MARKLENS_DATABASE_URL"] = f"sqlite:///{tmp_path / 'nowhere.db'}"
     elif fault == "no database":
         environment["MARKLENS_DATABASE_URL"] = "postgresql://u@127.0.0.1:1/db"
-    else:
+    elif fault == "schema":
         held.sql("UPDATE alembic_version SET version_num = '0008'")
+    else:
+        held.sql("UPDATE alembic_version SET version_num = '9999'")
     result = held.run("verify")
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("marklens: cannot be checked: ")
     assert not (tmp_path / "nowhere.db").exists()
+    if fault == "a later schema":
+        assert "install the newer version" in result.stderr
     if fault == "schema":
         assert "has schema 0008" in result.stderr
         engine = create_engine(parse_url(held.url))

@@ -119,16 +119,21 @@ class SnapshotStore:
         names = tuple(part["fixed"] for part in manifest["parts"])
         return Snapshot(_facts(manifest), tuple(parts), names)
 
-    def checked_files(self) -> tuple[SnapshotFacts, list[tuple[Path, Path]]] | None:
+    def checked(
+        self, look: Callable[[Path, Path], _Seen]
+    ) -> tuple[SnapshotFacts, list[_Seen]] | None:
         """Check every byte of the snapshot; None if there is none.
 
+        Args:
+            look: at the files of a segment, fixed and changing arrays, once they are checked.
+
         Returns:
-            What it was made of, and the files of each segment: fixed and changing arrays.
+            What it was made of, and what `look` says of each segment.
 
         Raises:
             SnapshotDamaged: as in `load`.
         """
-        found = self._each_part(lambda *names: (self._checked(names[0]), self._checked(names[1])))
+        found = self._each_part(lambda *names: look(*map(self._checked, names)))
         return None if found is None else (_facts(found[0]), found[1])
 
     def _each_part(
