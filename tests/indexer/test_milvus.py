@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from benchmarks.milvus_server import MilvusServer, NoServer
 from indexer.errors import BadQuery, FingerprintMismatch, IndexUnavailable
@@ -22,6 +23,7 @@ from indexer.register import Register
 from indexer.search.searcher import Searcher
 from models.encoder import Block, Embedding
 from models.vienna import PredictedCode, ViennaCode
+from search_api.cli import app
 from search_api.cli.register import _state
 from search_api.marklens import MarkLens
 from search_api.request import SearchRequest
@@ -360,6 +362,11 @@ def test_a_server_of_marklens_adds_searches_and_tells_its_state(
             "sequence": marklens.register.sequence(),
             "lag": 0,
         }
+        verified = CliRunner().invoke(
+            app, ["--data-dir", str(tmp_path), "verify"], env={"MARKLENS_INDEX": server.url}
+        )
+        assert "(snapshot-" not in verified.output
+        assert "checked: 3 marks, 3 pictures" in verified.output
         assert marklens.rebuild().marks == 3
 
 
