@@ -6,7 +6,8 @@ know are here too::
     MarkLensError
     ├── BadField       a form field or option that cannot be understood
     ├── BadToken       a missing or wrong key
-    ├── NotAllowed     what this key, host name or place may not do
+    ├── NotAllowed     what this key or place may not do
+    │   └── UnknownHost a host name that is not the server's
     ├── TooMany        more requests than one client may send
     ├── PictureGone    a query picture that is kept no longer
     ├── TooLarge       a request body over the limit
@@ -67,7 +68,11 @@ class BadField(MarkLensError):
 
 
 class NotAllowed(MarkLensError):
-    """What this key, host name or place may not do."""
+    """What this key or place may not do."""
+
+
+class UnknownHost(NotAllowed):
+    """A host name that is not the server's; no key helps."""
 
 
 class BadToken(MarkLensError):
@@ -145,6 +150,7 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     UnknownWatch: Problem(404, "unknown-watch", "No such watch", 2),
     UnknownMark: Problem(404, "unknown-mark", "No such mark", 2),
     BadToken: Problem(401, "bad-token", "The key is missing or wrong", 2),
+    UnknownHost: Problem(403, "unknown-host", "The server does not go by this name", 2),
     NotAllowed: Problem(403, "not-allowed", "Not allowed", 2),
     TooMany: Problem(429, "too-many", "Too many requests", 2),
     BadKey: Problem(422, "bad-key", "The key cannot be made", 2),

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from indexer.register import keys
 from indexer.register.audit import Actor, acting
 from models.errors import MarkLensError
-from search_api.errors import BadToken, NotAllowed, Problem, TooMany, problem_for
+from search_api.errors import BadToken, NotAllowed, Problem, TooMany, UnknownHost, problem_for
 from search_api.http.problem_details import problem_response
 from search_api.http.rates import Rates
 from search_api.key_ring import KeyRing, digest_of
@@ -29,6 +29,7 @@ TOKEN_NAME = "MARKLENS_API_TOKEN"  # noqa: S105 - as what it is known in the aud
 # Told to everybody: whether the server runs, what every installation's page is made of, and feeds,
 # whose address holds a secret of its own.
 _OPEN = re.compile(r"/healthz|/readyz|/static/.*|/api/v1/watches/[^/]+/feed")
+_WATCHES = "/watches"  # the page: asks for the key itself, as what it shows needs one to write
 _PICTURE = re.compile(r"/api/v1/marks/[^/]+/image")
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 # A proxy on this machine asks in the name of anybody. Those that say nothing of it mostly speak
@@ -139,7 +140,7 @@ class Access:
             self._count(client.name)
         scope.setdefault("state", {})["client"] = client
         if not is_open:
-            require(keys.Scope.READ, scope)
+            require(keys.Scope.INDEX if path == _WATCHES else keys.Scope.READ, scope)
         return client
 
     def _count(self, name: str) -> None:
@@ -157,7 +158,7 @@ def _check_host(headers: Headers, settings: Settings) -> None:
     name = _host_name(headers.get("host", ""))
     names = settings.host_names
     if name and not _is_address(name) and name not in names and "*" not in names:
-        raise NotAllowed("The server does not go by this name: add it to MARKLENS_ALLOWED_HOSTS.")
+        raise UnknownHost("The name in the address must be one of MARKLENS_ALLOWED_HOSTS.")
 
 
 def _key(secret: str, settings: Settings, ring: KeyRing) -> keys.Key | None:

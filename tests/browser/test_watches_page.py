@@ -1,13 +1,23 @@
 """The page of watches: made from a search, reports with pictures, read, removed."""
 
+from datetime import UTC, datetime
+
 import pytest
 from PIL import Image
 
 from indexer.marks import MarkRecord
+from indexer.register.watches import NearMark
 from models.images import decode_image
-from search_api.watch.watching import Watching
+from search_api.watch.watching import NewWatch, Watching
 
 pytestmark = pytest.mark.browser
+FAIL_ONCE = """
+const real = fetch
+window.fetch = (path, how) => {
+  if (how?.method !== 'POST') return real(path, how)
+  window.fetch = real
+  return Promise.reject(new TypeError('away'))
+}"""
 
 
 def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
@@ -85,3 +95,31 @@ def test_a_watch_that_cannot_be_made_is_refused_in_its_dialog(page):
     page.one('#watch-form [name="name"]').send_keys("a/b")
     page.click("#watch-form [type=submit]")
     page.until(lambda: "cannot name a watch" in page.text("#watch-error"), "it is not refused")
+
+
+def test_what_nobody_has_seen_yet_is_not_marked_as_read(page, marklens, draw_mark, as_png):
+    watching, watches = Watching(marklens), marklens.register.watches
+    watching.add(NewWatch("Many", 0.9, ["EM-001"]))
+    (sign,) = watches.get("Many").signs
+    near = [NearMark(sign.id, f"EM-{n % 20 + 2:03d}", f"{n:064d}", n, 0.95) for n in range(130)]
+    watches.note("Many", 0, near, datetime.now(UTC))
+    try:
+        page.open("/watches")
+        page.until(lambda: len(page.all(".watch-event")) == 100, "the first hundred are not shown")
+        assert page.text("#watches .badge") == "130"
+        assert not page.one('[data-action="read"]').is_displayed()
+        page.click('[data-action="more"]')
+        page.until(lambda: len(page.all(".watch-event")) == 130, "the rest is not shown")
+        focused = "document.activeElement.closest('li')"
+        assert page.js(f"return {focused} === document.querySelectorAll('.watch-event')[100]")
+        assert not page.one('[data-action="more"]').is_displayed()
+        page.js(FAIL_ONCE)
+        page.click('[data-action="read"]')
+        page.until(lambda: "does not answer" in page.text("#notice"), "the failure is not told")
+        assert len(page.all(".watch-event")) == 130
+        page.click('[data-action="read"]')
+        page.until(lambda: not page.all("#watches .badge"), "it stays unread")
+        assert page.js("return document.activeElement.tagName") == "H2"
+        assert page.text("#notice") == ""
+    finally:
+        watches.remove("Many")

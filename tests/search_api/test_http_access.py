@@ -91,6 +91,15 @@ def test_names_that_are_allowed_reach_the_server(open_server: Callable[..., Any]
         assert client.get("/", headers={"Host": "third.example"}).status_code == 403
 
 
+def test_a_page_under_a_wrong_name_is_told_of_the_name_and_not_of_keys(
+    client: httpx.Client,
+) -> None:
+    page = client.get("/", headers={"Host": "third.example", "Accept": "text/html"})
+    assert page.status_code == 403
+    assert "MARKLENS_ALLOWED_HOSTS" in page.text
+    assert "for a key" not in page.text
+
+
 # This machine, and proxies on it.
 
 
@@ -171,6 +180,21 @@ def test_each_scope_allows_what_those_before_it_do_and_no_more(
                 assert client.delete(f"{MARKS}/K", headers=headers).status_code == 204
         for path in OPEN:
             assert client.get(path).status_code in (200, 404)
+
+
+def test_where_all_may_read_the_page_of_watches_asks_for_the_key(
+    open_server: Callable[..., Any],
+) -> None:
+    reader = {"Accept": "text/html"}
+    with open_server(host="0.0.0.0", public_reading=True) as (marklens, client):  # noqa: S104
+        keys = {scope: make_key(marklens, scope.name, scope) for scope in (Scope.READ, Scope.INDEX)}
+        until(lambda: client.get("/watches", headers=reader).status_code == 401)
+        assert client.get("/", headers=reader).status_code == 200
+        asked = client.get("/watches", headers=reader)
+        assert asked.headers["www-authenticate"].startswith("Basic ")
+        assert client.get("/watches", auth=("a", keys[Scope.INDEX])).status_code == 200
+        refused = client.get("/watches", auth=("a", keys[Scope.READ]), headers=reader)
+        assert (refused.status_code, "for a key that allows it" in refused.text) == (403, True)
 
 
 def test_a_browser_is_asked_for_a_key_and_may_send_it_as_a_password(
@@ -260,7 +284,7 @@ def test_the_last_use_is_written_at_most_once_a_minute(marklens: MarkLens) -> No
         ring.refresh()
         assert ring.find(secret) is not None
     assert written == []  # the first refresh of all had nothing to note
-    ring._noted -= timedelta(seconds=61)
+    ring._noted -= 61  # seconds
     ring.refresh()
     ring.refresh()
     assert [list(one) for one in written] == [["noted"]]

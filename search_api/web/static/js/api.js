@@ -5,13 +5,14 @@ import { language, t } from './texts.js'
 const API = '/api/v1'
 
 export class Problem extends Error {
-  /** `isPassing`: asking again may help; `isGone`: the query picture is kept no longer; `lang`: of the
-   *  detail, where it is not the page's. */
-  constructor(title, detail, { isPassing = false, isGone = false, lang = null } = {}) {
+  /** `isPassing`: asking again may help; `isGone`: the query picture is kept no longer; `isKeyless`: the
+   *  browser sent no key; `lang`: of the detail, where it is not the page's. */
+  constructor(title, detail, { isPassing = false, isGone = false, isKeyless = false, lang = null } = {}) {
     super(detail)
     this.title = title
     this.isPassing = isPassing
     this.isGone = isGone
+    this.isKeyless = isKeyless
     this.lang = lang
   }
 }
@@ -75,7 +76,8 @@ export const findCodes = (text, source) => ask(`/vienna?${new URLSearchParams({ 
 export const facets = (query, signal) => ask(`/facets?${query}`, { signal })
 
 export const watches = () => ask('/watches')
-export const watchEvents = (name) => ask(`/watches/${encodeURIComponent(name)}/events`)
+/** The newest thousand marks that came near a watch. */
+export const watchEvents = (name) => ask(`/watches/${encodeURIComponent(name)}/events?limit=1000`)
 export const addWatch = (fields) => ask('/watches', { method: 'POST', body: fields })
 
 /** Say that what came near a watch was read, up to an event's number. */
@@ -113,19 +115,19 @@ async function reach(path, options) {
   }
 }
 
-/** What a person can do about a refusal; the server's details of it are for programs. */
+/** What a person can do about a refusal, by its type; the server's details of it are for programs. */
 const ADVICE = {
-  401: t('Load the page again and enter a key as the password, with any name.'),
-  403: t('Ask who runs the server for a key that allows it.'),
-  429: t('Wait a little, then load the page again.'),
+  'bad-token': t('Load the page again and enter a key as the password, with any name.'),
+  'not-allowed': t('Ask who runs the server for a key that allows it.'),
+  'too-many': t('Wait a little, then load the page again.'),
 }
 
 /** The server's titles are in the catalogue; its details are English, whatever the page's language. */
 function problemOf({ status }, body) {
-  const advice = language === 'en' ? null : ADVICE[status]
+  const advice = language === 'en' ? null : ADVICE[body?.type?.split(':').at(-1)]
   return new Problem(
     body?.title ? t(body.title) : t('The request failed'),
     advice ?? (body?.detail || t('The server answered with status %(status)s.', { status })),
-    { isPassing: status >= 500, isGone: status === 410, lang: body?.detail && !advice ? 'en' : null },
+    { isPassing: status >= 500, isGone: status === 410, isKeyless: status === 401, lang: body?.detail && !advice ? 'en' : null },
   )
 }

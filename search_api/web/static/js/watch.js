@@ -2,6 +2,7 @@
 
 import { addWatch, byHandle } from './api.js'
 import { byId } from './dom.js'
+import { t } from './texts.js'
 
 /** Make the dialog; `asked(isKept)` gives the fields of a watch of the present search, but name and threshold. */
 export function startWatch(asked) {
@@ -23,7 +24,9 @@ export function startWatch(asked) {
       })
       location.assign('/watches')
     } catch (problem) {
-      error.textContent = problem.message
+      error.textContent = problem.isKeyless
+        ? t('Open Watches in another tab and enter a key as the password, with any name; then try again.')
+        : problem.message
       error.hidden = false
     }
   })

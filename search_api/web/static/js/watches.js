@@ -2,8 +2,11 @@
 
 import { getMark, imagePath, readWatch, removeWatch, watchEvents, watches } from './api.js'
 import { byId, h, icon } from './dom.js'
+import { dismiss, notifyOf } from './notice.js'
 import { pageOf, score, showProblem, titleOfMark } from './results.js'
 import { day, number, plural, t } from './texts.js'
+
+const AT_ONCE = 100 // marks, each of which is asked for
 
 async function eventItem(event) {
   const mark = await getMark(event.mark).catch(() => null) // withdrawn since
@@ -20,37 +23,63 @@ async function eventItem(event) {
 
 async function section(watch) {
   const { events } = await watchEvents(watch.name)
-  const items = await Promise.all(events.map(eventItem))
-  const markRead = () => readWatch(watch.name, events[0].id).then(show, fail)
-  const remove = async () => {
-    if (!confirm(t('Remove the watch %(name)s and what it found?', { name: watch.name }))) return
-    await removeWatch(watch.name).then(show, fail)
+  const isUnread = (event) => !event.read
+  const left = watch.unread - events.filter(isUnread).length
+  const list = h('ol', { class: 'hits' })
+  const read = h('button', {
+    type: 'button', class: 'button', 'data-action': 'read',
+    onclick: () => change(readWatch(watch.name, events[0].id), watch.name),
+  }, icon('check'), t('Mark as read'))
+  const more = h('button', { type: 'button', class: 'button', 'data-action': 'more', onclick: showMore }, t('Show more'))
+  const remove = () => {
+    if (confirm(t('Remove the watch %(name)s and what it found?', { name: watch.name }))) change(removeWatch(watch.name))
   }
+  async function showMore() {
+    const first = list.children.length
+    list.append(...await Promise.all(events.slice(first, first + AT_ONCE).map(eventItem)))
+    const hidden = events.slice(list.children.length)
+    read.hidden = !watch.unread || hidden.some(isUnread) // what nobody saw is not read
+    more.hidden = !hidden.length
+    if (first) list.children[first].querySelector('a').focus()
+  }
+  await showMore()
   return h('section', { class: 'sheet-part', 'aria-label': watch.name },
     h('header', { class: 'section-head' },
-      h('h2', {}, watch.name, ' ', watch.unread > 0 && h('span', { class: 'badge' }, number(watch.unread))),
+      h('h2', { tabindex: -1 }, watch.name, ' ', watch.unread > 0 && h('span', { class: 'badge' }, number(watch.unread))),
       h('div', { class: 'button-row' },
-        watch.unread > 0 && h('button', { type: 'button', class: 'button', 'data-action': 'read', onclick: markRead }, icon('check'), t('Mark as read')),
+        read,
         h('a', { class: 'button', href: watch.feed, type: 'application/atom+xml' }, t('Atom feed')),
         h('button', { type: 'button', class: 'button', 'data-action': 'remove', onclick: remove }, icon('close'), t('Remove')))),
     h('p', { class: 'hint' }, t('%(signs)s, from a score of %(score)s on', { signs: watch.signs.join(', '), score: score(watch.threshold, 2) })),
     watch.webhook_error && h('p', { class: 'field-error', lang: 'en' }, watch.webhook_error),
-    items.length ? h('ol', { class: 'hits' }, items) : h('p', { class: 'hint' }, t('Nothing has come near yet.')))
+    events.length ? list : h('p', { class: 'hint' }, t('Nothing has come near yet.')),
+    left > 0 && h('p', { class: 'hint' }, plural(left, '%(n)s older new mark is not shown here.', '%(n)s older new marks are not shown here.')),
+    more)
 }
 
-function fail(problem) {
-  byId('watches').replaceChildren()
-  showProblem(problem)
+/** Show the watches as they are after a change, and go on at the watch of a name, or else at the top. */
+async function change(done, name = null) {
+  try {
+    await done
+  } catch (problem) {
+    return notifyOf(problem)
+  }
+  dismiss()
+  await show()
+  const part = [...document.querySelectorAll('#watches section')].find((one) => one.ariaLabel === name)
+  ;(part?.querySelector('h2') ?? byId('content')).focus()
 }
 
 async function show() {
   try {
     const found = await watches()
     const sections = await Promise.all(found.watches.map(section))
+    byId('problem').replaceChildren()
     byId('watches').replaceChildren(...(sections.length ? sections : [h('p', { class: 'empty' }, t('There is no watch yet.'))]))
     byId('status').textContent = plural(sections.length, '%(n)s watch', '%(n)s watches')
   } catch (problem) {
-    fail(problem)
+    byId('watches').replaceChildren()
+    showProblem(problem)
   } finally {
     byId('watches').setAttribute('aria-busy', 'false')
   }
