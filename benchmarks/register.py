@@ -34,6 +34,7 @@ from indexer.pages import WORDS_ORDER, Page
 from indexer.query import Filter
 from indexer.register import Register
 from indexer.register.database import create_engine, parse_url, sqlite_url
+from models.errors import MarkLensError
 from models.vienna import ViennaCode
 
 _BATCH = 4_000  # marks a transaction
@@ -64,9 +65,15 @@ class Clock:
 
     @contextmanager
     def measured(self, name: str, many: int = 1) -> Iterator[None]:
-        """Print how many a second, by the clock and by processor time."""
+        """Print how many a second, by the clock and by processor time, or that no answer came."""
         cpu, started = self.cpu_s(), time.perf_counter()
-        yield
+        try:
+            yield
+        except MarkLensError as error:
+            print(
+                f"{name}: no answer in {time.perf_counter() - started:.0f} s: {error}", flush=True
+            )
+            return
         wall, cpu = time.perf_counter() - started, self.cpu_s() - cpu
         rates = f"; {many / wall:,.0f} a second, {many / cpu:,.0f} by CPU" if many > 1 else ""
         print(f"{name}: {wall:.2f} s, CPU {cpu:.2f} s{rates}", flush=True)

@@ -12,15 +12,16 @@ import subprocess
 import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("cpu", "parquet", "words", "mcp", "traces", "client")
+SHIPPED = ("cpu", "parquet", "words", "mcp", "traces", "client", "milvus")
 # As metadata spells them. All may be passed on and used commercially; MPL and LGPL ask for the
-# source of their own files alone (certifi, tqdm and psycopg, which are passed on unchanged).
+# source of their own files alone (certifi, tqdm, orjson and psycopg, passed on unchanged).
 ALLOWED = (
     "3-Clause BSD License",
     "Apache Software License",
@@ -39,6 +40,7 @@ ALLOWED = (
     "MIT License",
     "MIT-0",
     "MIT-CMU",
+    "MPL-2.0 AND (Apache-2.0 OR MIT)",
     "MPL-2.0 AND MIT",
     "Mozilla Public License 2.0 (MPL 2.0)",
     "PSF-2.0",
@@ -77,6 +79,9 @@ def shipped() -> set[str]:
 
 def check_licences(packages: set[str]) -> bool:
     """Print the licences of packages; whether each allows that the package is passed on."""
+    if find_spec("piplicenses") is None:
+        print("licences: NOT READ, pip-licenses is not installed: make .venv/.installed-dev")
+        return False
     command = [
         sys.executable, "-m", "piplicenses", "--python", sys.executable, "--from=mixed",
         "--packages", *sorted(packages - READ),

@@ -16,6 +16,7 @@ export function notify(problem) {
 }
 
 export function notifyOf(error) {
+  if (error.name === 'AbortError') return // what it asked for is wanted no longer
   if (!(error instanceof Problem)) console.error(error)
   notify(error instanceof Problem ? error : new Problem(t('It cannot be drawn'), error.message, { lang: 'en' }))
 }

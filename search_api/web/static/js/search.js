@@ -62,6 +62,7 @@ const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode,
 function go(change, control = null) {
   if (!control) form.flush()
   state = { ...state, ...change }
+  hasFailed = false
   if ('query' in change) {
     answer = null
     desk.of(state.query)
@@ -153,7 +154,7 @@ async function run() {
   try {
     const find = phase === 'list' ? listed : compared
     const came = await find(state, firstPiece(steps.drawn()), mine.signal, panel, keepHandles)
-    if (running === mine) await showAnswer(came)
+    if (running === mine) await showAnswer(came, mine)
   } catch (error) {
     if (running === mine && error.name !== 'AbortError') showFailure(error)
   } finally {
@@ -174,7 +175,7 @@ function keepHandles(asked, query) {
   panel.know(query)
 }
 
-async function showAnswer(came) {
+async function showAnswer(came, mine) {
   answer = came
   byId('plan').textContent = came.said
   byId('plan').title = came.index
@@ -187,6 +188,7 @@ async function showAnswer(came) {
     const shown = { hits: found, total, fetch, context: context(), actions: actionsFor(came) }
     const drawing = hits.show(shown, steps.drawn())
     if (steps.drawn()) await drawing // to where the step that is returned to was left
+    if (running !== mine) return
   } else {
     hits.clear()
     showNothing(activeFilters(state, titleOf).length, clearFilters)
@@ -294,7 +296,7 @@ function startPage() {
   startExplain(panel.asked, notifyOf)
   startReport(reported, notifyOf)
   startWatch((isKept) => toWatch(sent(isKept), panel.files()))
-  startShortlist(desk, (isKept) => state.query && reported(isKept), hits.rearrange, notifyOf)
+  startShortlist(desk, () => Boolean(state.query), reported, hits.rearrange, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
@@ -342,6 +344,7 @@ const reported = (isKept) => toReport(sent(isKept), panel.files(), REPORTED)
 function arrive(picture) {
   for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close()
   answer = null
+  hasFailed = false
   state = fromAddress(location.href)
   if (picture) state.query = { kind: 'picture', key: picture, handles: state.query?.handles ?? [] }
   desk.of(state.query)
