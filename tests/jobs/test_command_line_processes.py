@@ -5,13 +5,14 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ def _wait_until(is_so: Callable[[], bool], process: subprocess.Popen[str]) -> No
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     raise AssertionError("it never came to be")
+
+
+def _has_run(register: Path) -> bool:
+    """Whether a run has begun: what it imports is there by then, and may not be interrupted."""
+    if not register.exists():
+        return False
+    with closing(sqlite3.connect(f"file:{register}?mode=ro", uri=True)) as connection:
+        tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'runs'").fetchone()
+        return bool(tables and connection.execute("SELECT 1 FROM runs").fetchone())
 
 
 @pytest.fixture
@@ -159,7 +169,7 @@ def test_sigterm_ends_indexing_in_the_middle_of_endless_records(
         for _ in range(60):
             file.write(record)
     with _process(environment, "index", path, "--json") as process:
-        _wait_until((tmp_path / "data" / "register.db").exists, process)
+        _wait_until(lambda: _has_run(tmp_path / "data" / "register.db"), process)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
