@@ -52,6 +52,12 @@ def test_an_indexing_run_says_what_came_near(
     assert run("watch", "read", "ours").stdout == "0 marks of ours are new\n"
     assert " new " not in run("watch", "show", "ours").stdout
     assert newest > older
+    for words in (
+        ("read", "ours", "--upto"),
+        ("show", "ours", "--after"),
+        ("show", "ours", "--limit"),
+    ):
+        assert run("watch", *words, str(2**63)).exit_code == 2
     assert "came near" not in run("index", second).stderr
 
 
