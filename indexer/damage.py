@@ -44,7 +44,8 @@ _ANEW = "marklens watch remove NAME, then marklens watch add"
 KINDS: Mapping[str, DamageKind] = {
     "database": DamageKind("The database file itself is damaged.", "restore it from a backup"),
     "mark-unreadable": DamageKind(
-        "Rows of marks cannot be read.", f"DELETE /api/v1/marks/ID, then {INDEX}"
+        "Rows of marks cannot be read.",
+        f"{INDEX} of a table that names them with the operation delete, then {INDEX}",
     ),
     "mark-altered": DamageKind(
         "Fields or the embedding of a mark are not those that were written.",

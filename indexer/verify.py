@@ -23,9 +23,9 @@ from indexer.index.snapshot_check import HeldMark, SnapshotCheck
 from indexer.ingest.encoding import mark_digest
 from indexer.ingest.reencode import UNFINISHED
 from indexer.register.derived import expected_entries
-from indexer.register.embedding_checks import stored_vectors
 from indexer.register.image_store import picture_files
 from indexer.register.moment import Moment, Page, database_faults, open_moment
+from indexer.register.stored_embeddings import stored_vectors
 
 _END = "\U0010ffff"  # sorts after all digests
 

@@ -55,6 +55,11 @@ def fact(connection: Connection, key: str) -> str | None:
     return held
 
 
+def dimension(connection: Connection) -> int:
+    """Numbers of a vector of the network that the register is bound to; 0 of none."""
+    return int(fact(connection, "dimension") or 0)
+
+
 def set_once(connection: Connection, key: str, value: str) -> str:
     """Store a fact unless there is one under its key; return what is stored."""
     held = fact(connection, key)

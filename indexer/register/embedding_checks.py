@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from indexer.damage import Fault
 from indexer.register import counters, rows, schema
-
-_BOX_BYTES, _NUMBER = 16, np.dtype("<f2")
+from indexer.register.stored_embeddings import stored_vectors
 
 
 def fault_of(
@@ -26,8 +24,8 @@ def fault_of(
     """
     if stored is None:
         return Fault("embedding-missing", mark_id, "has a picture and no embedding")
-    vectors = stored_vectors(stored, boxes)
-    if vectors is None or vectors.shape[1] != dimension:
+    vectors = stored_vectors(stored, boxes, dimension)
+    if vectors is None:
         says = f"{len(stored):,} bytes are not some signs of {dimension:,} numbers"
         return Fault("embedding-damaged", mark_id, says)
     if not np.isfinite(vectors).all():
@@ -35,17 +33,9 @@ def fault_of(
     return None
 
 
-def stored_vectors(stored: bytes, boxes: bytes | None) -> NDArray[np.float16] | None:
-    """Vectors (v, d), one for each box; one alone without boxes; None where they do not fit."""
-    count, rest = (1, 0) if boxes is None else divmod(len(boxes), _BOX_BYTES)
-    if rest or not count or len(stored) % (count * _NUMBER.itemsize):
-        return None
-    return np.frombuffer(stored, _NUMBER).astype(np.float16, copy=False).reshape(count, -1)
-
-
 def damaged(connection: Connection, ids: Sequence[str]) -> set[str]:
     """Those of some marks with pictures whose embedding is missing or damaged."""
-    dimension = int(counters.fact(connection, "dimension") or 0)
+    dimension = counters.dimension(connection)
     marks, embeddings = schema.marks.c, schema.mark_embeddings
     wanted = (
         sa.select(marks.id, embeddings.c.embedding, marks.boxes)

@@ -177,7 +177,7 @@ class Register:
         latest = list({mark.record.id: mark for mark in marks}.values())
         with self._writing() as connection:
             last = counters.take_sequences(connection, len(latest))
-            rows.refuse_other_shapes(latest, int(counters.fact(connection, "dimension") or 0))
+            rows.refuse_other_shapes(latest, counters.dimension(connection))
             if latest:
                 known = live_marks.live_ids(connection, [mark.record.id for mark in latest])
                 rows.write(connection, latest, first=last - len(latest) + 1)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from indexer.query import Filter
-from indexer.register import Register, database, listing, rows, schema
+from indexer.register import Register, counters, database, listing, rows, schema
+from indexer.register.stored_embeddings import stored_vectors
 
 _WRITING_LOCK = 0x4D696C76  # PostgreSQL advisory lock: any number that stays the same
 
@@ -88,10 +89,14 @@ def _read(
 ) -> dict[int, Stored]:
     """Sequence and vectors of the live marks with some values in a column, by that value."""
     table, embeddings = schema.marks, schema.mark_embeddings
+    dimension = counters.dimension(connection)
     wanted = (
         sa.select(column, table.c.sequence, embeddings.c.embedding, table.c.boxes)
         .join(embeddings, embeddings.c.mark_id == table.c.id)
         .where(rows.LIVE, column.in_(values))
     )
-    found = connection.execute(wanted)
-    return {row[0]: (row[1], rows.stored_vectors(row[2], row[3])) for row in found}
+    found = {
+        row[0]: (row[1], stored_vectors(row[2], row[3], dimension))
+        for row in connection.execute(wanted)
+    }
+    return {at: (sequence, one) for at, (sequence, one) in found.items() if one is not None}

@@ -1,7 +1,7 @@
 """Writes marks as rows of their tables, and reads them again."""
 
 import functools
-import struct
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -23,13 +23,21 @@ from indexer.marks import (
     StoredPrediction,
 )
 from indexer.query import DAY_COLUMNS, TEXT_COLUMNS, WORD_COLUMNS
-from indexer.register import schema, word_index
+from indexer.register import counters, schema, word_index
 from indexer.register.bulk import insert
 from indexer.register.runs import aware
+from indexer.register.stored_embeddings import (
+    STORED,
+    STORED_BOXES,
+    stored_boxes,
+    stored_embedding,
+    stored_vectors,
+)
 from indexer.words.forms import fold
 from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
+logger = logging.getLogger(__name__)
 LIVE = schema.marks.c.deleted.is_(False)
 GIVEN_WORDS = sa.func.nullif(schema.marks.c.text, "")
 WORDS = sa.func.coalesce(GIVEN_WORDS, schema.marks.c.words_read)  # that a mark is found by
@@ -40,10 +48,8 @@ _LISTS = tuple(one for one in MARK_FIELDS if one.kind.is_list)  # what `marks.li
 _ASKED = (*WORD_COLUMNS, *DAY_COLUMNS)  # what filters want to know of a change
 _PICTURE = ("image_digest", "media_type", "width", "height")
 _PREDICTED = "predicted"  # beside the fields' names in `marks.lists`; a source in `mark_codes`
-_BOX = struct.Struct("<4f")
 SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
 CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings, schema.mark_places)
-_STORED, _STORED_BOXES = np.dtype("<f2"), np.dtype("<f4")
 
 # Embedding, predicted codes, those that reached their thresholds.
 Encoding = tuple[Embedding, tuple[PredictedCode, ...], frozenset[ViennaCode]]
@@ -89,7 +95,7 @@ def _write_children(connection: Connection, marks: Sequence[EncodedMark]) -> Non
     classes = [(mark.record.id, number) for mark in marks for number in mark.record.nice]
     insert(connection, schema.mark_classes, classes)
     seen = [(mark.record.id, mark.embedding) for mark in marks if mark.embedding is not None]
-    vectors = [(mark_id, one.vectors.astype(_STORED).tobytes()) for mark_id, one in seen]
+    vectors = [(mark_id, one.vectors.astype(STORED).tobytes()) for mark_id, one in seen]
     insert(connection, schema.mark_embeddings, vectors)
     places = [(mark_id, one.places) for mark_id, one in seen if one.places]
     insert(connection, schema.mark_places, places)
@@ -163,7 +169,7 @@ def _columns(
         **{name: getattr(mark, name) for name in _PICTURE},
         "boxes": None
         if mark.embedding is None
-        else mark.embedding.boxes.astype(_STORED_BOXES).tobytes(),
+        else mark.embedding.boxes.astype(STORED_BOXES).tobytes(),
         "sequence": sequence,
         "number": sequence,
         "deleted": False,
@@ -232,7 +238,8 @@ def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[i
     names = ("number", "sequence", "updated", "lists", "boxes", "words_read", *_PICTURE, *_PLAIN)
     found = connection.execute(sa.select(*(table.c[name] for name in names)).where(LIVE, wanted))
     marks = {}
-    for number, sequence, updated, lists, boxes, read, *values in found.all():
+    for number, sequence, updated, held, boxes, read, *values in found.all():
+        lists = held or {}
         picture, plain = values[: len(_PICTURE)], values[len(_PICTURE) :]
         marks[number] = Mark(
             record=_record(plain, lists),
@@ -240,7 +247,7 @@ def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[i
             **dict(zip(_PICTURE, picture, strict=True)),
             predicted=tuple(PredictedCode(one.code, one.probability) for one in _predicted(lists)),
             updated=aware(updated),
-            boxes=tuple(_BOX.iter_unpack(boxes or b"")),
+            boxes=stored_boxes(boxes),
             words_read=read,
         )
     return marks
@@ -259,7 +266,7 @@ def _record(plain: Sequence[Any], lists: dict[str, list[Any]]) -> MarkRecord:
 
 
 def read_changes(connection: Connection, after: int, limit: int, upto: int | None) -> list[Change]:
-    """Rows above a sequence number, in order: one statement."""
+    """Rows above a sequence number, in order; damaged ones without what cannot be read of them."""
     table, embeddings = schema.marks, schema.mark_embeddings
     names = ("id", "number", "sequence", "deleted", "lists", "boxes", *_ASKED)
     wanted = (
@@ -271,6 +278,7 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
     )
     if upto is not None:
         wanted = wanted.where(table.c.sequence <= upto)
+    dimension = counters.dimension(connection)
     return [
         Change(mark_id, sequence, deleted=True, number=number)
         if deleted
@@ -279,10 +287,10 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
             sequence,
             deleted=False,
             number=number,
-            embedding=None if stored is None else stored_vectors(stored, boxes),
-            assigned=tuple(map(_code, lists.get("vienna", ()))),
+            embedding=_vectors(mark_id, stored, boxes, dimension),
+            assigned=tuple(map(_code, (lists or {}).get("vienna", ()))),
             predicted=_predicted(lists),
-            nice=tuple(lists.get("nice", ())),
+            nice=tuple((lists or {}).get("nice", ())),
             **dict(zip(_ASKED, asked, strict=True)),
         )
         for mark_id, number, sequence, deleted, lists, boxes, *asked, stored in connection.execute(
@@ -292,7 +300,7 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
 
 
 def read_embedding(connection: Connection, mark_id: str) -> Embedding | None:
-    """The embedding of a live mark; None if it has none, or there is none of this id."""
+    """The embedding of a live mark; None if it has none or a damaged one, or there is no mark."""
     table, embeddings = schema.marks, schema.mark_embeddings
     places = schema.mark_places
     wanted = (
@@ -302,13 +310,17 @@ def read_embedding(connection: Connection, mark_id: str) -> Embedding | None:
         .where(table.c.id == mark_id)
     )
     stored = connection.execute(wanted).one_or_none()
-    return None if stored is None else _embedding(*stored)
+    return None if stored is None else stored_embedding(counters.dimension(connection), *stored)
 
 
 def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dict[str, Encoding]:
-    """What the network said of pictures that live marks have, by the digest of their pixels."""
+    """What the network said of pictures that live marks have, by the digest of their pixels.
+
+    What is damaged is left out, so that the network looks again.
+    """
     table, embeddings, places = schema.marks, schema.mark_embeddings, schema.mark_places
     held = (embeddings.c.embedding, table.c.boxes, places.c.places)
+    dimension = counters.dimension(connection)
     found = {}
     for part in in_parts(pixels_digests):
         wanted = (
@@ -318,9 +330,12 @@ def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dic
             .where(table.c.pixels_digest.in_(part))
         )
         for digest, lists, *stored in connection.execute(wanted):
+            embedding = stored_embedding(dimension, *stored)
+            if embedding is None or lists is None:
+                continue
             seen = _predicted(lists)
             found[digest] = (
-                _embedding(*stored),
+                embedding,
                 tuple(PredictedCode(one.code, one.probability) for one in seen),
                 frozenset(one.code for one in seen if one.confident),
             )
@@ -340,10 +355,10 @@ def read_places(connection: Connection, sequences: Sequence[int]) -> dict[int, b
     return found
 
 
-def _predicted(lists: dict[str, list[Any]]) -> tuple[StoredPrediction, ...]:
+def _predicted(lists: dict[str, list[Any]] | None) -> tuple[StoredPrediction, ...]:
     return tuple(
         StoredPrediction(_code(code), probability, confident)
-        for code, probability, confident in lists.get(_PREDICTED, ())
+        for code, probability, confident in (lists or {}).get(_PREDICTED, ())
     )
 
 
@@ -352,14 +367,13 @@ def _code(text: str) -> ViennaCode:
     return ViennaCode.parse(text)
 
 
-def _embedding(stored: bytes, boxes: bytes | None, places: bytes | None) -> Embedding:
-    if boxes is None:
-        return Embedding.without_boxes(stored_vectors(stored, None))
-    held = np.frombuffer(boxes, _STORED_BOXES).astype(np.float32, copy=False)
-    return Embedding(stored_vectors(stored, boxes), held.reshape(-1, 4), places or b"")
-
-
-def stored_vectors(stored: bytes, boxes: bytes | None) -> NDArray[np.float16]:
-    """Vectors (v, d), one for each box; one alone where a register before parts has no boxes."""
-    count = 1 if boxes is None else len(boxes) // _BOX.size
-    return np.frombuffer(stored, _STORED).astype(np.float16, copy=False).reshape(count, -1)
+def _vectors(
+    mark_id: str, stored: bytes | None, boxes: bytes | None, dimension: int
+) -> NDArray[np.float16] | None:
+    """Vectors of a mark; with a warning none of damaged ones: the mark is found without them."""
+    if stored is None:
+        return None
+    vectors = stored_vectors(stored, boxes, dimension)
+    if vectors is None:
+        logger.warning("mark %s has a damaged embedding: left out; see marklens verify", mark_id)
+    return vectors

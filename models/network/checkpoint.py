@@ -249,9 +249,8 @@ def _openvino_digest(model: Path) -> str:
     Raises:
         OSError: one cannot be read.
     """
-    digest = hashlib.sha256(model.read_bytes())
-    digest.update(model.with_suffix(".bin").read_bytes())
-    return digest.hexdigest()
+    both = model.read_bytes() + model.with_suffix(".bin").read_bytes()
+    return hashlib.sha256(both).hexdigest()
 
 
 def record_openvino(folder: Path) -> None:
@@ -261,7 +260,8 @@ def record_openvino(folder: Path) -> None:
         folder: the checkpoint, with ``openvino_int8.xml`` and ``.bin`` just written.
     """
     config = json.loads((folder / CONFIG).read_text("utf-8"))
-    write_config(folder, {**config, "openvino_sha256": _openvino_digest(folder / OPENVINO)})
+    made = {"embedding": EMBEDDING, "openvino_sha256": _openvino_digest(folder / OPENVINO)}
+    write_config(folder, {**config, **made})
 
 
 def add_code_block(folder: Path, block: CodeBlock) -> Checkpoint:
@@ -326,6 +326,8 @@ def _add_file(folder: Path, name: str, content: bytes, **changes: object) -> Che
 def write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:
     """Write ``config.json`` with the network's fingerprint; return the checkpoint read back."""
     known = {**config, "embedding": EMBEDDING, "fingerprint": ""}
+    if config.get("embedding") != EMBEDDING:
+        known["openvino_sha256"] = None  # of old, too
     checkpoint = Checkpoint._from_config(folder, known)
     known["fingerprint"] = checkpoint.computed_fingerprint()
     (folder / CONFIG).write_text(json.dumps(known, indent=1) + "\n", "utf-8")

@@ -304,7 +304,8 @@ class Collection:
         try:
             yield
         except MilvusException as error:
-            reason = str(error.message).strip().splitlines()[0].rstrip(".")
+            lines = str(error.message).strip().splitlines() or [f"error {error.code}"]
+            reason = lines[0].rstrip(".")
             if error.code == _IS_GONE:
                 raise IndexUnavailable(f"{self} is not there: {reason}", is_gone=True) from error
             if error.code == _IS_NOT_LOADED:

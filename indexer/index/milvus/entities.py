@@ -30,16 +30,6 @@ def key_of(number: int, place: int) -> int:
     return number * SLOTS + place
 
 
-def place_of(key: int) -> int:
-    """Which vector of its mark a key names."""
-    return key % SLOTS
-
-
-def number_of(key: int) -> int:
-    """Whose vector a key names."""
-    return key // SLOTS
-
-
 def entities_of(change: Change) -> list[dict[str, Any]]:
     """The entities of a mark; none of one that no picture can find.
 
