@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from indexer.index.facets import FacetCounts
+from indexer.register.listing import FacetCounts
 
 _NODE: dict[str, Any] = {"code": "03", "title": "Animals", "marks": 212, "children": []}
 _FOUND: dict[str, Any] = {"code": "24.09", "title": "Crowns, diadems", "marks": 31, "by": "tiara"}

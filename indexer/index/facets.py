@@ -6,8 +6,8 @@ one look at a mask a row. So counts add up over segments, and the marks that a f
 counted as quickly as all of them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from typing import Any, Literal
@@ -21,29 +21,12 @@ from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import CodeSource, Facets
 from indexer.query import Filter
+from indexer.register.listing import FacetCounts
 from models.vienna import ViennaCode
 
 _Counted = Literal[CodeSource, "nice"]
 _FACETS = ("vienna_any", "nice", "status", "office")  # fields of a filter, each a facet of its own
 _KEPT = 6  # of codes from another probability on, what is kept of a segment at once
-
-
-@dataclass(frozen=True)
-class FacetCounts:
-    """How many of the marks that pass a filter have each value of each facet.
-
-    Attributes:
-        matched: marks that pass all of the filter.
-        vienna: by code, for each code or anything below it.
-        nice: by class.
-        status, office: by word.
-    """
-
-    matched: int
-    vienna: Mapping[ViennaCode, int]
-    nice: Mapping[int, int]
-    status: Mapping[str, int]
-    office: Mapping[str, int]
 
 
 def count_codes(view: ReadView, source: CodeSource) -> dict[ViennaCode, int]:

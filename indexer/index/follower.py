@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import FingerprintMismatch, SnapshotDamaged
 from indexer.index.drafts import SegmentDraft
-from indexer.index.facets import FacetCounts, count_codes, count_facets, count_passing
+from indexer.index.facets import count_codes, count_facets, count_passing
 from indexer.index.following import FollowerStatus, Polling
 from indexer.index.merging import LiveView, Merger, grown
 from indexer.index.segments import ReadView, bounds_of
@@ -26,6 +26,7 @@ from indexer.index.view_store import ViewStore
 from indexer.marks import Change, CodeSource, Facets
 from indexer.query import Filter
 from indexer.register import Register
+from indexer.register.listing import FacetCounts
 from models.encoder import Block
 from models.errors import MarkLensError
 from models.vienna import ViennaCode
@@ -202,7 +203,13 @@ class Follower:
     def count_passing(
         self, wanted: Filter, among: NDArray[np.int64] | None, with_pictures: bool
     ) -> FacetCounts:
-        """Count the marks that pass a filter, by each value of each facet: see `facets`."""
+        """Count the marks that pass a filter, by each value of each facet: see `facets`.
+
+        Its texts are looked for in the register.
+        """
+        for of, text in wanted.texts:
+            found = self._register.numbers_with_text(text, of)
+            among = found if among is None else np.intersect1d(among, found)
         return count_passing(self._live.now, wanted, among, with_pictures)
 
     def measure(self, blocks: Sequence[Block]) -> None:

@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.index.facets import FacetCounts
 from indexer.marks import CodeSource, Facets
 from indexer.query import Filter
+from indexer.register.listing import FacetCounts
 from models.encoder import Block
 from models.vienna import ViennaCode
 

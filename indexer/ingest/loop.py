@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.reading import READER
 
+_SAVES = 8  # whose findings are kept: more than there are batches under way
 _SAVE_EVERY = 1000  # rows without anything to write after which the position is saved all the same
 
 
@@ -110,6 +112,7 @@ class _Loop:
         self._faults = _PictureFaults()
         self._batch: list[PreparedMark | Withdrawal] = []
         self._withdrawn = 0
+        self._saved: deque[tuple[int, _Findings]] = deque(maxlen=_SAVES)  # with its position
         reader = READER if options.read_words else None
         self._preparer = Preparer(
             register, images, encoder, self._retry, dry_run=options.dry_run, reader=reader
@@ -302,11 +305,16 @@ class _Loop:
             self._seen.update({one.mark.record.id: one.mark.digest for one in marks})
             self._seen.update(dict.fromkeys(withdrawn))
         self._batch.clear()
+        found = self._withdrawn, copy(self._read), copy(self._faults)
+        self._saved.append((self._position, found))
 
     def _go_back(self) -> None:
         """Count what is committed, and no more."""
         reached = self._pipeline.committed or self._resumed
         self._position, self._counts = reached.position, Counter(asdict(reached.counts))
+        nothing: _Findings = (0, Counter(), _PictureFaults())
+        found = dict(self._saved).get(self._position, nothing)
+        self._withdrawn, self._read, self._faults = found
 
     def _reached(self) -> RunPosition:
         return RunPosition(self._run.id if self._run else 0, self._position, self._tally())
@@ -357,6 +365,9 @@ class _PictureFaults:
                 "by words, codes and dates only; give the pictures' folder or zip file with "
                 "--images and index again"
             )
+
+
+_Findings = tuple[int, Counter[bool], _PictureFaults]  # withdrawn, pictures read, their faults
 
 
 def _id_of(row: Row) -> str | None:

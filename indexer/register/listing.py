@@ -5,9 +5,8 @@ likeness here, so the database answers, and knows also the marks that have no em
 """
 
 import functools
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import sqlalchemy as sa
@@ -168,30 +167,27 @@ def _count_codes(
     return counts
 
 
-@dataclass
-class Counts:
-    """How many marks pass a filter, and how many of them have each value of each facet."""
+@dataclass(frozen=True)
+class FacetCounts:
+    """How many of the marks that pass a filter have each value of each facet.
 
-    matched: int = 0
-    vienna: Counter[ViennaCode] = field(default_factory=Counter)
-    nice: Counter[int] = field(default_factory=Counter)
-    status: Counter[str] = field(default_factory=Counter)
-    office: Counter[str] = field(default_factory=Counter)
+    Attributes:
+        matched: marks that pass all of the filter.
+        vienna: by code, for each code or anything below it.
+        nice: by class.
+        status, office: by word.
+    """
 
-    def __add__(self, other: "Counts") -> "Counts":
-        """Those of two sets of marks together."""
-        return Counts(
-            self.matched + other.matched,
-            self.vienna + other.vienna,
-            self.nice + other.nice,
-            self.status + other.status,
-            self.office + other.office,
-        )
+    matched: int
+    vienna: Mapping[ViennaCode, int]
+    nice: Mapping[int, int]
+    status: Mapping[str, int]
+    office: Mapping[str, int]
 
 
 def count_passing(
     connection: Connection, wanted: Filter, numbers: Sequence[int] | None, with_pictures: bool
-) -> Counts:
+) -> FacetCounts:
     """Count live marks; what a facet's own field asks is left out of its counts.
 
     Args:
@@ -210,10 +206,10 @@ def count_passing(
         rest = replace(wanted, **{facet: getattr(Filter(), facet)}) if facet else wanted
         return sa.and_(_passing(connection, rest), *narrow)
 
-    def words(name: str) -> Counter[str]:
+    def words(name: str) -> dict[str, int]:
         column = marks.c[name]
         found = sa.select(column, sa.func.count()).where(passing(name), column.is_not(None))
-        return Counter(dict(map(tuple, connection.execute(found.group_by(column)))))
+        return dict(map(tuple, connection.execute(found.group_by(column))))
 
     nice = (
         sa.select(classes.c.nice_class, sa.func.count())
@@ -222,12 +218,12 @@ def count_passing(
         .group_by(classes.c.nice_class)
     )
     ids = sa.select(marks.c.id).where(passing("vienna_any"))
-    return Counts(
+    return FacetCounts(
         matched=int(
             connection.scalar(sa.select(sa.func.count()).select_from(marks).where(passing())) or 0
         ),
-        vienna=Counter(_count_codes(connection, wanted, schema.mark_codes.c.mark_id.in_(ids))),
-        nice=Counter(dict(map(tuple, connection.execute(nice)))),
+        vienna=_count_codes(connection, wanted, schema.mark_codes.c.mark_id.in_(ids)),
+        nice=dict(map(tuple, connection.execute(nice))),
         status=words("status"),
         office=words("office"),
     )

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.query import Filter
 from indexer.register import Register, counters, database, listing, rows, schema
+from indexer.register.listing import FacetCounts
 from indexer.register.stored_embeddings import stored_vectors
 
 _WRITING_LOCK = 0x4D696C76  # PostgreSQL advisory lock: any number that stays the same
@@ -45,20 +46,17 @@ class RemoteIndexing:
 
     def count_passing(
         self, wanted: Filter, among: NDArray[np.int64] | None, with_pictures: bool
-    ) -> listing.Counts:
+    ) -> FacetCounts:
         """Count the live marks that pass a filter, by each value of each facet.
 
         Args:
             wanted: the filter.
-            among: numbers of the only marks to count; None for all.
+            among: numbers of the only marks to count, some thousand at most; None for all.
             with_pictures: whether only marks with vectors count.
         """
-        parts = [None] if among is None else list(rows.in_parts(among.tolist()))
-        total = listing.Counts()
+        numbers = None if among is None else among.tolist()
         with self._reading() as connection:
-            for numbers in parts:
-                total += listing.count_passing(connection, wanted, numbers, with_pictures)
-        return total
+            return listing.count_passing(connection, wanted, numbers, with_pictures)
 
     @contextmanager
     def turn(self) -> Iterator[bool]:

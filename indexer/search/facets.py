@@ -1,15 +1,12 @@
-"""Counts by facet under a search: what its texts leave comes from SQL, the rest from the index."""
+"""Counts by facet under a search: which words are like a text's says SQL, the rest the index."""
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from indexer.index.facets import FacetCounts
 from indexer.index.following import RegisterIndex
 from indexer.pages import WORDS_ORDER, Page
 from indexer.query import MAX_K, Filter
 from indexer.register import Register
+from indexer.register.listing import FacetCounts
 
 
 def facet_counts(
@@ -27,13 +24,9 @@ def facet_counts(
     Raises:
         DatabaseUnavailable: the register cannot be read.
     """
-    among: NDArray[np.int64] | None = None
-    for of, text in wanted.texts:
-        if of == "text" and not compared:
-            listed, _ = register.find_words(Filter(text=text), Page(MAX_K, order=WORDS_ORDER))
-            found = register.numbers_of([one.mark.record.id for one in listed])
-        else:
-            found = register.numbers_with_text(text, of)
-        among = found if among is None else np.intersect1d(among, found)
-    without_texts = replace(wanted, text=None, number=None, owner=None)
-    return follower.count_passing(without_texts, among, compared)
+    if wanted.text is None or compared:
+        return follower.count_passing(wanted, None, compared)
+    page = Page(MAX_K, order=WORDS_ORDER)
+    listed, _ = register.find_words(Filter(text=wanted.text), page)
+    among = register.numbers_of([one.mark.record.id for one in listed])
+    return follower.count_passing(replace(wanted, text=None), among, compared)

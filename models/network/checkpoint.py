@@ -254,11 +254,7 @@ def _openvino_digest(model: Path) -> str:
 
 
 def record_openvino(folder: Path) -> None:
-    """Note in a checkpoint's ``config.json`` which OpenVINO model belongs to it.
-
-    Args:
-        folder: the checkpoint, with ``openvino_int8.xml`` and ``.bin`` just written.
-    """
+    """Note in a checkpoint's ``config.json`` its OpenVINO model, which was just written."""
     config = json.loads((folder / CONFIG).read_text("utf-8"))
     made = {"embedding": EMBEDDING, "openvino_sha256": _openvino_digest(folder / OPENVINO)}
     write_config(folder, {**config, **made})

@@ -17,6 +17,8 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.pages import Page
 from indexer.query import Filter
 from indexer.register import Register
+from indexer.register.database import observe_statements
+from indexer.search.facets import facet_counts
 from models.encoder import Embedding
 from models.vienna import PredictedCode, ViennaCode
 
@@ -136,6 +138,33 @@ def test_sql_counts_what_passes_for_an_index_on_a_server(register: Register, see
             expected = count_passing(view, wanted, among, with_pictures)
             assert on_server.count_passing(wanted, among, with_pictures) == expected
     assert on_server.facets() == register.facets()
+
+
+@pytest.mark.parametrize("compared", [False, True])
+def test_texts_cost_an_index_on_a_server_few_statements_however_many_marks_have_them(
+    register: Register, compared: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    marks = [random_mark(rng) for _ in range(70)]
+    register.add(
+        [
+            replace(one, record=replace(one.record, id=f"{at}", text="Lion", owner=f"Own {at % 3}"))
+            for at, one in enumerate([*marks] * 30)
+            if one.embedding is None or np.isfinite(one.embedding.vectors).all()
+        ]
+    )
+    here = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
+    here.refresh()
+    address = MilvusAddress.parse("milvus://127.0.0.1")
+    on_server = MilvusFollower(register, address, DIMENSION, "tiny")
+    statements: list[float | None] = []
+    observe_statements(register._engine, statements.append)
+    for wanted in (Filter(text="Lion", owner="Own"), Filter(text="lion", nice=frozenset({9}))):
+        expected = facet_counts(register, here, wanted, compared)
+        statements.clear()
+        assert facet_counts(register, on_server, wanted, compared) == expected
+        assert len(statements) <= (20 if compared else 30)
+    assert expected.matched > 10
 
 
 @pytest.mark.parametrize("seed", range(8))

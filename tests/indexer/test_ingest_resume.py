@@ -40,6 +40,7 @@ def test_a_run_that_is_to_stop_encodes_no_batch_but_the_one_in_hand(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     office.marks(30)
+    office.table([f"m{n},{n if n % 2 else 'gone'}.png,word {n}," for n in range(30)])
     stopped, asked = Event(), iter(range(1, 1000))
     encode = office.encoder.encode_prepared
 
@@ -57,6 +58,7 @@ def test_a_run_that_is_to_stop_encodes_no_batch_but_the_one_in_hand(
     report = office.ingest(IngestOptions(batch=4, stop=stop))
     assert report.interrupted
     assert (report.read, office.register.count()) == (4, 4)
+    assert "2 marks name a picture that is not there, first m0" in report.warnings[-1]
     monkeypatch.undo()
     assert office.counts(office.ingest(IngestOptions(resume=True))) == (30, 30, 0, 0, 0)
 

@@ -9,7 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from models.evaluation.score_fitting import ScoredPairs, fit_scores, reliability
-from models.network.checkpoint import CONFIG, Checkpoint, add_code_block, record_scores
+from models.network.checkpoint import (
+    CONFIG,
+    OPENVINO,
+    Checkpoint,
+    add_code_block,
+    record_openvino,
+    record_scores,
+)
 from models.network.code_block import CodeBlock
 from models.network.score_calibration import ScoreCalibration, band_of
 
@@ -85,6 +92,23 @@ def test_what_scores_mean_is_forgotten_where_pictures_are_embedded_otherwise(
     config["embedding"] -= 1  # saved by a MarkLens of before
     (folder / CONFIG).write_text(json.dumps(config), "utf-8")
     assert Checkpoint.open(folder).score_calibration is None
+
+
+def test_writing_what_scores_mean_brings_no_openvino_model_of_before_back(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Of embedding 3 it mixed up the codes of pictures of one batch."""
+    folder = tmp_path / "network"
+    shutil.copytree(tiny_checkpoint, folder)
+    for suffix in (".xml", ".bin"):
+        (folder / OPENVINO).with_suffix(suffix).write_bytes(b"a model")
+    config = json.loads((folder / CONFIG).read_text("utf-8"))
+    old = config | {"embedding": config["embedding"] - 1, "openvino_sha256": "0" * 64}
+    (folder / CONFIG).write_text(json.dumps(old), "utf-8")
+    assert record_scores(folder, ScoreCalibration(-3.0, 8.0, 0.5), {}).openvino_sha256 is None
+    (folder / CONFIG).write_text(json.dumps(old), "utf-8")
+    record_openvino(folder)  # one that is exported now is used
+    assert Checkpoint.open(folder).openvino_model() == folder / OPENVINO
 
 
 def test_the_shipped_networks_scores_have_a_meaning() -> None:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import FingerprintMismatch, IndexUnavailable
-from indexer.index.facets import FacetCounts
 from indexer.index.following import FollowerStatus, Polling
 from indexer.index.milvus.address import MilvusAddress
 from indexer.index.milvus.collection import Collection, Held
@@ -26,6 +25,7 @@ from indexer.index.milvus.view import MilvusView
 from indexer.marks import Change, CodeSource, Facets
 from indexer.query import Filter
 from indexer.register import Register
+from indexer.register.listing import FacetCounts
 from indexer.register.remote import RemoteIndexing
 from models.encoder import Block
 from models.vienna import ViennaCode
@@ -190,8 +190,7 @@ class MilvusFollower:
         self, wanted: Filter, among: NDArray[np.int64] | None, with_pictures: bool
     ) -> FacetCounts:
         """Count the marks that pass a filter, by each value of each facet; SQL counts."""
-        found = self._remote.count_passing(wanted, among, with_pictures)
-        return FacetCounts(found.matched, found.vienna, found.nice, found.status, found.office)
+        return self._remote.count_passing(wanted, among, with_pictures)
 
     def _look(self) -> None:
         """Catch up; also where nothing changed the collection may have been lost."""
