@@ -1,8 +1,11 @@
 """MARKLENS_INDEX as the address of a Milvus server."""
 
 import pytest
+from pymilvus import MilvusException
 
+from indexer.errors import IndexUnavailable
 from indexer.index.milvus import MilvusAddress
+from indexer.index.milvus.collection import Collection, Held
 from models.errors import MarkLensError
 from search_api.settings import BadSettings, Settings
 
@@ -38,3 +41,17 @@ def test_an_address_names_server_account_and_index() -> None:
     assert (full.index, full.is_exact, "s@d" in repr(full)) == ("HNSW", False, False)
     short = MilvusAddress.parse("milvus://db")
     assert (short.uri, short.token, short.collection) == ("http://db:19530", "", None)
+
+
+def test_a_failure_that_the_server_says_nothing_of_is_told_by_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = Held("register", "network", 1, "FLAT")
+    collection = Collection(MilvusAddress.parse("milvus://127.0.0.1"), "marks", held, 4)
+
+    def fail() -> None:
+        raise MilvusException(code=65_535, message="")
+
+    monkeypatch.setattr(collection, "_client", fail)
+    with pytest.raises(IndexUnavailable, match="error 65535"):
+        collection.drop()
