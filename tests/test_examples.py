@@ -26,6 +26,8 @@ from search_api.settings import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KINDS = ("sh", "bash", "console", "python")
+# A later example of a page uses what an earlier one left (a backup is made, then restored).
+pytestmark = pytest.mark.xdist_group("examples")
 MARKS = 40
 MOST_NOT_RUN = 16
 # What a shell does not do by itself: tell of an HTTP error.
