@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.damage import Fault
-from indexer.marks import MARK_FIELDS
 from indexer.query import TEXT_COLUMNS
 from indexer.register import audit, counters, database, rows, schema, word_index, word_search
 from indexer.register.bulk import insert
@@ -21,8 +20,6 @@ from indexer.words.forms import Words, fold
 from models.errors import MarkLensError
 
 _PAGE = 500  # marks, or words, read at once
-# In `marks.lists`; in `mark_codes`.
-_SOURCES = {one.name: rows.SOURCES[one.kind] for one in MARK_FIELDS if one.kind in rows.SOURCES}
 
 Row = sa.RowMapping  # columns of `marks`
 # What rows raise that somebody altered.
@@ -32,15 +29,8 @@ UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, struct.error)
 # What a mark's own row says that other tables should hold.
 
 
-def _codes(row: Row) -> set[tuple[str, str, str, float | None, bool]]:
-    lists = row["lists"] or {}
-    given = {
-        (row["id"], source, code, None, True)
-        for name, source in _SOURCES.items()
-        for code in lists.get(name, ())
-    }
-    seen = {(row["id"], "predicted", *one) for one in map(tuple, lists.get("predicted", ()))}
-    return given | seen
+def _codes(row: Row) -> set[tuple[Any, ...]]:
+    return set(rows.codes_of(row["id"], row["lists"] or {}))
 
 
 def _classes(row: Row) -> set[tuple[str, int]]:

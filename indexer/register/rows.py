@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ _LISTS = tuple(one for one in MARK_FIELDS if one.kind.is_list)  # what `marks.li
 _ASKED = (*WORD_COLUMNS, *DAY_COLUMNS)  # what filters want to know of a change
 _PICTURE = ("image_digest", "media_type", "width", "height")
 _PREDICTED = "predicted"  # beside the fields' names in `marks.lists`; a source in `mark_codes`
-SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
+_SOURCES = {FieldKind.VIENNA: "assigned", FieldKind.US_DESIGN: "us_design"}  # in `mark_codes`
 CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings, schema.mark_places)
 
 # Embedding, predicted codes, those that reached their thresholds.
@@ -91,7 +91,8 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
 
 
 def _write_children(connection: Connection, marks: Sequence[EncodedMark]) -> None:
-    insert(connection, schema.mark_codes, [row for mark in marks for row in _codes(mark)])
+    codes = [row for mark in marks for row in codes_of(mark.record.id, lists_of(mark))]
+    insert(connection, schema.mark_codes, codes)
     classes = [(mark.record.id, number) for mark in marks for number in mark.record.nice]
     insert(connection, schema.mark_classes, classes)
     seen = [(mark.record.id, mark.embedding) for mark in marks if mark.embedding is not None]
@@ -154,6 +155,17 @@ def lists_of(mark: EncodedMark) -> dict[str, list[Any]]:
     return {name: held for name, held in lists.items() if held}
 
 
+def codes_of(mark_id: str, lists: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """Rows of `mark_codes`, from what `lists_of` returned."""
+    given = [
+        (mark_id, _SOURCES[one.kind], code, None, True)
+        for one in _LISTS
+        if one.kind in _SOURCES
+        for code in lists.get(one.name, ())
+    ]
+    return given + [(mark_id, _PREDICTED, *seen) for seen in lists.get(_PREDICTED, ())]
+
+
 def _columns(
     mark: EncodedMark, before: "_FoundBy | None", sequence: int, now: datetime
 ) -> dict[str, Any]:
@@ -181,22 +193,6 @@ def _columns(
         "lists": lists_of(mark),
         "updated": now,
     }
-
-
-def _codes(mark: EncodedMark) -> list[tuple[Any, ...]]:
-    """Rows of `mark_codes`."""
-    mark_id = mark.record.id
-    given: list[tuple[Any, ...]] = [
-        (mark_id, SOURCES[one.kind], str(code), None, True)
-        for one in _LISTS
-        if one.kind in SOURCES
-        for code in getattr(mark.record, one.name)
-    ]
-    predicted: list[tuple[Any, ...]] = [  # SQLite refuses NumPy's numbers
-        (mark_id, _PREDICTED, str(seen.code), float(seen.probability), seen.code in mark.confident)
-        for seen in mark.predicted
-    ]
-    return given + predicted
 
 
 def _folded(text: str | None) -> str | None:

@@ -13,8 +13,8 @@ from models.errors import MarkLensError, MissingPackage
 Device = Literal["auto", "cpu", "cuda"]
 IndexKind = Literal["auto", "exact", "ivf"]
 
-_NO_FAISS = "FAISS is not installed: install marklens[cpu] or marklens[gpu]"
-_NO_CUDA = "no CUDA device is usable here: set MARKLENS_DEVICE=cpu, or install marklens[gpu]"
+_NO_FAISS = "FAISS is not installed: in MarkLens' folder, pip install '.[cpu]' or '.[gpu]'"
+_NO_CUDA = "no CUDA device is usable here: set MARKLENS_DEVICE=cpu, or pip install '.[gpu]'"
 _NO_CUDA_IVF = "on a CUDA device every search is exact: set MARKLENS_INDEX=auto"
 _MOST_PLAIN = 30_000  # rows up to which reading short forms first saves nothing
 _FEWEST_LISTED = 20_000  # rows below which an exact scan costs less than choosing lists
