@@ -40,6 +40,7 @@ from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
 from models.images import decoders
+from models.images.picture_folder import DATA_FOLDER_MARK
 from models.vienna import PredictedCode, ViennaCode
 from search_api.answers import (
     Added,
@@ -387,5 +388,8 @@ class MarkLens:
 def _make_data_folder(folder: Path) -> None:
     try:
         private_folder(folder)
+        mark = folder / DATA_FOLDER_MARK
+        if not mark.exists():  # a folder that may only be read is left as it is
+            mark.touch()
     except OSError as error:
         raise BadSettings(f"The data folder {folder} cannot be made: {error.strerror}.") from error

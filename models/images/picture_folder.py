@@ -12,6 +12,9 @@ SUFFIXES = (
     *(".svg", ".svgz"),
 )
 
+# A file in a data folder: what MarkLens itself keeps there is no source of pictures.
+DATA_FOLDER_MARK = ".marklens"
+
 
 def is_picture(name: str) -> bool:
     """Whether a file is called like a picture."""
@@ -30,7 +33,8 @@ def spelling(name: str) -> str:
 def walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
     """A folder and those below it with their sorted file names, hidden ones left out.
 
-    Links to folders are followed, each folder once, so that a link to one above ends there.
+    A data folder of MarkLens below it is passed over. Links to folders are followed, each folder
+    once, so that a link to one above ends there.
 
     Raises:
         OSError: a folder cannot be read.
@@ -42,7 +46,8 @@ def walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(path, onerror=fail, followlinks=True):
         status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
+        is_own = DATA_FOLDER_MARK in files and Path(folder) != path
+        if is_own or (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))

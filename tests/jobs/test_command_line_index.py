@@ -41,6 +41,15 @@ def test_index_prints_what_it_did_and_running_again_changes_nothing(
     }
 
 
+def test_a_folder_of_pictures_that_holds_the_data_folder_is_read_without_it(
+    run: Run, source: Path, parsed: Parsed
+) -> None:
+    (source / "marks.csv").unlink()
+    for indexed in (8, 0):
+        told = parsed(run("--data-dir", source / "marklens-data", "index", source, "--json"))
+        assert (told["read"], told["indexed"], told["warnings"]) == (8, indexed, [])
+
+
 def test_json_leaves_stderr_empty(run: Run, source: Path) -> None:
     table = source / "marks.csv"
     table.write_text(table.read_text().replace("text", "colour", 1))
