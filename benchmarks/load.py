@@ -128,6 +128,7 @@ def serving(settings: Settings) -> Iterator[tuple[str, int]]:
         **os.environ,  # noqa: TID251 - handed on
         "MARKLENS_DATA_DIR": str(settings.data_dir),
         "MARKLENS_RATE_PER_MINUTE": "0",
+        "MARKLENS_CHECKPOINT": str(settings.checkpoint or ""),
     }
     command = [sys.executable, "-m", "search_api.cli", "serve", "--port", str(port)]
     with subprocess.Popen(  # noqa: S603 - our own interpreter

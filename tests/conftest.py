@@ -25,48 +25,25 @@ import torch
 import uvicorn
 from PIL import Image, ImageDraw
 
+from benchmarks.small_network import save_small_network
 from indexer.register import Register
 from models.encoder import Encoder
-from models.network.calibration import Calibration
 from models.network.checkpoint import Checkpoint, add_places, save_checkpoint
-from models.network.marknet import MarkNet, NetworkConfig
+from models.network.marknet import MarkNet
 from models.network.parts import Parts
 from models.network.places import PlaceCoder
 from models.network.preprocess import Preprocess
-from models.vienna import ViennaCode
 from search_api.app import create_app
 from search_api.http.connections import server_config
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
-
-TINY_LABELS = ("01", "01.01", "03", "03.01", "26", "26.01", "26.04", "27", "27.05", "29", "29.01")
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder of the real code and depth, one sixteenth as wide, random weights."""
     folder = tmp_path_factory.mktemp("tiny-network")
-    torch.manual_seed(7)
-    shape = NetworkConfig(
-        labels=len(TINY_LABELS), visual=32, concept=16, trunk=32, narrow=16, std=(64.0, 64.0, 64.0)
-    )
-    network = MarkNet(shape)
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    n = len(TINY_LABELS)
-    shown, perhaps = np.full(n, 0.5, np.float32), np.full(n, 0.3, np.float32)
-    none = np.zeros(n, np.float32)
-    calibration = Calibration(np.ones(n, np.float32), none, shown, perhaps, none)
-    save_checkpoint(
-        folder,
-        network,
-        preprocess=Preprocess(size=64),
-        labels=tuple(ViennaCode.parse(text) for text in TINY_LABELS),
-        weights={"visual": 1.0, "concept": 0.5, "colour": 0.25},
-        calibration=calibration,
-        metrics={},
-    )
+    save_small_network(folder)
     return folder
 
 
