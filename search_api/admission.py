@@ -1,9 +1,11 @@
 """Who may decode and encode now, who waits for how long, and who is turned away.
 
 There is a lane for each kind of work, so that drawings, which may take seconds, hold up no
-photograph. In a lane the clients take turns, whatever number of requests each has waiting.
+photograph. In a lane the clients take turns, whatever number of requests each has waiting. Pictures
+that wait for the network are encoded together.
 """
 
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +16,15 @@ from time import perf_counter
 from PIL import Image
 
 from indexer.register.audit import acting
+from models.encoder import Encoded, Encoder, Prepared
 from models.images import decode_image, decoders, media_type
 from search_api.errors import TooBusy
 from search_api.settings import Settings
 
+logger = logging.getLogger(__name__)
 DRAWING_S = 2  # of a processor, for an SVG or a page of a PDF that is waited for
 
+_TOGETHER = 4  # pictures: a quarter less of a processor for each; twice as many save little more
 _TOO_MANY = "Too many pictures wait to be looked at: try again in a few seconds."
 _DRAWN = frozenset(("image/svg+xml", "application/gzip", "application/pdf"))
 
@@ -31,27 +36,48 @@ class Patience:
     """How long a request has waited, and may wait in all lanes together.
 
     The first one that is made for a request counts from when it had come: it may have waited for a
-    thread already.
+    thread already. From then on all counts but what is done in a turn, so that a picture which is
+    slow to draw is not turned away for it.
 
     Attributes:
         waited: seconds so far.
+        worked: seconds spent in turns so far.
     """
 
     def __init__(self, seconds: float) -> None:
         # What is no request over HTTP, such as a batch, waits as long as it takes.
         self._seconds = seconds if acting.get() else None
-        came = arrived.get()
-        self.waited = 0.0 if came is None else perf_counter() - came
+        now = perf_counter()
+        self._came = arrived.get() or now
+        self.waited = now - self._came
+        self.worked = 0.0
         arrived.set(None)
 
-    def wait(self, called: Event) -> None:
-        """Wait until called, or until it is over."""
-        left = None if self._seconds is None else max(self._seconds - self.waited, 0.0)
+    def wait(self, called: Event, needed: float = 0.0) -> None:
+        """Wait until called, or until no more time is left than will be needed.
+
+        Args:
+            called: is set when it is the request's turn.
+            needed: seconds that the turn will take; more than half of the time is not put by.
+        """
         began = perf_counter()
+        left = None
+        if self._seconds is not None:
+            spent = began - self._came - self.worked
+            left = max(self._seconds - min(needed, self._seconds / 2) - spent, 0.0)
         try:
             called.wait(left)
         finally:
             self.waited += perf_counter() - began
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count the time in the block as spent in a turn."""
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.worked += perf_counter() - began
 
 
 class Lane:
@@ -69,6 +95,7 @@ class Lane:
         self.most = self._free = running
         self._waiting = waiting
         self.turned_away = 0
+        self._took: deque[float] = deque([0.0], maxlen=16)  # seconds, by the turns that ended last
         self._lock = Lock()
         # Of each client in turn, those who wait, the first first.
         self._queues: OrderedDict[str, deque[_Turn]] = OrderedDict()
@@ -92,40 +119,57 @@ class Lane:
             TooBusy: too many wait already, or the turn does not come in time.
         """
         self._enter(patience)
-        try:
+        with self._working(patience):
             yield
+
+    @contextmanager
+    def _working(self, patience: Patience) -> Iterator[None]:
+        """Pass on a turn that one has, once the block ends."""
+        before = patience.worked
+        try:
+            with patience.working():
+                yield
         finally:
             with self._lock:
+                self._took.append(patience.worked - before)
                 self._pass_on()
 
-    def _enter(self, patience: Patience) -> None:
+    def _enter(self, patience: Patience, picture: Prepared | None = None) -> "_Turn":
+        """Wait for a turn, or until another's turn is also for this picture.
+
+        Raises:
+            TooBusy: as `turn` raises.
+        """
+        actor = acting.get()
+        whose = actor.name if actor else ""
         with self._lock:
             if self._free and not self._queues:
                 self._free -= 1
-                return
-            actor = acting.get()
-            mine = self._queue_up(actor.name if actor else "")
+                return _Turn(whose, picture)
+            mine = self._queue_up(_Turn(whose, picture))
+            needed = max(self._took)
         try:
-            patience.wait(mine.called)
+            patience.wait(mine.called, needed)
         except BaseException:  # a signal: who waits no longer must not be called
             with self._lock:
                 self._leave(mine)
-                if mine.has_turn:
+                if mine.is_called and not mine.is_shared:
                     self._pass_on()
             raise
         with self._lock:
             self._leave(mine)
-            self.turned_away += not mine.has_turn
-        if not mine.has_turn:
+            self.turned_away += not mine.is_called
+        if not mine.is_called:
             raise TooBusy(_TOO_MANY)
+        return mine
 
-    def _queue_up(self, whose: str) -> "_Turn":
+    def _queue_up(self, turn: "_Turn") -> "_Turn":
         """Wait behind one's own; a client with many waiting makes room for one with few.
 
         Raises:
             TooBusy: there is no room.
         """
-        own = len(self._queues.get(whose, ()))
+        own = len(self._queues.get(turn.client, ()))
         if self._count() >= self._waiting:
             greedy = max(self._queues.values(), key=len, default=None)
             if greedy is None or len(greedy) <= own + 1:
@@ -134,8 +178,7 @@ class Lane:
             sent_away = greedy[-1]
             self._leave(sent_away)
             sent_away.called.set()
-        turn = _Turn(whose)
-        self._queues.setdefault(whose, deque()).append(turn)
+        self._queues.setdefault(turn.client, deque()).append(turn)
         return turn
 
     def _leave(self, turn: "_Turn") -> None:
@@ -147,52 +190,116 @@ class Lane:
 
     def _pass_on(self) -> None:
         """Give a turn that has ended to the next client's first."""
-        if not self._queues:
+        if self._queues:
+            self._call_next()
+        else:
             self._free += 1
-            return
+
+    def _call_next(self, is_shared: bool = False) -> "_Turn":
+        """Call the first who waits of the next client, who is then the last."""
         whose, queue = next(iter(self._queues.items()))
         turn = queue.popleft()
         self._queues.move_to_end(whose)
         if not queue:
             del self._queues[whose]
-        turn.has_turn = True
+        turn.is_called, turn.is_shared = True, is_shared
         turn.called.set()
+        return turn
 
     def _count(self) -> int:
         return sum(map(len, self._queues.values()))
 
 
-class _Turn:
-    """Somebody who waits."""
+class EncodingLane(Lane):
+    """Lets callers encode; what waits when a turn comes is encoded in it together.
 
-    def __init__(self, whose: str) -> None:
-        self.client = whose
-        self.called = Event()
-        self.has_turn = False
+    A picture that comes when a place is free is encoded at once, alone.
+    """
+
+    def encode(self, encoder: Encoder, picture: Prepared, patience: Patience) -> Encoded:
+        """Encode one picture, in a turn of its own or in another's.
+
+        Raises:
+            TooBusy: as `turn` raises.
+        """
+        mine = self._enter(patience, picture)
+        if not mine.is_shared:
+            with self._working(patience):
+                self._encode_together(encoder, [mine, *self._call_others()])
+                return mine.encoded or encoder.encode_prepared([picture])
+        with patience.working():
+            mine.ended.wait()
+        if mine.encoded is not None:
+            return mine.encoded
+        with self.turn(patience):
+            return encoder.encode_prepared([picture])
+
+    def _call_others(self) -> list["_Turn"]:
+        """Call those who wait with a picture, in the order of their turns."""
+        others: list[_Turn] = []
+        with self._lock:
+            while self._queues and len(others) + 1 < _TOGETHER:
+                if next(iter(self._queues.values()))[0].picture is None:
+                    break
+                others.append(self._call_next(is_shared=True))
+        return others
+
+    def _encode_together(self, encoder: Encoder, turns: list["_Turn"]) -> None:
+        """Encode the pictures of several turns at once; where that fails, none is encoded."""
+        pictures = [one.picture for one in turns if one.picture is not None]
+        try:
+            if len(pictures) > 1:
+                found = encoder.encode_prepared(pictures)
+                for at, one in enumerate(turns):
+                    row = slice(at, at + 1)
+                    one.encoded = Encoded(found.embeddings[row], found.probabilities[row])
+        except Exception:
+            logger.exception("pictures cannot be encoded together: each is encoded alone")
+        finally:
+            for one in turns:
+                one.ended.set()
+
+
+class _Turn:
+    """Somebody who waits.
+
+    Attributes:
+        client: whose turn it is.
+        picture: to be encoded with others; None where something else is done in the turn.
+        called: set when the turn has come, or somebody is sent away.
+        is_called: the turn has come.
+        is_shared: it is part of another's, who encodes the picture.
+        ended: set when that other has, or has failed to.
+        encoded: what came of it.
+    """
+
+    def __init__(self, client: str, picture: Prepared | None) -> None:
+        self.client = client
+        self.picture = picture
+        self.called, self.ended = Event(), Event()
+        self.is_called = self.is_shared = False
+        self.encoded: Encoded | None = None
 
 
 class Admission:
     """The lanes of one server; safe to share by threads.
 
     Attributes:
+        encoding: where the network is waited for.
         lanes: by name: ``decode``, ``draw``, ``encode``, ``read`` (words) and ``report``.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._wait_s, queue = settings.queue_s, settings.encode_queue
         drawing = max(1, decoders.size // 2)
+        self.encoding = EncodingLane(settings.encode_workers, queue)
         self.lanes: Mapping[str, Lane] = {
             "decode": Lane(max(1, decoders.size - drawing), queue // 2),
             "draw": Lane(drawing, queue // 4),
-            "encode": Lane(settings.encode_workers, queue),
+            "encode": self.encoding,
             "read": Lane(1, queue // 2),
             "report": Lane(settings.encode_workers, queue // 4),
         }
-
-    @property
-    def encoding(self) -> Lane:
-        """Where the network is waited for."""
-        return self.lanes["encode"]
 
     @property
     def reading(self) -> Lane:

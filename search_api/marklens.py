@@ -25,7 +25,7 @@ from PIL import Image
 from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.index.following import RegisterIndex
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
-from indexer.ingest.encoding import encode, prepare
+from indexer.ingest.encoding import Encoding, named, prepare, with_encoding
 from indexer.ingest.reencode import encode_again
 from indexer.marks import Mark, MarkRecord
 from indexer.query import SearchQuery
@@ -271,11 +271,13 @@ class MarkLens:
         admission, patience = self.queries.admission, self.queries.admission.patience()
         with admission.decoding(image).turn(patience):
             prepared = prepare(encoder, record, image)
-        with admission.encoding.turn(patience):
-            encoded = encode(encoder, [prepared])
+        encodings: dict[str, Encoding] = {}
+        if prepared.picture is not None:
+            seen = admission.encoding.encode(encoder, prepared.picture, patience)
+            encodings[prepared.mark.pixels_digest or ""] = named(encoder, seen)[0]
         created = record.id not in self.register.digests([record.id])
         self.images.put(image)
-        self.register.add(encoded)
+        self.register.add([with_encoding(prepared, encodings)])
         self._catch_up()
         return Added(self.register.mark(record.id), created)
 

@@ -241,10 +241,9 @@ def encode_picture(
     patience = patience or admission.patience()
     began, before = perf_counter(), patience.waited
     page = _page(admission, picture, view, patience)
-    image = _compared(admission, page, picture, view, patience)
+    prepared = encoder.prepare(_compared(admission, page, picture, view, patience))
     ready, waited = perf_counter(), patience.waited - before
-    with admission.encoding.turn(patience):
-        encoded = encoder.encode([image])
+    encoded = admission.encoding.encode(encoder, prepared, patience)
     ended = perf_counter()
     return EncodedQuery(
         embedding=_within(encoded.embeddings[0], page, view),

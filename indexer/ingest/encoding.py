@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
-from models.encoder import Embedding, Encoder, Prepared
+from models.encoder import Embedding, Encoded, Encoder, Prepared
 from models.images import decode_image, full_size, media_type, page_count, refuse_blank
 from models.reading import WordReader, joined
 from models.vienna import PredictedCode, ViennaCode
@@ -126,15 +126,20 @@ def run_network(encoder: Encoder, pictures: Mapping[str | None, Prepared]) -> di
     """
     encoded = encoder.encode_prepared(list(pictures.values()))
     return {
-        digest or "": (
+        digest or "": one for digest, one in zip(pictures, named(encoder, encoded), strict=True)
+    }
+
+
+def named(encoder: Encoder, encoded: Encoded) -> list[Encoding]:
+    """What is kept of n pictures that the network has seen."""
+    return [
+        (
             embedding,
             encoder.predicted(seen, LEAST_PROBABILITY),
             frozenset(one.code for one in encoder.predicted(seen)),
         )
-        for digest, embedding, seen in zip(
-            pictures, encoded.embeddings, encoded.probabilities, strict=True
-        )
-    }
+        for embedding, seen in zip(encoded.embeddings, encoded.probabilities, strict=True)
+    ]
 
 
 def with_encoding(prepared: PreparedMark, encodings: Mapping[str, Encoding]) -> EncodedMark:

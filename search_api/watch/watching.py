@@ -256,9 +256,8 @@ class Watching:
         encoder = self._marklens.encoder
         admission = self._marklens.queries.admission
         patience = admission.patience()
-        image = admission.decode(content, label, 1, patience)
-        with admission.encoding.turn(patience):
-            embedding = encoder.encode([image]).embeddings[0]
+        picture = encoder.prepare(admission.decode(content, label, 1, patience))
+        embedding = admission.encoding.encode(encoder, picture, patience).embeddings[0]
         digest = hashlib.sha256(content).hexdigest()
         return WatchedSign(0, label, None, digest, encoder.fingerprint, embedding)
 

@@ -1,0 +1,147 @@
+"""Pictures that wait for the network are encoded together, and each as it would be alone."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer.register.audit import Actor, acting
+from models.encoder import Encoded, Encoder, Prepared
+from search_api.admission import EncodingLane, Patience
+from search_api.errors import TooBusy
+
+Draw = Callable[..., Image.Image]
+
+
+class Watched(Encoder):
+    """The tiny network, which notes what it encodes at once, and fails at some pictures."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder.checkpoint, encoder.runtime)
+        self.sizes: list[int] = []
+        self.broken: Prepared | None = None
+
+    def encode_prepared(self, pictures: Sequence[Prepared]) -> Encoded:
+        self.sizes.append(len(pictures))
+        if any(one is self.broken for one in pictures):
+            raise MemoryError("of this picture")
+        return super().encode_prepared(pictures)
+
+
+class Clients:
+    """Who ask for pictures to be encoded while the lane's only turn is taken."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = Watched(encoder)
+        self.lane = EncodingLane(running=1, waiting=16)
+        self.order: list[str] = []
+        self.found: dict[int, Encoded] = {}
+        self.failed: dict[int, Exception] = {}
+        self._threads: list[threading.Thread] = []
+
+    def ask(self, name: str, at: int, picture: Prepared) -> None:
+        """Ask in a thread of its own, and return once it waits."""
+
+        def work() -> None:
+            acting.set(Actor(name))
+            try:
+                self.found[at] = self.lane.encode(self.encoder, picture, Patience(30))
+            except MemoryError as error:
+                self.failed[at] = error
+            self.order.append(name)
+
+        waiting = self.lane.waiting
+        self._threads.append(threading.Thread(target=work))
+        self._threads[-1].start()
+        deadline = time.monotonic() + 10
+        while self.lane.waiting == waiting and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join(30)
+
+
+@pytest.fixture
+def clients(encoder: Encoder) -> Clients:
+    return Clients(encoder)
+
+
+@pytest.fixture
+def pictures(encoder: Encoder, draw_mark: Draw) -> list[Prepared]:
+    return [encoder.prepare(draw_mark(seed)) for seed in range(6)]
+
+
+def test_what_waits_is_encoded_in_one_call_and_each_gets_its_own(
+    clients: Clients, encoder: Encoder, pictures: list[Prepared]
+) -> None:
+    with clients.lane.turn(Patience(1)):
+        for at, picture in enumerate(pictures):
+            clients.ask(f"client {at}", at, picture)
+    clients.join()
+    assert clients.encoder.sizes == [4, 2]
+    assert (clients.lane.running, clients.lane.waiting) == (0, 0)
+    for at, picture in enumerate(pictures):
+        alone = encoder.encode_prepared([picture])
+        np.testing.assert_allclose(
+            clients.found[at].probabilities, alone.probabilities, rtol=0, atol=1e-5
+        )
+        np.testing.assert_allclose(clients.found[at].wholes, alone.wholes, rtol=0, atol=1e-3)
+
+
+def test_a_picture_that_comes_when_nobody_is_encoding_is_encoded_at_once(
+    clients: Clients, pictures: list[Prepared]
+) -> None:
+    for picture in pictures[:2]:
+        clients.lane.encode(clients.encoder, picture, Patience(0))
+    assert clients.encoder.sizes == [1, 1]
+
+
+def test_a_picture_that_fails_fails_alone(clients: Clients, pictures: list[Prepared]) -> None:
+    clients.encoder.broken = pictures[1]
+    with clients.lane.turn(Patience(1)):
+        for at in range(3):
+            clients.ask(f"client {at}", at, pictures[at])
+    clients.join()
+    assert clients.encoder.sizes[0] == 3
+    assert sorted(clients.found) == [0, 2]
+    assert str(clients.failed[1]) == "of this picture"
+    assert (clients.lane.running, clients.lane.waiting) == (0, 0)
+
+
+def test_a_client_with_many_pictures_leaves_room_beside_them(
+    clients: Clients, pictures: list[Prepared]
+) -> None:
+    with clients.lane.turn(Patience(1)):
+        for at in range(5):
+            clients.ask("greedy", at, pictures[at])
+        clients.ask("modest", 5, pictures[5])
+    clients.join()
+    assert clients.encoder.sizes == [4, 2]
+    assert "modest" in clients.order[:4]
+
+
+def test_who_could_not_be_answered_in_time_is_told_before(clients: Clients) -> None:
+    acting.set(Actor("somebody"))
+    lane = clients.lane
+    with lane.turn(Patience(1)):
+        time.sleep(0.3)  # so long take turns here
+    with lane.turn(Patience(1)):
+        began = time.monotonic()
+        with pytest.raises(TooBusy), lane.turn(Patience(0.8)):
+            pytest.fail("a second caller got in")
+        assert time.monotonic() - began < 0.7
+
+
+def test_what_is_done_in_a_turn_is_no_waiting(clients: Clients) -> None:
+    acting.set(Actor("somebody"))
+    patience, other = Patience(0.4), EncodingLane(running=1, waiting=1)
+    with other.turn(patience):
+        time.sleep(0.5)  # a picture that is slow to decode
+    called = threading.Event()
+    threading.Timer(0.1, called.set).start()
+    patience.wait(called)
+    assert called.is_set()
