@@ -34,11 +34,12 @@ _PLACES = 138 * 32  # bytes: decision 19
 _STATUSES = ("registered", "registered", "registered", "expired", "filed")
 _FORMS = ("GmbH", "S.L.", "Ltd", "S.p.A.", "Inc.", "SAS", "B.V.", "Sp. z o.o.")
 _FIRST_DAY, _DAYS = date(1996, 4, 1), 11_000
-_CYRILLIC = str.maketrans("abcdefghiklmnoprstuvxyz", "абцдефгхиклмнопрстувхйз")
+CYRILLIC = "abcdefghiklmnoprstuvxyz", "абцдефгхиклмнопрстувхйз"
+_IN_CYRILLIC = str.maketrans(*CYRILLIC)
 
 
 @cache
-def _common() -> tuple[tuple[str, ...], tuple[float, ...]]:
+def common_words() -> tuple[tuple[str, ...], tuple[float, ...]]:
     """Real words, and their cumulated frequencies."""
     tree = ViennaTree.load()
     titles = [tree.title(code) for code in tree.codes()]
@@ -51,7 +52,7 @@ def _common() -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 def word(draw: random.Random) -> str:
     """A real word or one made up, in small letters."""
-    words, frequencies = _common()
+    words, frequencies = common_words()
     if draw.random() < _IS_COMMON:
         return draw.choices(words, cum_weights=frequencies)[0]
     first, last = draw.choice(words), draw.choice(words)
@@ -61,7 +62,7 @@ def word(draw: random.Random) -> str:
 def name(draw: random.Random, words: int) -> str:
     """So many words, seldom in Cyrillic letters."""
     text = " ".join(word(draw) for _ in range(words))
-    return text.translate(_CYRILLIC) if draw.random() < _IS_CYRILLIC else text.upper()
+    return text.translate(_IN_CYRILLIC) if draw.random() < _IS_CYRILLIC else text.upper()
 
 
 def invented(first: int, count: int, pictures: bool = True) -> list[EncodedMark]:

@@ -26,6 +26,10 @@ folder, cache = sys.argv[1:]
 config = MilvusServerConfig(data_dir=folder)
 config.set("log.level", "warn")
 config.set("dataCoord.segment.minSegmentNumRowsToEnableIndex", "1024")
+# A server with one node may look at itself more often: loading a collection takes a third.
+config.set("queryCoord.checkInterval", "100")
+config.set("queryCoord.distPullInterval", "50")
+config.set("proxy.timeTickInterval", "50")
 config.resolve()
 _initialize_data_files(cache)
 print(config.get("proxy_port"))

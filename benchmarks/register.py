@@ -13,6 +13,7 @@ into FOLDER/register.db, or with ``--database postgresql://…`` into that datab
 The median and 95th percentile are by the clock; CPU is the mean of this process and the database
 server together, which is seen where the server runs on this machine. Stopped, it goes on where it
 was. ``--pictures M`` gives only the first M marks vectors and places, most of the room.
+``--copies N`` fills a PostgreSQL register up to N marks with copies (`benchmarks.register_copies`).
 """
 
 import argparse
@@ -20,13 +21,14 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
 
 from benchmarks.invented_marks import DIMENSION, FINGERPRINT, invented, word
+from benchmarks.register_copies import fill
 from benchmarks.search_process import memory_mb, percentiles
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
@@ -52,16 +54,19 @@ class Clock:
     def __init__(self, engine: sa.Engine) -> None:
         self._connection = engine.connect()
         self._is_server = engine.dialect.name == "postgresql"
+        self._servers: dict[int, int] = {}  # process → ns, also of those that ended
 
     def cpu_s(self) -> float:
-        """Processor time of this process, and of the server's processes that live."""
-        spent = time.process_time()
+        """Processor time of this process, and of the server's processes while they were seen."""
         if self._is_server:
-            found = self._connection.execute(sa.text("SELECT pid FROM pg_stat_activity"))
-            schedules = (Path(f"/proc/{pid}/schedstat") for (pid,) in found.all())
-            spent += sum(int(one.read_text().split()[0]) for one in schedules if one.exists()) / 1e9
+            found = self._connection.execute(
+                sa.text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+            )
+            for (pid,) in found.all():
+                with suppress(FileNotFoundError):
+                    self._servers[pid] = int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
             self._connection.rollback()
-        return spent
+        return time.process_time() + sum(self._servers.values()) / 1e9
 
     @contextmanager
     def measured(self, name: str, many: int = 1) -> Iterator[None]:
@@ -219,6 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--marks", type=int, default=200_000)
     parser.add_argument("--pictures", type=int, default=10**9)
+    parser.add_argument("--copies", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("bench-data"))
     parser.add_argument("--database", help="instead of FOLDER/register.db")
     parser.add_argument("--only", choices=STEPS, nargs="+", default=STEPS)
@@ -228,6 +234,8 @@ def main() -> None:
     clock = Clock(engine)
     if "write" in options.only:
         write(clock, register, options.marks, options.pictures)
+    if register.sequence() < options.copies:
+        fill(engine, options.copies)
     if "words" in options.only:
         ask_words(clock, register)
     if "lists" in options.only:

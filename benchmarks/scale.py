@@ -49,6 +49,7 @@ _NAMES = {"exact": "FAISS exact", "ivf": "FAISS IVF"} | {
     kind: f"Milvus {kind}" for kind in _ON_SERVER
 }
 _ASKED = tuple(case for case in CASES if case.name in ("no filter", "uncorrelated 1 %"))
+_COMPUTED = 1_000_000, 10_000_000  # marks
 _TOLERANCE = 1e-6  # of scores: who is right is measured by them
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -208,7 +209,7 @@ def _processor_s(pid: int) -> float:
 
 
 def draw(found: list[Found], picture: Path) -> None:
-    """Draw how latency, memory, building and disk grow."""
+    """Draw how searches, memory, building and disk grow; dashed what was not measured."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -216,20 +217,35 @@ def draw(found: list[Found], picture: Path) -> None:
 
     curves: dict[str, Callable[[Found], float]] = {
         "a search, processor ms": lambda one: one["no filter"]["processor_ms"],
+        "a search, 1 % pass, processor ms": lambda one: one["uncorrelated 1 %"]["processor_ms"],
         "memory, MB": lambda one: one["memory_mb"],
         "building, processor s": lambda one: one["build_processor_s"],
         "disk, MB": lambda one: one["disk_mb"],
     }
-    figure, axes = pyplot.subplots(1, len(curves), figsize=(15, 4), layout="constrained")
-    for (name, value), axis in zip(curves.items(), np.ravel(axes), strict=True):
+    figure, axes = pyplot.subplots(2, 3, figsize=(13, 7), layout="constrained")
+    *plots, last = np.ravel(axes)
+    for (name, value), axis in zip(curves.items(), plots, strict=True):
         for engine, label in _NAMES.items():
             points = sorted((one["marks"], value(one)) for one in found if one["engine"] == engine)
-            if points:
-                axis.plot(*zip(*points, strict=True), marker="o", label=label)
+            if not points:
+                continue
+            (line,) = axis.plot(*zip(*points, strict=True), marker="o", label=label)
+            ahead = [points[-1], *_computed(points)]
+            axis.plot(*zip(*ahead, strict=True), linestyle="--", color=line.get_color())
         axis.set(title=name, xlabel="marks", xscale="log", yscale="log")
-        axis.grid(visible=True, which="both", alpha=0.3)
-    axes[0].legend()
+        axis.grid(visible=True, which="major", alpha=0.3)
+    last.axis("off")
+    last.legend(*plots[0].get_legend_handles_labels(), loc="upper left", title="dashed: computed")
     figure.savefig(picture, dpi=100)
+
+
+def _computed(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Values at sizes that were not measured: on along the line through the last two that were."""
+    if len(points) < 2:
+        return []
+    (before, low), (marks, high) = points[-2:]
+    slope = (high - low) / (marks - before)
+    return [(one, high + slope * (one - marks)) for one in _COMPUTED if one > marks]
 
 
 if __name__ == "__main__":

@@ -31,6 +31,9 @@ _WAIT_S = 30.0  # how long a writer waits for another one, and any statement may
 _CONNECT_S = 5  # how long a connection may take, new or from the pool
 _LOCK_S = 1.0  # how long a change of the schema waits for a lock, behind which searches wait
 MIGRATION = "MIGRATION"  # kind of transaction: one that changes the schema
+BINARY = {
+    "is_binary": True
+}  # of statements for vectors: PostgreSQL's texts of them are twice as long
 ANSWER_S = 10.0  # how long a reader waits for PostgreSQL
 # A machine that is gone is noticed after half a minute at most.
 _CONNECTING = {
@@ -243,6 +246,8 @@ def is_open_database(path: Path) -> bool:
 
 def _postgresql_engine(url: URL, answer_s: float) -> Engine:
     """An engine that waits neither for a connection nor for an answer without an end."""
+    from psycopg.pq import Format
+
     from indexer.register.answer_deadline import DeadlineConnection
 
     engine = sa.create_engine(
@@ -273,12 +278,17 @@ def _postgresql_engine(url: URL, answer_s: float) -> Engine:
             return
         _limit_answers(connection, _WAIT_S + _CONNECT_S if is_writer else answer_s)
 
+    def before(_: Connection, cursor: Any, *told: Any) -> None:
+        if told[2].execution_options.get("is_binary"):
+            cursor.format = Format.BINARY
+
     def returned(connection: DeadlineConnection | None, _: object) -> None:
         if connection is not None:
             connection.answer_s = _CONNECT_S  # of the question whether it still works
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "begin", begin)
+    event.listen(engine, "before_cursor_execute", before)
     event.listen(engine, "checkin", returned)
     return engine
 

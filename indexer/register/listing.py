@@ -5,9 +5,10 @@ likeness here, so the database answers, and knows also the marks that have no em
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -22,28 +23,38 @@ from models.vienna import ViennaCode
 
 _LEAST_PART = 3  # letters from which marks that hold them within a word are found by an index
 _HOLDING = 150  # marks that hold a text somewhere
-_COUNTED = 64  # filters of which it is known how many marks pass
+_COUNTED = 64  # filters and facets whose counts are kept
+_Counts = TypeVar("_Counts")
 
 
-class Totals:
-    """Counts the marks that pass a filter, once for each state of the register."""
+class Counted:
+    """What was counted of a register, until it changes: counting may read all marks."""
 
     def __init__(self) -> None:
         self._sequence = -1
-        self._known: dict[Filter, int] = {}
+        self._known: dict[object, Any] = {}
 
-    def of(self, connection: Connection, wanted: Filter) -> int:
-        """How many live marks pass."""
-        if wanted.is_empty:
-            return counters.live_marks(connection)
+    def of(self, connection: Connection, wanted: Hashable, count: Callable[[], _Counts]) -> _Counts:
+        """Count what is wanted, unless it was counted since the last write."""
         now = counters.sequence(connection)
         if now != self._sequence or len(self._known) > _COUNTED:
             self._sequence, self._known = now, {}
-        if wanted not in self._known:
-            total = sa.select(sa.func.count()).select_from(schema.marks)
-            found = connection.scalar(total.where(_passing(connection, wanted)))
-            self._known[wanted] = int(found or 0)
-        return self._known[wanted]
+        known = self._known
+        if wanted not in known:
+            known[wanted] = count()
+        return cast("_Counts", known[wanted])
+
+
+def total(connection: Connection, wanted: Filter, counted: Counted) -> int:
+    """How many live marks pass a filter."""
+    if wanted.is_empty:
+        return counters.live_marks(connection)
+    found = sa.select(sa.func.count()).select_from(schema.marks)
+    return counted.of(
+        connection,
+        wanted,
+        lambda: int(connection.scalar(found.where(_passing(connection, wanted))) or 0),
+    )
 
 
 def page_of(connection: Connection, wanted: Filter, page: Page) -> list[str]:

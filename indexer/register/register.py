@@ -73,9 +73,7 @@ class Register:
         self.audit = audit.AuditLog(self._reading, self._writing)
         self.words_read = WordsRead(self._reading, self._writing)
         self.derived = DerivedTables(self._writing)
-        # Counting codes reads all of them; the answer holds until the next write.
-        self._counts: dict[CodeSource, tuple[int, dict[ViennaCode, int]]] = {}
-        self._totals = listing.Totals()
+        self._counted = listing.Counted()
 
     @classmethod
     def open(cls, url: str, create: bool = True, answer_s: float = database.ANSWER_S) -> "Register":
@@ -314,24 +312,23 @@ class Register:
             source: assigned codes, confidently predicted ones, or either.
         """
         with self._reading() as connection:
-            now = counters.sequence(connection)
-            counted_at, counts = self._counts.get(source, (-1, {}))
-            if counted_at != now:
-                counts = listing.count_codes(connection, source)
-                self._counts[source] = (now, counts)
-        return dict(counts)
+            return dict(
+                self._counted.of(
+                    connection, source, lambda: listing.count_codes(connection, source)
+                )
+            )
 
     def facets(self) -> Facets:
         """The statuses, offices, classes and filing dates of live marks, with their counts."""
         with self._reading() as connection:
-            return listing.facets(connection)
+            return self._counted.of(connection, Facets, lambda: listing.facets(connection))
 
     def find(self, wanted: Filter, page: Page) -> tuple[list[Mark], int]:
         """Live marks that pass a filter, with or without picture; and how many pass."""
         with self._reading() as connection:
             ids = listing.page_of(connection, wanted, page)
             found = live_marks.read(connection, ids)
-            total = self._totals.of(connection, wanted)
+            total = listing.total(connection, wanted, self._counted)
         return [found[mark_id] for mark_id in ids], total
 
     def find_words(self, wanted: Filter, page: Page) -> tuple[list[Listed], int]:

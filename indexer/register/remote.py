@@ -92,6 +92,7 @@ def _read(
         sa.select(column, table.c.sequence, embeddings.c.embedding, table.c.boxes)
         .join(embeddings, embeddings.c.mark_id == table.c.id)
         .where(rows.LIVE, column.in_(values))
+        .execution_options(**database.BINARY)
     )
     found = {
         row[0]: (row[1], stored_vectors(row[2], row[3], dimension))

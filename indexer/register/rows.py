@@ -25,6 +25,7 @@ from indexer.marks import (
 from indexer.query import DAY_COLUMNS, TEXT_COLUMNS, WORD_COLUMNS
 from indexer.register import counters, schema, word_index
 from indexer.register.bulk import insert
+from indexer.register.database import BINARY
 from indexer.register.runs import aware
 from indexer.register.stored_embeddings import (
     STORED,
@@ -271,6 +272,7 @@ def read_changes(connection: Connection, after: int, limit: int, upto: int | Non
         .where(table.c.sequence > after)
         .order_by(table.c.sequence)
         .limit(limit)
+        .execution_options(**BINARY)
     )
     if upto is not None:
         wanted = wanted.where(table.c.sequence <= upto)
@@ -324,6 +326,7 @@ def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dic
             .join(embeddings, embeddings.c.mark_id == table.c.id)
             .outerjoin(places, places.c.mark_id == table.c.id)
             .where(table.c.pixels_digest.in_(part))
+            .execution_options(**BINARY)
         )
         for digest, lists, *stored in connection.execute(wanted):
             embedding = stored_embedding(dimension, *stored)
@@ -341,8 +344,10 @@ def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dic
 def read_places(connection: Connection, sequences: Sequence[int]) -> dict[int, bytes]:
     """Coded places of the live marks with some sequences, by sequence; empty of one without."""
     table, places = schema.marks, schema.mark_places
-    wanted = sa.select(table.c.sequence, places.c.places).outerjoin(
-        places, places.c.mark_id == table.c.id
+    wanted = (
+        sa.select(table.c.sequence, places.c.places)
+        .outerjoin(places, places.c.mark_id == table.c.id)
+        .execution_options(**BINARY)
     )
     found: dict[int, bytes] = {}
     for part in in_parts(sequences):

@@ -6,7 +6,6 @@ scores.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,45 +20,19 @@ from indexer.search.ranking import AllowedRows, Ranking, rank
 from indexer.search.scoring import Query
 
 
-class AllowedMarks(Protocol):
-    """Marks of one view that may be found; immutable."""
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-
-    def without(self, numbers: NDArray[np.int64]) -> "AllowedMarks":
-        """Those that have none of some numbers; see `Change.number`."""
-
-    def only(self, numbers: NDArray[np.int64]) -> "AllowedMarks":
-        """Those that have one of some numbers."""
-
-    def ranked(self, query: Query, k: int) -> Ranking:
-        """The k that score best, and all others that score as much as the k-th."""
-
-
-def allowed_marks(view: View, wanted: Filter) -> AllowedMarks:
-    """The marks of a view that pass all of a filter but its texts, which only SQL knows."""
-    if isinstance(view, MilvusView):
-        return AllowedOnServer(view.passing(wanted))
-    if not isinstance(view, ReadView):
-        raise TypeError(f"a view of an unknown kind: {type(view).__name__}")
-    return AllowedInMemory(tuple(_allowed(part, wanted) for part in view.parts))
-
-
 @dataclass(frozen=True)
 class AllowedInMemory:
-    """Rows of segments, see `AllowedMarks`."""
+    """Rows of segments that may be found; as `PassingMarks` are on a server."""
 
     parts: tuple[AllowedRows, ...]
 
     @property
     def count(self) -> int:
-        """See `AllowedMarks`."""
+        """How many there are."""
         return sum(one.count for one in self.parts)
 
     def without(self, numbers: NDArray[np.int64]) -> "AllowedInMemory":
-        """See `AllowedMarks`."""
+        """Those that have none of some numbers; see `Change.number`."""
         return AllowedInMemory(
             tuple(
                 _replaced(one, one.rows.without(one.segment.rows_of(numbers))) for one in self.parts
@@ -67,7 +40,7 @@ class AllowedInMemory:
         )
 
     def only(self, numbers: NDArray[np.int64]) -> "AllowedInMemory":
-        """See `AllowedMarks`."""
+        """Those that have one of some numbers."""
         return AllowedInMemory(
             tuple(
                 _narrowed(one, RowSet.of_rows(len(one.segment), one.segment.rows_of(numbers)))
@@ -75,33 +48,24 @@ class AllowedInMemory:
             )
         )
 
-    def ranked(self, query: Query, k: int) -> Ranking:
-        """See `AllowedMarks`."""
-        return rank(self.parts, query, k)
+
+AllowedMarks = AllowedInMemory | PassingMarks  # of one view; immutable
 
 
-@dataclass(frozen=True)
-class AllowedOnServer:
-    """Marks of a collection on a Milvus server, see `AllowedMarks`."""
+def allowed_marks(view: View, wanted: Filter) -> AllowedMarks:
+    """The marks of a view that pass all of a filter but its texts, which only SQL knows."""
+    if isinstance(view, MilvusView):
+        return view.passing(wanted)
+    if not isinstance(view, ReadView):
+        raise TypeError(f"a view of an unknown kind: {type(view).__name__}")
+    return AllowedInMemory(tuple(_allowed(part, wanted) for part in view.parts))
 
-    passing: PassingMarks
 
-    @property
-    def count(self) -> int:
-        """See `AllowedMarks`."""
-        return self.passing.count
-
-    def without(self, numbers: NDArray[np.int64]) -> "AllowedOnServer":
-        """See `AllowedMarks`."""
-        return AllowedOnServer(self.passing.without(numbers))
-
-    def only(self, numbers: NDArray[np.int64]) -> "AllowedOnServer":
-        """See `AllowedMarks`."""
-        return AllowedOnServer(self.passing.only(numbers))
-
-    def ranked(self, query: Query, k: int) -> Ranking:
-        """See `AllowedMarks`."""
-        return rank_passing(self.passing, query, k)
+def rank_allowed(allowed: AllowedMarks, query: Query, k: int) -> Ranking:
+    """The k that score best, and all others that score as much as the k-th."""
+    if isinstance(allowed, PassingMarks):
+        return rank_passing(allowed, query, k)
+    return rank(allowed.parts, query, k)
 
 
 def _allowed(part: LiveSegment, wanted: Filter) -> AllowedRows:

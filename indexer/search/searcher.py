@@ -24,7 +24,7 @@ from indexer.query import (
     SearchResult,
 )
 from indexer.register import Register
-from indexer.search.allowed import allowed_marks
+from indexer.search.allowed import allowed_marks, rank_allowed
 from indexer.search.grouping import grouped
 from indexer.search.ranking import Ranked
 from indexer.search.reranking import Reranking
@@ -249,7 +249,7 @@ class _Search:
         """The nearest allowed marks, and all that score as much as the last of them."""
         started = perf_counter()
         wanted = max(self._query.k, self._query.rerank if self.reranking.is_on else 0)
-        ranking = self._allowed.ranked(self._compared, wanted)
+        ranking = rank_allowed(self._allowed, self._compared, wanted)
         self._search_s += perf_counter() - started
         self._plan = ranking.plan
         return ranking.best

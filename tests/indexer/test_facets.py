@@ -140,6 +140,25 @@ def test_sql_counts_what_passes_for_an_index_on_a_server(register: Register, see
     assert on_server.facets() == register.facets()
 
 
+def test_what_sql_counts_is_counted_once_until_the_next_write(register: Register) -> None:
+    def asked() -> tuple[object, ...]:
+        found = register.find(Filter(nice=frozenset({9})), Page(1))
+        return register.facets(), register.code_counts("either"), found[1]
+
+    register.add([random_mark(np.random.default_rng(seed)) for seed in range(20)])
+    statements: list[float | None] = []
+    observe_statements(register._engine, statements.append)
+    first, counting = asked(), len(statements)
+    assert asked() == first
+    assert len(statements) - counting < counting / 1.5
+    mark = replace(
+        random_mark(np.random.default_rng(1)).record, id="new", nice=(9,), status="filed"
+    )
+    register.add([EncodedMark(mark, "0" * 64)])
+    assert asked()[2] == first[2] + 1
+    assert asked()[0] != first[0]
+
+
 @pytest.mark.parametrize("compared", [False, True])
 def test_texts_cost_an_index_on_a_server_few_statements_however_many_marks_have_them(
     register: Register, compared: bool

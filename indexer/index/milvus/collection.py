@@ -8,6 +8,7 @@ it tells of: it cannot outlive that, nor run ahead of it.
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic, sleep
@@ -32,6 +33,7 @@ _CONNECT_S = 10.0
 _ANSWER_S = 30.0
 _BUILD_S = 600.0  # making or dropping a collection
 _WRITTEN = 1_000  # entities a request: 2 MB of vectors, the server takes 64 MB
+_AT_ONCE = 2  # requests
 _LONGEST = 65_535  # bytes of a word, and the most that Milvus takes
 _MOST_CODES = 4_096  # numbers of an array, likewise
 _IS_GONE, _IS_NOT_LOADED = 100, 101  # Milvus' codes of a collection
@@ -207,12 +209,13 @@ class Collection:
         """
         with self._plain_errors():
             client = self._client()
-            for at in range(0, len(entities), _WRITTEN):
-                client.upsert(self.name, entities[at : at + _WRITTEN], timeout=_ANSWER_S)
+            # While the server writes some, others are prepared, which takes as long.
+            parts = [entities[at : at + _WRITTEN] for at in range(0, len(entities), _WRITTEN)]
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(self._upsert, parts))
             if deleted:
                 client.delete(self.name, ids=deleted, timeout=_ANSWER_S)
-            reached = position_entity(position, self._dimension)
-            client.upsert(self.name, [reached], timeout=_ANSWER_S)
+            self._upsert([position_entity(position, self._dimension)])
 
     def search(
         self, vectors: NDArray[np.float32], expression: str, k: int, share: float
@@ -265,6 +268,9 @@ class Collection:
     def __str__(self) -> str:
         """Name it for people: no account."""
         return f"the collection {self.name} on {self.address.uri}"
+
+    def _upsert(self, entities: list[dict[str, Any]]) -> None:
+        self._client().upsert(self.name, entities, timeout=_ANSWER_S)
 
     def _load(self) -> None:
         with self._plain_errors():

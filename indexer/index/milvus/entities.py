@@ -80,8 +80,9 @@ def position_entity(sequence: int, dimension: int) -> dict[str, Any]:
 
 
 def unused_keys(changes: Iterable[Change], used: Iterable[int]) -> list[int]:
-    """Keys of marks that have no vector, or no longer."""
-    every = {key_of(change.number, place) for change in changes for place in range(SLOTS)}
+    """Keys that marks may have had and have no longer; one that was written once had no others."""
+    again = [change.number for change in changes if change.sequence != change.number]
+    every = {key_of(number, place) for number in again for place in range(SLOTS)}
     return sorted(every.difference(used))
 
 

@@ -48,7 +48,7 @@ def _conditions(wanted: Filter) -> Iterator[str]:
             case "all_codes":
                 yield from (_has(code, wanted) for code in value)
             case "no_code":
-                yield from (_lacks(code, wanted) for code in value)
+                yield from (f"not ({_has(code, wanted)})" for code in value)
             case "classes":
                 yield f"array_contains_any({one.of}, {sorted(value)})"
             case "words":
@@ -65,24 +65,16 @@ def _any(conditions: Iterable[str]) -> str:
 
 
 def _has(code: ViennaCode, wanted: Filter) -> str:
-    """Whether a mark has a code or one below it, by the source that is asked for."""
+    """Whether a mark has a code or one below it, by the source that is asked for.
+
+    It must be false, not unknown, of a mark without the code, so that ``not`` finds that.
+    """
     key, least = code_key(code), wanted.min_probability
     found = []
     if wanted.vienna_source != "predicted":
         found.append(f"array_contains(assigned, {key})")
     if wanted.vienna_source != "assigned":
         sure = f"array_contains(predicted, {key})"
-        found.append(sure if least is None else f'seen["{key}"] >= {least:.20f}')
+        seen = f'(exists seen["{key}"]) and seen["{key}"] >= {least or 0:.20f}'
+        found.append(sure if least is None else seen)
     return _any(found)
-
-
-def _lacks(code: ViennaCode, wanted: Filter) -> str:
-    """Whether it has none; a code that is not there compares with nothing, in some versions."""
-    key, least = code_key(code), wanted.min_probability
-    found = []
-    if wanted.vienna_source != "predicted":
-        found.append(f"not array_contains(assigned, {key})")
-    if wanted.vienna_source != "assigned":
-        unsure = f'(not exists seen["{key}"]) or seen["{key}"] < {least or 0:.20f}'
-        found.append(f"not array_contains(predicted, {key})" if least is None else unsure)
-    return every(found)

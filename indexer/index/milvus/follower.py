@@ -32,8 +32,8 @@ from models.vienna import ViennaCode
 
 logger = logging.getLogger(__name__)
 
-_CHUNK = 1_000  # changes that are written at once
-_CHUNKS = 20  # in one turn
+_CHUNK = 4_000  # changes that are written at once: 40 MB
+_CHUNKS = 5  # in one turn
 _PROBED = 64  # of the newest marks, compared with the register at the start
 _BRIEFLY = 300  # changes that a search in want of them writes itself
 _PATIENCE_S = 0.02
@@ -68,7 +68,6 @@ class MilvusFollower:
         self._view = MilvusView(0, 0, self._collection, self._remote)
         self._committed = self._live = 0
         self._is_checked = False
-        self._facets: tuple[int, Facets] | None = None
         self._refreshing = Lock()
         self._polling = Polling(self._look)
 
@@ -180,11 +179,8 @@ class MilvusFollower:
         return self._register.code_counts(source)
 
     def facets(self) -> Facets:
-        """What live marks have to filter by; SQL counts, once for each state."""
-        sequence, known = self._view.sequence, self._facets
-        if known is None or known[0] != sequence:
-            self._facets = known = (sequence, self._register.facets())
-        return known[1]
+        """What live marks have to filter by; SQL counts."""
+        return self._register.facets()
 
     def count_passing(
         self, wanted: Filter, among: NDArray[np.int64] | None, with_pictures: bool
