@@ -246,8 +246,6 @@ def is_open_database(path: Path) -> bool:
 
 def _postgresql_engine(url: URL, answer_s: float) -> Engine:
     """An engine that waits neither for a connection nor for an answer without an end."""
-    from psycopg.pq import Format
-
     from indexer.register.answer_deadline import DeadlineConnection
 
     engine = sa.create_engine(
@@ -278,19 +276,22 @@ def _postgresql_engine(url: URL, answer_s: float) -> Engine:
             return
         _limit_answers(connection, _WAIT_S + _CONNECT_S if is_writer else answer_s)
 
-    def before(_: Connection, cursor: Any, *told: Any) -> None:
-        if told[2].execution_options.get("is_binary"):
-            cursor.format = Format.BINARY
-
     def returned(connection: DeadlineConnection | None, _: object) -> None:
         if connection is not None:
             connection.answer_s = _CONNECT_S  # of the question whether it still works
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "begin", begin)
-    event.listen(engine, "before_cursor_execute", before)
+    event.listen(engine, "before_cursor_execute", _ask_for_binary)
     event.listen(engine, "checkin", returned)
     return engine
+
+
+def _ask_for_binary(_: Connection, cursor: Any, *told: Any) -> None:
+    if told[2].execution_options.get("is_binary"):
+        from psycopg.pq import Format
+
+        cursor.format = Format.BINARY
 
 
 def _limit_answers(connection: Connection, seconds: float | None) -> None:
