@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 DRAWING_S = 2  # of a processor, for an SVG or a page of a PDF that is waited for
 
 _TOGETHER = 4  # pictures: a quarter less of a processor for each; twice as many save little more
+_WITH_RANKING = 1.3  # as long as its encoding takes a search from its turn to its answer
 _TOO_MANY = "Too many pictures wait to be looked at: try again in a few seconds."
 _DRAWN = frozenset(("image/svg+xml", "application/gzip", "application/pdf"))
 
@@ -58,13 +59,13 @@ class Patience:
 
         Args:
             called: is set when it is the request's turn.
-            needed: seconds that the turn will take; more than half of the time is not put by.
+            needed: seconds from the turn to the answer; a quarter of the time may be waited anyhow.
         """
         began = perf_counter()
         left = None
         if self._seconds is not None:
             spent = began - self._came - self.worked
-            left = max(self._seconds - min(needed, self._seconds / 2) - spent, 0.0)
+            left = max(self._seconds - min(needed, self._seconds * 0.75) - spent, 0.0)
         try:
             called.wait(left)
         finally:
@@ -95,7 +96,6 @@ class Lane:
         self.most = self._free = running
         self._waiting = waiting
         self.turned_away = 0
-        self._took: deque[float] = deque([0.0], maxlen=16)  # seconds, by the turns that ended last
         self._lock = Lock()
         # Of each client in turn, those who wait, the first first.
         self._queues: OrderedDict[str, deque[_Turn]] = OrderedDict()
@@ -131,8 +131,16 @@ class Lane:
                 yield
         finally:
             with self._lock:
-                self._took.append(patience.worked - before)
+                self._note(patience.worked - before)
                 self._pass_on()
+
+    def _note(self, seconds: float) -> None:
+        """Learn how long a turn took."""
+
+    @property
+    def _needed(self) -> float:
+        """Seconds from a turn to the answer, which is to come in time."""
+        return 0.0
 
     def _enter(self, patience: Patience, picture: Prepared | None = None) -> "_Turn":
         """Wait for a turn, or until another's turn is also for this picture.
@@ -147,7 +155,7 @@ class Lane:
                 self._free -= 1
                 return _Turn(whose, picture)
             mine = self._queue_up(_Turn(whose, picture))
-            needed = max(self._took)
+            needed = self._needed
         try:
             patience.wait(mine.called, needed)
         except BaseException:  # a signal: who waits no longer must not be called
@@ -213,8 +221,20 @@ class Lane:
 class EncodingLane(Lane):
     """Lets callers encode; what waits when a turn comes is encoded in it together.
 
-    A picture that comes when a place is free is encoded at once, alone.
+    A picture that comes when a place is free is encoded at once, alone. Nobody waits so long that
+    the answer would come too late, as long as the turns before took.
     """
+
+    def __init__(self, running: int, waiting: int) -> None:
+        super().__init__(running, waiting)
+        self._took: deque[float] = deque([0.0], maxlen=16)  # seconds, by the turns that ended last
+
+    def _note(self, seconds: float) -> None:
+        self._took.append(seconds)
+
+    @property
+    def _needed(self) -> float:
+        return _WITH_RANKING * max(self._took)
 
     def encode(self, encoder: Encoder, picture: Prepared, patience: Patience) -> Encoded:
         """Encode one picture, in a turn of its own or in another's.
