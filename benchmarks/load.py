@@ -8,9 +8,9 @@ come from one address. A third process asks for /healthz four times a second.
 
 The bare encoder encodes the same pictures, decoded before, for an eighth of the time before each
 number of clients and as long after it, in this process and as many at once as the server can have
-under way: as many as there are clients, and no more than the server has threads to encode in. A
-single client's picture is decoded, encoded and ranked one after the other, so its share of the bare
-encoder is what the encoder takes of the whole.
+under way: as many as there are clients, shared by the threads that the server encodes in, and in
+each no more than the server encodes together. A single client's picture is decoded, encoded and
+ranked one after the other, so its share of the bare encoder is what the encoder takes of the whole.
 
 A table says for each number of clients what was measured and which target is missed. It exits with
 1 where one is, or an answer is neither right nor a shed 503.
@@ -43,6 +43,7 @@ from rich.table import Table
 
 from indexer.ingest import IngestOptions
 from models.images import decode_image
+from search_api.admission import TOGETHER
 from search_api.demo import demo_register
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
@@ -103,19 +104,20 @@ class Bare:
 
     def rate(self, seconds: float, at_once: int) -> float:
         """Pictures encoded in a second, so many at once, or as many as the server would."""
-        at_once = min(at_once, self._threads)
+        threads = min(at_once, self._threads)
+        together = min(at_once // threads, TOGETHER)
         end = time.perf_counter() + seconds
 
         def work(seed: int) -> int:
             drawn, done = random.Random(seed), 0
             while time.perf_counter() < end:
-                self._encoder.encode([drawn.choice(self._images)])
-                done += 1
+                self._encoder.encode(drawn.choices(self._images, k=together))
+                done += together
             return done
 
         began = time.perf_counter()
-        with ThreadPoolExecutor(at_once) as threads:
-            done = sum(threads.map(work, range(at_once)))
+        with ThreadPoolExecutor(threads) as pool:
+            done = sum(pool.map(work, range(threads)))
         return done / (time.perf_counter() - began)
 
 

@@ -24,7 +24,7 @@ from search_api.settings import Settings
 logger = logging.getLogger(__name__)
 DRAWING_S = 2  # of a processor, for an SVG or a page of a PDF that is waited for
 
-_TOGETHER = 4  # pictures: a quarter less of a processor for each; twice as many save little more
+TOGETHER = 4  # pictures: a quarter less of a processor for each; twice as many save little more
 _WITH_RANKING = 1.3  # as long as its encoding takes a search from its turn to its answer
 _TOO_MANY = "Too many pictures wait to be looked at: try again in a few seconds."
 _DRAWN = frozenset(("image/svg+xml", "application/gzip", "application/pdf"))
@@ -258,7 +258,7 @@ class EncodingLane(Lane):
         """Call those who wait with a picture, in the order of their turns."""
         others: list[_Turn] = []
         with self._lock:
-            while self._queues and len(others) + 1 < _TOGETHER:
+            while self._queues and len(others) + 1 < TOGETHER:
                 if next(iter(self._queues.values()))[0].picture is None:
                     break
                 others.append(self._call_next(is_shared=True))

@@ -139,7 +139,8 @@ class Settings(BaseSettings):
         2.5,
         gt=0,
         le=60,
-        description="Seconds that a request, once it has come, may wait for its turns; then 503.",
+        description="Seconds within which a request, once it has come, is answered or gets 503: it "
+        "waits no longer for its turn than leaves time for the answer.",
     )
 
     query_days: float = Field(
