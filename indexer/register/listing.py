@@ -18,12 +18,15 @@ from indexer.pages import DAYS, Page, Place, compare_places, place_of
 from indexer.query import FILTER_FIELDS, Filter, FilterField
 from indexer.register import counters, rows, schema, word_index, word_search
 from indexer.words.forms import Words, fold
-from indexer.words.likeness import Matcher, WordMatch
+from indexer.words.likeness import WordMatch, match_all
 from models.vienna import ViennaCode
 
 _LEAST_PART = 3  # letters from which marks that hold them within a word are found by an index
 _HOLDING = 150  # marks that hold a text somewhere
 _COUNTED = 64  # filters and facets whose counts are kept
+# Marks with a code that are looked up by it: of more, a page comes sooner by looking at one mark
+# after the other in the order of the list.
+_RARE = 2_000
 _Counts = TypeVar("_Counts")
 
 
@@ -93,7 +96,6 @@ def by_words(
     """
     text, rest = wanted.text or "", replace(wanted, text=None)
     asked = Words.of(text)
-    matcher = Matcher(asked)
     passes = None if rest.is_empty else _passing(connection, rest)
     numbers = set(word_index.candidates(connection, asked, passes))
     if len(fold(text)) >= _LEAST_PART:
@@ -103,8 +105,9 @@ def by_words(
     found: list[tuple[Place, str, WordMatch]] = []
     for part in rows.in_parts(sorted(numbers)):
         texts = sa.select(marks.id, rows.WORDS, day).where(marks.number.in_(part), rows.LIVE)
-        for mark_id, words, on in connection.execute(texts).all():
-            match = matcher.match(Words.of(words or ""))
+        some = connection.execute(texts).all()
+        matches = match_all(asked, [Words.of(words or "") for _, words, _ in some])
+        for (mark_id, _, on), match in zip(some, matches, strict=True):
             if match is not None:
                 found.append((place_of(order, mark_id, on, match), mark_id, match))
     return [(mark_id, match) for _, mark_id, match in _on_page(found, page)], len(found)
@@ -260,7 +263,7 @@ def _condition(
 ) -> sa.ColumnElement[bool]:
     """What one field of a filter asks of a mark."""
     if asked.has_codes:
-        return _code_condition(asked, wanted)
+        return _code_condition(connection, asked, wanted)
     marks, classes = schema.marks, schema.mark_classes
     value = getattr(wanted, asked.name)
     match asked.kind:
@@ -278,19 +281,38 @@ def _condition(
     raise ValueError(f"{asked.name} restricts nothing by itself")
 
 
-def _code_condition(asked: FilterField, wanted: Filter) -> sa.ColumnElement[bool]:
-    having = [_has(code, wanted) for code in getattr(wanted, asked.name)]
+def _code_condition(
+    connection: Connection, asked: FilterField, wanted: Filter
+) -> sa.ColumnElement[bool]:
+    codes = getattr(wanted, asked.name)
     if asked.kind == "all_codes":
-        return sa.and_(*having)
-    return sa.or_(*having) if asked.kind == "any_code" else sa.not_(sa.or_(*having))
+        return sa.and_(*(_has(connection, (code,), wanted) for code in codes))
+    has_any = _has(connection, codes, wanted)
+    return has_any if asked.kind == "any_code" else sa.not_(has_any)
 
 
-def _has(code: ViennaCode, wanted: Filter) -> sa.ColumnElement[bool]:
-    """Whether a mark has a code or anything below it, by whom the filter asks for."""
-    codes = schema.mark_codes
-    is_below = sa.or_(codes.c.code == str(code), codes.c.code.startswith(f"{code}."))
-    borne = (codes.c.mark_id == schema.marks.c.id, is_below, _counts(wanted))
-    return sa.exists().where(sa.and_(*borne))
+def _has(
+    connection: Connection, among: Sequence[ViennaCode], wanted: Filter
+) -> sa.ColumnElement[bool]:
+    """Whether a mark has one of some codes or anything below it, by whom the filter asks for."""
+    marks, codes = schema.marks.c, schema.mark_codes.c
+    borne = sa.and_(sa.or_(*(_is_below(connection, code) for code in among)), _counts(wanted))
+    some = sa.select(sa.literal(1)).where(borne).limit(_RARE + 1).subquery()
+    if (connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0) <= _RARE:
+        return marks.id.in_(sa.select(codes.mark_id).where(borne))
+    return sa.exists().where(codes.mark_id == marks.id, borne)
+
+
+def _is_below(connection: Connection, code: ViennaCode) -> sa.ColumnElement[bool]:
+    """Whether a row's code is a code or below it; the index of codes finds them, sign by sign."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    least, most = ("~>=~", "~<~") if is_postgresql else (">=", "<")
+    held = schema.mark_codes.c.code
+    # Codes are digits and dots, and the sign after the dot is the slash.
+    return sa.and_(
+        held.bool_op(least)(str(code)),
+        held.bool_op(most)(f"{code}/"),
+    )
 
 
 def _counts(wanted: Filter) -> sa.ColumnElement[bool]:

@@ -93,6 +93,12 @@ mark_codes = Table(
     Column("code", String(8), primary_key=True),
     Column("probability", Float),  # of predicted codes
     Column("confident", Boolean, nullable=False),  # at least the code's calibrated threshold
+    # All that is asked of a code. PostgreSQL then compares sign by sign, whatever its language.
+    Index(
+        "mark_codes_by_code",
+        *("code", "mark_id", "source", "confident"),
+        postgresql_ops={"code": "varchar_pattern_ops"},
+    ),
     sqlite_with_rowid=False,
 )
 

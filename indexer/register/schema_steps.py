@@ -26,6 +26,7 @@ _migrating = threading.Lock()
 # A step waits for its locks so long, since searches wait behind it; then it lets them go first.
 _LOCK_NOT_AVAILABLE = "55P03"
 _LOCK_TRIES, _LOCK_PAUSE_S = 100, 0.5
+_TURN_PAUSE_S = 0.1
 OLDEST_USER = "oldest_user"  # fact of the newest step's code, or an earlier one, that may use it
 
 
@@ -112,8 +113,9 @@ def _migrating_connection(engine: Engine, **options: str) -> Iterator[Connection
 def _turn(engine: Engine) -> Iterator[None]:
     """Wait until no other process migrates, and keep others waiting until the block ends."""
     with _migrating_connection(engine, isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("SET lock_timeout = 0")
-        connection.execute(sa.select(sa.func.pg_advisory_lock(_MIGRATION_LOCK)))
+        # Asked again and again: who waits within a statement holds up an index made concurrently.
+        while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(_MIGRATION_LOCK))):
+            sleep(_TURN_PAUSE_S)
         try:
             yield
         finally:

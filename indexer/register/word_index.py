@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from indexer.register import schema
 from indexer.register.bulk import insert
 from indexer.words.forms import MAX_LETTERS, MAX_WORDS, Words, keys, sound, sound_keys
-from indexer.words.likeness import LEAST_WORD, combined, spelling_likeness
+from indexer.words.likeness import LEAST_WORD, combined, spelling_likenesses
 
 CANDIDATES = 300  # marks whose words are compared letter by letter
 _AT_ONCE = 500  # values a statement
@@ -250,16 +250,15 @@ def _near(connection: Connection, spelling: str, starts: Iterable[str]) -> dict[
 
 
 def _best(at: int | None, spellings: Sequence[str], found: Mapping[int, str]) -> _Similar:
-    terms = {term: text.removeprefix(_JOINED) for term, text in found.items()}
-    scores = {
-        term: max(spelling_likeness(one, text).score for one in spellings)
-        for term, text in terms.items()
-    }
-    alike = sorted(
-        (term for term in scores if scores[term] >= LEAST_WORD), key=lambda t: -scores[t]
-    )
-    kept = {term: scores[term] for term in alike[:_BEST_TERMS]}
-    return _Similar(at, len(spellings[0]), kept, {term: len(terms[term]) for term in kept})
+    kept, lengths = dict[int, float](), dict[int, int]()
+    if found:
+        texts = [text.removeprefix(_JOINED) for text in found.values()]
+        scores = spelling_likenesses(spellings, texts, LEAST_WORD).score.max(axis=0)
+        alike = zip(found, texts, scores.tolist(), strict=True)
+        likest = sorted((one for one in alike if one[2] >= LEAST_WORD), key=lambda one: -one[2])
+        kept = {term: score for term, _, score in likest[:_BEST_TERMS]}
+        lengths = {term: len(text) for term, text, _ in likest[:_BEST_TERMS]}
+    return _Similar(at, len(spellings[0]), kept, lengths)
 
 
 def _tiers(likeness: Mapping[int, float]) -> Iterator[list[int]]:

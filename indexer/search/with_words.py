@@ -18,7 +18,7 @@ from indexer.query import WORDS, Hit, SearchQuery, SearchResult
 from indexer.register import Register
 from indexer.search.searcher import Searcher
 from indexer.words.forms import Words
-from indexer.words.likeness import Matcher
+from indexer.words.likeness import WordMatch, match_all
 
 _BY_PICTURE = 200  # at least so many of the nearest by picture are candidates
 _BY_WORDS = 300
@@ -45,15 +45,17 @@ def search_with_words(register: Register, searcher: Searcher, query: SearchQuery
         found = searcher.search(replace(pictures, k=len(others), among=tuple(others)))
         hits |= {hit.id: hit for hit in found.hits}
         spent = {name: spent[name] + found.plan.milliseconds[name] for name in spent}
-    matcher, total = Matcher(Words.of(text)), searcher.total_weight(query.weights)
-    weight = (query.weights or {}).get(WORDS, 0.0)
-    scored = [_with_words(hit, matcher, total, weight) for hit in hits.values()]
+    matches = match_all(Words.of(text), [Words.of(hit.mark.words) for hit in hits.values()])
+    total, weight = searcher.total_weight(query.weights), (query.weights or {}).get(WORDS, 0.0)
+    scored = [
+        _with_words(hit, match, total, weight)
+        for hit, match in zip(hits.values(), matches, strict=True)
+    ]
     best = sorted(scored, key=lambda hit: (-(hit.score or 0.0), hit.id))[: query.k]
     return SearchResult(tuple(best), replace(near.plan, milliseconds=spent))
 
 
-def _with_words(hit: Hit, matcher: Matcher, total: float, weight: float) -> Hit:
-    match = matcher.match(Words.of(hit.mark.words))
+def _with_words(hit: Hit, match: WordMatch | None, total: float, weight: float) -> Hit:
     alike, picture = 0.0 if match is None else match.score, hit.score or 0.0
     return replace(
         hit,

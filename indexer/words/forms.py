@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from zlib import crc32
 
 from anyascii import anyascii
@@ -70,12 +70,12 @@ class Words:
         found = [_word(one[:MAX_LETTERS]) for one in _divided(_lower(text))[:MAX_WORDS]]
         return cls(tuple(word for word in found if word.folded))
 
-    @cached_property
+    @property
     def joined(self) -> str:
         """All words without blanks, in Latin letters, the first 64: RED BULL is REDBULL, too."""
         return "".join(word.spellings[0] for word in self.words)[:MAX_LETTERS]
 
-    @cached_property
+    @property
     def letters(self) -> int:
         """Letters of all words."""
         return sum(len(word.spellings[0]) for word in self.words)

@@ -33,7 +33,7 @@ def upgrade():
     op.add_column("marks", sa.Column("country", sa.Text))
     op.add_column("runs", sa.Column("tries", sa.Integer, nullable=False, server_default="1"))
     op.create_table("countries", sa.Column("name", sa.Text, primary_key=True))
-    op.execute("INSERT INTO meta (key, value) VALUES ('oldest_user', '{head}')")
+    op.execute("UPDATE meta SET value = '{head}' WHERE key = 'oldest_user'")
     if op.get_bind().dialect.name == "sqlite":
         op.create_index("marks_by_country", "marks", ["country"])
         return

@@ -1,13 +1,15 @@
 """Words compared by spelling and sound, blind to case, accents, width and script."""
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from indexer.words.forms import Words, fold, keys, sound
-from indexer.words.likeness import WordMatch, match_words
+from indexer.words.likeness import WordMatch, match_all, match_words
+from tests.likeness_loop import of_texts
 
 WILD = st.text(max_size=30)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -127,6 +129,22 @@ def test_likeness_goes_from_0_to_1_and_case_does_not_matter(asked: str, mark: st
         assert 0.5 <= found.score <= 1
         assert 0 < found.found <= found.of
     assert match(asked.upper().lower(), mark) == match(asked.upper(), mark)
+
+
+# Few letters, so that words are like each other in every way; umlauts have two spellings.
+ALIKE = st.lists(st.text(st.sampled_from("aekcöüл花"), min_size=1, max_size=6), max_size=4)
+
+
+@given(ALIKE.map(" ".join), st.lists(ALIKE.map(" ".join), max_size=8))
+@example("gogle maps", ["Google", "Gogle", "maps gogle", "goglemaps", "", "Gog le", "Apsgogl"])
+def test_all_marks_at_once_match_as_each_by_itself(asked: str, marks: list[str]) -> None:
+    words = [Words.of(mark) for mark in marks]
+    expected = [of_texts(Words.of(asked), mark) for mark in words]
+    for found, slow in zip(match_all(Words.of(asked), words), expected, strict=True):
+        assert (found is None) == (slow is None)
+        if found and slow:
+            assert found.score == pytest.approx(slow.score)
+            assert replace(found, score=0) == replace(slow, score=0)
 
 
 @given(WILD)
