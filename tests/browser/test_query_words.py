@@ -25,3 +25,19 @@ def test_words_read_are_offered_and_can_be_ignored(page, tmp_path):
     page.back()
     page.until(lambda: "ignore_words" not in page.path, "Back undoes nothing")
     page.until(lambda: not page.one("#ignore-words").is_selected(), "still ticked")
+
+
+def test_words_that_were_not_read_are_asked_for_again(page, tmp_path):
+    lettered("LION CAFE").save(tmp_path / "cafe.png")
+    page.allowed_messages.append("/api/v1/words")
+    page.open()
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/api/v1/words"]})
+    page.upload(tmp_path / "cafe.png")
+    page.until_hits(bool)
+    page.until(
+        lambda: "The words were not read." in page.text("#words-unread"), "the page says nothing"
+    )
+    page.driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    page.click("#read-again")
+    page.until(lambda: page.text("#use-words") == "Read: LION CAFE", "no words are offered")
+    assert not page.one("#words-unread").is_displayed()

@@ -10,11 +10,14 @@ export function startWords(go) {
   const use = byId('use-words')
   const ignore = byId('ignore-words')
   if (!use) return { show: () => {} }
+  const unread = byId('words-unread')
   let of = null // what was read last: the fields of the request as text
   let text = ''
   let running = null // AbortController of the reading under way
   use.addEventListener('click', () => go({ text }))
   ignore.addEventListener('change', () => go({ ignoreWords: ignore.checked }))
+  let again = null // reads what could not be read
+  byId('read-again').addEventListener('click', () => again())
 
   const offer = (state) => {
     use.hidden = !text || text === state.text
@@ -22,7 +25,7 @@ export function startWords(go) {
     use.title = t('Search for marks with these words')
   }
 
-  return {
+  const words = {
     /** Read the picture of a state that was searched with; `asked(isKept)` gives what `toPicture` takes. */
     async show(state, asked) {
       ignore.checked = state.ignoreWords
@@ -30,6 +33,7 @@ export function startWords(go) {
       if (of !== mine) {
         of = mine
         text = ''
+        unread.hidden = true
         running?.abort()
         running = new AbortController()
         offer(state)
@@ -39,10 +43,13 @@ export function startWords(go) {
         } catch (error) {
           if (error.name === 'AbortError') return
           if (!(error instanceof Problem)) throw error
-          of = null // the next search asks again; it says itself what is wrong
+          of = null // the next search asks again; what is wrong with the picture it says itself
+          unread.hidden = !error.isPassing
+          again = () => words.show(state, asked)
         }
       }
       offer(state)
     },
   }
+  return words
 }
