@@ -4,10 +4,10 @@ A search by picture resolves its filter in memory (`indexer.index.filters`); the
 likeness here, so the database answers, and knows also the marks that have no embedding.
 """
 
-import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from operator import itemgetter
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
@@ -116,10 +116,14 @@ def by_words(
 def _on_page(
     found: list[tuple[Place, str, WordMatch]], page: Page
 ) -> list[tuple[Place, str, WordMatch]]:
-    compare = functools.partial(compare_places, order=page.order)
-    found.sort(key=lambda one: functools.cmp_to_key(compare)(one[0]))
+    falls = page.order.startswith("-")
+    undated = [one for one in found if one[0][0] is None]  # they come last, rising or falling
+    dated = [one for one in found if one[0][0] is not None]
+    found = sorted(dated, key=itemgetter(0), reverse=falls) + sorted(
+        undated, key=itemgetter(1), reverse=falls
+    )
     if page.after is not None:
-        found = [one for one in found if compare(one[0], page.after) > 0]
+        found = [one for one in found if compare_places(one[0], page.after, page.order) > 0]
     return found[page.offset : page.offset + page.limit]
 
 

@@ -10,7 +10,7 @@ What is found are candidates: `likeness` compares them. A term stays when its la
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -135,6 +135,11 @@ _SHARING = (
 _HAVING = sa.select(_PLACES.term, _PLACES.letters, _PLACES.number).where(
     _PLACES.term.in_(sa.bindparam("terms", expanding=True))
 )
+_COUNTED = (
+    sa.select(_PLACES.term, sa.func.count())
+    .where(_PLACES.term.in_(sa.bindparam("terms", expanding=True)))
+    .group_by(_PLACES.term)
+)
 _HAVING_BOTH = (
     sa.select(_PLACES.term, _OTHER.c.term, _PLACES.letters, _PLACES.number)
     .join(
@@ -165,6 +170,11 @@ class _Similar(NamedTuple):
     likeness: Mapping[int, float]
     lengths: Mapping[int, int]
 
+    @property
+    def paired(self) -> list[int]:
+        """Those whose marks are looked for together with those of another word."""
+        return list(self.likeness)[:_PAIRED_TERMS]
+
 
 def candidates(
     connection: Connection, asked: Words, passing: sa.ColumnElement[bool] | None = None
@@ -181,7 +191,7 @@ def candidates(
     """
     similar = list(_similar(connection, asked))
     found: dict[int, _Mark] = {}
-    cut: set[int | None] = set()  # words of which there are more marks
+    cut = set[int | None]()  # words of which there are more marks
     for one in similar:
         for tier in _tiers(one.likeness):
             places = [*_marks_of(connection, tier, asked, passing)]
@@ -189,7 +199,7 @@ def candidates(
                 cut.add(one.at)
             for term, letters, number in places:
                 found.setdefault(number, _Mark(letters, {})).note(one, term)
-    for one, other in _pairs(similar, cut):
+    for one, other in _pairs(connection, similar, cut):
         both = _marks_of_both(connection, (one, other), asked, passing)
         for term, another, letters, number in both:
             mark = found.setdefault(number, _Mark(letters, {}))
@@ -228,25 +238,31 @@ class _Mark(NamedTuple):
 def _similar(connection: Connection, asked: Words) -> Iterator[_Similar]:
     """Terms like each of the words, and like all of them without blanks."""
     longest = sorted(enumerate(asked.words), key=lambda pair: -len(pair[1].spellings[0]))
+    sharing: dict[str, dict[int, str]] = {}  # of each spelling once
+    whole = asked.joined
+    for spelling in {whole, *(one for _, word in longest[:_LOOKED_FOR] for one in word.spellings)}:
+        sharing[spelling] = _sharing(connection, spelling)
     for at, word in longest[:_LOOKED_FOR]:
         found: dict[int, str] = {}
         for spelling in word.spellings:
-            found |= _near(connection, spelling, (spelling,))
+            found |= _beginning(connection, spelling) | sharing[spelling]
         yield _best(at, word.spellings, found)
-    whole = asked.joined
-    starts = (whole, _JOINED + whole) if len(asked.words) > 1 else (_JOINED + whole,)
-    yield _best(None, (whole,), _near(connection, whole, starts))
+    found = _beginning(connection, whole) if len(asked.words) > 1 else {}
+    yield _best(None, (whole,), found | _beginning(connection, whole, _JOINED) | sharing[whole])
 
 
-def _near(connection: Connection, spelling: str, starts: Iterable[str]) -> dict[int, str]:
-    """Terms that begin like a spelling, or share a key with it: id → term."""
-    found: dict[int, str] = {}
-    for start in starts:
-        beyond = start + (_BEYOND if len(spelling) > 1 else _BEFORE)
-        begins = connection.execute(_BEGINNING, {"start": start, "beyond": beyond})
-        found |= dict(map(tuple, begins.all()))
+def _beginning(connection: Connection, spelling: str, sign: str = "") -> dict[int, str]:
+    """Terms that begin like a spelling, behind a sign: id → term."""
+    start = sign + spelling
+    beyond = start + (_BEYOND if len(spelling) > 1 else _BEFORE)
+    found = connection.execute(_BEGINNING, {"start": start, "beyond": beyond})
+    return dict(map(tuple, found.all()))
+
+
+def _sharing(connection: Connection, spelling: str) -> dict[int, str]:
+    """Terms that share a key with a spelling: id → term."""
     asked = {"keys": sorted(keys(spelling)), "long": len(spelling)}
-    return found | dict(map(tuple, connection.execute(_SHARING, asked).all()))
+    return dict(map(tuple, connection.execute(_SHARING, asked).all()))
 
 
 def _best(at: int | None, spellings: Sequence[str], found: Mapping[int, str]) -> _Similar:
@@ -270,11 +286,22 @@ def _tiers(likeness: Mapping[int, float]) -> Iterator[list[int]]:
 
 
 def _pairs(
-    similar: Sequence[_Similar], cut: Collection[int | None]
+    connection: Connection, similar: Sequence[_Similar], cut: Set[int | None]
 ) -> Iterator[tuple[_Similar, _Similar]]:
-    """Each two of the three longest words, not all of whose marks are known; the rarer first."""
+    """Each two of the three longest words, not all of whose marks are known; the rarer first.
+
+    SQLite looks for the marks of the first one by one among those of the second.
+    """
     words = [one for one in similar if one.at is not None and one.likeness][:3]
-    for one, other in combinations(sorted(words, key=lambda one: one.at in cut), 2):
+    if len(words) < 2 or cut.isdisjoint(one.at for one in words):
+        return
+    paired = [term for one in words for term in one.paired]
+    marks = dict(map(tuple, connection.execute(_COUNTED, {"terms": paired}).all()))
+
+    def many(one: _Similar) -> int:
+        return sum(marks.get(term, 0) for term in one.paired)
+
+    for one, other in combinations(sorted(words, key=many), 2):
         if other.at in cut:
             yield one, other
 
@@ -313,7 +340,7 @@ def _marks_of_both(
     passing: sa.ColumnElement[bool] | None,
 ) -> Iterable[tuple[int, int, int, int]]:
     """The same for marks that have a term of one word and a term of another."""
-    terms, others = (list(one.likeness)[:_PAIRED_TERMS] for one in both)
+    terms, others = (one.paired for one in both)
     having = _passing(_HAVING_BOTH, _PLACES.number, passing)
     nearest = having.order_by(*_BY_LETTERS).limit(_MARKS)
     values = {"terms": terms, "others": others, "long": asked.letters}

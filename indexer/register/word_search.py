@@ -6,6 +6,7 @@ found is the same in each case.
 """
 
 import sqlite3
+from collections.abc import Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -16,6 +17,10 @@ from indexer.register import schema
 from indexer.words.forms import fold
 
 _TRIGRAM = 3  # characters from which an index of trigrams can answer
+_PHRASE = 10  # trigrams of which a text is looked for as a phrase
+_PIECES = (
+    5  # trigrams that marks must have which are then read: a third of what a long phrase takes
+)
 _KNOWN = sa.text("SELECT count(*) FROM sqlite_master WHERE name = 'mark_words'")
 _INDEX = sa.table("mark_words", sa.column("rowid", sa.BigInteger))  # rowid: marks.number
 
@@ -75,9 +80,19 @@ def _indexed(connection: Connection, of: str, folded: str) -> sa.Select[tuple[in
         return None
     if not connection.scalar(_KNOWN):
         return None
-    phrase = '"' + folded.replace('"', '""') + '"'  # its trigrams, one after the other
-    return sa.select(_INDEX.c.rowid).where(
-        sa.literal_column("mark_words").op("MATCH")(
-            sa.bindparam("phrase", f"{of}_folded : {phrase}", unique=True)
-        )
-    )
+    last = len(folded) - _TRIGRAM
+    if last < _PHRASE:
+        return _matching(of, [folded])  # its trigrams, one after the other
+    starts = [last * at // (_PIECES - 1) for at in range(_PIECES)]
+    having = _matching(of, [folded[start : start + _TRIGRAM] for start in starts])
+    marks = schema.marks.c
+    holds = marks[f"{of}_folded"].contains(folded, autoescape=True)
+    return sa.select(marks.number).where(marks.number.in_(having), holds)
+
+
+def _matching(of: str, parts: Sequence[str]) -> sa.Select[tuple[int]]:
+    """Numbers of the marks whose field has some parts."""
+    quoted = " AND ".join('"' + part.replace('"', '""') + '"' for part in parts)
+    asked: sa.BindParameter[str] = sa.bindparam("parts", f"{of}_folded : ({quoted})", unique=True)
+    matches = sa.literal_column("mark_words").op("MATCH")(asked)
+    return sa.select(_INDEX.c.rowid).where(matches)

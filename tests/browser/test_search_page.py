@@ -227,9 +227,6 @@ def test_the_page_says_how_far_the_server_is_with_indexing(page, marklens):
     page.until(lambda: page.text("#indexing") == "all are indexed", "not that all are indexed")
 
 
-_DRAWN = "const sheet = document.getElementById('explain-image'); return [sheet.naturalWidth]"
-
-
 @pytest.mark.parametrize("way", ["picture", "mark"])
 def test_where_each_code_was_seen_is_drawn_in_a_dialog(page, logo, way):
     page.open("/?mark_id=EM-007" if way == "mark" else "/")
@@ -237,6 +234,9 @@ def test_where_each_code_was_seen_is_drawn_in_a_dialog(page, logo, way):
         page.upload(logo)
     page.hits()
     page.click("#explain")
-    page.until(lambda: page.js(_DRAWN)[0] >= 448, "no sheet: the picture and a copy a code")
+    page.until(
+        lambda: len(page.all("#explained svg")) == len(page.all("#explained li")) > 0,
+        "the places of a code are not drawn",
+    )
     page.click("#explain-dialog [data-action='close-dialog']")
     assert not page.js("return document.getElementById('explain-dialog').open")

@@ -235,6 +235,7 @@ def test_a_schema_of_a_later_version_is_refused_untouched(
     Register.open(register_url).close()
     with engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(sa.text("UPDATE meta SET value = '9999' WHERE key = 'oldest_user'"))
     with pytest.raises(DatabaseUnavailable, match="schema 9999, which this version"):
         Register.open(register_url)
     with engine.begin() as connection:

@@ -7,7 +7,7 @@ import pytest
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.pages import Page
 from indexer.query import FILTER_FIELDS, Filter
-from indexer.register import Register
+from indexer.register import Register, listing
 from models.vienna import PredictedCode, ViennaCode
 
 LION, PLANT, STAR = (ViennaCode.parse(text) for text in ("03.01.01", "05.03.11", "01.01.02"))
@@ -53,7 +53,12 @@ def filled(register: Register) -> Register:
         (Filter(vienna_any=(LION,), text="star", nice=frozenset({9})), "b"),
     ],
 )
-def test_a_filter_lists_the_marks_that_pass_it(filled: Register, wanted: Filter, ids: str) -> None:
+@pytest.mark.parametrize("rare", [0, 2_000])
+def test_a_filter_lists_the_marks_that_pass_it(
+    filled: Register, wanted: Filter, ids: str, rare: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few marks with a code are looked up by it, of many one after the other is tried."""
+    monkeypatch.setattr(listing, "_RARE", rare)
     marks, total = filled.find(wanted, Page(10))
     assert "".join(mark.record.id for mark in marks) == ids
     assert total == len(ids)

@@ -1,29 +1,23 @@
-// Where in the query the network saw each code: the server's drawing, in a dialog.
+// Where in the query the network saw each code: the picture once a code, in a dialog.
 
-import { byHandle, explain } from './api.js'
-import { byId } from './dom.js'
-import { toPicture } from './state.js'
+import { byId, h } from './dom.js'
+import { percent, t } from './texts.js'
+import { titleOf } from './vienna.js'
 
-/** Make the button and the dialog; `asked(isKept)` gives what `toPicture` takes. */
-export function startExplain(asked, onproblem) {
+/** Make the button and the dialog; `seen()` gives the codes seen, `drawn(code)` a promise of the picture with a
+ *  code's place, or of null. */
+export function startExplain(seen, drawn) {
   const dialog = byId('explain-dialog')
-  const image = byId('explain-image')
-  const button = byId('explain')
 
-  const draw = async () => {
-    URL.revokeObjectURL(image.src)
-    image.src = URL.createObjectURL(await byHandle((isKept) => explain(toPicture(asked(isKept)))))
+  byId('explain').addEventListener('click', async () => {
+    const codes = seen().map(({ code, probability }) => ({ code, probability, frame: h('div', { class: 'explained-picture' }) }))
+    const captions = codes.map(({ code, probability, frame }) =>
+      h('li', {}, frame, h('p', {}, h('code', {}, code), ` ${titleOf(code)} `, h('span', { class: 'hint' }, percent(probability)))))
+    byId('explained').replaceChildren(...captions)
     dialog.showModal()
-  }
-
-  button.addEventListener('click', async () => {
-    button.disabled = true
-    try {
-      await draw()
-    } catch (error) {
-      onproblem(error)
-    } finally {
-      button.disabled = false
+    for (const { code, frame } of codes) { // one after the other: the server draws one at a time
+      if (!dialog.open || !frame.isConnected) return
+      frame.replaceChildren((await drawn(code)) ?? h('p', { class: 'hint' }, t('No preview of this picture.')))
     }
   })
 }

@@ -39,6 +39,14 @@ export function startQueryPanel(onview) {
     return mine.heat.get(key)
   }
 
+  /** The same as a picture at its place in `drawing`, or null. */
+  const heatOn = async (mine, drawing, code) => {
+    const href = await heatOf(mine, code)
+    const [left, top, right, bottom] = partOf(mine.view.crop, drawing.size).map((share, at) => share * drawing.size[at % 2])
+    const place = { x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: 'none' }
+    return href && svg('image', { href, ...place })
+  }
+
   const openDialog = startCropDialog((turn) => shown.drawn(shown.view.page, turn), onview)
   const open = () => openDialog(shown.view)
   document.querySelector('[data-action="crop"]').addEventListener('click', open)
@@ -169,14 +177,21 @@ export function startQueryPanel(onview) {
       const mine = shown
       const drawing = code && (await mine?.drawing)
       if (!drawing || pointed !== code) return
-      const src = await heatOf(mine, code)
-      if (!src || pointed !== code || shown !== mine) return
-      const [left, top, right, bottom] = partOf(mine.view.crop, drawing.size).map((share, at) => share * drawing.size[at % 2])
-      const layer = svg('svg', { class: 'stage-lines stage-heat', viewBox: `0 0 ${drawing.size.join(' ')}`, 'data-code': code, 'aria-hidden': 'true' })
-      const place = { x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: 'none' }
-      layer.append(svg('image', { href: src, ...place }))
+      const heat = await heatOn(mine, drawing, code)
+      if (!heat || pointed !== code || shown !== mine) return
+      const layer = svg('svg', { class: 'stage-lines stage-heat', viewBox: `0 0 ${drawing.size.join(' ')}`, 'data-code': code, 'aria-hidden': 'true' }, heat)
       frame.querySelector('.stage-heat')?.remove()
       frame.append(layer)
+    },
+    /** The picture with the place where a code was seen; null where that cannot be drawn. */
+    async seenAt(code) {
+      const mine = shown
+      const drawing = await mine.drawing
+      const heat = drawing && await heatOn(mine, drawing, code)
+      if (!heat) return null
+      const [width, height] = drawing.size
+      const picture = svg('image', { href: drawing.src, width, height, class: 'is-grey' })
+      return svg('svg', { viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' }, picture, heat)
     },
     /** Outline a part of the picture (shares of it), or nothing. */
     async outline(box) {

@@ -66,7 +66,7 @@ export function planLine(plan) {
   return parts.join(' · ')
 }
 
-const milliseconds = (value) => `${number(value, value < 10 ? 1 : 0)} ms`
+const milliseconds = (value) => `${number(value, value < 10 ? 1 : 0)}\u00a0ms`
 
 const ofKind = (mark, kind) => MARK_FIELDS.filter((field) => field.kind === kind && mark[field.name])
 

@@ -293,7 +293,7 @@ function startPage() {
   startDialogs()
   followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
-  startExplain(panel.asked, notifyOf)
+  startExplain(() => answer?.query?.vienna ?? [], panel.seenAt)
   startReport(reported, notifyOf)
   startWatch((isKept) => toWatch(sent(isKept), panel.files()))
   startShortlist(desk, () => Boolean(state.query), reported, hits.rearrange, notifyOf)
