@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from indexer.ingest import IngestOptions
-from indexer.ingest.encoding import pixels_digest
+from indexer.ingest.workers import pixels_digest
 from models.encoder import Encoder, Prepared
 from models.images import decode_image
 from search_api.demo import demo_register
@@ -55,7 +55,6 @@ class Plan:
         duplicates: share of the marks that bear another mark's picture, 0 to 1.
         rounds: how often.
         batch: pictures the network gets at once, in the pipeline and bare.
-        workers: threads that decode for the pipeline.
     """
 
     pictures: Sequence[Path]
@@ -63,7 +62,6 @@ class Plan:
     duplicates: float
     rounds: int
     batch: int
-    workers: int
 
     @property
     def different(self) -> int:
@@ -174,7 +172,7 @@ def _measured(plan: Plan, marklens: MarkLens, table: Path, seen: set[str]) -> Ro
     pictures = _fresh(encoder, table, seen)
     count, before = len(pictures), _bare(encoder, pictures, plan.batch)
     del pictures  # its memory is not the pipeline's
-    options = IngestOptions(batch=plan.batch, workers=plan.workers)
+    options = IngestOptions(batch=plan.batch)
     _forget_peak()
     started = _clocks()
     report = marklens.ingest(table, options=options)
@@ -252,7 +250,6 @@ def summary(plan: Plan, encoder: Encoder, rounds: Sequence[Round]) -> dict[str, 
         / sum(sum(one.bare_cpu_s) / 2 for one in rounds),
         "peak_mb": [round(one.peak_mb, 1) for one in rounds],
         "batch": plan.batch,
-        "workers": plan.workers,
         "runtime": encoder.runtime_name,
         "device": encoder.device,
         "rounds": [asdict(one) for one in rounds],
@@ -267,14 +264,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--duplicates", type=float, default=0.1, help="share of the marks")
     parser.add_argument("--batch", type=int, default=defaults.batch)
-    parser.add_argument("--workers", type=int, default=defaults.workers, help="decoding threads")
     parser.add_argument("--pictures", type=Path, default=demo_register() / "images")
     parser.add_argument("--out", type=Path, help="JSON file")
     options = parser.parse_args(arguments)
     files = sorted(path for path in options.pictures.iterdir() if path.is_file())
-    plan = Plan(
-        files, options.marks, options.duplicates, options.rounds, options.batch, options.workers
-    )
+    plan = Plan(files, options.marks, options.duplicates, options.rounds, options.batch)
     with (
         tempfile.TemporaryDirectory(prefix="marklens-bulk-") as temporary,
         MarkLens.open(Settings(data_dir=Path(temporary) / "data")) as marklens,
@@ -290,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"pictures/s, bare encoder {found['bare_encoder_pictures_per_s']:.1f}; ratio "
         f"{found['ratio']:.3f}, processor time {found['cpu_ratio']:.2f} times; network busy "
         f"{found['busy']:.1%}; {found['duplicates']} duplicates not encoded again; batch "
-        f"{plan.batch}, {plan.workers} decoding threads, {found['runtime']} on {found['device']}"
+        f"{plan.batch}, {found['runtime']} on {found['device']}"
     )
     if options.out is not None:
         options.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@
     ├── SourceError           a table or folder that cannot be read at all
     │   └── BrokenSource      one that ends or breaks in its middle
     ├── RunUnderWay           a run that another process goes on with
+    ├── WorkersLost           no worker can decode and encode pictures
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
     │   └── DatabaseLost      its connection broke; it may come back
     ├── StorageFull           the disk, or the account's share of it, is full
@@ -81,6 +82,10 @@ class BrokenSource(SourceError):
 
 class RunUnderWay(MarkLensError):
     """A run that is to be resumed goes on in another process."""
+
+
+class WorkersLost(MarkLensError):
+    """No other process decodes and encodes pictures for a run, or one of another network would."""
 
 
 class DatabaseUnavailable(MarkLensError):

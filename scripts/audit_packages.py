@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-SHIPPED = ("cpu", "parquet", "words", "mcp", "traces", "client", "milvus")
+SHIPPED = ("cpu", "parquet", "words", "mcp", "traces", "client", "milvus", "ray")
 # As metadata spells them. All may be passed on and used commercially; MPL and LGPL ask for the
 # source of their own files alone (certifi, tqdm, orjson and psycopg, passed on unchanged).
 ALLOWED = (

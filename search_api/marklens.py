@@ -25,8 +25,10 @@ from PIL import Image
 from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.index.following import RegisterIndex
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
-from indexer.ingest.encoding import Encoding, named, prepare, with_encoding
+from indexer.ingest.encoding import prepare, with_encoding
+from indexer.ingest.open_workers import open_workers
 from indexer.ingest.reencode import encode_again
+from indexer.ingest.workers import Encoding, LocalWorkers, named
 from indexer.marks import Mark, MarkRecord
 from indexer.query import SearchQuery
 from indexer.register import Register
@@ -270,7 +272,7 @@ class MarkLens:
         encoder = self._bind()
         admission, patience = self.queries.admission, self.queries.admission.patience()
         with admission.decoding(image).turn(patience):
-            prepared = prepare(encoder, record, image)
+            prepared = prepare(LocalWorkers(encoder), record, image)
         encodings: dict[str, Encoding] = {}
         if prepared.picture is not None:
             seen = admission.encoding.encode(encoder, prepared.picture, patience)
@@ -297,6 +299,7 @@ class MarkLens:
         *,
         options: IngestOptions | None = None,
         on_progress: Callable[[IngestProgress], None] | None = None,
+        workers: str | int | None = None,
         **reading: Unpack[SourceOptions],
     ) -> IngestReport:
         """Write a table of marks, offices' files or a folder of pictures into the register.
@@ -305,17 +308,23 @@ class MarkLens:
             source: a file or folder; docs/indexing.md says what it may be.
             options: batch size, dry run and the like.
             on_progress: called after each batch.
+            workers: that decode and encode: `ray://HOST:PORT` of a Ray cluster, or how many
+                processes on this machine; None is this process.
             reading: `images`, `format`, `encoding` and `strict`, as `open_source` takes them.
 
         Raises:
             SourceError: it cannot be read at all.
             FingerprintMismatch: the register holds embeddings of another network.
+            WorkersLost: no workers answer, or those that do have another network.
         """
         rows = open_source(source, **reading)
         looking_only = options is not None and options.dry_run and self.register.bound() is None
         encoder = self.encoder if looking_only else self._bind()
-        with self.indexing.followed(on_progress) as note:
-            report = ingest(rows, self.register, self.images, encoder, options, note)
+        with (
+            open_workers(workers, encoder, self.settings.device, self.settings.runtime) as those,
+            self.indexing.followed(on_progress) as note,
+        ):
+            report = ingest(rows, self.register, self.images, those, options, note)
             self._catch_up()
         return report
 

@@ -1,4 +1,4 @@
-"""The bulk loop: rows of a source → pictures decoded by threads → encoded in batches → register.
+"""The bulk loop: rows of a source → pictures decoded by workers → encoded in batches → register.
 
 A batch is one transaction that also saves how far the run has come, and its pictures are on the
 disk before it. Killed at any moment, a run has either done a batch or not begun it; running again
@@ -24,15 +24,14 @@ from indexer.ingest.rejects import RejectsFile
 from indexer.ingest.report import IngestOptions, IngestProgress, IngestReport
 from indexer.ingest.retry import Retry
 from indexer.ingest.run import open_run
+from indexer.ingest.workers import Workers
 from indexer.marks import RunState
 from indexer.register import Register, Run, RunCounts, RunPosition
 from indexer.register.image_store import ImageStore
 from indexer.sources import MarkSource, RejectedRow, Row, SourceRow, Withdrawal
-from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.reading import READER
 
-_SAVES = 8  # whose findings are kept: more than there are batches under way
 _SAVE_EVERY = 1000  # rows without anything to write after which the position is saved all the same
 
 
@@ -40,7 +39,7 @@ def ingest(
     source: MarkSource,
     register: Register,
     images: ImageStore,
-    encoder: Encoder,
+    workers: Workers,
     options: IngestOptions | None = None,
     on_progress: Callable[[IngestProgress], None] | None = None,
 ) -> IngestReport:
@@ -53,9 +52,9 @@ def ingest(
 
     Args:
         source: from `open_source`.
-        register: bound to the encoder's fingerprint.
+        register: bound to the network's fingerprint.
         images: where the original pictures are kept.
-        encoder: the network.
+        workers: decode the pictures and run the network.
         options: see `IngestOptions`.
         on_progress: called after each batch, from this thread.
 
@@ -76,7 +75,7 @@ def ingest(
             folder = images.folder.parent
             run, lock, warnings = open_run(register, source, folder, resume=options.resume)
             ending.callback(lock.release)
-        loop = _Loop(source, register, images, encoder, options, run)
+        loop = _Loop(source, register, images, workers, options, run)
         try:
             loop.work(on_progress or (lambda _: None))
         except BaseException as error:
@@ -100,11 +99,12 @@ class _Loop:
         source: MarkSource,
         register: Register,
         images: ImageStore,
-        encoder: Encoder,
+        workers: Workers,
         options: IngestOptions,
         run: Run | None,
     ) -> None:
         self._source, self._register, self._options, self._run = source, register, options, run
+        self._workers = workers
         self._begun = time.monotonic()
         self._retry = Retry(options.retry_s, options.stop)
         self._resumed_after = self._position = run.position if run else 0
@@ -112,13 +112,18 @@ class _Loop:
         self._faults = _PictureFaults()
         self._batch: list[PreparedMark | Withdrawal] = []
         self._withdrawn = 0
-        self._saved: deque[tuple[int, _Findings]] = deque(maxlen=_SAVES)  # with its position
-        reader = READER if options.read_words else None
+        # With its position, of more batches than may be under way.
+        self._saved: deque[tuple[int, _Findings]] = deque(maxlen=workers.encoding + 8)
         self._preparer = Preparer(
-            register, images, encoder, self._retry, dry_run=options.dry_run, reader=reader
+            register,
+            images,
+            workers,
+            self._retry,
+            dry_run=options.dry_run,
+            read_words=options.read_words,
         )
         self._read: Counter[bool] = Counter()  # whether words were read in a picture
-        self._pipeline = Pipeline(register, encoder, self._retry)
+        self._pipeline = Pipeline(register, workers, self._retry)
         self._handed_over = self._resumed = self._reached()
         folder = options.rejects_dir or images.folder.parent / "rejects"
         name = f"{Path(source.name).stem}-{run.id if run else 'dry-run'}.csv"
@@ -207,11 +212,12 @@ class _Loop:
     def _outcomes(self) -> Generator[tuple[int, Outcome], None, None]:
         """Rows in order, prepared by threads a few batches ahead of the network."""
         ahead: _Ahead = deque()
-        pool = ThreadPoolExecutor(self._options.workers, "marklens-decode")
+        pool = ThreadPoolExecutor(self._workers.decoding, "marklens-decode")
         try:
             size = 2 * self._options.batch
+            most = max(size, 2 * self._workers.decoding)
             for chunk, must_wait in self._chunks(size, ahead):
-                yield from _finished(ahead, 0 if must_wait else size)
+                yield from _finished(ahead, 0 if must_wait else most)
                 if must_wait:
                     self._save()
                     self._pipeline.drain()

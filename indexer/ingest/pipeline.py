@@ -1,6 +1,6 @@
-"""Batches of the bulk loop: one thread encodes them, one commits them, in order.
+"""Batches of the bulk loop: workers encode them, one thread commits them, in order.
 
-Reading and decoding run ahead in other threads, so the network has its next batch at hand the
+Reading and decoding run ahead in other threads, so each network has its next batch at hand the
 moment it is done with one, and never waits for a commit.
 """
 
@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from indexer.ingest.encoding import Encoding, PreparedMark, run_network, with_encoding
+from indexer.ingest.encoding import PreparedMark, run_network, with_encoding
 from indexer.ingest.retry import Retry
-from indexer.marks import EncodedMark, RunPosition
+from indexer.ingest.workers import Encoding, Workers
+from indexer.marks import RunPosition
 from indexer.register import Register
-from models.encoder import Encoder
 from models.errors import MarkLensError
 
-_UNDER_WAY = 3  # batches: one is encoded, one committed, one waits for the network
+_MORE_UNDER_WAY = 2  # batches than are encoded: one is committed, one waits for the network
 _REMEMBERED = 4096  # pictures whose encoding is kept at hand: some 2 KB each
 
 
@@ -42,44 +43,66 @@ class Batch:
         return {one.mark.record.id for one in self.marks} | set(self.withdrawn)
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What the network said of the new pictures of a batch, by digest, and how long it took."""
+
+    encodings: Mapping[str, Encoding]
+    seconds: float
+
+
 class Pipeline:
-    """Encodes and commits batches in the order they are handed over.
+    """Encodes batches and commits them in the order they are handed over.
 
     Once a batch fails none after it is committed: a run's position must not step over a hole.
 
     Attributes:
         committed: the position of the last batch in the register; None before the first.
         encoded: pictures the network has seen.
-        encoding_s: how long it computed, seconds.
+        encoding_s: how long it computed, seconds; of several workers the mean.
     """
 
-    def __init__(self, register: Register, encoder: Encoder, retry: Retry) -> None:
-        self._register, self._encoder, self._retry = register, encoder, retry
-        self._encode = ThreadPoolExecutor(1, "marklens-encode")
+    def __init__(self, register: Register, workers: Workers, retry: Retry) -> None:
+        self._register, self._workers, self._retry = register, workers, retry
+        self._encode = ThreadPoolExecutor(workers.encoding, "marklens-encode")
         self._write = ThreadPoolExecutor(1, "marklens-write")
         self._under_way: deque[tuple[set[str], Future[None]]] = deque()
-        self._remembered: OrderedDict[str, Encoding] = OrderedDict()
+        # Pictures of recent batches, which the register may not hold yet: digest to what encodes.
+        self._recent: OrderedDict[str, Future[_Seen | None]] = OrderedDict()
         self._has_failed = self._is_abandoned = False
         self.committed: RunPosition | None = None
         self.encoded = 0
         self.encoding_s = 0.0
 
     def hand_over(self, batch: Batch) -> None:
-        """Have a batch encoded and committed; waits while three are under way.
+        """Have a batch encoded and committed; waits while as many as may be are under way.
 
         Raises:
             DatabaseUnavailable: it, or a batch before it, could not be read or written.
         """
-        while len(self._under_way) >= _UNDER_WAY:
+        while len(self._under_way) >= self._workers.encoding + _MORE_UNDER_WAY:
             self._under_way.popleft()[1].result()
-        digests = {one.mark.pixels_digest for one in batch.marks if one.mark.pixels_digest}
+        pictures = {
+            one.mark.pixels_digest or "": one.picture
+            for one in batch.marks
+            if one.picture is not None
+        }
         known = (
-            self._retry.until_done(lambda: self._register.encodings(sorted(digests)))
-            if digests
+            self._retry.until_done(lambda: self._register.encodings(sorted(pictures)))
+            if pictures
             else {}
         )
-        encoding = self._encode.submit(self._encoded, batch.marks, known)
-        writing = self._write.submit(self._committed, batch, encoding)
+        recent = {one: self._recent[one] for one in pictures if one in self._recent}
+        fresh = {
+            digest: picture
+            for digest, picture in pictures.items()
+            if digest not in known and digest not in recent
+        }
+        encoding = self._encode.submit(self._seen, fresh)
+        self._recent.update(dict.fromkeys(fresh, encoding))
+        while len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+        writing = self._write.submit(self._committed, batch, known, encoding, recent)
         self._under_way.append((batch.ids, writing))
 
     @property
@@ -107,44 +130,42 @@ class Pipeline:
         self._encode.shutdown()
         self._write.shutdown()
 
-    def _encoded(
-        self, marks: Sequence[PreparedMark], known: Mapping[str, Encoding]
-    ) -> list[EncodedMark] | None:
-        """Encode a batch, in the encoding thread: the network runs once for each new picture.
-
-        Returns:
-            None if the batch is abandoned.
-        """
+    def _seen(self, pictures: Mapping[str, Any]) -> _Seen | None:
+        """Encode the new pictures of a batch; None if it is abandoned."""
         if self._is_abandoned:
             return None
-        held = {**known, **self._recall(marks)}
-        fresh = {
-            one.mark.pixels_digest: one.picture
-            for one in marks
-            if one.picture is not None and one.mark.pixels_digest not in held
-        }
         begun = time.monotonic()
-        seen = run_network(self._encoder, fresh)
-        self.encoding_s += time.monotonic() - begun
-        self.encoded += len(fresh)
-        self._remembered.update(seen)
-        while len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
-        return [with_encoding(one, {**held, **seen}) for one in marks]
+        encodings = run_network(self._workers, pictures)
+        return _Seen(encodings, time.monotonic() - begun)
 
-    def _recall(self, marks: Sequence[PreparedMark]) -> dict[str, Encoding]:
-        """Encodings of recent batches that the register did not hold when it was asked."""
-        digests = {one.mark.pixels_digest or "" for one in marks}
-        return {one: self._remembered[one] for one in digests if one in self._remembered}
+    def _committed(
+        self,
+        batch: Batch,
+        known: Mapping[str, Encoding],
+        encoding: "Future[_Seen | None]",
+        recent: "Mapping[str, Future[_Seen | None]]",
+    ) -> None:
+        """Commit a batch once it is encoded, in the writing thread.
 
-    def _committed(self, batch: Batch, encoding: "Future[list[EncodedMark] | None]") -> None:
-        """Commit an encoded batch, in the writing thread."""
+        Args:
+            batch: to commit.
+            known: encodings that the register holds.
+            encoding: of its new pictures.
+            recent: those of pictures that batches before it brought, which are encoded by now.
+        """
         if self._has_failed:
             return  # whoever waits for the batch that failed is told
         try:
-            marks = encoding.result()
-            if marks is None:
+            seen = encoding.result()
+            if seen is None:
                 return  # none after it is encoded either
+            self.encoded += len(seen.encodings)
+            self.encoding_s += seen.seconds / self._workers.encoding
+            held = {**known, **seen.encodings}
+            for digest, before in recent.items():
+                if (found := before.result()) is not None:
+                    held[digest] = found.encodings[digest]
+            marks = [with_encoding(one, held) for one in batch.marks]
             # Written twice, where only the answer was lost, a batch changes nothing but numbers.
             self._retry.until_done(
                 lambda: self._register.add(marks, batch.position, batch.withdrawn)

@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 
 from indexer.ingest.encoding import PreparedMark, mark_digest, prepare
 from indexer.ingest.retry import Retry
+from indexer.ingest.workers import Workers
 from indexer.marks import Mark, MarkRecord
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources import RejectedRow, Row, Withdrawal
-from models.encoder import Encoder
 from models.errors import MarkLensError, UnreadableImage
-from models.reading import WordReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Outcome:
 
 
 class Preparer:
-    """Reads, decodes and preprocesses pictures, and compares rows with the register.
+    """Reads pictures, has them decoded, and compares rows with the register.
 
     Safe to share by threads.
     """
@@ -47,14 +46,14 @@ class Preparer:
         self,
         register: Register,
         images: ImageStore,
-        encoder: Encoder,
+        workers: Workers,
         retry: Retry,
         *,
         dry_run: bool,
-        reader: WordReader | None,
+        read_words: bool,
     ) -> None:
-        self._register, self._images, self._encoder = register, images, encoder
-        self._retry, self._dry_run, self._reader = retry, dry_run, reader
+        self._register, self._images, self._workers = register, images, workers
+        self._retry, self._dry_run, self._read_words = retry, dry_run, read_words
 
     def outcome(self, row: Row, known: Mapping[str, str]) -> Outcome:
         """What becomes of a row; a new picture is in the store then, unless the run is dry.
@@ -102,11 +101,11 @@ class Preparer:
     ) -> PreparedMark | None:
         """A mark with its picture; None where the register holds it just so."""
         digest = None if content is None else hashlib.sha256(content).hexdigest()
-        if before == mark_digest(record, digest, self._encoder.fingerprint):
+        if before == mark_digest(record, digest, self._workers.fingerprint):
             if content is not None and not self._dry_run:
                 self._images.put(content)  # should its file be lost or damaged
             return None
-        prepared = prepare(self._encoder, record, content, self._reader)
+        prepared = prepare(self._workers, record, content, read_words=self._read_words)
         if content is not None and not self._dry_run:
             self._images.put(content)
         return replace(prepared, is_new=before is None)

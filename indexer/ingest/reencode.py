@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from indexer.ingest.encoding import PreparedMark, encode, mark_digest, prepare
+from indexer.ingest.workers import LocalWorkers
 from indexer.marks import EncodedMark, Mark
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
@@ -39,6 +40,7 @@ def encode_again(
         How many marks were encoded, and (id, reason) of those whose picture could not be.
     """
     register.rebind_fingerprint(UNFINISHED + encoder.fingerprint, encoder.dimension)
+    workers = LocalWorkers(encoder)
     total, done, encoded = register.count(), 0, 0
     skipped: list[tuple[str, str]] = []
     for batch in _batches(register):
@@ -47,11 +49,11 @@ def encode_again(
         for mark in _still_due(batch, register, encoder.fingerprint):
             try:
                 content = images.get(mark.image_digest or "")
-                prepared.append(prepare(encoder, mark.record, content))
+                prepared.append(prepare(workers, mark.record, content))
             except MarkLensError as error:
                 lost.append(_without_embedding(mark))
                 skipped.append((mark.record.id, str(error)))
-        register.add(encode(encoder, prepared) + lost, is_noted=False)
+        register.add(encode(workers, prepared) + lost, is_noted=False)
         encoded += len(prepared)
         done += len(batch)
         if on_progress is not None:

@@ -1,13 +1,10 @@
 """The options of a bulk run, its progress and its report."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.marks import RunCounts
-
-_CORES = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +15,6 @@ class IngestOptions:
         resume: go on with the source's unfinished run, if it has one and has not changed since.
         dry_run: look at everything, write nothing but the rejects file.
         batch: marks a transaction; also the pictures the network gets at once.
-        workers: threads that read and decode ahead of the network; one a core by default.
         rejects_dir: folder of the rejects file; `rejects` beside the image store by default.
         retry_s: how long to try again where the database went away, seconds.
         stop: asked between batches; once true the run ends there as interrupted.
@@ -28,7 +24,6 @@ class IngestOptions:
     resume: bool = False
     dry_run: bool = False
     batch: int = 16
-    workers: int = _CORES
     rejects_dir: Path | None = None
     retry_s: float = 120.0
     stop: Callable[[], bool] = lambda: False
@@ -64,8 +59,8 @@ class IngestReport:
         encoded: pictures the network saw: each once, however many marks bear it.
         words_read: marks without words in whose picture some were read, and `without_words` those
             in whose picture there are none; of a resumed run since it was resumed.
-        encoding_s: how long the network computed, seconds, and `seconds` the whole run took; of
-            a resumed run since it was resumed.
+        encoding_s: how long the network computed, seconds (of several workers the mean), and
+            `seconds` the whole run took; of a resumed run since it was resumed.
     """
 
     read: int

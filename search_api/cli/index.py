@@ -81,6 +81,27 @@ ReadWords = Annotated[
         "the extra words, and some 0.1 to 0.5 s of a core a picture.",
     ),
 ]
+
+
+def _workers(text: str) -> str | int:
+    """What --workers takes: an address, or a number from 1 on."""
+    if text.startswith("ray://"):
+        return text
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise typer.BadParameter("give ray://HOST:10001, or how many from 1 on")
+
+
+Workers = Annotated[
+    Any,
+    typer.Option(
+        "--workers",
+        parser=_workers,
+        metavar="ray://HOST:PORT | N",
+        help="Decode and encode pictures on the machines of a Ray cluster, or in N processes on "
+        "this one; needs the extra ray. By default in this process.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
@@ -93,6 +114,7 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     encoding: Encoding = None,
     strict: Strict = False,
     read_words: ReadWords = False,
+    workers: Workers = None,
     resume: Resume = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -122,7 +144,9 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
         options = IngestOptions(
             resume=resume, dry_run=dry_run, stop=stop.is_set, read_words=read_words
         )
-        report = ingest_with_progress(marklens, source, options, quiet=as_json, **reading)
+        report = ingest_with_progress(
+            marklens, source, options, quiet=as_json, workers=workers, **reading
+        )
         if not dry_run:
             _compare_with_watches(marklens)
     if as_json:
@@ -130,7 +154,8 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     else:
         _print_summary(report, dry_run=dry_run)
     if report.interrupted:
-        again = _how_to_go_on(given, source, {**reading, "read-words": read_words})
+        more = {"read-words": read_words, "workers": workers}
+        again = _how_to_go_on(given, source, {**reading, **more})
         print_to_stderr(f"stopped; go on with: {again}")
         raise typer.Exit(INTERRUPTED)
     _refuse_unread(report)
@@ -153,6 +178,7 @@ def ingest_with_progress(
     options: "IngestOptions",
     *,
     quiet: bool,
+    workers: str | int | None = None,
     **reading: "Unpack[SourceOptions]",
 ) -> "IngestReport":
     """Ingest with progress and the source's warnings on stderr.
@@ -162,6 +188,7 @@ def ingest_with_progress(
         source: to read.
         options: of the run.
         quiet: show nothing.
+        workers: that decode and encode, as `MarkLens.ingest` takes them.
         reading: how `MarkLens.ingest` opens the source.
     """
     title = f"indexing {source.name}" + (", reading words" if options.read_words else "")
@@ -172,7 +199,9 @@ def ingest_with_progress(
             note = f"{counts.rejected:,} rejected" if counts.rejected else ""
             advance(state.position, state.last_position, counts.read, note)
 
-        report = marklens.ingest(source, options=options, on_progress=show, **reading)
+        report = marklens.ingest(
+            source, options=options, on_progress=show, workers=workers, **reading
+        )
     if not quiet:
         for warning in report.warnings:
             print_to_stderr(warning)

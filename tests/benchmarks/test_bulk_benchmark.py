@@ -27,9 +27,7 @@ def pictures(tmp_path: Path, draw_mark: Draw) -> Path:
 def test_every_round_brings_new_pictures_and_duplicates_are_encoded_once(
     tmp_path: Path, tiny_settings: Callable[..., Settings], pictures: Path
 ) -> None:
-    plan = bulk.Plan(
-        sorted(pictures.iterdir()), marks=12, duplicates=0.25, rounds=3, batch=4, workers=2
-    )
+    plan = bulk.Plan(sorted(pictures.iterdir()), marks=12, duplicates=0.25, rounds=3, batch=4)
     with MarkLens.open(tiny_settings(tmp_path / "data")) as marklens:
         rounds = list(bulk.measure(plan, marklens, tmp_path / "sources"))
         assert marklens.status().marks == 36

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import indexer.ingest.encoding
+import indexer.ingest.workers
 import indexer.register
 import indexer.register.image_store
 import indexer.register.rows
@@ -35,7 +35,7 @@ STAGES: dict[str, tuple[Any, str, str]] = {
     "after the run is noted": (Register, "start_run", "after"),
     "reading a row": (FieldReader, "mark", "before"),
     "asking what is known": (Register, "digests", "before"),
-    "decoding a picture": (indexer.ingest.encoding, "decode_image", "before"),
+    "decoding a picture": (indexer.ingest.workers, "decode_image", "before"),
     "a picture half written": (Path, "replace", "before"),
     "a picture named, its folder not synced": (
         indexer.register.image_store,
@@ -98,7 +98,8 @@ def run(encoder: Encoder, job: dict[str, Any]) -> dict[str, Any]:
             resume=job.get("resume", False), batch=4, rejects_dir=Path(job["rejects"]), retry_s=0
         )
         source = open_source(Path(job["source"]), Path(job["pictures"]), strict=True)
-        report = ingest(source, register, ImageStore(Path(job["images"])), encoder, options)
+        workers = indexer.ingest.workers.LocalWorkers(encoder)
+        report = ingest(source, register, ImageStore(Path(job["images"])), workers, options)
         register.close()
     except MarkLensError as error:
         return {"error": str(error)}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from indexer.ingest import ingest
+from indexer.ingest.workers import LocalWorkers
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
@@ -58,7 +59,12 @@ def _contents(register: Register) -> dict[str, tuple[object, NDArray[np.float16]
 def _clean_run(source: Path, folder: Path, encoder: Encoder) -> dict[str, object]:
     register = Register.open(f"sqlite:///{folder / 'register.db'}")
     register.bind_fingerprint(encoder.fingerprint, encoder.dimension)
-    ingest(open_source(source, strict=True), register, ImageStore(folder / "images"), encoder)
+    ingest(
+        open_source(source, strict=True),
+        register,
+        ImageStore(folder / "images"),
+        LocalWorkers(encoder),
+    )
     contents = _contents(register)
     register.close()
     return dict(contents)

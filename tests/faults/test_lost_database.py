@@ -12,6 +12,7 @@ import pytest
 from indexer.errors import DatabaseLost
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
 from indexer.ingest.retry import Retry
+from indexer.ingest.workers import LocalWorkers
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
 from indexer.sources import open_source
@@ -50,7 +51,7 @@ def run(there: Any, register: Register, encoder: Encoder) -> Run:
         )
         images = ImageStore(there.folder / "images")
         rows = open_source(source, strict=True)
-        return ingest(rows, register, images, encoder, options, on_progress)
+        return ingest(rows, register, images, LocalWorkers(encoder), options, on_progress)
 
     return resume
 

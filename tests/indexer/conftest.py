@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
+from indexer.ingest.workers import LocalWorkers
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
@@ -129,7 +130,8 @@ class Office:
     ) -> IngestReport:
         """Read a source of any kind; pictures lie beside it."""
         source = open_source(path, strict=strict)
-        return ingest(source, self.register, self.images, self.encoder, options, on_progress)
+        workers = LocalWorkers(self.encoder)
+        return ingest(source, self.register, self.images, workers, options, on_progress)
 
     @staticmethod
     def counts(report: IngestReport) -> tuple[int, int, int, int, int]:

@@ -14,6 +14,7 @@ from PIL import Image
 from indexer.export import export
 from indexer.ingest import IngestOptions, ingest
 from indexer.ingest.encoding import encode_marks, prepare
+from indexer.ingest.workers import LocalWorkers
 from indexer.marks import MAX_TEXT, MarkRecord, is_storable
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
@@ -99,11 +100,11 @@ def test_an_export_reads_back_to_an_identical_register(
     again = Register.open(f"sqlite:///{tmp_path / 'again.db'}")
     again.bind_fingerprint(encoder.fingerprint, encoder.dimension)
     other = ImageStore(tmp_path / "other" / "images")
-    result = ingest(open_source(table, report.images), again, other, encoder)
+    result = ingest(open_source(table, report.images), again, other, LocalWorkers(encoder))
     assert (result.indexed, result.rejected) == (19, 0)
     assert digests(again) == digests(register)
     # And into the register itself: nothing to do.
-    same = ingest(open_source(table, report.images), register, store, encoder)
+    same = ingest(open_source(table, report.images), register, store, LocalWorkers(encoder))
     assert (same.unchanged, same.read) == (19, 19)
     again.close()
 
@@ -186,7 +187,7 @@ def test_any_register_is_the_same_again_after_export_and_index(
         for n, (record, picture, _) in enumerate(marks):
             named = replace(record, id=f"m{n}")
             if picture is None:
-                register.add([prepare(encoder, named, None).mark])
+                register.add([prepare(LocalWorkers(encoder), named, None).mark])
             else:
                 content = as_png(draw_mark(picture))
                 store.put(content)
@@ -197,7 +198,7 @@ def test_any_register_is_the_same_again_after_export_and_index(
         again = Register.open(f"sqlite:///{folder / 'again.db'}")
         again.bind_fingerprint(encoder.fingerprint, encoder.dimension)
         other = ImageStore(folder / "other" / "images")
-        result = ingest(open_source(table, report.images), again, other, encoder)
+        result = ingest(open_source(table, report.images), again, other, LocalWorkers(encoder))
         assert (result.indexed, result.rejected) == (register.count(), 0)
         assert [mark.record for mark in again.every_mark()] == [
             mark.record for mark in register.every_mark()
@@ -220,7 +221,7 @@ def test_a_register_without_a_live_mark_is_the_same_again(
     again = Register.open(f"sqlite:///{tmp_path / 'again.db'}")
     again.bind_fingerprint(encoder.fingerprint, encoder.dimension)
     source = open_source(tmp_path / f"all.{suffix}", report.images)
-    result = ingest(source, again, ImageStore(tmp_path / "other" / "images"), encoder)
+    result = ingest(source, again, ImageStore(tmp_path / "other" / "images"), LocalWorkers(encoder))
     assert (result.read, result.broken) == (0, ())
     assert again.count() == 0
     assert again.last_runs()[0].state == "finished"
@@ -262,7 +263,11 @@ def test_a_dry_run_over_an_export_changes_nothing(
     empty = Register.open(f"sqlite:///{tmp_path / 'empty.db'}")
     source = open_source(tmp_path / "all.csv", store.folder)
     report = ingest(
-        source, empty, ImageStore(tmp_path / "none"), encoder, IngestOptions(dry_run=True)
+        source,
+        empty,
+        ImageStore(tmp_path / "none"),
+        LocalWorkers(encoder),
+        IngestOptions(dry_run=True),
     )
     assert (report.indexed, empty.count(), empty.last_runs()) == (19, 0, [])
     assert not (tmp_path / "none").exists()

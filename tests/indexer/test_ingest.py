@@ -16,6 +16,7 @@ from indexer.ingest import (
     is_indexed,
     mark_digest,
 )
+from indexer.ingest.workers import LocalWorkers
 from indexer.marks import MarkRecord
 from models.encoder import Encoded, Prepared
 from models.errors import MarkLensError
@@ -269,7 +270,7 @@ def test_a_source_that_vanishes_is_one_plain_sentence(office: Office) -> None:
     source = office.open()
     path.unlink()
     with pytest.raises(SourceError, match="cannot read"):
-        ingest(source, office.register, office.images, office.encoder)
+        ingest(source, office.register, office.images, LocalWorkers(office.encoder))
     assert office.register.last_runs()[0].state == "failed"
 
 
