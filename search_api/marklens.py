@@ -24,11 +24,10 @@ from PIL import Image
 
 from indexer.errors import FingerprintMismatch, UnknownMark
 from indexer.index.following import RegisterIndex
-from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest
+from indexer.ingest import IngestOptions, IngestProgress, IngestReport, ingest, open_workers
 from indexer.ingest.encoding import prepare, with_encoding
-from indexer.ingest.open_workers import open_workers
 from indexer.ingest.reencode import encode_again
-from indexer.ingest.workers import Encoding, LocalWorkers, named
+from indexer.ingest.workers import LocalWorkers, named
 from indexer.marks import Mark, MarkRecord
 from indexer.query import SearchQuery
 from indexer.register import Register
@@ -273,10 +272,8 @@ class MarkLens:
         admission, patience = self.queries.admission, self.queries.admission.patience()
         with admission.decoding(image).turn(patience):
             prepared = prepare(LocalWorkers(encoder), record, image)
-        encodings: dict[str, Encoding] = {}
-        if prepared.picture is not None:
-            seen = admission.encoding.encode(encoder, prepared.picture, patience)
-            encodings[prepared.mark.pixels_digest or ""] = named(encoder, seen)[0]
+        seen = admission.encoding.encode(encoder, prepared.picture, patience)
+        encodings = {prepared.mark.pixels_digest or "": named(encoder, seen)[0]}
         created = record.id not in self.register.digests([record.id])
         self.images.put(image)
         self.register.add([with_encoding(prepared, encodings)])
@@ -308,8 +305,7 @@ class MarkLens:
             source: a file or folder; docs/indexing.md says what it may be.
             options: batch size, dry run and the like.
             on_progress: called after each batch.
-            workers: that decode and encode: `ray://HOST:PORT` of a Ray cluster, or how many
-                processes on this machine; None is this process.
+            workers: who decodes and encodes, as `open_workers` takes it; None is this process.
             reading: `images`, `format`, `encoding` and `strict`, as `open_source` takes them.
 
         Raises:
@@ -320,10 +316,8 @@ class MarkLens:
         rows = open_source(source, **reading)
         looking_only = options is not None and options.dry_run and self.register.bound() is None
         encoder = self.encoder if looking_only else self._bind()
-        with (
-            open_workers(workers, encoder, self.settings.device, self.settings.runtime) as those,
-            self.indexing.followed(on_progress) as note,
-        ):
+        opened = open_workers(workers, encoder, self.settings.device, self.settings.runtime)
+        with opened as those, self.indexing.followed(on_progress) as note:
             report = ingest(rows, self.register, self.images, those, options, note)
             self._catch_up()
         return report

@@ -6,6 +6,7 @@ import this room; it imports `indexer.sources` and `indexer.register`.
 
 from indexer.ingest.encoding import encode_marks, mark_digest
 from indexer.ingest.loop import ingest
+from indexer.ingest.opening import open_workers
 from indexer.ingest.report import IngestOptions, IngestProgress, IngestReport
 from indexer.ingest.run import is_indexed
 
@@ -17,4 +18,5 @@ __all__ = [
     "ingest",
     "is_indexed",
     "mark_digest",
+    "open_workers",
 ]

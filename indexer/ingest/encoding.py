@@ -48,7 +48,7 @@ class PreparedMark:
     """
 
     mark: EncodedMark
-    picture: Any | None
+    picture: Any
     is_new: bool = True
     pages: int = 1
 

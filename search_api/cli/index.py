@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Unpack
 
 import typer
 
@@ -155,9 +155,7 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
         _print_summary(report, dry_run=dry_run)
     if report.interrupted:
         more = {"read-words": read_words, "workers": workers}
-        again = _how_to_go_on(given, source, {**reading, **more})
-        print_to_stderr(f"stopped; go on with: {again}")
-        raise typer.Exit(INTERRUPTED)
+        _end_interrupted(given, source, {**reading, **more})
     _refuse_unread(report)
 
 
@@ -288,7 +286,8 @@ def _print_summary(report: "IngestReport", *, dry_run: bool) -> None:
         print_plain(f"rejected rows and reasons: {report.rejects_file}")
 
 
-def _how_to_go_on(given: Context, source: Path, options: Mapping[str, object]) -> str:
+def _end_interrupted(given: Context, source: Path, options: Mapping[str, object]) -> NoReturn:
+    """End with the exit code of an interrupted run, and say how to go on."""
     words = [
         "marklens",
         *(["--data-dir", given.data_dir] if given.data_dir else ()),
@@ -298,7 +297,9 @@ def _how_to_go_on(given: Context, source: Path, options: Mapping[str, object]) -
     for name, value in options.items():
         if value and value != "auto":
             words += [f"--{name}"] if value is True else [f"--{name}", value]
-    return shlex.join(str(word) for word in [*words, "--resume"])
+    again = shlex.join(str(word) for word in [*words, "--resume"])
+    print_to_stderr(f"stopped; go on with: {again}")
+    raise typer.Exit(INTERRUPTED)
 
 
 COMMANDS = (index,)

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from indexer.errors import WorkersLost
 from indexer.ingest import IngestOptions, IngestReport, ingest, ray_workers
-from indexer.ingest.open_workers import open_workers
+from indexer.ingest.opening import open_workers
 from indexer.ingest.ray_worker import Worker
 from indexer.ingest.ray_workers import Place, RayWorkers
 from indexer.ingest.workers import LocalWorkers
@@ -32,6 +32,7 @@ from indexer.sources import open_source
 from models import errors
 from models.encoder import Encoder
 from models.errors import MarkLensError
+from models.vienna import ViennaCode
 from search_api.cli import app
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
@@ -169,6 +170,10 @@ class Filled:
         ]
 
 
+def probabilities(mark: Mark) -> dict[ViennaCode, float]:
+    return {seen.code: seen.probability for seen in mark.predicted}
+
+
 def assert_same(one: Filled, other: Filled) -> None:
     """The same marks, codes, pictures and vectors in the same order.
 
@@ -177,7 +182,7 @@ def assert_same(one: Filled, other: Filled) -> None:
     for mark, twin in zip(one.marks(), other.marks(), strict=True):
         blank = {"predicted": (), "updated": None}
         assert replace(mark, **blank) == replace(twin, **blank)
-        assert dict(mark.predicted) == pytest.approx(dict(twin.predicted), abs=2e-3)
+        assert probabilities(mark) == pytest.approx(probabilities(twin), abs=2e-3)
         digest = mark.image_digest
         assert digest is None or one.images.get(digest) == other.images.get(digest)
     for vectors, same in zip(one.vectors(), other.vectors(), strict=True):
