@@ -86,7 +86,11 @@ class Clock:
     def timed(self, name: str, questions: Sequence[Ask], sweep: bool = False) -> None:
         """Print the milliseconds of some questions, and of the first before them."""
         started = time.perf_counter()
-        questions[0]()
+        try:
+            questions[0]()
+        except MarkLensError as error:
+            print(f"{name}: no answer: {error}", flush=True)
+            return
         first = 1e3 * (time.perf_counter() - started)
         spent, swept, cpu = [], 0.0, self.cpu_s()
         for ask in questions:
