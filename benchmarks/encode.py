@@ -2,6 +2,7 @@
 
 ``python -m benchmarks.encode [--pictures 48]``. All ways see the same pictures of the demo
 register; the ratio column is against torch eager float32 of the same run, since machines differ.
+A second table says what a query costs, whole and parts, by how many are encoded in one call.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import openvino
 import torch
 from numpy.typing import NDArray
 
+from models.encoder import Encoder, Prepared
+from models.images import decode_image
 from models.network.checkpoint import OPENVINO, SHIPPED, Checkpoint
 from models.training.export import convert, read_pictures
 from search_api.demo import demo_register
@@ -69,6 +72,18 @@ def measure(way: Way, pixels: Pixels) -> tuple[float, NDArray[np.float32]]:
     return max(rates), np.concatenate(result)
 
 
+def measure_together(
+    encoder: Encoder, queries: list[Prepared], together: int
+) -> tuple[float, float]:
+    """Milliseconds of the processors and of the clock for each query, so many in a call."""
+    encoder.encode_prepared(queries[:together])
+    began, started = time.process_time(), time.perf_counter()
+    for at in range(0, len(queries), together):
+        encoder.encode_prepared(queries[at : at + together])
+    spent, took = time.process_time() - began, time.perf_counter() - started
+    return 1000 * spent / len(queries), 1000 * took / len(queries)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -87,6 +102,13 @@ def main() -> None:
             np.linalg.norm(embeddings, axis=1) * np.linalg.norm(reference, axis=1)
         )
         print(f"{name:26} {rate:8.1f} {rate / base:7.2f}   {cosines.mean():.5f}", flush=True)
+    encoder = Encoder.load()
+    files = sorted((demo_register() / "images").glob("*.png"))[:: 1900 // options.pictures]
+    queries = [encoder.prepare(decode_image(one.read_bytes())) for one in files]
+    print("\nqueries in a call   CPU ms each   ms each")
+    for together in (1, 2, 4, 8):
+        spent, took = measure_together(encoder, queries, together)
+        print(f"{together:17} {spent:13.0f} {took:9.0f}", flush=True)
 
 
 if __name__ == "__main__":
