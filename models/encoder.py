@@ -34,10 +34,14 @@ class Encoded:
         embeddings: of each picture, the whole and its parts.
         probabilities: (n, labels) float32, calibrated; a category is at least as probable as any
             of its divisions.
+        logits: (n, labels) float32, of which they are made.
+        whole_logits: (n, labels) float32, of the whole signs without their parts.
     """
 
     embeddings: tuple[Embedding, ...]
     probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    whole_logits: NDArray[np.float32]
 
     @property
     def wholes(self) -> NDArray[np.float16]:
@@ -97,7 +101,8 @@ class Encoder:
             pictures: of this network's size.
         """
         if not pictures:
-            return Encoded((), np.zeros((0, len(self.labels)), np.float32))
+            nothing = np.zeros((0, len(self.labels)), np.float32)
+            return Encoded((), nothing, nothing, nothing)
         pixels = np.stack([one.pixels for one in pictures])
         whole = self._run(pixels, [one.square for one in pictures])
         cutouts = [one.parts for one in pictures]
@@ -117,7 +122,7 @@ class Encoder:
             boxes = np.concatenate([[one.sign], one.in_sign(cutout.boxes)], dtype=np.float32)
             places = [whole.places[row], *(part.places[at] for at in own)] if self._places else []
             embeddings.append(Embedding(vectors, boxes, to_bytes(places)))
-        return Encoded(tuple(embeddings), probabilities)
+        return Encoded(tuple(embeddings), probabilities, logits, whole.logits)
 
     def _with_codes(
         self, vectors: NDArray[np.float16], probabilities: NDArray[np.float32]

@@ -67,21 +67,6 @@ def things(metrics: dict[str, Any]) -> list[str]:
     return rows
 
 
-def shown(found: dict[str, Any]) -> list[str]:
-    """Rows of codes that are shown, by the network as it ships: int8, at its thresholds."""
-    rows = [
-        "| things shown, int8 | level | precision | recall | … with perhaps |",
-        "|---|---|---|---|---|",
-    ]
-    for side, of in found.items():
-        for level in ("category", "division", "section"):
-            precision, recall = of[f"shown, {level}"]
-            offered = ", ".join(f"{value:.3f}" for value in of[f"perhaps, {level}"])
-            name = f"{of['logos']} real logos, {side}"
-            rows.append(f"| {name} | {level} | {precision:.3f} | {recall:.3f} | {offered} |")
-    return rows
-
-
 def parts(metrics: dict[str, Any]) -> list[str]:
     """What looking at parts changes."""
     rows = ["| category mAP | with parts | whole pictures only |", "|---|---|---|"]
@@ -144,8 +129,8 @@ def main() -> int:
         "",
         *sections(metrics),
         "",
-        *([*things(metrics), ""] if "things" in metrics["classification"]["real logos"] else []),
-        *([*shown(config["shown codes"]), ""] if "shown codes" in config else []),
+        *things(metrics),
+        "",
         *parts(metrics),
         "",
         *retrieval(metrics),

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from models.marknet.neighbours import fit_neighbours
 from models.marknet.recipes import CONV5, FURTHER, FURTHER_HEADS, HEADS, WHOLE
-from models.marknet.scores import score, validate
+from models.marknet.scores import choose_weights, fit_calibration, look, measure, validate
 from models.marknet.start import load_backbone, pool_some, whiten
 from models.marknet.table import (
     Rows,
@@ -214,7 +214,10 @@ def conclude(
 ) -> None:
     """Calibrate, measure, and write the network as a checkpoint."""
     neighbours = fit_neighbours(trainer, table)
-    scored = score(trainer, pack, table, maps.colour.astype(np.float32), neighbours)
+    seen = look(trainer, table, maps.colour.astype(np.float32), neighbours)
+    calibration = fit_calibration(seen, pack, table)
+    weights = choose_weights(seen, pack, table)
+    metrics = measure(seen, pack, table, calibration, weights)
     made = {"recipe": asdict(trainer.recipe), "pictures": len(maps)}
     save_checkpoint(
         folder,
@@ -222,12 +225,12 @@ def conclude(
         preprocess=Preprocess(),
         parts=Parts(),
         labels=table.labels.codes,
-        weights=scored.weights,
-        calibration=scored.calibration,
-        metrics=scored.metrics | made,
+        weights=weights,
+        calibration=calibration,
+        metrics=metrics | made,
     )
     add_neighbours(folder, neighbours)
-    log.info("%s", json.dumps(scored.metrics, indent=1))
+    log.info("%s", json.dumps(metrics, indent=1))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -242,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     maps = LowerMaps(_cache_folder(options.out, options.depth))
     start = Checkpoint.open(options.start) if options.start else None
     known = start.labels if start else ()
-    table = tabulate(pack, maps, options.out / "composed.jsonl", known)
+    table = tabulate(pack, maps.keys, maps.colour, options.out / "composed.jsonl", known)
     log.info("%d pictures, %d labels", len(maps), len(table.labels.codes))
     shape = start.network if start else {}
     network = MarkNet(NetworkConfig(**{**shape, "labels": len(table.labels.codes)}))

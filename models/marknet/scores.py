@@ -1,7 +1,7 @@
 """What the fine-tuned network scores on the held-out side of the shared data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,18 +24,21 @@ from models.marknet.table import (
     Table,
     brand_groups,
     concept_groups,
+    targets_of_reading,
     thing_groups,
 )
 from models.marknet.training_pictures import SharedPack
 from models.network.calibration import Calibration
+from models.network.label_set import LabelSet
 from models.network.neighbours import Neighbours
 from models.network.parts import best_seen, is_thing
-from models.training.calibrate import calibrate, precision_recall
+from models.training.calibrate import calibrate, choose_thresholds, precision_recall
 from models.training.trainer import Trainer
 from models.vienna import Level
 
 _CONCEPT_WEIGHTS = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 _COLOUR_WEIGHTS = (0.02, 0.05)
+_LEAST_USUAL = 0.5  # added to a code's count: none is impossible
 _FEWEST = 5  # pictures of a section that is measured
 _LEVELS: Mapping[str, tuple[Level, bool]] = {  # what is measured, and whether of things alone
     "category": ("category", False),
@@ -47,19 +50,26 @@ _LEAST_SAID = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 @dataclass(frozen=True)
-class HeldOutScores:
-    """Calibration, weights and metrics from the held-out side.
+class HeldOut:
+    """What a network says of the held-out side's pictures.
 
     Attributes:
-        calibration: fitted on the validation side's real logos and half of the composed marks.
-        weights: of the blocks, chosen on half of the groups.
-        metrics: measured on the test side's real logos, the other halves, and all held-out icon
-            sets; beside them those of the validation side's logos, by which a network is chosen.
+        rows: (k,) of the table.
+        logits: (k, labels), not calibrated, of pictures with their parts.
+        whole: (k, labels), the same of whole pictures alone.
+        blocks: (k, d) of the whole pictures' embeddings, by name.
     """
 
-    calibration: Calibration
-    weights: dict[str, float]
-    metrics: dict[str, Any]
+    rows: Rows
+    logits: NDArray[np.float32]
+    whole: NDArray[np.float32]
+    blocks: Mapping[str, NDArray[np.float32]]
+
+    def places(self, table: Table) -> Rows:
+        """(n,) the place among them of each row of the table; -1 for those not held out."""
+        place = np.full(len(table.keys), -1)
+        place[self.rows] = np.arange(len(self.rows))
+        return place
 
 
 @dataclass(frozen=True)
@@ -73,39 +83,113 @@ class _Gallery:
         return retrieval_metrics(embeddings, self.groups, self.rows)
 
 
-def score(
-    trainer: Trainer,
-    pack: SharedPack,
-    table: Table,
-    colour: NDArray[np.float32],
-    neighbours: Neighbours,
-) -> HeldOutScores:
-    """Calibrate and choose weights on half of the held-out side; measure on the rest.
+def look(
+    trainer: Trainer, table: Table, colour: NDArray[np.float32], neighbours: Neighbours
+) -> HeldOut:
+    """Have a trained network look at the held-out side.
 
     Args:
-        trainer: of the trained network.
-        pack: the shared data.
+        trainer: of the network.
         table: all pictures.
         colour: (n, 48) their colour blocks.
         neighbours: labelled pictures that vote for codes.
     """
-    held_out = np.flatnonzero(table.on("validation", "test"))
-    seen = trainer.predict(held_out)
-    place = np.full(len(table.keys), -1)
-    place[held_out] = np.arange(len(held_out))
     parts = np.concatenate([table.parts(kind, "validation", "test") for kind in WITH_PARTS])
+    held_out = np.flatnonzero(table.on("validation", "test"))
+    wholes = held_out[[not table.keys[row].startswith("part:") for row in held_out]]
+    seen = trainer.predict(np.concatenate([wholes, parts]))
     said = seen.logits + neighbours.votes(neighbour_vectors(seen))
-    logits = said
-    if len(parts):
-        of = place[table.whole(parts)]
-        logits = best_seen(logits, logits[place[parts]], of, table.labels.codes)
-    calibration, classified = _codes(table, logits, place)
-    blocks = {"visual": seen.visual, "concept": seen.concept, "colour": colour[held_out]}
-    choosing, galleries = _galleries(pack, table, place)
-    weights = _choose_weights(blocks, choosing)
-    blocks["all, default weights"] = _weighted(blocks, weights)
-    _, whole = _codes(table, said, place)
-    metrics = {
+    whole, cut = np.split(said, [len(wholes)])
+    blocks = {
+        "visual": seen.visual[: len(wholes)],
+        "concept": seen.concept[: len(wholes)],
+        "colour": colour[wholes],
+    }
+    found = HeldOut(wholes, whole, whole, blocks)
+    owner = found.places(table)[table.whole(parts)]
+    return replace(found, logits=best_seen(whole, cut, owner, table.labels.codes))
+
+
+def fit_calibration(seen: HeldOut, pack: SharedPack, table: Table) -> Calibration:
+    """Fit probabilities and thresholds.
+
+    On the validation side's logos in both forms and half of the composed marks. Thresholds are
+    chosen by the logos; those of things shown by logos as they are that no network was chosen by
+    before (not those of the demo register).
+    """
+    place, codes = seen.places(table), table.labels.codes
+    logos, lettered = (table.labelled(kind, "validation") for kind in ("brand", "lettered"))
+    composed = table.labelled("composed", "test")[::2]
+    rows = np.concatenate([composed, logos, lettered])
+    real = np.arange(len(rows)) >= len(composed)
+    calibration = calibrate(
+        seen.logits[place[rows]],
+        table.targets[rows],
+        codes,
+        real if real.any() else None,
+        usual_codes(pack, table.labels),
+    )
+    chosen_before = {f"brand:{set_}/{name}" for set_, name in pack.demo}
+    fresh = np.array([row for row in logos if table.keys[row] not in chosen_before], np.int64)
+    if not len(fresh):
+        return calibration
+    probabilities = calibration.probabilities(seen.logits[place[fresh]], codes)
+    shown, _ = choose_thresholds(probabilities, table.targets[fresh], codes)
+    things = np.array([is_thing(code) for code in codes])
+    # "Perhaps" stays as it was fitted: what falls below the threshold is still offered.
+    threshold = np.where(things, shown, calibration.threshold)
+    return replace(calibration, threshold=threshold).coherent(codes)
+
+
+def choose_weights(seen: HeldOut, pack: SharedPack, table: Table) -> dict[str, float]:
+    """Choose weights of the blocks on half of the groups."""
+    choosing, _ = _galleries(pack, table, seen.places(table))
+    return _choose_weights(seen.blocks, choosing)
+
+
+def measure(
+    seen: HeldOut,
+    pack: SharedPack,
+    table: Table,
+    calibration: Calibration,
+    weights: Mapping[str, float],
+) -> dict[str, Any]:
+    """Measure on what nothing was chosen on.
+
+    That is the test side's real logos, half of the composed marks, all held-out icon sets and half
+    of the groups; beside them the validation side's logos, by which a network is chosen.
+
+    Args:
+        seen: what a network says of the held-out side.
+        pack: the shared data.
+        table: all pictures.
+        calibration: from `fit_calibration`.
+        weights: of the blocks.
+    """
+    place = seen.places(table)
+    measured = {
+        "real logos": table.labelled("brand", "test"),
+        "real logos beside lettering": table.labelled("lettered", "test"),
+        "composed marks": table.labelled("composed", "test")[1::2],
+        "icon sets": table.labelled("icon", "test"),
+        "validation logos": table.labelled("brand", "validation"),
+        "validation logos beside lettering": table.labelled("lettered", "validation"),
+    }
+    # With the same calibration: mean average precision hardly depends on it.
+    classified, whole = (
+        {
+            name: _classified(table, rows, probabilities[place[rows]], calibration)
+            for name, rows in measured.items()
+            if len(rows)
+        }
+        for probabilities in (
+            calibration.probabilities(logits, table.labels.codes)
+            for logits in (seen.logits, seen.whole)
+        )
+    )
+    _, galleries = _galleries(pack, table, place)
+    blocks = {**seen.blocks, "all, default weights": _weighted(seen.blocks, weights)}
+    return {
         "classification": classified,
         "category mAP of whole pictures": {
             name: found["category"]["mAP"] for name, found in whole.items()
@@ -116,7 +200,16 @@ def score(
         },
         "retrieval gallery": {of: len(gallery.rows) for of, gallery in galleries.items()},
     }
-    return HeldOutScores(calibration, weights, metrics)
+
+
+def usual_codes(pack: SharedPack, labels: LabelSet) -> NDArray[np.float32]:
+    """How often real logos of the training side bear each code: (labels,), NaN where unknown."""
+    keys = [key for key in sorted(pack.readings) if key in pack.logos]
+    read = [pack.readings[key] for key in keys if pack.side_of_logo(key) == "train"]
+    targets = np.stack([targets_of_reading(labels, reading) for reading in read])
+    known = (targets >= 0).sum(axis=0)
+    often = ((targets > 0).sum(axis=0) + _LEAST_USUAL) / (known + 1)
+    return np.where(known > 0, often, np.nan).astype(np.float32)
 
 
 def validate(trainer: Trainer, table: Table) -> dict[str, float]:
@@ -163,35 +256,6 @@ def _galleries(
     return choosing, {name: gallery for name, gallery in measured.items() if gallery.groups}
 
 
-def _codes(
-    table: Table, logits: NDArray[np.float32], place: Rows
-) -> tuple[Calibration, dict[str, Any]]:
-    composed = table.labelled("composed", "test")
-    choosing = [table.labelled(kind, "validation") for kind in ("brand", "lettered")]
-    calibrating = np.concatenate([composed[::2], *choosing])
-    real = np.arange(len(calibrating)) >= len(composed[::2])
-    calibration = calibrate(
-        logits[place[calibrating]],
-        table.targets[calibrating],
-        table.labels.codes,
-        real if real.any() else None,
-    )
-    probabilities = calibration.probabilities(logits, table.labels.codes)
-    measured = {
-        "real logos": table.labelled("brand", "test"),
-        "real logos beside lettering": table.labelled("lettered", "test"),
-        "composed marks": composed[1::2],
-        "icon sets": table.labelled("icon", "test"),
-        "validation logos": choosing[0],
-        "validation logos beside lettering": choosing[1],
-    }
-    return calibration, {
-        name: _classified(table, rows, probabilities[place[rows]], calibration)
-        for name, rows in measured.items()
-        if len(rows)
-    }
-
-
 def _weighted(
     blocks: Mapping[str, NDArray[np.float32]], weights: Mapping[str, float]
 ) -> NDArray[np.float32]:
@@ -218,9 +282,8 @@ def _choose_weights(
 def _classified(
     table: Table, rows: Rows, probabilities: NDArray[np.float32], calibration: Calibration
 ) -> dict[str, Any]:
-    """Metrics per level, beside those of the constant prior (of the training side's same kind)."""
-    kind = table.keys[rows[0]].partition(":")[0]
-    prior = (table.targets[table.labelled(kind, "train")] == 1.0).mean(axis=0)
+    """Metrics per level, beside those of a constant: how often these pictures bear each code."""
+    prior = (table.targets[rows] == 1.0).mean(axis=0)
     result: dict[str, Any] = {"pictures": len(rows)}
     # A column that is never known to be absent (26 on icons) cannot be measured.
     known = (table.targets[rows] == 0.0).any(axis=0)

@@ -17,7 +17,7 @@ from models.network.colour import GREYS
 from models.network.label_set import LabelSet, with_ancestors
 from models.network.parts import is_thing
 from models.synthesis.drawings import Pictogram, Split
-from models.training.lower_maps import LowerMaps, whole_key
+from models.training.lower_maps import whole_key
 from models.vienna import ViennaCode
 
 UNKNOWN = -1.0  # a target that says neither yes nor no
@@ -92,20 +92,25 @@ class Table:
 
 
 def tabulate(
-    pack: SharedPack, maps: LowerMaps, notes: Path, kept: Iterable[ViennaCode] = ()
+    pack: SharedPack,
+    keys: Sequence[str],
+    colour: NDArray[np.float16],
+    notes: Path,
+    kept: Iterable[ViennaCode] = (),
 ) -> Table:
-    """Lay what is known beside what is cached.
+    """Lay what is known beside pictures that were looked at.
 
     Args:
         pack: the drawings with their codes.
-        maps: the cache.
+        keys: name of each picture.
+        colour: (n, 48) their colour blocks.
         notes: of composed marks.
         kept: codes that are predicted however few pictures bear them.
     """
     composed = read_notes(notes)
-    split = np.array([split_of_key(key, pack) for key in maps.keys])
+    split = np.array([split_of_key(key, pack) for key in keys])
     known: dict[int, _Known] = {}
-    for row, key in enumerate(maps.keys):
+    for row, key in enumerate(keys):
         kind, _, rest = key.partition(":")
         set_, _, name = rest.partition("/")
         if kind == "composed":
@@ -116,11 +121,12 @@ def tabulate(
         elif kind in _READ and (logo := (set_, name.partition("#")[0])) in pack.readings:
             known[row] = _known_of_read(pack.readings[logo], lettered=kind == "lettered")
     labels = _label_set([known[row].codes for row in known if split[row] == "train"], kept)
-    targets = np.full((len(maps), len(labels.codes)), UNKNOWN, np.float32)
+    targets = np.full((len(keys), len(labels.codes)), UNKNOWN, np.float32)
     for row, of_row in known.items():
         targets[row] = _target(labels, of_row)
-    _see_colours(maps, labels, targets)
-    return Table(maps.keys, split, labels, targets)
+    table = Table(tuple(keys), split, labels, targets)
+    _see_colours(table, colour)
+    return table
 
 
 class _Known(NamedTuple):
@@ -210,18 +216,19 @@ def _target(labels: LabelSet, known: _Known) -> NDArray[np.float32]:
     return np.array([of_code(code) for code in labels.codes], np.float32)
 
 
-def _see_colours(maps: LowerMaps, labels: LabelSet, targets: NDArray[np.float32]) -> None:
+def _see_colours(table: Table, colour: NDArray[np.float16]) -> None:
     """What neither a name nor a person tells: colours come from the pixels.
 
     Nor does a pictogram's name tell its ring or frame: category 26 and what lies below it is
     unknown unless the name says it.
     """
-    kinds = np.array([key.partition(":")[0] for key in maps.keys])
+    targets = table.targets
+    kinds = np.array([key.partition(":")[0] for key in table.keys])
     known = (targets != UNKNOWN).any(axis=1)
     seen, icons = np.flatnonzero(known & np.isin(kinds, ("icon", *_READ))), kinds == "icon"
-    shares = maps.colour[seen].astype(np.float32)[:, GREYS:]
+    shares = colour[seen].astype(np.float32)[:, GREYS:]
     coloured = np.square(shares).sum(axis=1) > _COLOURED
-    for at, code in enumerate(labels.codes):
+    for at, code in enumerate(table.labels.codes):
         if code.category == 29:
             targets[seen, at] = coloured
         elif code.category == 26:

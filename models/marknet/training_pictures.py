@@ -41,6 +41,7 @@ _PER_CONCEPT = {"train": 8, "test": 4}
 _SINGLES = 2800  # further logos of the training side, each with two changed views
 _DISTRACTORS = 2200  # further logos of the test side
 _COMPOSED = {"train": 13000, "test": 2000}
+_MEASURED = 400  # pictograms, and composed marks, of the test side
 _BALANCE = {"train": 0.5, "test": 0.0}  # rare divisions lifted in training; the register's in test
 _SEEDS = {"train": 21, "test": 12}
 # Logos with readings whose brands no network has met are held out beyond `split_of_brand`, so that
@@ -172,6 +173,30 @@ def all_jobs(pack: SharedPack, fonts: Mapping[Split, FontBook], notes: Path) -> 
         *composed_jobs(pack, fonts["test"], "test", notes),
     ]
     return [*_shuffled(read), *_shuffled([*test, *train])]
+
+
+def held_out_jobs(pack: SharedPack, fonts: FontBook, notes: Path) -> list[PictureJob]:
+    """What a network is calibrated and measured on.
+
+    All logos with readings and drawings of brands that have several; half of the test side's logos
+    beside lettering, some pictograms and composed marks, so that two cores need half an hour.
+
+    Args:
+        pack: the drawings.
+        fonts: of the test side.
+        notes: JSON lines to which composed marks append what they consist of.
+    """
+    books: dict[Split, FontBook] = {"train": fonts, "validation": fonts, "test": fonts}
+    branded = {f"brand:{set_}/{name}" for rows in pack.brands.values() for set_, name in rows}
+    drawings = [job for job in logo_jobs(pack)["test"] if job.key in branded]
+    logos = [job for job in read_logo_jobs(pack) if split_of_key(job.key, pack) != "train"]
+    validation, test = (
+        [job for job in lettered_jobs(pack, books) if split_of_key(job.key, pack) == side]
+        for side in ("validation", "test")
+    )
+    icons = _shuffled(pictogram_jobs(pack, "test"))[:_MEASURED]
+    composed = composed_jobs(pack, fonts, "test", notes)[:_MEASURED]
+    return [*logos, *drawings, *validation, *test[::2], *icons, *composed]
 
 
 def _shuffled(jobs: Sequence[PictureJob]) -> list[PictureJob]:

@@ -24,17 +24,20 @@ def calibrate(
     targets: NDArray[np.float32],
     codes: Sequence[ViennaCode],
     deciding: NDArray[np.bool_] | None = None,
+    usual: NDArray[np.float32] | None = None,
 ) -> Calibration:
     """Fit Platt scaling: one slope for all labels, an offset for each.
 
-    Offsets of labels with few examples stay near the common one (a Gaussian prior), so that
-    two pictures do not decide a probability.
+    Offsets of labels with few examples stay near what is common (a Gaussian prior), so that
+    two pictures do not decide a probability: one offset for all, higher for usual codes by as much
+    as suits all labels together.
 
     Args:
         logits: (n, labels) of pictures not trained on.
         targets: (n, labels) of 0 and 1; a negative entry is unknown and counts for nothing.
         codes: the code of each label.
         deciding: (n,) the pictures by which thresholds are chosen; all by default.
+        usual: (labels,) how often pictures of the kind bear each code, NaN where unknown.
     """
     below = np.array([_BELOW * (c.level == "category" and is_thing(c)) for c in codes], np.float32)
     logits = gather_below(logits, tuple(codes), below)
@@ -46,12 +49,16 @@ def calibrate(
     known = torch.from_numpy((targets >= 0).astype(np.float64))
     slope = torch.ones(1, dtype=torch.float64, requires_grad=True)
     common = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    leaning = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     own = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([slope, common, own], max_iter=200, line_search_fn="strong_wolfe")
+    odds = torch.from_numpy(_odds(usual, x.shape[1]))
+    optimiser = torch.optim.LBFGS(
+        [slope, common, leaning, own], max_iter=200, line_search_fn="strong_wolfe"
+    )
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
-        scaled = slope * x + common + own
+        scaled = slope * x + common + leaning * odds + own
         fit = functional.binary_cross_entropy_with_logits(scaled, y, known, reduction="sum")
         # Logits that separate all examples would drive the slope to infinity.
         penalty = own.square().sum() + (slope / size - 1.0).square().sum()
@@ -60,12 +67,22 @@ def calibrate(
         return loss
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    offset = (common + own).detach().numpy().astype(np.float32)
+    offset = (common + leaning * odds + own).detach().numpy().astype(np.float32)
     slopes = np.full(x.shape[1], slope.item() / size, np.float32)
     probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
     rows = slice(None) if deciding is None else deciding
     chosen = choose_thresholds(probabilities[rows], targets[rows], codes)
     return Calibration(slopes, offset, *chosen, below).coherent(tuple(codes))
+
+
+def _odds(usual: NDArray[np.float32] | None, labels: int) -> NDArray[np.float64]:
+    """Logarithms of the odds of codes, their mean 0; 0 for those of which nothing is known."""
+    if usual is None:
+        return np.zeros(labels)
+    share = usual.astype(np.float64)
+    odds = np.log(share / (1.0 - share))
+    centred: NDArray[np.float64] = np.nan_to_num(odds - np.nanmean(odds))
+    return centred
 
 
 def choose_thresholds(

@@ -167,6 +167,24 @@ def test_three_of_five_shown_codes_are_right_and_half_are_found_with_those_that_
         assert (targets[~easy][shown].mean() >= 0.6) == is_precise
 
 
+def test_codes_without_examples_are_as_likely_as_they_are_usual() -> None:
+    """Rare codes that no validation picture bears were said as often as common ones."""
+    rng = np.random.default_rng(5)
+    usual = np.geomspace(0.001, 0.2, 40).astype(np.float32)
+    prior = np.log(usual / (1 - usual))
+    truth = prior + rng.normal(size=(400, 40))
+    targets = (rng.random(truth.shape) < 1 / (1 + np.exp(-truth))).astype(np.float32)
+    logits = (truth - prior).astype(np.float32)  # how much likelier than usual
+    codes = tuple(ViennaCode(1, 1, number + 1) for number in range(40))
+    unseen = np.arange(400) < 40
+    said = [
+        calibrate(logits[unseen], targets[unseen], codes, None, known).probabilities(logits, codes)
+        for known in (None, usual)
+    ]
+    before, after = (np.abs(p[~unseen].mean(axis=0)[:20] - usual[:20]).mean() for p in said)
+    assert after < 0.6 * before
+
+
 @pytest.mark.parametrize("seed", [4, 21, 28])
 def test_calibration_tames_logits_in_thousands(seed: int) -> None:
     """A dense layer on unscaled features says such; the answer was one half for every code."""

@@ -112,7 +112,7 @@ def test_writing_what_scores_mean_brings_no_openvino_model_of_before_back(
 
 
 def test_the_shipped_networks_scores_have_a_meaning() -> None:
-    """With other weights, or another way to embed, `scripts/calibrate_scores.py` is to be run."""
+    """With other weights, or another way to embed, `scripts/fit_outputs.py` is to be run."""
     meaning = Checkpoint.open().score_calibration
     assert meaning is not None
     assert band_of(meaning.probability(1.0, 1_000_000)) == "near-identical"

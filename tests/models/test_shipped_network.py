@@ -63,6 +63,11 @@ def test_a_picture_is_seen_in_a_batch_as_it_is_alone(shipped: Encoder, data: st.
     assert np.allclose(together.probabilities[at], alone.probabilities[0], rtol=0, atol=1e-4)
     vectors = together.embeddings[at].vectors, alone.embeddings[0].vectors
     assert np.allclose(*vectors, rtol=0, atol=1e-3)  # a step of float16 below 1 is 0.0005
+    calibration = shipped.checkpoint.calibration
+    again = calibration.probabilities(together.logits, shipped.labels)
+    assert np.array_equal(again, together.probabilities)  # so they can be calibrated anew
+    alike = (together.whole_logits == together.logits).all(axis=1)
+    assert all(alike[[not len(picture.parts.boxes) for picture in pictures]])
 
 
 def test_a_category_is_at_least_as_probable_as_its_divisions(shipped: Encoder) -> None:

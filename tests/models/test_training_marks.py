@@ -16,7 +16,7 @@ from models.marknet import learn, training_pictures
 from models.marknet.learn import Sources, conclude, fit, training_data
 from models.marknet.real_logos import Reading
 from models.marknet.table import UNKNOWN, Table, tabulate, training_thing_groups
-from models.marknet.training_pictures import SharedPack
+from models.marknet.training_pictures import SharedPack, held_out_jobs, split_of_key
 from models.network.calibration import Calibration
 from models.network.checkpoint import Checkpoint, save_checkpoint
 from models.network.marknet import MarkNet, NetworkConfig
@@ -30,6 +30,7 @@ from models.synthesis.drawings import (
     place_of_brand,
     split_of_brand,
 )
+from models.synthesis.fonts import FontBook
 from models.training.feature_sources import Conv5Source, FeatureSource, LowerMapSource
 from models.training.lower_maps import (
     KeptPixels,
@@ -109,7 +110,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     lower = TorchLowerLayers(network(1))
     cache_lower_maps(listed, lower, folder / "maps")
     maps = LowerMaps(folder / "maps")
-    return Small(folder, listed, pack, maps, tabulate(pack, maps, folder / "notes.jsonl"))
+    table = tabulate(pack, maps.keys, maps.colour, folder / "notes.jsonl")
+    return Small(folder, listed, pack, maps, table)
 
 
 def add_brands(
@@ -353,6 +355,23 @@ def test_every_layer_trains_on_cached_pixels_as_far_as_it_comes_in_some_minutes(
     again = Checkpoint.open(run / "checkpoint")
     assert again.fingerprint == learnt.fingerprint
     assert again.metrics["recipe"]["steps"] == steps
+
+
+def test_nothing_that_was_trained_on_calibrates_or_measures(small: Small, tmp_path: Path) -> None:
+    fonts = FontBook([Path("/usr/share/fonts/truetype/dejavu")])
+    jobs = held_out_jobs(small.pack, fonts, tmp_path / "notes.jsonl")
+    keys = [job.key for job in jobs]
+    assert len(set(keys)) == len(keys)
+    sides = {key: split_of_key(key, small.pack) for key in keys}
+    assert set(sides.values()) == {"validation", "test"}
+    read = {key for key in small.pack.readings if small.pack.side_of_logo(key) != "train"}
+    assert {f"brand:{set_}/{name}" for set_, name in read} <= set(keys)
+    grouped = [f"brand:{set_}/{name}" for rows in small.pack.brands.values() for set_, name in rows]
+    held_out = {key for key in grouped if split_of_key(key, small.pack) != "train"}
+    assert held_out
+    assert held_out <= set(keys)
+    for kind in ("lettered", "icon", "composed"):
+        assert any(key.startswith(f"{kind}:") for key in keys)
 
 
 def test_what_conv5_makes_is_kept_while_only_the_heads_learn(small: Small, tmp_path: Path) -> None:
