@@ -48,6 +48,12 @@ class Encoded:
         """The vectors of the whole signs, (n, d)."""
         return np.stack([one.whole for one in self.embeddings])
 
+    def one(self, row: int) -> "Encoded":
+        """What it says of one of them."""
+        only = slice(row, row + 1)
+        logits = self.logits[only], self.whole_logits[only]
+        return Encoded(self.embeddings[only], self.probabilities[only], *logits)
+
 
 class Encoder:
     """A checkpoint and a runtime for it."""

@@ -271,8 +271,7 @@ class EncodingLane(Lane):
             if len(pictures) > 1:
                 found = encoder.encode_prepared(pictures)
                 for at, one in enumerate(turns):
-                    row = slice(at, at + 1)
-                    one.encoded = Encoded(found.embeddings[row], found.probabilities[row])
+                    one.encoded = found.one(at)
         except Exception:
             logger.exception("pictures cannot be encoded together: each is encoded alone")
         finally:
