@@ -175,25 +175,23 @@ def measure(
         "validation logos": table.labelled("brand", "validation"),
         "validation logos beside lettering": table.labelled("lettered", "validation"),
     }
-    # With the same calibration: mean average precision hardly depends on it.
+    said, alone = (
+        calibration.probabilities(logits, table.labels.codes)
+        for logits in (seen.logits, seen.whole)
+    )
     classified, whole = (
         {
             name: _classified(table, rows, probabilities[place[rows]], calibration)
             for name, rows in measured.items()
             if len(rows)
         }
-        for probabilities in (
-            calibration.probabilities(logits, table.labels.codes)
-            for logits in (seen.logits, seen.whole)
-        )
+        for probabilities in (said, alone)
     )
-    _, galleries = _galleries(pack, table, place)
+    galleries = _galleries(pack, table, place)[1]
     blocks = {**seen.blocks, "all, default weights": _weighted(seen.blocks, weights)}
     return {
         "classification": classified,
-        "category mAP of whole pictures": {
-            name: found["category"]["mAP"] for name, found in whole.items()
-        },
+        "category mAP of whole pictures": {of: row["category"]["mAP"] for of, row in whole.items()},
         "retrieval": {
             name: {of: asdict(gallery.measured(block)) for of, gallery in galleries.items()}
             for name, block in blocks.items()

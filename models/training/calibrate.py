@@ -52,9 +52,8 @@ def calibrate(
     leaning = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     own = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
     odds = torch.from_numpy(_odds(usual, x.shape[1]))
-    optimiser = torch.optim.LBFGS(
-        [slope, common, leaning, own], max_iter=200, line_search_fn="strong_wolfe"
-    )
+    fitted = [slope, common, leaning, own]
+    optimiser = torch.optim.LBFGS(fitted, max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimiser.zero_grad()
