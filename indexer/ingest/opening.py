@@ -136,7 +136,6 @@ def _closed_to_others() -> dict[str, str]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": _TOKEN,
-        "RAY_gcs_rpc_server_reconnect_timeout_s": "5",  # its processes' life after ours is killed
     }
 
 
