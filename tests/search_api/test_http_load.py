@@ -337,6 +337,7 @@ def test_clients_take_turns_and_one_with_many_requests_makes_room() -> None:
         while not served and time.monotonic() < deadline:
             time.sleep(0.01)
         threads += [begin("greedy")]  # for whom there is no room now
+        threads[-1].join(10)
     for thread in threads:
         thread.join(10)
     assert served[:2] == ["greedy sent away", "greedy sent away"]
