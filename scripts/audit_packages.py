@@ -24,6 +24,7 @@ SHIPPED = ("cpu", "parquet", "words", "mcp", "traces", "client", "milvus", "ray"
 # source of their own files alone (certifi, tqdm, orjson and psycopg, passed on unchanged).
 ALLOWED = (
     "3-Clause BSD License",
+    "Apache 2.0",  # Ray
     "Apache Software License",
     "Apache-2.0",
     "Apache-2.0 AND BSD-2-Clause",
