@@ -125,17 +125,12 @@ class Lane:
     @contextmanager
     def _working(self, patience: Patience) -> Iterator[None]:
         """Pass on a turn that one has, once the block ends."""
-        before = patience.worked
         try:
             with patience.working():
                 yield
         finally:
             with self._lock:
-                self._note(patience.worked - before)
                 self._pass_on()
-
-    def _note(self, seconds: float) -> None:
-        """Learn how long a turn took."""
 
     @property
     def _needed(self) -> float:
@@ -222,15 +217,13 @@ class EncodingLane(Lane):
     """Lets callers encode; what waits when a turn comes is encoded in it together.
 
     A picture that comes when a place is free is encoded at once, alone. Nobody waits so long that
-    the answer would come too late, as long as the turns before took.
+    the answer would come too late, as long as encoding took before. All callers have one encoder.
     """
 
     def __init__(self, running: int, waiting: int) -> None:
         super().__init__(running, waiting)
-        self._took: deque[float] = deque([0.0], maxlen=16)  # seconds, by the turns that ended last
-
-    def _note(self, seconds: float) -> None:
-        self._took.append(seconds)
+        # Seconds, of the last calls of the network; what else is done in a turn is rare.
+        self._took: deque[float] = deque([0.0], maxlen=16)
 
     @property
     def _needed(self) -> float:
@@ -245,8 +238,11 @@ class EncodingLane(Lane):
         mine = self._enter(patience, picture)
         if not mine.is_shared:
             with self._working(patience):
-                self._encode_together(encoder, [mine, *self._call_others()])
-                return mine.encoded or encoder.encode_prepared([picture])
+                before = perf_counter()
+                self._encode_together(encoder, mine)
+                encoded = mine.encoded or encoder.encode_prepared([picture])
+                self._took.append(perf_counter() - before)
+            return encoded
         with patience.working():
             mine.ended.wait()
         if mine.encoded is not None:
@@ -254,22 +250,17 @@ class EncodingLane(Lane):
         with self.turn(patience):
             return encoder.encode_prepared([picture])
 
-    def _call_others(self) -> list["_Turn"]:
-        """Call those who wait with a picture, in the order of their turns."""
-        others: list[_Turn] = []
-        with self._lock:
-            while self._queues and len(others) + 1 < TOGETHER:
-                if next(iter(self._queues.values()))[0].picture is None:
-                    break
-                others.append(self._call_next(is_shared=True))
-        return others
-
-    def _encode_together(self, encoder: Encoder, turns: list["_Turn"]) -> None:
-        """Encode the pictures of several turns at once; where that fails, none is encoded."""
-        pictures = [one.picture for one in turns if one.picture is not None]
+    def _encode_together(self, encoder: Encoder, mine: "_Turn") -> None:
+        """Encode a picture with those that wait; if that fails, or none waits, none is encoded."""
+        turns = [mine]
         try:
-            if len(pictures) > 1:
-                found = encoder.encode_prepared(pictures)
+            with self._lock:
+                while self._queues and len(turns) < TOGETHER:
+                    if next(iter(self._queues.values()))[0].picture is None:
+                        break
+                    turns.append(self._call_next(is_shared=True))
+            if len(turns) > 1:
+                found = encoder.encode_prepared([one.picture for one in turns if one.picture])
                 for at, one in enumerate(turns):
                     one.encoded = found.one(at)
         except Exception:

@@ -31,7 +31,7 @@ from indexer.ingest.workers import LocalWorkers, named
 from indexer.marks import Mark, MarkRecord
 from indexer.query import SearchQuery
 from indexer.register import Register
-from indexer.register.durable import private_folder
+from indexer.register.durable import data_folder
 from indexer.register.image_store import ImageStore
 from indexer.search.searcher import Searcher
 from indexer.search.several_pictures import search_pictures
@@ -41,7 +41,6 @@ from models.encoder import Encoder
 from models.errors import MarkLensError
 from models.explanation import Explainer
 from models.images import decoders
-from models.images.picture_folder import DATA_FOLDER_MARK
 from models.vienna import PredictedCode, ViennaCode
 from search_api.answers import (
     Added,
@@ -230,8 +229,9 @@ class MarkLens:
         with self._lock:
             if self._explainer is None:
                 self._explainer = Explainer(encoder)
-        image = decoded(admission, self.queries.opened(picture), view)
-        with admission.encoding.turn(admission.patience()):
+        patience = admission.patience()
+        image = decoded(admission, self.queries.opened(picture), view, patience)
+        with admission.encoding.turn(patience):
             if code is None:
                 seen = encoder.predicted(encoder.encode([image]).probabilities[0])
                 return self._explainer.explain(image, seen).sheet()
@@ -392,9 +392,6 @@ class MarkLens:
 
 def _make_data_folder(folder: Path) -> None:
     try:
-        private_folder(folder)
-        mark = folder / DATA_FOLDER_MARK
-        if not mark.exists():  # a folder that may only be read is left as it is
-            mark.touch()
+        data_folder(folder)
     except OSError as error:
         raise BadSettings(f"The data folder {folder} cannot be made: {error.strerror}.") from error

@@ -57,7 +57,8 @@ class EncodedQuery:
         seen: the codes that the network sees.
         pages: of the file that the picture comes from.
         handle: by which the picture is kept; None where it is not.
-        milliseconds: spent on ``decode`` (and cropping), ``wait`` (for a turn) and ``encode``.
+        milliseconds: spent on ``decode`` (with cropping and preparing), ``wait`` (for a turn) and
+            ``encode``.
     """
 
     embedding: Embedding
@@ -282,7 +283,9 @@ def _seen(encoder: Encoder, probabilities: NDArray[np.float32]) -> SeenCodes:
     return SeenCodes(encoder.predicted(probabilities), encoder.perhaps(probabilities))
 
 
-def decoded(admission: Admission, picture: OpenPicture, view: View) -> Image.Image:
+def decoded(
+    admission: Admission, picture: OpenPicture, view: View, patience: Patience | None = None
+) -> Image.Image:
     """Decode what is looked at of a picture.
 
     Raises:
@@ -290,7 +293,7 @@ def decoded(admission: Admission, picture: OpenPicture, view: View) -> Image.Ima
             is white.
         TooBusy: too many pictures wait already.
     """
-    patience = admission.patience()
+    patience = patience or admission.patience()
     page = _page(admission, picture, view, patience)
     return _compared(admission, page, picture, view, patience)
 

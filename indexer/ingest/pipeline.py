@@ -54,7 +54,8 @@ class _Seen:
 class Pipeline:
     """Encodes batches and commits them in the order they are handed over.
 
-    Once a batch fails none after it is committed: a run's position must not step over a hole.
+    Once a batch fails or is abandoned none after it is committed: a run's position must not step
+    over a hole.
 
     Attributes:
         committed: the position of the last batch in the register; None before the first.
@@ -69,7 +70,7 @@ class Pipeline:
         self._under_way: deque[tuple[set[str], Future[None]]] = deque()
         # Pictures of recent batches, which the register may not hold yet: digest to what encodes.
         self._recent: OrderedDict[str, Future[_Seen | None]] = OrderedDict()
-        self._has_failed = self._is_abandoned = False
+        self._has_ended = self._is_abandoned = False
         self.committed: RunPosition | None = None
         self.encoded = 0
         self.encoding_s = 0.0
@@ -153,12 +154,13 @@ class Pipeline:
             encoding: of its new pictures.
             recent: those of pictures that batches before it brought, which are encoded by now.
         """
-        if self._has_failed:
-            return  # whoever waits for the batch that failed is told
+        if self._has_ended:
+            return  # whoever waits for a batch that failed is told
         try:
             seen = encoding.result()
             if seen is None:
-                return  # none after it is encoded either
+                self._has_ended = True  # one after it may have been encoded beside it
+                return
             self.encoded += len(seen.encodings)
             self.encoding_s += seen.seconds / self._workers.encoding
             held = {**known, **seen.encodings}
@@ -171,6 +173,6 @@ class Pipeline:
                 lambda: self._register.add(marks, batch.position, batch.withdrawn)
             )
         except BaseException:
-            self._has_failed = True
+            self._has_ended = True
             raise
         self.committed = batch.position

@@ -25,7 +25,9 @@ from models.version import marklens_version
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 3  # of a call, each with another worker
+_TRIES = 3  # of a picture's decoding, each with another worker
+# Of a batch's encoding: what ends workers is a picture that is decoded beside it.
+_BATCH_TRIES = 10
 _START_S = 180.0  # for a worker: it loads the network, and reads packages from a slow disk perhaps
 _CALL_S = 300.0  # for an answer; a picture is given up by its decoder long before
 _GROUP = 16  # pictures in a call, at most: each call costs the driver a millisecond or two
@@ -100,18 +102,18 @@ class RayWorkers:
         self._to_encode: SimpleQueue[_Actor] = SimpleQueue()
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock, self._alone = threading.Lock(), threading.Lock()
-        self._apart: _Actor | None = None
         self._is_closed = False
+        self._threads = 0
         self._actors: list[_Actor] = []
         try:
             self._begin(places)
         except BaseException:
             self.close()
             raise
-        calls = _CALLS * len(self._actors)
-        self.decoding = _GROUP * calls
+        self._threads = _CALLS * len(self._actors)
+        self.decoding = _GROUP * self._threads
         self.encoding = _BATCHES * len(self._actors)
-        for _ in range(calls):
+        for _ in range(self._threads):
             threading.Thread(target=self._decode_groups, daemon=True).start()
 
     def close(self) -> None:
@@ -121,10 +123,8 @@ class RayWorkers:
             actors, self._actors = self._actors, []
         for actor in actors:
             self._kill(actor)
-            for _ in range(_CALLS):
-                self._waiting.put(None)
-        if self._apart is not None:
-            self._kill(self._apart)
+        for _ in range(self._threads):
+            self._waiting.put(None)
 
     def decode(self, content: bytes, name: str, *, read_words: bool) -> DecodedPicture:
         """See `Workers`; a picture that ends every worker that decodes it is unreadable.
@@ -142,7 +142,7 @@ class RayWorkers:
         """
         if not pictures:
             return []
-        for _ in range(_TRIES):
+        for _ in range(_BATCH_TRIES):
             try:
                 return self._asked(self._to_encode, partial(self._encoded, pictures))
             except _Died:
@@ -151,8 +151,8 @@ class RayWorkers:
                 again = [self._ask(one.content, one.name, read_words=False) for one in pictures]
                 pictures = [one.result().picture for one in again]
         raise WorkersLost(
-            f"{_TRIES} workers ended while they encoded one batch; see Ray's logs there, and go on "
-            "with --resume"
+            f"{_BATCH_TRIES} workers ended while they encoded one batch; see Ray's logs there, and "
+            "go on with --resume"
         )
 
     def _ask(self, content: bytes, name: str, *, read_words: bool) -> "Future[DecodedPicture]":
@@ -165,7 +165,10 @@ class RayWorkers:
         while (first := self._waiting.get()) is not None:
             group = [first]
             with suppress(Empty):
-                while len(group) < _GROUP and (one := self._waiting.get_nowait()) is not None:
+                while len(group) < _GROUP:
+                    if (one := self._waiting.get_nowait()) is None:
+                        self._waiting.put(None)  # for this thread, once the group is done
+                        break
                     group.append(one)
             try:
                 self._decode_group(group)
@@ -194,17 +197,16 @@ class RayWorkers:
     def _decode_alone(self, one: _Waiting) -> None:
         """Find out whether it is this picture that ends workers, or another one beside it."""
         with self._alone:
-            if self._apart is None:
-                self._apart = self._start_apart()
+            apart = self._start_apart()  # a new one each time: one that is kept may have ended
             try:
-                (decoded,) = self._decoded([one], self._apart)
+                (decoded,) = self._decoded([one], apart)
             except self._gone:
-                self._kill(self._apart)
-                self._apart = None
                 decoded = UnreadableImage(
                     f"{one.name}: ended each of {_TRIES} workers that decoded it, the last one "
                     "alone; open it in a picture editor and export it again"
                 )
+            finally:
+                self._kill(apart)
         if isinstance(decoded, MarkLensError):
             one.answer.set_exception(decoded)
         else:
@@ -246,6 +248,7 @@ class RayWorkers:
             self._replace(actor, error)
             raise _Died from error
         except ConnectionError as error:
+            queue.put(actor)  # so that whoever asks next is told at once
             raise WorkersLost(
                 f"the connection to Ray is lost ({error}); go on with --resume"
             ) from error
@@ -267,13 +270,13 @@ class RayWorkers:
     def _begin(self, places: list[Place]) -> None:
         starting = [(place, *self._start(place)) for place in places]
         deadline = time.monotonic() + _START_S
-        reasons = []
+        reasons, ray_error = [], self._ray.exceptions.RayError
         for place, handle, started in starting:
             actor = _Actor(handle, place)
             self._actors.append(actor)
             try:
                 self._check(started, deadline - time.monotonic())
-            except self._gone as error:
+            except ray_error as error:
                 reasons.append(f"{error}")
                 logger.warning("a worker does not start: %s", error)
                 self._actors.remove(actor)
@@ -331,7 +334,7 @@ class RayWorkers:
             handle, started = self._start(dead.place)
             actor = _Actor(handle, dead.place)
             self._check(started, _START_S)
-        except (*self._gone, MarkLensError, ConnectionError) as error:
+        except (self._ray.exceptions.RayError, MarkLensError, ConnectionError) as error:
             logger.warning("no worker in its place: %s", error)
             with self._lock, suppress(ValueError):
                 self._actors.remove(dead)
@@ -351,7 +354,7 @@ class RayWorkers:
             handle, started = self._start(actor.place, apart=True)
             try:
                 self._check(started, _START_S)
-            except self._gone as error:
+            except self._ray.exceptions.RayError as error:
                 logger.warning("no worker for single pictures: %s", error)
                 continue
             return _Actor(handle, actor.place)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from models.images.picture_folder import DATA_FOLDER_MARK
+
 
 def private_folder(folder: Path) -> None:
     """Make a folder, unless it is there, that no other account of the machine may look into.
@@ -11,6 +13,20 @@ def private_folder(folder: Path) -> None:
         OSError: the disk refuses.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def data_folder(folder: Path) -> None:
+    """Make a private folder that is passed over where pictures are looked for.
+
+    One that may only be read stays as it is.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    private_folder(folder)
+    mark = folder / DATA_FOLDER_MARK
+    if not mark.exists() and os.access(folder, os.W_OK):
+        mark.touch()
 
 
 def sync_folder(folder: Path) -> None:

@@ -34,18 +34,21 @@ class Counted:
     """What was counted of a register, until it changes: counting may read all marks."""
 
     def __init__(self) -> None:
-        self._sequence = -1
-        self._known: dict[object, Any] = {}
+        # Of one state of the register; exchanged whole, never altered, since threads share it.
+        self._state: tuple[int, dict[object, Any]] = (-1, {})
 
     def of(self, connection: Connection, wanted: Hashable, count: Callable[[], _Counts]) -> _Counts:
         """Count what is wanted, unless it was counted since the last write."""
         now = counters.sequence(connection)
-        if now != self._sequence or len(self._known) > _COUNTED:
-            self._sequence, self._known = now, {}
-        known = self._known
-        if wanted not in known:
-            known[wanted] = count()
-        return cast("_Counts", known[wanted])
+        sequence, known = self._state
+        if sequence != now:
+            known = {}
+        if wanted in known:
+            return cast("_Counts", known[wanted])
+        counts = count()
+        kept = list(known.items())[1 - _COUNTED :]  # without the oldest, where it is full
+        self._state = now, dict([*kept, (wanted, counts)])
+        return counts
 
 
 def total(connection: Connection, wanted: Filter, counted: Counted) -> int:

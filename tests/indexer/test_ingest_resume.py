@@ -1,6 +1,7 @@
 """Runs that stop or break: whole batches stay, and the next run does the rest."""
 
 import time
+from collections.abc import Mapping
 from threading import Event
 from typing import Any
 
@@ -8,6 +9,11 @@ import pytest
 
 from indexer.errors import RunUnderWay
 from indexer.ingest import IngestOptions, IngestProgress
+from indexer.ingest.encoding import prepare
+from indexer.ingest.pipeline import Batch, Pipeline
+from indexer.ingest.retry import Retry
+from indexer.ingest.workers import LocalWorkers
+from indexer.marks import MarkRecord, RunCounts, RunPosition
 
 Office = Any  # the fixture `office`
 
@@ -34,6 +40,35 @@ def test_a_stopped_run_keeps_whole_batches_and_resume_does_the_rest(office: Offi
     assert office.register.count() == 30
     (run,) = office.register.last_runs()
     assert (run.state, run.counts.read) == ("finished", 30)
+
+
+def test_a_batch_that_is_left_is_not_stepped_over_by_one_encoded_beside_it(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, turns = Pipeline._seen, iter(range(2))
+    is_stopped, has_second = Event(), Event()
+
+    def first_late(pipeline: Pipeline, pictures: Mapping[str, Any]) -> Any:
+        if is_first := next(turns) == 0:
+            is_stopped.wait(30)
+        found = seen(pipeline, pictures)
+        if not is_first:
+            has_second.set()
+        return found
+
+    monkeypatch.setattr(Pipeline, "_seen", first_late)
+    workers = LocalWorkers(office.encoder)
+    workers.encoding = 2
+    pipeline = Pipeline(office.register, workers, Retry(5))
+    run = office.register.start_run("source", 1, 1)
+    for position in (1, 2):
+        mark = prepare(workers, MarkRecord(f"m{position}", text="word"), None)
+        pipeline.hand_over(Batch([mark], [], RunPosition(run.id, position, RunCounts())))
+    assert has_second.wait(30)
+    pipeline.abandon()
+    is_stopped.set()
+    pipeline.close()
+    assert (office.register.count(), pipeline.committed) == (0, None)
 
 
 def test_a_run_that_is_to_stop_encodes_no_batch_but_the_one_in_hand(

@@ -23,7 +23,7 @@ export function startQueryPanel(onview) {
 
   let pointed = null // the code whose place is shown
 
-  /** The drawing of a code's place in what is looked at; null where the network does not know the code. */
+  /** The drawing of a code's place in what is looked at; asked for again where it failed for the moment. */
   const heatOf = (mine, code) => {
     const asked = panel.asked()
     const key = [code, asked.crop, asked.page, asked.turn].join('/')
@@ -34,7 +34,9 @@ export function startQueryPanel(onview) {
         fields.append('code', code)
         return explain(fields)
       })
-      mine.heat.set(key, drawn.then((sheet) => URL.createObjectURL(sheet), () => null))
+      const heat = drawn.then((sheet) => URL.createObjectURL(sheet))
+      mine.heat.set(key, heat)
+      heat.catch((problem) => problem.isPassing && mine.heat.delete(key))
     }
     return mine.heat.get(key)
   }
@@ -44,7 +46,7 @@ export function startQueryPanel(onview) {
     const href = await heatOf(mine, code)
     const [left, top, right, bottom] = partOf(mine.view.crop, drawing.size).map((share, at) => share * drawing.size[at % 2])
     const place = { x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: 'none' }
-    return href && svg('image', { href, ...place })
+    return svg('image', { href, ...place })
   }
 
   const openDialog = startCropDialog((turn) => shown.drawn(shown.view.page, turn), onview)
@@ -177,18 +179,22 @@ export function startQueryPanel(onview) {
       const mine = shown
       const drawing = code && (await mine?.drawing)
       if (!drawing || pointed !== code) return
-      const heat = await heatOn(mine, drawing, code)
+      const heat = await heatOn(mine, drawing, code).catch((problem) => {
+        if (problem instanceof Problem) return null // the network does not know every code
+        throw problem
+      })
       if (!heat || pointed !== code || shown !== mine) return
       const layer = svg('svg', { class: 'stage-lines stage-heat', viewBox: `0 0 ${drawing.size.join(' ')}`, 'data-code': code, 'aria-hidden': 'true' }, heat)
       frame.querySelector('.stage-heat')?.remove()
       frame.append(layer)
     },
-    /** The picture with the place where a code was seen; null where that cannot be drawn. */
+    /** The picture with the place where a code was seen; null where the picture cannot be drawn.
+     *  A Problem is thrown where the server does not say. */
     async seenAt(code) {
       const mine = shown
-      const drawing = await mine.drawing
-      const heat = drawing && await heatOn(mine, drawing, code)
-      if (!heat) return null
+      const drawing = await mine?.drawing
+      if (!drawing || shown !== mine) return null
+      const heat = await heatOn(mine, drawing, code)
       const [width, height] = drawing.size
       const picture = svg('image', { href: drawing.src, width, height, class: 'is-grey' })
       return svg('svg', { viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' }, picture, heat)
