@@ -103,8 +103,9 @@ def main() -> None:
         )
         print(f"{name:26} {rate:8.1f} {rate / base:7.2f}   {cosines.mean():.5f}", flush=True)
     encoder = Encoder.load()
-    files = sorted((demo_register() / "images").glob("*.png"))[:: 1900 // options.pictures]
-    queries = [encoder.prepare(decode_image(one.read_bytes())) for one in files]
+    files = sorted((demo_register() / "images").glob("*.png"))
+    spread = files[:: max(1, len(files) // options.pictures)][: options.pictures]
+    queries = [encoder.prepare(decode_image(one.read_bytes())) for one in spread]
     print("\nqueries in a call   CPU ms each   ms each")
     for together in (1, 2, 4, 8):
         spent, took = measure_together(encoder, queries, together)

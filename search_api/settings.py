@@ -139,8 +139,8 @@ class Settings(BaseSettings):
         2.5,
         gt=0,
         le=60,
-        description="Seconds within which a request, once it has come, is answered or gets 503: it "
-        "waits no longer for its turn than leaves time for the answer.",
+        description="Seconds within which a request, once it has come, should be answered, or gets "
+        "503: it waits no longer for its turn than leaves time for the answer.",
     )
 
     query_days: float = Field(

@@ -200,14 +200,20 @@ def measure(
     }
 
 
-def usual_codes(pack: SharedPack, labels: LabelSet) -> NDArray[np.float32]:
-    """How often real logos of the training side bear each code: (labels,), NaN where unknown."""
+def usual_codes(pack: SharedPack, labels: LabelSet) -> NDArray[np.float32] | None:
+    """How often real logos of the training side bear each code, where some were read.
+
+    Returns:
+        (labels,), NaN for a code of which nothing is known.
+    """
     keys = [key for key in sorted(pack.readings) if key in pack.logos]
     read = [pack.readings[key] for key in keys if pack.side_of_logo(key) == "train"]
+    if not read:
+        return None
     targets = np.stack([targets_of_reading(labels, reading) for reading in read])
     known = (targets >= 0).sum(axis=0)
     often = ((targets > 0).sum(axis=0) + _LEAST_USUAL) / (known + 1)
-    return np.where(known > 0, often, np.nan).astype(np.float32)
+    return np.asarray(np.where(known > 0, often, np.nan), np.float32)
 
 
 def validate(trainer: Trainer, table: Table) -> dict[str, float]:
