@@ -1,8 +1,8 @@
 """Fit what a network's outputs mean, and measure it as it ships: run it after new weights or votes.
 
 ``python scripts/fit_outputs.py --shared ../shared/data --fonts DIR... --out RUN`` encodes the
-held-out pictures once, as search does, and writes into the checkpoint, one after the other: probabilities
-and thresholds of codes, the block "codes" (fitted to the demo register), what scores mean
+held-out pictures once, as search does, and writes into the checkpoint, one after the other:
+probabilities and thresholds of codes, the block "codes" (fitted to the demo register), what scores mean
 (`models.network.score_calibration`), and the tables of the model card (then ``make docs``).
 Nothing is fitted on what the tables of the test side are measured on.
 
