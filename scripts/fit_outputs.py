@@ -2,8 +2,8 @@
 
 ``python scripts/fit_outputs.py --shared ../shared/data --fonts DIR... --out RUN`` encodes the
 held-out pictures once, as search does, and writes into the checkpoint, one after the other:
-probabilities and thresholds of codes, the block "codes" (fitted to the demo register), what scores mean
-(`models.network.score_calibration`), and the tables of the model card (then ``make docs``).
+probabilities and thresholds of codes, the block "codes" (fitted to the demo register), what scores
+mean (`models.network.score_calibration`), and the tables of the model card (then ``make docs``).
 Nothing is fitted on what the tables of the test side are measured on.
 
 For scores, each drawing of a brand queries for its other drawings, and a changed copy of a logo
