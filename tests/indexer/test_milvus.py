@@ -40,7 +40,8 @@ from tests.random_marks import (
 
 FEW = Filter(vienna_all=tuple(CODES[2:4]), nice=frozenset({9}))  # a fiftieth pass
 
-pytestmark = pytest.mark.slow
+# One server of Milvus for all of them.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("milvus")]
 
 
 @pytest.fixture(scope="module")
