@@ -240,3 +240,23 @@ def test_where_each_code_was_seen_is_drawn_in_a_dialog(page, logo, way):
     )
     page.click("#explain-dialog [data-action='close-dialog']")
     assert not page.js("return document.getElementById('explain-dialog').open")
+
+
+def test_a_place_that_the_server_had_no_time_for_is_told_and_asked_for_again(page):
+    page.open("/?mark_id=EM-007")
+    page.hits()
+    page.js(
+        "const real = window.fetch; window.__busy = true;"
+        "window.fetch = (path, ...rest) => String(path).endsWith('/explain') && window.__busy"
+        " ? Promise.resolve(Response.json({title: 'Too many requests'}, {status: 503}))"
+        " : real(path, ...rest)"
+    )
+    page.click("#explain")
+    page.until(lambda: "Too many requests" in page.text("#explained"), "the refusal is not told")
+    page.click("#explain-dialog [data-action='close-dialog']")
+    page.js("window.__busy = false")
+    page.click("#explain")
+    page.until(
+        lambda: len(page.all("#explained svg")) == len(page.all("#explained li")) > 0,
+        "the places are not asked for again",
+    )
