@@ -38,6 +38,7 @@ from indexer.errors import (
     UnknownKey,
     UnknownMark,
     UnknownWatch,
+    WorkersLost,
 )
 from models.errors import (
     BadCheckpoint,
@@ -207,6 +208,7 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
         1,
         "The server has no network that can look at pictures.",
     ),
+    WorkersLost: Problem(503, "workers-lost", "No worker encodes pictures", 1),
     MissingReader: Problem(501, "missing-reader", "Words cannot be read here", 1),
     MissingPackage: Problem(
         503,

@@ -29,7 +29,7 @@ KINDS = ("sh", "bash", "console", "python")
 # A later example of a page uses what an earlier one left (a backup is made, then restored).
 pytestmark = pytest.mark.xdist_group("examples")
 MARKS = 40
-MOST_NOT_RUN = 16
+MOST_NOT_RUN = 17
 # What a shell does not do by itself: tell of an HTTP error.
 _SHELL = 'set -euo pipefail\ncurl() { command curl --fail-with-body -sS "$@"; }\n'
 _BLOCK = re.compile(r"^ *```(\S*)([^\n]*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -127,7 +127,11 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def open(self, path: str = "/") -> None:
+        # Where the address stays the same, the driver may return before the page is another one.
+        self.js("window.isLeft = true")
         self.driver.get(self.address + path)
+        arrived = "return !window.isLeft && document.readyState === 'complete'"
+        self.until(lambda: self.js(arrived), "the page is not loaded")
 
     def speak(self, language: str) -> None:
         """Choose the language of the pages opened from here on."""

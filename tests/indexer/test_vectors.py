@@ -120,7 +120,7 @@ def test_asking_for_cuda_where_there_is_none_says_what_to_do() -> None:
 
 def test_missing_faiss_says_which_extras_bring_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)  # what Python itself does for "not there"
-    with pytest.raises(MissingPackage, match=r"install marklens\[cpu\] or marklens\[gpu\]"):
+    with pytest.raises(MissingPackage, match=r"pip install '.\[cpu\]' or '.\[gpu\]'"):
         open_builder(IndexChoice())
 
 
