@@ -26,8 +26,6 @@ from search_api.settings import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KINDS = ("sh", "bash", "console", "python")
-# A later example of a page uses what an earlier one left (a backup is made, then restored).
-pytestmark = pytest.mark.xdist_group("examples")
 MARKS = 40
 MOST_NOT_RUN = 17
 # What a shell does not do by itself: tell of an HTTP error.
@@ -44,6 +42,11 @@ class Example:
     kind: str
     said: str  # after the kind
     code: str
+
+    @property
+    def page(self) -> str:
+        """The page it stands on."""
+        return self.where.rpartition(":")[0]
 
     @property
     def reason(self) -> str:
@@ -183,7 +186,9 @@ def test_the_backup_of_every_night_replaces_the_one_before_and_is_its_owners_alo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("example", RUN, ids=lambda one: one.where)
-def test_examples_run(place: Place, example: Example) -> None:
-    done: Any = place.run(example)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.mark.parametrize("page", sorted({one.page for one in RUN}))
+def test_the_examples_of_a_page_run_one_after_the_other(place: Place, page: str) -> None:
+    for example in RUN:
+        if example.page == page:  # a later one uses what an earlier one left, such as a backup
+            done: Any = place.run(example)
+            assert done.returncode == 0, f"{example.where}\n{done.stdout}{done.stderr}"
