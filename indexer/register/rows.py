@@ -88,12 +88,13 @@ def write(connection: Connection, marks: Sequence[EncodedMark], first: int) -> N
         ],
     )
     _forget(connection, list(before))
+    codes = [row for one in columns for row in codes_of(one["id"], one["lists"])]
+    insert(connection, schema.mark_codes, codes)
     _write_children(connection, marks)
 
 
 def _write_children(connection: Connection, marks: Sequence[EncodedMark]) -> None:
-    codes = [row for mark in marks for row in codes_of(mark.record.id, lists_of(mark))]
-    insert(connection, schema.mark_codes, codes)
+    """Insert classes, vectors and places."""
     classes = [(mark.record.id, number) for mark in marks for number in mark.record.nice]
     insert(connection, schema.mark_classes, classes)
     seen = [(mark.record.id, mark.embedding) for mark in marks if mark.embedding is not None]
