@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -75,6 +75,14 @@ def clients(encoder: Encoder) -> Clients:
 
 
 @pytest.fixture
+def asked() -> Iterator[None]:
+    """Somebody asks in this thread, until the test has ended."""
+    token = acting.set(Actor("somebody"))
+    yield
+    acting.reset(token)
+
+
+@pytest.fixture
 def pictures(encoder: Encoder, draw_mark: Draw) -> list[Prepared]:
     return [encoder.prepare(draw_mark(seed)) for seed in range(6)]
 
@@ -128,10 +136,10 @@ def test_a_client_with_many_pictures_leaves_room_beside_them(
     assert any(one is pictures[5] for one in clients.encoder.calls[0])
 
 
+@pytest.mark.usefixtures("asked")
 def test_who_could_not_be_answered_in_time_is_told_before(
     clients: Clients, pictures: list[Prepared]
 ) -> None:
-    acting.set(Actor("somebody"))
     lane = clients.lane
     clients.encoder.delay_s = 1.5  # so long takes the network here
     lane.encode(clients.encoder, pictures[0], Patience(1))
@@ -154,8 +162,8 @@ def test_what_else_is_done_in_a_turn_sends_nobody_away(
     assert sorted(clients.found) == [0]
 
 
+@pytest.mark.usefixtures("asked")
 def test_what_is_done_in_a_turn_is_no_waiting(clients: Clients) -> None:
-    acting.set(Actor("somebody"))
     patience, other = Patience(2), EncodingLane(running=1, waiting=1)
     with other.turn(patience):
         time.sleep(2.1)  # a picture that is slow to decode
