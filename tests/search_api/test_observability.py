@@ -119,14 +119,14 @@ def test_each_request_is_a_json_line_with_its_id(client: httpx.Client, logged: i
 def test_an_error_is_one_json_line_without_secrets() -> None:
     error = ValueError("postgresql://me:secret@host/db")
     raised = (ValueError, error, None)
-    record = SafeRecord("a", logging.ERROR, "f", 1, "at %s", ("x://me:pw@h",), raised)
     token = request_id.set("request-0002")
     try:
-        line = JsonLines().format(record)
+        record = SafeRecord("a", logging.ERROR, "f", 1, "at %s", ("x://me:pw@h",), raised)
     finally:
         request_id.reset(token)
-    assert "\n" not in line
+    line = JsonLines().format(record)
     said = json.loads(line)
+    assert "\n" not in line
     assert (said["level"], said["request_id"]) == ("error", "request-0002")
     assert "ValueError" in said["exception"]
     assert "secret" not in line
