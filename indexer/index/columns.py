@@ -5,6 +5,7 @@ Everything is an array, immutable, merged at the memory's speed and saved as it 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,16 @@ class PostingLists:
     rows: NDArray[np.int32]
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[int, int]]) -> "PostingLists":
-        """Sort (key, row) pairs."""
-        unsorted = np.array(pairs, np.int32).reshape(-1, 2)
-        order = np.argsort(unsorted[:, 0], kind="stable")
-        return cls(unsorted[order, 0], unsorted[order, 1])
+    def of(cls, keys: Sequence[Sequence[int]]) -> tuple["PostingLists", NDArray[np.int64]]:
+        """Sort what keys each row has.
+
+        Returns:
+            The lists, and for each pair its place among the keys of all rows, one after the other.
+        """
+        rows = np.repeat(np.arange(len(keys), dtype=np.int32), list(map(len, keys)))
+        unsorted = np.array([*chain.from_iterable(keys)], np.int32)
+        order = np.argsort(unsorted, kind="stable")
+        return cls(unsorted[order], rows[order]), order
 
     def span(self, first: int, stop: int) -> slice:
         """Where the pairs with first <= key < stop stand."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,37 @@ class SegmentDraft:
         everything = _Chunk.of(changes)
         self._numbers.append(everything.numbers)
         self._sequences.append(everything.sequences)
-        given, comparable = _comparable(changes)
         live = np.array([not change.deleted for change in changes])
-        self._wholes.append([vectors[:1] for vectors in given])
-        self._parts.append([vectors[1:] for vectors in given])
-        owners = np.repeat(np.arange(len(given)), [len(vectors) - 1 for vectors in given])
+        given = np.flatnonzero([change.embedding is not None for change in changes])
+        comparable = np.zeros(len(changes), np.bool_)
+        comparable[given], owners = self._take([changes[at].embedding for at in given.tolist()])
+        for at in given[~comparable[given]].tolist():
+            name = changes[at].id
+            logger.warning("mark %s has an embedding that is not finite: left out", name)
         self._found.append(everything.some(np.flatnonzero(comparable), owners))
         self._bare.append(everything.some(np.flatnonzero(live & ~comparable)))
+
+    def _take(self, given: Sequence[Any]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Keep the vectors of a chunk's marks, each (v, d), those of a mark all or none.
+
+        Returns:
+            Which marks have only finite vectors and are kept, and whose of the kept each part is.
+        """
+        counts = np.array(list(map(len, given)), np.int64)
+        finite = np.ones(len(given), np.bool_)
+        for at in range(0, len(given), _STACKED):  # a few at once, so that no search waits
+            here = slice(at, at + _STACKED)
+            stacked: NDArray[np.float16] = np.concatenate(given[here])
+            firsts = np.cumsum(counts[here]) - counts[here]
+            np.logical_and.reduceat(np.isfinite(stacked).all(axis=1), firsts, out=finite[here])
+            is_part = np.repeat(finite[here], counts[here])
+            is_part[firsts] = False
+            self._wholes.append(stacked[firsts[finite[here]]])
+            self._parts.append(stacked[is_part])
+        self._wholes.end()
+        self._parts.end()
+        kept = counts[finite]
+        return finite, np.repeat(np.arange(len(kept)), kept - 1)
 
     @property
     def touched(self) -> NDArray[np.int64]:
@@ -119,22 +144,20 @@ class _Vectors:
     def __init__(self, dimension: int, expected: int) -> None:
         # Memory that is not written to is not taken.
         self._held = np.empty((expected, dimension), np.float16)
-        self._ends = [0]
+        self._filled, self._ends = 0, [0]
 
-    def append(self, vectors: Sequence[NDArray[np.float16]]) -> None:
-        """Add a chunk: arrays (any, d)."""
-        filled = self._ends[-1]
-        stop = filled + sum(map(len, vectors))
-        if stop > len(self._held):
-            larger = np.empty((stop + stop // 4, self._held.shape[1]), np.float16)
+    def append(self, vectors: NDArray[np.float16]) -> None:
+        """Add vectors (any, d) to the chunk."""
+        filled, self._filled = self._filled, self._filled + len(vectors)
+        if self._filled > len(self._held):
+            larger = np.empty((self._filled + self._filled // 4, self._held.shape[1]), np.float16)
             larger[:filled] = self._held[:filled]
             self._held = larger
-        for at in range(0, len(vectors), _STACKED):  # a few at once, so that no search waits
-            some = vectors[at : at + _STACKED]
-            count = sum(map(len, some))
-            np.concatenate(some, out=self._held[filled : filled + count])
-            filled += count
-        self._ends.append(stop)
+        self._held[filled : self._filled] = vectors
+
+    def end(self) -> None:
+        """End the chunk."""
+        self._ends.append(self._filled)
 
     def only(self, kept: Sequence[NDArray[np.int64]]) -> NDArray[np.float16]:
         """Move the kept ones of each chunk (ascending) together, and hand over the memory."""
@@ -185,27 +208,6 @@ def _segment(
         vectors=vectors,
         part_vectors=parts,
     )
-
-
-def _comparable(
-    changes: Sequence[Change],
-) -> tuple[list[NDArray[np.float16]], NDArray[np.bool_]]:
-    """The embeddings that can be compared, each (v, d), and whose they are: (n,).
-
-    A warning names the marks whose embeddings are not finite.
-    """
-    comparable = np.array([change.embedding is not None for change in changes])
-    given = [change.embedding for change in changes if change.embedding is not None]
-    finite = np.ones(len(given), np.bool_)
-    for at in range(0, len(given), _STACKED):
-        some = given[at : at + _STACKED]
-        firsts = np.cumsum([0, *map(len, some[:-1])])
-        of_vectors = np.isfinite(np.concatenate(some)).all(axis=1)
-        finite[at : at + _STACKED] = np.logical_and.reduceat(of_vectors, firsts)
-    for at in np.flatnonzero(comparable)[~finite]:
-        logger.warning("mark %s has an embedding that is not finite: left out", changes[at].id)
-        comparable[at] = False
-    return [one for one, fits in zip(given, finite.tolist(), strict=True) if fits], comparable
 
 
 def _joined(arrays: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

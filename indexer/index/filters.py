@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -52,18 +53,15 @@ class PredictedCodes:
     @classmethod
     def of(cls, changes: Sequence[Change]) -> "PredictedCodes":
         """The predicted codes of marks, a row each."""
-        rows = np.repeat(np.arange(len(changes)), [len(one.predicted) for one in changes])
-        seen = [
-            (code_key(code), probability, confident)
-            for one in changes
-            for code, probability, confident in one.predicted
-        ]
-        keys, probabilities, confident = np.array(seen, np.float64).reshape(-1, 3).T
-        order = np.argsort(keys, kind="stable")
+        seen = [*chain.from_iterable(one.predicted for one in changes)]
+        _, probabilities, confident = zip(*seen, strict=True) if seen else ((), (), ())
+        codes, order = PostingLists.of(
+            [[code_key(code) for code, _, _ in one.predicted] for one in changes]
+        )
         return cls(
-            PostingLists(keys[order].astype(np.int32), rows[order].astype(np.int32)),
-            probabilities[order],
-            confident[order].astype(np.bool_),
+            codes,
+            np.array(probabilities, np.float64)[order],
+            np.array(confident, np.bool_)[order],
         )
 
     def sure(self, least: float | None) -> NDArray[np.bool_]:
@@ -91,13 +89,10 @@ class FilterColumns:
     @classmethod
     def of(cls, changes: Sequence[Change]) -> "FilterColumns":
         """Columns of live marks, a row each in the order given."""
-        assigned = [
-            (code_key(code), row) for row, one in enumerate(changes) for code in one.assigned
-        ]
         return cls(
-            assigned=PostingLists.of(assigned),
+            assigned=PostingLists.of([[*map(code_key, one.assigned)] for one in changes])[0],
             predicted=PredictedCodes.of(changes),
-            nice=PostingLists.of([(n, row) for row, one in enumerate(changes) for n in one.nice]),
+            nice=PostingLists.of([one.nice for one in changes])[0],
             words={name: Labels.of([getattr(c, name) for c in changes]) for name in WORD_COLUMNS},
             days={
                 name: np.array([_day(getattr(one, name)) for one in changes], np.int32)
