@@ -22,8 +22,9 @@ from benchmarks.invented_marks import CYRILLIC, common_words
 from indexer.register import counters, database, schema
 from indexer.register.word_index import keys_of
 
-_FILLED = ("marks", "mark_codes", "mark_classes", "terms", "term_keys", "mark_terms")
-_SETTINGS = ("work_mem = '256MB'", "maintenance_work_mem = '1GB'")
+_COPIED = schema.marks, schema.mark_codes, schema.mark_classes
+_FILLED = (*(table.name for table in _COPIED), "terms", "term_keys", "mark_terms")
+_SETTINGS = ("work_mem = '1GB'", "maintenance_work_mem = '2GB'")
 _VOWELS, _CONSONANTS = "aeiouy", "bcdfghjklmnpqrstvwxz"
 _AT_ONCE = 100_000  # terms
 _CONSTRAINTS = """
@@ -84,6 +85,9 @@ def fill(engine: Engine, marks: int) -> None:
             latin, cyrillic = CYRILLIC
             common = {"common": list(common_words()[0]), "cyrillic": cyrillic, "latin": latin}
             connection.execute(sa.text(_WORDS), common)
+            for table in _COPIED:  # apart, so that copying does not read what it has copied
+                of = f"CREATE TEMP TABLE old_{table} ON COMMIT DROP AS TABLE {table}"
+                connection.exec_driver_sql(of)
             for copy in range(1, -(-marks // first)):
                 _copy(connection, copy, first, min(first, marks - copy * first))
                 say(f"{min(marks, first * (copy + 1)):,} marks")
@@ -112,12 +116,13 @@ def _copy(connection: Connection, copy: int, first: int, count: int) -> None:
         "text_folded": "texts.words",
         **dict.fromkeys(("image_digest", "pixels_digest", "media_type", "boxes"), "NULL"),
     }
-    for table in (schema.marks, schema.mark_codes, schema.mark_classes):
+    for table in _COPIED:
         columns = ", ".join(anew.get(one.name, f"{one}") for one in table.c)
-        other = "texts ON of = number" if table is schema.marks else "marks ON marks.id = mark_id"
+        is_marks = table is schema.marks
+        other = "texts ON of = number" if is_marks else "old_marks AS marks ON marks.id = mark_id"
         connection.exec_driver_sql(
-            f"INSERT INTO {table.name} ({', '.join(table.c.keys())}) SELECT {columns} "  # noqa: S608
-            f"FROM {table.name} LEFT JOIN {other} WHERE marks.number <= {count}"
+            f"INSERT INTO {table} ({', '.join(table.c.keys())}) SELECT {columns} "  # noqa: S608
+            f"FROM old_{table} AS {table} LEFT JOIN {other} WHERE marks.number <= {count}"
         )
     connection.exec_driver_sql("DROP TABLE texts")
 
