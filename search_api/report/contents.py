@@ -16,6 +16,7 @@ from indexer.query import (
     PARTS,
     PLACES,
     PLACES_WEIGHT,
+    WORDS,
     Filter,
     FilterField,
     Hit,
@@ -241,8 +242,11 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
         weights = {**default, PARTS: 1, PLACES: PLACES_WEIGHT, **(request.weights or {})}
         shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
         facts.append(Fact("Weights", shown))
-    filters = filters_of(request.filter)
-    facts.append(Fact("Filters", "; ".join(filters) or "none"))
+    filters = request.filter
+    if filters.text and (not request.is_ranked or (request.weights or {}).get(WORDS)):
+        facts.append(Fact("Words", f"{filters.text}, spelt or sounding alike"))
+        filters = replace(filters, text=None)
+    facts.append(Fact("Filters", "; ".join(filters_of(filters)) or "none"))
     done = "compared" if request.is_ranked else "listed"
     facts.append(Fact("Marks", f"{plan.matched:,} of {plan.total:,} pass and were {done}"))
     facts.append(Fact("Reported", _which(asked)))
@@ -252,7 +256,8 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
         facts.append(Fact("Ranked again", f"the first {plan.reranked:,}, by places that agree"))
     facts.append(Fact("Register state", f"change {plan.sequence:,}"))
     facts.append(Fact("Network", bound[0] if bound else "none"))
-    facts.append(Fact("Index", f"{plan.index}, {_PLANS.get(plan.kind, plan.kind)}"))
+    how = _PLANS.get(plan.kind, plan.kind) if request.is_ranked else f"by {request.list_order}"
+    facts.append(Fact("Index", f"{plan.index}, {how}"))
     facts.append(Fact("Made with", f"MarkLens {marklens_version()}"))
     return facts
 
@@ -263,7 +268,6 @@ _PLANS = {
     "exact": "each mark compared",
     "ivf": "nearest lists compared: a mark may be missing",
     "milvus": "candidates of a server compared",
-    "sql": "listed by number",
 }
 
 
@@ -279,7 +283,7 @@ def _query(marklens: MarkLens, request: SearchRequest) -> str | None:
     if request.mark_id is not None:
         words = marklens.mark(request.mark_id).words
         return f"mark {request.mark_id}" + (f", {words}" if words else "")
-    return None if request.is_ranked else "no picture: the marks that pass the filters"
+    return None if request.is_ranked else "no picture: marks by their words and data"
 
 
 def _named(

@@ -315,13 +315,18 @@ def _scores(one: ReportedMark) -> list[Flowable]:
 
 def _remarks(report: Report, letters: Lettering) -> list[str]:
     said = [
-        "A score is the weighted mean of the cosines of the embedding's blocks, for the sign or "
-        "part that matches best, raised where places within the pictures agree; identical pictures "
-        "have 1. It orders marks, and is no probability of confusion. Codes seen are Vienna codes "
-        "that the network sees in a picture; Vienna codes are those that an office assigned.",
+        "Codes seen are Vienna codes that the network sees in a picture; Vienna codes are those "
+        "that an office assigned.",
         "The same query, filters and weights over the same state of the register give this report "
         "again.",
     ]
+    if any(one.hit is not None and one.hit.score is not None for one in report.marks):
+        said.insert(
+            0,
+            "A score is the weighted mean of the cosines of the embedding's blocks, for the sign "
+            "or part that matches best, raised where places within the pictures agree; identical "
+            "pictures have 1. It orders marks, and is no probability of confusion.",
+        )
     if any(one.hit is not None and one.hit.probability is not None for one in report.marks):
         said.append(
             "The percentage is how probably a mark with this score is the same sign or a variant, "

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Literal
 
 from indexer.marks import MARK_FIELDS, Facets, FieldKind, Mark
@@ -140,21 +141,22 @@ class CodeView:
     Attributes:
         code: as text.
         title: its own title; empty where the classification does not hold it.
-        above: (code, title) of its ancestors, broadest first.
+        above: titles of its ancestors, broadest first; none that says what the next one says.
         probability: of a predicted code, 0 to 1.
     """
 
     code: str
     title: str
-    above: tuple[tuple[str, str], ...]
+    above: tuple[str, ...]
     probability: float | None = None
 
     @classmethod
     def of(cls, code: ViennaCode, probability: float | None = None) -> "CodeView":
         """Look the titles of a code up."""
         tree = ViennaTree.load()
-        above = tuple((str(higher), tree.title(higher)) for higher in code.ancestors())
-        return cls(str(code), tree.title(code), above, probability)
+        titles = [tree.title(one) for one in (*code.ancestors(), code)]
+        above = tuple(title for title, below in pairwise(titles) if title != below)
+        return cls(str(code), titles[-1], above, probability)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,19 @@ from selenium.webdriver.common.keys import Keys
 
 pytestmark = pytest.mark.browser
 
+NOTE_REPORT = """
+const fetched = window.fetch
+window.fetch = async (path, options) => {
+  const answer = await fetched(path, options)
+  if (path.endsWith('/report')) window.reported = [answer.status, [...options.body]]
+  return answer
+}
+"""
+
 
 def test_enter_on_the_start_page_lists_marks_by_their_words(page):
     page.open("/")
-    page.one('[name="text"]').send_keys("sign 1", Keys.ENTER)
+    page.one('#filters [name="text"]').send_keys("sign 1", Keys.ENTER)
     hits = page.until_hits(lambda ids: len(ids) > 0)
     assert page.path == "/?text=sign+1"
     assert hits[0] == "EM-001"
@@ -22,6 +31,47 @@ def test_enter_on_the_start_page_lists_marks_by_their_words(page):
     assert page.text(".hit-score .hint")
     page.back()
     page.until(lambda: page.one("#welcome").is_displayed(), "back does not undo it")
+
+
+def test_words_alone_are_searched_for_in_the_middle_of_the_start_page(page):
+    page.open("/")
+    page.one("#words").send_keys("sing 1")
+    page.one(".by-words button").click()
+    hits = page.until_hits(lambda ids: len(ids) > 0)
+    assert page.path == "/?text=sing+1"
+    assert "EM-001" in hits
+    assert page.one('#filters [name="text"]').get_attribute("value") == "sing 1"
+
+
+def test_what_words_found_is_shortlisted_and_reported(page):
+    page.open("/?text=sign+1")
+    page.until_hits(lambda ids: len(ids) > 0)
+    assert page.one("#report").is_displayed()
+    assert not page.one("#watch").is_displayed()
+    page.click('[data-id="EM-001"] .is-star')
+    page.js(NOTE_REPORT)
+    page.one("#shortlist").click()
+    page.until(lambda: page.all(".shortlisted"), "the shortlist is empty")
+    page.one("#shortlist-dialog [data-format=csv]").click()
+    status, fields = page.until(lambda: page.js("return window.reported"), "nothing is reported")
+    assert status == 200
+    assert ["text", "sign 1"] in fields
+    assert ["shortlist", "EM-001"] in fields
+
+
+def test_a_picture_that_a_busy_server_refused_is_asked_for_again(page):
+    page.allowed_messages.append("ERR_BLOCKED_BY_CLIENT")
+    page.driver.execute_cdp_cmd("Network.enable", {})
+    block = "Network.setBlockedURLs"
+    try:
+        page.driver.execute_cdp_cmd(block, {"urls": ["*/marks/EM-001/image*"]})
+        page.open("/?text=sign+1")
+        page.until(lambda: page.all(".hit-picture .is-missing"), "the picture came")
+    finally:
+        page.driver.execute_cdp_cmd(block, {"urls": []})
+    came = "return document.querySelector('[data-id=\"EM-001\"] img').naturalWidth"
+    page.until(lambda: page.js(came), "the picture is not asked for again")
+    assert not page.all(".hit-picture .is-missing")
 
 
 def test_marks_that_pass_filters_are_listed_to_the_last_and_searched_from(page):

@@ -261,7 +261,7 @@ def test_filters_by_register_data_leave_the_marks_that_pass(page, marklens):
         "const day = document.querySelector('[name=filed_from]'); day.value = '2010-01-01';"
         "day.dispatchEvent(new Event('change', {bubbles: true}))"
     )
-    page.one('[name="text"]').send_keys("sign")
+    page.one('#filters [name="text"]').send_keys("sign")
     expected = {"EM-011", "EM-013", "EM-015", "EM-017", "EM-019", "EM-021", "EM-023"}
     page.until(lambda: "text=sign" in page.path, "the words are no filter")
     page.until_hits(lambda ids: set(ids) == expected)
@@ -271,7 +271,7 @@ def test_filters_by_register_data_leave_the_marks_that_pass(page, marklens):
     address = page.path
     page.open(address)
     assert set(page.hits()) == expected
-    assert page.one('[name="text"]').get_attribute("value") == "sign"
+    assert page.one('#filters [name="text"]').get_attribute("value") == "sign"
     assert page.one('[name="status"][value="registered"]').is_selected()
 
 

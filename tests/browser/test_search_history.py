@@ -59,21 +59,21 @@ def test_back_from_a_marks_page_leads_to_the_hit_it_was_opened_from(page):
 def test_words_typed_just_before_search_from_this_are_there_after_back(page):
     page.open("/?mark_id=EM-001")
     page.hits()
-    page.one('[name="text"]').send_keys("sign")
+    page.one('#filters [name="text"]').send_keys("sign")
     page.js("document.querySelector('.hit-actions a').click()")
     page.until(lambda: "mark_id=EM-001" not in page.path, "no search from the hit")
     assert "text=sign" in page.path
     page.back()
     page.until(lambda: page.path == "/?mark_id=EM-001&text=sign", "the words are lost")
-    assert page.one('[name="text"]').get_attribute("value") == "sign"
+    assert page.one('#filters [name="text"]').get_attribute("value") == "sign"
 
 
 def test_back_undoes_one_edit_after_the_other(page):
     page.open("/?mark_id=EM-001")
     page.hits()
-    page.one('[name="text"]').send_keys("sig")
+    page.one('#filters [name="text"]').send_keys("sig")
     page.until(lambda: page.path.endswith("text=sig"), "the words are no filter")
-    page.one('[name="text"]').send_keys("n 1")
+    page.one('#filters [name="text"]').send_keys("n 1")
     page.until(lambda: page.path.endswith("text=sign+1"), "the words are no filter")
     page.js(
         "const slider = document.querySelector('[data-block=concept]');"
@@ -84,7 +84,7 @@ def test_back_undoes_one_edit_after_the_other(page):
     page.until(lambda: page.path == "/?mark_id=EM-001&text=sign+1", "the weight is not undone")
     page.back()
     page.until(lambda: page.path == "/?mark_id=EM-001", "typing is not undone in one step")
-    assert page.one('[name="text"]').get_attribute("value") == ""
+    assert page.one('#filters [name="text"]').get_attribute("value") == ""
 
 
 def test_back_brings_a_removed_picture_back_and_closes_a_dialog(page, logo):

@@ -213,9 +213,41 @@ def test_a_listing_without_picture_is_reported_too(marklens: MarkLens) -> None:
     search = SearchRequest(filter=Filter(vienna_any=(ViennaCode.parse("05"),)))
     report = make_report(marklens, ReportRequest(search, day=DAY))
     text = text_of(report_bytes(report, "pdf"))
-    assert "no picture: the marks that pass the filters" in text
+    assert "no picture: marks by their words and data" in text
     assert "6 of 12 pass and were listed" in text
+    assert "the register's database, by id" in text
     assert "not among" not in text
+    assert "A score is" not in text
+
+
+def test_marks_found_by_their_words_are_reported_over_http_with_notes(
+    client: httpx.Client,
+) -> None:
+    form = {"text": "wörd 7", "nice": "9,25", "shortlist": "M-7", "notes": '{"M-7": "cited"}'}
+    answer = client.post(URL, data=form | {"format": "csv"})
+    assert answer.status_code == 200, answer.text
+    (row,) = rows_of(answer.content)
+    assert (row["id"], row["rank"], row["note"]) == ("M-7", "1", "cited")
+    text = text_of(client.post(URL, data=form).content)
+    assert "wörd 7, spelt or sounding alike" in text
+    assert "containing" not in text
+    assert "the register's database, by words" in text
+
+
+def test_words_that_count_beside_a_picture_are_no_filter_in_its_report(
+    client: httpx.Client,
+) -> None:
+    form = {"mark_id": "M-2", "text": "wörd 7"}
+    assert "Words containing wörd 7" in text_of(client.post(URL, data=form).content)
+    ranked = text_of(client.post(URL, data=form | {"weights": "words=1"}).content)
+    assert "wörd 7, spelt or sounding alike" in ranked
+    assert "containing" not in ranked
+
+
+def test_a_report_of_nothing_but_a_crop_is_refused(client: httpx.Client) -> None:
+    answer = client.post(URL, data={"text": "wörd", "crop": "0,0,9,9"})
+    assert answer.status_code == 422
+    assert "need a picture" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

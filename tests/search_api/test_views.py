@@ -4,8 +4,9 @@ from datetime import date
 
 from indexer.marks import MARK_FIELDS, Facets
 from indexer.query import FILTER_FIELDS
+from models.vienna import ViennaCode
 from search_api.web.languages import LANGUAGES
-from search_api.web.views import ControlView, fields_of_scripts
+from search_api.web.views import CodeView, ControlView, fields_of_scripts
 
 
 def test_every_filter_but_those_of_codes_has_a_control():
@@ -27,3 +28,10 @@ def test_scripts_are_given_every_field_of_a_mark_and_of_its_filter():
     assert {one["name"] for one in fields["mark"]} == {one.name for one in MARK_FIELDS}
     assert {"name": "filed", "kind": "day", "title": "Filed"} in fields["mark"]
     assert {"name": "filed_to", "kind": "last_day", "title": "Filed"} in fields["filter"]
+
+
+def test_a_code_names_those_above_it_but_none_twice():
+    lion = CodeView.of(ViennaCode.parse("03.01.01"))
+    assert (lion.above, lion.title) == (("Animals", "Quadrupeds (Series I)"), "Lions")
+    blue = CodeView.of(ViennaCode.parse("29.01.04"))
+    assert (blue.above, blue.title) == (("Colours",), "Blue")

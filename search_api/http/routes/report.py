@@ -3,10 +3,10 @@
 import json
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import Field
+from pydantic import Field, model_validator
 from starlette.exceptions import HTTPException
 
 from search_api.errors import BadField
@@ -63,6 +63,11 @@ class ReportForm(SearchForm):
         ),
     ] = None
 
+    @model_validator(mode="after")
+    def _one_query(self) -> Self:
+        """Without a picture, the marks that pass the filter are reported."""
+        return self
+
     def reported(self) -> ReportRequest:
         """The report that the form asks for.
 
@@ -110,7 +115,9 @@ def report(
 ) -> Response:
     """Search, and lay out the query, the marks with their pictures, and the notes on them.
 
-    It says the register's state, network and index, so that it can be made again.
+    Without a picture or mark, the marks that pass the filter are reported, as `GET /marks` lists
+    them; where it has words, those spelt or sounding alike. A report says the register's state,
+    network and index, so that it can be made again.
     """
     format = form.format or _accepted(request.headers.get("accept", ""))
     admission = marklens.queries.admission

@@ -9,6 +9,7 @@ import {
 import { number, plural, t } from './texts.js'
 
 const EAGER = 12 // hits whose pictures are loaded before they are scrolled to
+const AGAIN = { ms: 2000, times: 5 } // that a picture is asked for which a busy server refused
 
 /** A card. `actions`: oncompare(place) or onopen(hit), onsearch(event, hit),
  *  onpoint(hit or null); `context`: queryCodes, asked. */
@@ -61,6 +62,7 @@ export function hitPicture(hit, place, actions, size) {
     loading: place < EAGER ? null : 'lazy',
     draggable: 'false',
   })
+  askAgain(picture)
   if (hit.pair?.mark) outline(picture, hit.pair.mark_box)
   return h(
     'button',
@@ -86,6 +88,16 @@ const nearnessOf = (hit) =>
 
 /** Whether a part of the query or of the mark takes part in the pair that matched best. */
 export const isByPart = ({ pair }) => Boolean(pair && (pair.query || pair.mark))
+
+/** Show nothing in place of a picture that does not come, and ask for it again. */
+function askAgain(picture) {
+  let left = AGAIN.times
+  picture.addEventListener('load', () => picture.classList.remove('is-missing'))
+  picture.addEventListener('error', () => {
+    picture.classList.add('is-missing')
+    if (left-- > 0) setTimeout(() => { picture.src = picture.getAttribute('src') }, AGAIN.ms)
+  })
+}
 
 /** Outline what matched on the picture, once its proportions are known. */
 function outline(picture, box) {

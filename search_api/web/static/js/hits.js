@@ -8,7 +8,9 @@ import { COLUMNS, hitRow, sorted } from './list.js'
 import { number, plural, t } from './texts.js'
 
 const FETCHED = [20, 100, 500, 1000] // how many hits are there after each request
+const FIRST = 10 // drawn before all others: what most windows show
 const DRAWN = 20 // at once: a quarter of the time after which a task is a long one
+const UNSEEN_MS = 100 // between pieces where nothing is painted
 const NEAR = '600px' // how far below the window the next ones are drawn
 
 /** How many hits are asked for first, where `shown` were seen before. */
@@ -119,12 +121,12 @@ export function startHits(onerror) {
     rows = []
     view = arranged()
     wanted = Math.min(count, view.length)
-    drawTo(Math.min(wanted, DRAWN))
+    drawTo(Math.min(wanted, FIRST))
     showHead()
     showEnd()
     const first = rows[0]
     while (rows.length < wanted) {
-      await new Promise((resolve) => { setTimeout(resolve) })
+      await painted()
       if (mine !== ranking || first !== rows[0]) return // drawn anew meanwhile
       drawTo(Math.min(wanted, rows.length + DRAWN))
     }
@@ -204,6 +206,15 @@ export function startHits(onerror) {
   startKeys(list, hits)
   return hits
 }
+
+/** Resolves once what is drawn is painted, or soon in a window that is not in sight. */
+const painted = () => new Promise((resolve) => {
+  const soon = setTimeout(resolve, UNSEEN_MS)
+  requestAnimationFrame(() => setTimeout(() => {
+    clearTimeout(soon)
+    resolve()
+  }))
+})
 
 const ranked = (found, offset) => found.map((hit, at) => ({ ...hit, rank: offset + at + 1 }))
 

@@ -32,14 +32,14 @@ function fail(error) {
   showProblem(error, error.isPassing && { label: t('Try again'), act: showSimilar })
 }
 
-function show(answer) {
+async function show(answer) {
   byId('plan').textContent = planLine(answer.plan)
   const assigned = [...document.querySelectorAll('[aria-labelledby="assigned-title"] .code')]
   const codes = [...answer.query.vienna.map(({ code }) => code), ...assigned.map((link) => link.textContent)]
   const context = { queryCodes: codes, asked: [] }
   const query = { source: { src: picture.src }, label: picture.alt }
   const oncompare = (place) => compare(place, { hits, queryOf: () => query, ...context })
-  hits.show({ hits: answer.hits, total: answer.hits.length, context, actions: { oncompare } }, 0)
+  await hits.show({ hits: answer.hits, total: answer.hits.length, context, actions: { oncompare } }, 0)
   if (!answer.hits.length) showNothing(0)
   byId('status').textContent = plural(answer.hits.length, '%(n)s similar mark found', '%(n)s similar marks found')
 }

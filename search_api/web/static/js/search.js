@@ -114,7 +114,7 @@ function show(edited = null) {
   page.dataset.phase = phase
   byId('welcome').hidden = phase !== 'empty'
   results.hidden = phase === 'empty'
-  if (phase === 'list') showTools(false)
+  if (phase === 'list') showTools(null)
   byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
@@ -180,14 +180,13 @@ async function showAnswer(came, mine) {
   byId('plan').textContent = came.said
   byId('plan').title = came.index
   showCodes()
-  showTools(Boolean(came.query))
+  showTools(came)
   if (came.query) panel.setParts(came.query.boxes)
   if (came.hits.length) {
     const { hits: found, fetch } = came
     const total = Math.min(MOST, came.total)
     const shown = { hits: found, total, fetch, context: context(), actions: actionsFor(came) }
-    const drawing = hits.show(shown, steps.drawn())
-    if (steps.drawn()) await drawing // to where the step that is returned to was left
+    await hits.show(shown, steps.drawn()) // to where the step that is returned to was left
     if (running !== mine) return
   } else {
     hits.clear()
@@ -198,9 +197,10 @@ async function showAnswer(came, mine) {
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
 
-/** Show what can be done with marks that were compared. */
-function showTools(isCompared) {
-  for (const id of ['report', 'watch']) byId(id).hidden = !isCompared
+/** Show what can be done with an answer: only a search by picture is watched. */
+function showTools(came) {
+  byId('report').hidden = !came
+  byId('watch').hidden = !came?.query
 }
 
 function showFailure(error) {
@@ -210,7 +210,7 @@ function showFailure(error) {
   byId('plan').textContent = ''
   hasFailed = true
   showCodes()
-  showTools(false)
+  showTools(null)
   hits.clear()
   if (error.isGone) panel.hide()
   const choose = error.isGone && { label: t('Choose a picture'), act: () => byId('file').click() }
@@ -296,7 +296,7 @@ function startPage() {
   startExplain(() => answer?.query?.vienna ?? [], panel.seenAt)
   startReport(reported, notifyOf)
   startWatch((isKept) => toWatch(sent(isKept), panel.files()))
-  startShortlist(desk, () => Boolean(state.query), reported, hits.rearrange, notifyOf)
+  startShortlist(desk, reported, hits.rearrange, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())

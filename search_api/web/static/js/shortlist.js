@@ -8,8 +8,8 @@ import { plural, t } from './texts.js'
 
 const LONGEST_NOTE = 2000
 
-/** Make the dialog; `asked(isKept)` gives the fields of the search where `hasQuery()`, or none can be reported. */
-export function startShortlist(desk, hasQuery, asked, onchange, onproblem) {
+/** Make the dialog; `asked(isKept)` gives the fields of the search. */
+export function startShortlist(desk, asked, onchange, onproblem) {
   const dialog = byId('shortlist-dialog')
   const body = byId('shortlist-body')
 
@@ -45,7 +45,7 @@ export function startShortlist(desk, hasQuery, asked, onchange, onproblem) {
   const show = async () => {
     const marks = desk.listed()
     byId('shortlist-title').textContent = plural(marks.length, 'Shortlist: %(n)s mark', 'Shortlist: %(n)s marks')
-    byId('shortlist-foot').hidden = !marks.length || !hasQuery()
+    byId('shortlist-foot').hidden = !marks.length
     // A mark that was withdrawn since is left out.
     const found = await Promise.all(marks.map(([id, note]) => getMark(id).then((mark) => item(mark, note)).catch(() => null)))
     body.replaceChildren(found.some(Boolean)

@@ -16,9 +16,11 @@ export function plural(count, one, many, values = {}) {
   return fill(rules.select(count) === 'one' ? singular : others, { n: number(count), ...values })
 }
 
-/** 1742 as 1,742; with `digits` behind the point. */
-export const number = (value, digits = 0) =>
-  value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits })
+const formats = [0, 1, 2, 3].map((digits) =>
+  new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }))
+
+/** 1742 as 1,742; with `digits` behind the point, three at most. */
+export const number = (value, digits = 0) => formats[digits].format(value)
 
 export const percent = (share) => `${Math.round(100 * share)} %`
 
