@@ -48,6 +48,14 @@ _NOISE = 1.0
 _WORK_MS = {"drop": 150.0, "handle": 50.0, "task": 100.0}
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1440,900")
 
+# Waits until the start page has counted its marks, the last thing that it does.
+_READY = """
+const [done] = arguments
+const asked = () => performance.getEntriesByType('resource').map(({ name }) => name)
+const isReady = () => asked().some((name) => name.includes('/facets'))
+const look = () => (isReady() ? setTimeout(done, 100) : setTimeout(look, 50))
+look()
+"""
 # Times a dropped file until the frame with its hits is painted, and thumbnails in sight are loaded.
 _DROP = """
 const [packed, name, done] = arguments
@@ -230,6 +238,7 @@ def measure(
     figures: dict[str, Any] = {name: [] for name in names}
     for place, path in enumerate([pictures[0], *pictures]):
         driver.get(address + "/")
+        driver.execute_async_script(_READY)
         packed = base64.b64encode(path.read_bytes()).decode()
         found = driver.execute_async_script(_DROP, packed, path.name)
         encoding = found["spent"]["decode"] + found["spent"]["encode"]

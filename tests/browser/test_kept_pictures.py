@@ -197,6 +197,41 @@ def test_another_picture_of_the_sign_is_added_put_first_and_removed(page, pictur
     page.until_hits(lambda ids: set(ids[:2]) == {"EM-007", "EM-004"})
 
 
+_WHERE_SHOWN = """
+const layer = document.querySelector(`.stage-heat[data-code="${arguments[0]}"]`)
+return layer?.querySelector('image') && layer.closest('#others, #stage').id
+"""
+
+
+def test_a_code_is_shown_on_the_picture_of_the_sign_in_which_it_is_seen_best(
+    page, picture, marklens
+):
+    shares = []
+    for number in (7, 4):
+        seen = marklens.codes(picture(number).read_bytes())
+        shares.append({str(one.code): one.probability for one in (*seen.vienna, *seen.perhaps)})
+    page.open()
+    page.upload(picture(7))
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    _until_handles(page, 1)
+    page.js("HTMLInputElement.prototype.click = () => {}")  # no dialog of the system
+    page.click("#add-view")
+    page.upload(picture(4))
+    _until_handles(page, 2)
+    page.settle()
+    on_second = {}
+    for chip in page.all("#seen-codes .chip"):
+        code = chip.get_attribute("data-code")
+        page.js("arguments[0].querySelector('button').focus()", chip)
+        where = page.until(lambda: page.js(_WHERE_SHOWN, code), "no place is shown")  # noqa: B023
+        on_second[code] = where == "others"
+    assert on_second == {
+        code: shares[1].get(code, 0) > shares[0].get(code, 0) for code in on_second
+    }
+    assert any(on_second.values())
+    assert not all(on_second.values())
+
+
 def test_where_nothing_is_kept_the_picture_is_sent_each_time(
     page, picture, marklens, monkeypatch, encoded
 ):

@@ -47,6 +47,9 @@ export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, {
 /** Read the words in a picture: {text, read_words}; `signal` aborts. */
 export const readWords = (fields, signal) => ask('/words', { method: 'POST', body: fields, signal })
 
+/** The codes seen in a picture: {vienna, perhaps}. */
+export const classify = (fields) => ask('/classify', { method: 'POST', body: fields })
+
 /** Draw where each code was seen in a picture: a Blob of the sheet. */
 export const explain = (fields) => askBlob('/classify/explain', { method: 'POST', body: fields })
 

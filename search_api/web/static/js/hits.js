@@ -8,9 +8,9 @@ import { COLUMNS, hitRow, sorted } from './list.js'
 import { number, plural, t } from './texts.js'
 
 const FETCHED = [20, 100, 500, 1000] // how many hits are there after each request
-const FIRST = 10 // drawn before all others: what most windows show
+const FIRST = 10 // of a new ranking, drawn before the others: what most windows show
 const DRAWN = 20 // at once: a quarter of the time after which a task is a long one
-const UNSEEN_MS = 100 // between pieces where nothing is painted
+const UNSEEN_MS = 500 // between pieces in a window that is not in sight
 const NEAR = '600px' // how far below the window the next ones are drawn
 
 /** How many hits are asked for first, where `shown` were seen before. */
@@ -106,8 +106,8 @@ export function startHits(onerror) {
   }
 
   /** Draw all anew, down to a place; resolves when it is drawn, or what was asked for meanwhile is. */
-  const redraw = async (count) => {
-    redrawing = drawAnew(count)
+  const redraw = async (count, first = DRAWN) => {
+    redrawing = drawAnew(count, first)
     let awaited = null
     while (awaited !== redrawing) {
       awaited = redrawing
@@ -115,19 +115,19 @@ export function startHits(onerror) {
     }
   }
   /** Draw in pieces, between which the page answers. */
-  const drawAnew = async (count) => {
+  const drawAnew = async (count, first) => {
     const mine = ranking
     list.replaceChildren()
     rows = []
     view = arranged()
     wanted = Math.min(count, view.length)
-    drawTo(Math.min(wanted, FIRST))
+    drawTo(Math.min(wanted, first))
     showHead()
     showEnd()
-    const first = rows[0]
+    const top = rows[0]
     while (rows.length < wanted) {
       await painted()
-      if (mine !== ranking || first !== rows[0]) return // drawn anew meanwhile
+      if (mine !== ranking || top !== rows[0]) return // drawn anew meanwhile
       drawTo(Math.min(wanted, rows.length + DRAWN))
     }
     showEnd()
@@ -152,12 +152,12 @@ export function startHits(onerror) {
   }
 
   const hits = {
-    /** Show a new ranking; resolves when `drawn` of its hits are drawn. */
-    show(found, drawn) {
+    /** Show a new ranking; resolves when `drawn` of its hits are drawn, and the first ones painted. */
+    async show(found, drawn) {
       ranking = { ...found, hits: ranked(found.hits, 0) }
       opened = new Set()
       byId('problem').replaceChildren()
-      return redraw(Math.max(drawn, FETCHED[0]))
+      await Promise.all([redraw(Math.max(drawn, FETCHED[0]), FIRST), painted()])
     },
     /** Draw what is drawn again, in the same places: its codes' titles have come. */
     async again(context) {
@@ -207,13 +207,10 @@ export function startHits(onerror) {
   return hits
 }
 
-/** Resolves once what is drawn is painted, or soon in a window that is not in sight. */
+/** Resolves in the frame after the one that paints what is drawn, or later where nothing is painted. */
 const painted = () => new Promise((resolve) => {
-  const soon = setTimeout(resolve, UNSEEN_MS)
-  requestAnimationFrame(() => setTimeout(() => {
-    clearTimeout(soon)
-    resolve()
-  }))
+  requestAnimationFrame(() => requestAnimationFrame(resolve))
+  setTimeout(resolve, UNSEEN_MS)
 })
 
 const ranked = (found, offset) => found.map((hit, at) => ({ ...hit, rank: offset + at + 1 }))

@@ -1,6 +1,6 @@
 // The query picture: an uploaded file or a mark of the register, and what of it is looked at.
 
-import { Problem, byHandle, explain, getMark, imagePath, preview } from './api.js'
+import { Problem, byHandle, classify, explain, getMark, imagePath, preview } from './api.js'
 import { startCropBox } from './cropbox.js'
 import { startCropDialog } from './cropdialog.js'
 import { byId, h, icon, svg } from './dom.js'
@@ -23,14 +23,29 @@ export function startQueryPanel(onview) {
 
   let pointed = null // the code whose place is shown
 
+  /** Which of several pictures of the sign the network sees a code in best. */
+  const seenBest = async (mine, code) => {
+    if (!mine.others.length) return 0
+    const ask = async (at) => {
+      const { vienna, perhaps } = await byHandle((isKept) => classify(toPicture(panel.asked(isKept, at))))
+      return new Map([...vienna, ...perhaps].map((seen) => [seen.code, seen.probability]))
+    }
+    if (mine.seen?.view !== mine.view) {
+      mine.seen = { view: mine.view, codes: Promise.all([0, ...mine.others].map((_, at) => ask(at))) }
+      mine.seen.codes.catch(() => { mine.seen = null })
+    }
+    const shares = (await mine.seen.codes).map((codes) => codes.get(code) ?? 0)
+    return shares.indexOf(Math.max(...shares))
+  }
+
   /** The drawing of a code's place in what is looked at; asked for again where it failed for the moment. */
-  const heatOf = (mine, code) => {
-    const asked = panel.asked()
-    const key = [code, asked.crop, asked.page, asked.turn].join('/')
+  const heatOf = (mine, code, at) => {
+    const asked = panel.asked(true, at)
+    const key = [at, code, asked.crop, asked.page, asked.turn].join('/')
     mine.heat ??= new Map()
     if (!mine.heat.has(key)) {
       const drawn = byHandle((isKept) => {
-        const fields = toPicture(panel.asked(isKept))
+        const fields = toPicture(panel.asked(isKept, at))
         fields.append('code', code)
         return explain(fields)
       })
@@ -41,13 +56,20 @@ export function startQueryPanel(onview) {
     return mine.heat.get(key)
   }
 
-  /** The same as a picture at its place in `drawing`, or null. */
-  const heatOn = async (mine, drawing, code) => {
-    const href = await heatOf(mine, code)
-    const [left, top, right, bottom] = partOf(mine.view.crop, drawing.size).map((share, at) => share * drawing.size[at % 2])
+  /** Where a code is seen best: {at: which picture, drawing: of it, heat: the place as a picture on it}, or null
+   *  where that picture cannot be drawn. */
+  const placeOf = async (mine, code) => {
+    const at = await seenBest(mine, code)
+    const drawing = await (at ? mine.others[at - 1].drawn(1, 0) : mine.drawing)
+    if (!drawing || shown !== mine) return null
+    const href = await heatOf(mine, code, at)
+    const crop = at ? null : mine.view.crop
+    const [left, top, right, bottom] = partOf(crop, drawing.size).map((share, side) => share * drawing.size[side % 2])
     const place = { x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: 'none' }
-    return svg('image', { href, ...place })
+    return { at, drawing, heat: svg('image', { href, ...place }) }
   }
+
+  const removeHeat = () => document.querySelector('#query .stage-heat')?.remove()
 
   const openDialog = startCropDialog((turn) => shown.drawn(shown.view.page, turn), onview)
   const open = () => openDialog(shown.view)
@@ -143,9 +165,10 @@ export function startQueryPanel(onview) {
       showOthers(shown)
     },
     files: () => shown?.pictures ?? [],
-    /** What `toPicture` takes: the first picture, by its handle if `isKept` and the server gave it one. */
-    asked: (isKept = true) => ({
-      handle: isKept && shown.query.handles?.[0], picture: shown.pictures[0], markId: shown.mark?.id, ...shown.view,
+    /** What `toPicture` takes: one of the pictures, by its handle if `isKept` and the server gave it one. */
+    asked: (isKept = true, at = 0) => ({
+      handle: isKept && shown.query.handles?.[at], picture: shown.pictures[at], markId: shown.mark?.id,
+      ...(at ? WHOLE : shown.view),
     }),
     /** One of the query's pictures as `figure` draws it: {label, source}. */
     figure(at = 0) {
@@ -172,32 +195,29 @@ export function startQueryPanel(onview) {
       byId('parts').replaceChildren(...items)
       byId('parts').hidden = !items.length
     },
-    /** Show on the picture where a code was seen, or nothing; each is asked for once. */
+    /** Show where a code was seen, on the picture in which it is seen best, or nothing; each is asked for once. */
     async point(code) {
       pointed = code
-      frame.querySelector('.stage-heat')?.remove()
+      removeHeat()
       const mine = shown
-      const drawing = code && (await mine?.drawing)
-      if (!drawing || pointed !== code) return
-      const heat = await heatOn(mine, drawing, code).catch((problem) => {
+      const found = code && mine && await placeOf(mine, code).catch((problem) => {
         if (problem instanceof Problem) return null // the network does not know every code
         throw problem
       })
-      if (!heat || pointed !== code || shown !== mine) return
+      if (!found || pointed !== code || shown !== mine) return
+      const { at, drawing, heat } = found
       const layer = svg('svg', { class: 'stage-lines stage-heat', viewBox: `0 0 ${drawing.size.join(' ')}`, 'data-code': code, 'aria-hidden': 'true' }, heat)
-      frame.querySelector('.stage-heat')?.remove()
-      frame.append(layer)
+      removeHeat()
+      ;(at ? byId('others').children[at - 1].querySelector('.part') : frame).append(layer)
     },
-    /** The picture with the place where a code was seen; null where the picture cannot be drawn.
+    /** The picture in which a code is seen best, with its place; null where the picture cannot be drawn.
      *  A Problem is thrown where the server does not say. */
     async seenAt(code) {
-      const mine = shown
-      const drawing = await mine?.drawing
-      if (!drawing || shown !== mine) return null
-      const heat = await heatOn(mine, drawing, code)
-      const [width, height] = drawing.size
-      const picture = svg('image', { href: drawing.src, width, height, class: 'is-grey' })
-      return svg('svg', { viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' }, picture, heat)
+      const found = shown && await placeOf(shown, code)
+      if (!found) return null
+      const { src, size: [width, height] } = found.drawing
+      const picture = svg('image', { href: src, width, height, class: 'is-grey' })
+      return svg('svg', { viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' }, picture, found.heat)
     },
     /** Outline a part of the picture (shares of it), or nothing. */
     async outline(box) {
