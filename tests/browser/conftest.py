@@ -119,13 +119,14 @@ class Page:
         self.address = address
         self.allowed_messages: list[str] = []  # parts of console messages a test provokes
 
-    def resize(self, width: int, height: int = 900, scheme: str = "light") -> None:
+    def resize(self, width: int, height: int = 900, scheme: str = "light", media: str = "") -> None:
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
         )
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        shown = {"media": media, "features": features}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", shown)
 
     def open(self, path: str = "/") -> None:
         # Where the address stays the same, the driver may return before the page is another one.

@@ -75,9 +75,9 @@ def test_a_page_names_its_controls_stands_out_and_never_scrolls_sideways(page, p
         and not node.get("name", {}).get("value", "").strip()
     ]
     assert nameless == []
-    for scheme in ("light", "dark"):  # as WCAG AA asks
-        page.resize(1440, scheme=scheme)
-        assert page.js(_LOW_CONTRAST) == [], scheme
+    for scheme, media in (("light", ""), ("dark", ""), ("dark", "print")):  # as WCAG AA asks
+        page.resize(1440, scheme=scheme, media=media)
+        assert page.js(_LOW_CONTRAST) == [], (scheme, media)
     for width in (390, 320, 768):
         page.resize(width)
         if path == "/" and width == 390:
