@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 DRAWING_S = 2  # of a processor, for an SVG or a page of a PDF that is waited for
 
 TOGETHER = 4  # pictures: a quarter less of a processor for each; twice as many save little more
+_GATHERED = 0.25  # of the time that encoding takes may be waited for others, while it is busy
 _WITH_RANKING = 1.3  # as long as its encoding takes a search from its turn to its answer
 _TOO_MANY = "Too many pictures wait to be looked at: try again in a few seconds."
 _DRAWN = frozenset(("image/svg+xml", "application/gzip", "application/pdf"))
@@ -54,18 +55,20 @@ class Patience:
         self.worked = 0.0
         arrived.set(None)
 
-    def wait(self, called: Event, needed: float = 0.0) -> None:
+    def wait(self, called: Event, needed: float = 0.0, most: float | None = None) -> None:
         """Wait until called, or until no more time is left than will be needed.
 
         Args:
             called: is set when it is the request's turn.
             needed: seconds from the turn to the answer; a quarter of the time may be waited anyhow.
+            most: seconds to wait at most, whatever is left.
         """
         began = perf_counter()
-        left = None
+        left = most
         if self._seconds is not None:
             spent = began - self._came - self.worked
-            left = max(self._seconds - min(needed, self._seconds * 0.75) - spent, 0.0)
+            rest = max(self._seconds - min(needed, self._seconds * 0.75) - spent, 0.0)
+            left = rest if most is None else min(rest, most)
         try:
             called.wait(left)
         finally:
@@ -119,18 +122,22 @@ class Lane:
             TooBusy: too many wait already, or the turn does not come in time.
         """
         self._enter(patience)
-        with self._working(patience):
+        with self._passing_on(), patience.working():
             yield
 
     @contextmanager
-    def _working(self, patience: Patience) -> Iterator[None]:
+    def _passing_on(self) -> Iterator[None]:
         """Pass on a turn that one has, once the block ends."""
         try:
-            with patience.working():
-                yield
+            yield
         finally:
             with self._lock:
                 self._pass_on()
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether who comes now has a turn at once."""
+        return self._free > 0 and not self._queues
 
     @property
     def _needed(self) -> float:
@@ -146,7 +153,7 @@ class Lane:
         actor = acting.get()
         whose = actor.name if actor else ""
         with self._lock:
-            if self._free and not self._queues:
+            if self._is_open:
                 self._free -= 1
                 return _Turn(whose, picture)
             mine = self._queue_up(_Turn(whose, picture))
@@ -216,14 +223,22 @@ class Lane:
 class EncodingLane(Lane):
     """Lets callers encode; what waits when a turn comes is encoded in it together.
 
-    A picture that comes when a place is free is encoded at once, alone. Nobody waits so long that
-    the answer would come too late, as long as encoding took before. All callers have one encoder.
+    A picture that comes when nothing is encoded is encoded at once, alone. One that finds a place
+    beside others that are being encoded waits a little for more: until as many wait as are encoded
+    together, another place is free, or a quarter of an encoding's time has passed. Meanwhile the
+    processors are busy with those others. Nobody waits so long that the answer would come too late,
+    as long as encoding took before. All callers have one encoder.
     """
 
     def __init__(self, running: int, waiting: int) -> None:
         super().__init__(running, waiting)
         # Seconds, of the last calls of the network; what else is done in a turn is rare.
         self._took: deque[float] = deque([0.0], maxlen=16)
+        self._gathering: Event | None = None  # of who waits for others: enough are there
+
+    @property
+    def _is_open(self) -> bool:
+        return super()._is_open and self._gathering is None
 
     @property
     def _needed(self) -> float:
@@ -237,11 +252,13 @@ class EncodingLane(Lane):
         """
         mine = self._enter(patience, picture)
         if not mine.is_shared:
-            with self._working(patience):
-                before = perf_counter()
-                self._encode_together(encoder, mine)
-                encoded = mine.encoded or encoder.encode_prepared([picture])
-                self._took.append(perf_counter() - before)
+            with self._passing_on():
+                self._gather(patience)
+                with patience.working():
+                    before = perf_counter()
+                    self._encode_together(encoder, mine)
+                    encoded = mine.encoded or encoder.encode_prepared([picture])
+                    self._took.append(perf_counter() - before)
             return encoded
         with patience.working():
             mine.ended.wait()
@@ -249,6 +266,31 @@ class EncodingLane(Lane):
             return mine.encoded
         with self.turn(patience):
             return encoder.encode_prepared([picture])
+
+    def _gather(self, patience: Patience) -> None:
+        """Wait for others, in a turn that one has, while some are being encoded."""
+        with self._lock:
+            if self.running == 1 or self._count() + 1 >= TOGETHER:
+                return
+            self._gathering = Event()
+        try:
+            patience.wait(self._gathering, self._needed, _GATHERED * max(self._took))
+        finally:
+            with self._lock:
+                self._gathering = None
+
+    def _queue_up(self, turn: "_Turn") -> "_Turn":
+        queued = super()._queue_up(turn)
+        if self._gathering is not None and self._count() + 1 >= TOGETHER:
+            self._gathering.set()
+        return queued
+
+    def _pass_on(self) -> None:
+        if self._gathering is None:
+            super()._pass_on()
+        else:  # those who wait are gathered
+            self._free += 1
+            self._gathering.set()
 
     def _encode_together(self, encoder: Encoder, mine: "_Turn") -> None:
         """Encode a picture with those that wait; if that fails, or none waits, none is encoded."""
@@ -259,6 +301,9 @@ class EncodingLane(Lane):
                     if next(iter(self._queues.values()))[0].picture is None:
                         break
                     turns.append(self._call_next(is_shared=True))
+                while self._free and self._queues:  # came as another's turn ended
+                    self._free -= 1
+                    self._call_next()
             if len(turns) > 1:
                 found = encoder.encode_prepared([one.picture for one in turns if one.picture])
                 for at, one in enumerate(turns):

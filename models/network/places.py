@@ -16,6 +16,7 @@ image search", ECCV 2008).
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -36,9 +37,11 @@ _INKED = 1 / 32  # share of a cell that is printed where it is a place
 _LEAST_VARIANCE = 1e-3  # of the largest: what is weaker is not blown up
 _STEPS = 12  # in which displacements are counted, along each side, whatever the grid
 _WINDOW = 3  # steps along each axis within which displacements agree
-# The query's places that are compared at a time: small products, which OpenBLAS computes in one
-# thread. Its threads wait for each other by spinning: fifteen times the work on a busy machine.
-_TOGETHER = 32
+_SIDE = 2 * _STEPS + 1  # displacements along an axis, both ways
+_MARKS = 16  # compared at a time, of like size: their products stay near the processor
+# Multiplications of one product at most, so that OpenBLAS computes it in one thread. Its threads
+# wait for each other by spinning: fifteen times the work on a busy machine.
+_MULTIPLIED = 2**18
 
 
 class Places(NamedTuple):
@@ -221,53 +224,98 @@ def match(query: Places, marks: Sequence[Places]) -> Agreement:
 
 def _votes(query: Places, marks: Sequence[Places]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """`Agreement.best` and `Agreement.strength`."""
-    n, most = len(marks), max(1, *(len(mark.cells) for mark in marks))
-    vectors = np.zeros((n, most, query.vectors.shape[1]), np.float32)
+    n, q = len(marks), len(query.cells)
+    best, cosines = np.zeros((n, q), np.int64), np.zeros((n, q), np.float32)
+    met = np.zeros((n, q), np.uint16)
+    asked = query.vectors.astype(np.float32)
+    by_size = sorted(range(n), key=lambda at: len(marks[at].cells))
+    for start in range(0, n, _MARKS):
+        rows = by_size[start : start + _MARKS]
+        best[rows], cosines[rows], met[rows] = _nearest(asked, [marks[at] for at in rows])
+    cosines /= np.maximum(np.linalg.norm(asked, axis=1), 1.0)
+    strength = np.square(np.maximum(cosines, 0.0))
+    strength *= _agreeing(_moved(query, met, np.array([mark.grid for mark in marks])), strength)
+    return best, strength
+
+
+def _nearest(
+    asked: NDArray[np.float32], marks: Sequence[Places]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.uint16]]:
+    """The place of each of n marks that is most similar to each place asked for.
+
+    Args:
+        asked: (q, numbers), whole numbers.
+        marks: the last one has most places.
+
+    Returns:
+        (n, q): its row, its product with the place that is asked for by its own length, its cell.
+    """
+    n, (q, numbers), most = len(marks), asked.shape, max(1, len(marks[-1].cells))
+    vectors = np.zeros((n, most, numbers), np.float32)
     cells = np.zeros((n, most), np.uint16)
     for at, mark in enumerate(marks):
         vectors[at, : len(mark.cells)] = mark.vectors
         cells[at, : len(mark.cells)] = mark.cells
-    q = len(query.cells)
-    asked = np.pad(query.vectors.astype(np.float32), ((0, -q % _TOGETHER), (0, 0)))
-    lengths = np.maximum(np.linalg.norm(vectors, axis=2), 1.0)[:, None]
+    lengths = np.sqrt(np.einsum("nmk,nmk->nm", vectors, vectors)).clip(1.0)[:, None]
+    pieces = max(1, -(-q * most * numbers // _MULTIPLIED))
+    padded = np.zeros((q + -q % pieces, numbers), np.float32)
+    padded[:q] = asked
     # (pieces, 1, together, numbers) times (n, numbers, most): whole numbers.
-    pieces = asked.reshape(-1, 1, _TOGETHER, asked.shape[1])
-    products = np.matmul(pieces, vectors.transpose(0, 2, 1))
+    products = np.matmul(padded.reshape(pieces, 1, -1, numbers), vectors.transpose(0, 2, 1))
     products /= lengths
-    found = products.argmax(axis=3)
-    cosines = np.take_along_axis(products, found[..., None], axis=3)[..., 0]
-    best, cosines = (one.swapaxes(0, 1).reshape(n, -1)[:, :q] for one in (found, cosines))
-    cosines /= np.maximum(np.linalg.norm(asked[:q], axis=1), 1.0)
-    strength = np.square(np.maximum(cosines, 0.0))
-    grids = np.array([[mark.grid] for mark in marks])
-    met = _middles(np.take_along_axis(cells, best, axis=1), grids)
-    moved = np.floor((met - query.positions()) * _STEPS + 0.5).astype(np.int64) + _STEPS
-    strength *= _agreeing(moved, strength)
-    return best, strength
+    rows = products.argmax(axis=3)
+    nearest = np.take_along_axis(products, rows[..., None], axis=3)[..., 0]
+    rows, nearest = (one.swapaxes(0, 1).reshape(n, -1)[:, :q] for one in (rows, nearest))
+    return rows, nearest, np.take_along_axis(cells, rows, axis=1)
 
 
-def _middles(cells: NDArray[np.uint16], grid: int | NDArray[np.int64]) -> NDArray[np.float32]:
+def _middles(cells: NDArray[np.uint16], grid: int) -> NDArray[np.float32]:
     """The middles of cells, (..., 2): y and x in shares of the square."""
     at = np.stack(np.divmod(cells, grid), axis=-1)
-    middles: NDArray[np.float32] = ((at + 0.5) / np.asarray(grid)[..., None]).astype(np.float32)
-    return middles
+    return ((at + 0.5) / grid).astype(np.float32)
 
 
-def _agreeing(moved: NDArray[np.int64], strength: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _moved(
+    query: Places, met: NDArray[np.uint16], grids: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """How far the query's places are from those that they met, along y and x, counted from 0.
+
+    Args:
+        query: q places.
+        met: (n, q) cells of the marks.
+        grids: (n,) of the marks.
+
+    Returns:
+        (n, q) each, 0 to 2 · _STEPS; _STEPS is no displacement.
+    """
+    y, x = np.empty(met.shape, np.uint8), np.empty(met.shape, np.uint8)
+    asked = np.arange(met.shape[1])
+    for grid in set(grids.tolist()):
+        middles = _middles(np.arange(grid * grid, dtype=np.uint16), grid)
+        steps = np.floor((middles - query.positions()[:, None]) * _STEPS + 0.5) + _STEPS
+        rows = np.flatnonzero(grids == grid)
+        y[rows], x[rows] = (
+            one[asked, met[rows]] for one in steps.astype(np.uint8).transpose(2, 0, 1)
+        )
+    return y, x
+
+
+def _agreeing(
+    moved: tuple[NDArray[np.uint8], NDArray[np.uint8]], strength: NDArray[np.float32]
+) -> NDArray[np.bool_]:
     """Which places (n, q) are moved within the window of displacements that gets most votes.
 
     Args:
-        moved: (n, q, 2), 0 to 2 · _STEPS along each axis.
+        moved: (n, q) along y and x, as `_moved` says.
         strength: (n, q).
     """
-    n, side, w = len(strength), 2 * _STEPS + 1, _WINDOW
-    flat = (np.arange(n)[:, None] * side + moved[..., 0]) * side + moved[..., 1]
-    counts = np.bincount(flat.ravel(), strength.ravel(), n * side * side).reshape(n, side, side)
-    sums = np.zeros((n, side + 1, side + 1))
-    sums[:, 1:, 1:] = counts.cumsum(axis=1).cumsum(axis=2)
-    windows = sums[:, w:, w:] - sums[:, :-w, w:] - sums[:, w:, :-w] + sums[:, :-w, :-w]
-    fullest = windows.reshape(n, -1).argmax(axis=1)
-    first = np.stack(np.divmod(fullest, windows.shape[2]), axis=1)[:, None]
-    within = (moved >= first) & (moved < first + w)
-    agrees: NDArray[np.bool_] = within[..., 0] & within[..., 1]
+    n, (y, x) = len(strength), moved
+    flat = (np.arange(n)[:, None] * _SIDE + y) * _SIDE + x
+    counts = np.bincount(flat.ravel(), strength.ravel(), n * _SIDE**2).reshape(n, _SIDE, _SIDE)
+    windows = _SIDE - _WINDOW + 1  # along an axis
+    counts = reduce(np.add, (counts[:, at : at + windows] for at in range(_WINDOW)))
+    counts = reduce(np.add, (counts[..., at : at + windows] for at in range(_WINDOW)))
+    fullest = counts.reshape(n, -1).argmax(axis=1)[:, None]
+    top, left = (one.astype(np.uint8) for one in np.divmod(fullest, windows))
+    agrees: NDArray[np.bool_] = (y - top < _WINDOW) & (x - left < _WINDOW)  # below 0 is above 200
     return agrees
