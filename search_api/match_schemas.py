@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.query import Pair, PlaceMatches
@@ -10,6 +11,7 @@ from indexer.words.likeness import WordMatch
 Share = Annotated[float, Field(ge=0, le=1)]
 BoxShares = tuple[Share, Share, Share, Share]
 BOX_HELP = "left, top, right and bottom as shares of the picture's width and height"
+_DIGITS = 5  # of a share: a tenth of a pixel of the largest picture
 
 
 PAIR_EXAMPLE: dict[str, Any] = {
@@ -64,12 +66,14 @@ class PlacesResponse(BaseModel):
     @classmethod
     def of(cls, places: PlaceMatches) -> "PlacesResponse":
         """Show what matches."""
-        return cls(share=places.share, points=[clipped(point) for point in places.points])
+        # All at once: one by one they take longer than all else of an answer.
+        points = np.array(places.points).reshape(-1, 4).clip(0, 1).round(_DIGITS).tolist()
+        return cls(share=places.share, points=points)
 
 
 def clipped(box: tuple[float, float, float, float]) -> BoxShares:
     """A box within the picture: a part is cut out with a margin, which may reach beyond it."""
-    left, top, right, bottom = (round(min(1.0, max(0.0, share)), 5) for share in box)
+    left, top, right, bottom = (round(min(1.0, max(0.0, share)), _DIGITS) for share in box)
     return left, top, right, bottom
 
 

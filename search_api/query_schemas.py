@@ -1,6 +1,7 @@
 """What the network sees in a query, as JSON: Vienna codes, and where the sign and its parts are."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,7 +45,8 @@ class PredictedResponse(BaseModel):
     @classmethod
     def of(cls, seen: PredictedCode) -> "PredictedResponse":
         """Show a predicted code with its title."""
-        return cls(code=str(seen.code), title=_title(seen.code), probability=seen.probability)
+        code, title = _shown(seen.code)
+        return cls(code=code, title=title, probability=seen.probability)
 
 
 class ClassifyResponse(BaseModel):
@@ -143,6 +145,7 @@ class QueryResponse(ClassifyResponse):
         )
 
 
-def _title(code: ViennaCode) -> str:
-    tree = ViennaTree.load()
-    return tree.title(code) if code in tree else ""
+@lru_cache(maxsize=4096)  # the classification has fewer codes; an answer names some hundreds
+def _shown(code: ViennaCode) -> tuple[str, str]:
+    """A code as text, and its title."""
+    return str(code), ViennaTree.load().title(code)

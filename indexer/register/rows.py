@@ -244,7 +244,7 @@ def read_marks(connection: Connection, wanted: sa.ColumnElement[bool]) -> dict[i
             record=_record(plain, lists),
             sequence=sequence,
             **dict(zip(_PICTURE, picture, strict=True)),
-            predicted=tuple(PredictedCode(one.code, one.probability) for one in _predicted(lists)),
+            predicted=_named(lists),
             updated=aware(updated),
             boxes=stored_boxes(boxes),
             words_read=read,
@@ -337,12 +337,8 @@ def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dic
             embedding = stored_embedding(dimension, *stored)
             if embedding is None or lists is None:
                 continue
-            seen = _predicted(lists)
-            found[digest] = (
-                embedding,
-                tuple(PredictedCode(one.code, one.probability) for one in seen),
-                frozenset(one.code for one in seen if one.confident),
-            )
+            confident = frozenset(one.code for one in _predicted(lists) if one.confident)
+            found[digest] = (embedding, _named(lists), confident)
     return found
 
 
@@ -359,6 +355,10 @@ def read_places(connection: Connection, sequences: Sequence[int]) -> dict[int, b
         held = connection.execute(wanted.where(LIVE, table.c.sequence.in_(part)))
         found |= {sequence: coded or b"" for sequence, coded in held}
     return found
+
+
+def _named(lists: dict[str, list[Any]]) -> tuple[PredictedCode, ...]:
+    return tuple(PredictedCode(_code(code), share) for code, share, _ in lists.get(_PREDICTED, ()))
 
 
 def _predicted(lists: dict[str, list[Any]] | None) -> tuple[StoredPrediction, ...]:

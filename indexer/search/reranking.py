@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.query import PlaceMatches
 from indexer.search.ranking import Ranked
 from models.encoder import Embedding
-from models.network.places import Agreement, Places, from_bytes, match
+from models.network.places import Agreement, Places, from_bytes, match, one_from_bytes
 
 POINTS = 24  # places that are told of a hit, the most similar first
 
@@ -53,9 +54,9 @@ class Reranking:
         """
         compared: dict[int, list[tuple[Ranked, Places]]] = {}
         for one in ranked:
-            pictures = from_bytes(places.get(one.sequence, b""))
-            if one.pair[1] < len(pictures):
-                compared.setdefault(one.pair[0], []).append((one, pictures[one.pair[1]]))
+            picture = one_from_bytes(places.get(one.sequence, b""), one.pair[1])
+            if picture is not None:
+                compared.setdefault(one.pair[0], []).append((one, picture))
         for of_query, marks in compared.items():
             self._compare(self._pictures[of_query], marks)
         again = [one._replace(score=self._score(one)) for one in ranked]
@@ -73,15 +74,19 @@ class Reranking:
         return one.score + min(1.0, self._weight * found.share) * (1.0 - one.score)
 
     def _compare(self, query: Places, marks: Sequence[tuple[Ranked, Places]]) -> None:
-        agreement = match(query, [places for _, places in marks])
+        agreement, points = match(query, [places for _, places in marks]), query.in_picture()
         for at, (one, places) in enumerate(marks):
-            self._found[one.sequence] = _Found(query, places, agreement, at)
+            self._found[one.sequence] = _Found(points, places, agreement, at)
 
 
 class _Found(NamedTuple):
-    """What agrees between a picture of the query and one of a mark: a row of an agreement."""
+    """What agrees between a picture of the query and one of a mark: a row of an agreement.
 
-    query: Places
+    Attributes:
+        points: (q, 2) of the query's places in its picture.
+    """
+
+    points: NDArray[np.float32]
     mark: Places
     agreement: Agreement
     row: int
@@ -96,6 +101,7 @@ class _Found(NamedTuple):
         strength = self.agreement.strength[self.row]
         rows = np.argsort(-strength, kind="stable")[:POINTS]
         rows = rows[strength[rows] > 0]
-        met = self.mark.in_picture()[self.agreement.best[self.row][rows]]
-        points = np.concatenate([self.query.in_picture()[rows], met], axis=1).tolist()
+        met = self.mark.cells[self.agreement.best[self.row][rows]]
+        places = self.mark._replace(cells=met).in_picture()
+        points = np.concatenate([self.points[rows], places], axis=1).tolist()
         return PlaceMatches(self.share, tuple(map(tuple, points)))

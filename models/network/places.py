@@ -14,9 +14,10 @@ image search", ECCV 2008).
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -88,12 +89,21 @@ def from_bytes(coded: bytes) -> list[Places]:
     Raises:
         ValueError: it is of another version, or cut short.
     """
+    return list(_pictures(coded))
+
+
+def one_from_bytes(coded: bytes, at: int) -> Places | None:
+    """The same of one picture, 0 for the whole sign; None where there is no such picture."""
+    return next(islice(_pictures(coded), at, None), None)
+
+
+def _pictures(coded: bytes) -> Iterator[Places]:
     if not coded:
-        return []
+        return
     if coded[0] != VERSION:
         raise ValueError(f"places of version {coded[0]}; this MarkLens reads version {VERSION}")
     _, numbers, count = _HEADER.unpack_from(coded)
-    pictures, at = [], _HEADER.size
+    at = _HEADER.size
     for _ in range(count):
         grid, places, *square = _PICTURE.unpack_from(coded, at)
         at += _PICTURE.size
@@ -101,8 +111,7 @@ def from_bytes(coded: bytes) -> list[Places]:
         at += cells.nbytes
         vectors = np.frombuffer(coded, np.int8, places * numbers, at)
         at += vectors.nbytes
-        pictures.append(Places(vectors.reshape(places, numbers), cells, grid, (*square,)))
-    return pictures
+        yield Places(vectors.reshape(places, numbers), cells, grid, (*square,))
 
 
 @dataclass(frozen=True, eq=False)
