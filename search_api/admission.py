@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from math import inf
 from threading import Event, Lock
 from time import perf_counter
 
@@ -55,7 +56,7 @@ class Patience:
         self.worked = 0.0
         arrived.set(None)
 
-    def wait(self, called: Event, needed: float = 0.0, most: float | None = None) -> None:
+    def wait(self, called: Event, needed: float = 0.0, most: float = inf) -> None:
         """Wait until called, or until no more time is left than will be needed.
 
         Args:
@@ -63,16 +64,18 @@ class Patience:
             needed: seconds from the turn to the answer; a quarter of the time may be waited anyhow.
             most: seconds to wait at most, whatever is left.
         """
-        began = perf_counter()
-        left = most
-        if self._seconds is not None:
-            spent = began - self._came - self.worked
-            rest = max(self._seconds - min(needed, self._seconds * 0.75) - spent, 0.0)
-            left = rest if most is None else min(rest, most)
+        began, left = perf_counter(), min(self.left(needed), most)
         try:
-            called.wait(left)
+            called.wait(None if left == inf else left)
         finally:
             self.waited += perf_counter() - began
+
+    def left(self, needed: float = 0.0) -> float:
+        """Seconds that may still be waited; see `wait`."""
+        if self._seconds is None:
+            return inf
+        spent = perf_counter() - self._came - self.worked
+        return max(self._seconds - min(needed, self._seconds * 0.75) - spent, 0.0)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -179,10 +182,9 @@ class Lane:
         Raises:
             TooBusy: there is no room.
         """
-        own = len(self._queues.get(turn.client, ()))
         if self._count() >= self._waiting:
-            greedy = max(self._queues.values(), key=len, default=None)
-            if greedy is None or len(greedy) <= own + 1:
+            greedy = self._greedy(turn.client)
+            if greedy is None:
                 self.turned_away += 1
                 raise TooBusy(_TOO_MANY)
             sent_away = greedy[-1]
@@ -190,6 +192,12 @@ class Lane:
             sent_away.called.set()
         self._queues.setdefault(turn.client, deque()).append(turn)
         return turn
+
+    def _greedy(self, client: str) -> "deque[_Turn] | None":
+        """The turns of a client that has to make room for another; None where none has."""
+        most = max(self._queues.values(), key=len, default=None)
+        own = len(self._queues.get(client, ()))
+        return most if most is not None and len(most) > own + 1 else None
 
     def _leave(self, turn: "_Turn") -> None:
         queue = self._queues.get(turn.client)
@@ -243,6 +251,21 @@ class EncodingLane(Lane):
     @property
     def _needed(self) -> float:
         return _WITH_RANKING * max(self._took)
+
+    def require_room(self, patience: Patience) -> None:
+        """Turn away at once, before its picture is decoded, who would wait for a turn in vain.
+
+        Raises:
+            TooBusy: there is no room, or those who wait take all the time that there is.
+        """
+        actor = acting.get()
+        with self._lock:
+            waiting, expected = self._count(), max(self._took)
+            is_full = waiting >= self._waiting and self._greedy(actor.name if actor else "") is None
+            calls = waiting // (TOGETHER * self.most)  # of the network, before the own one
+            if (waiting and is_full) or patience.left(self._needed) < calls * expected:
+                self.turned_away += 1
+                raise TooBusy(_TOO_MANY)
 
     def encode(self, encoder: Encoder, picture: Prepared, patience: Patience) -> Encoded:
         """Encode one picture, in a turn of its own or in another's.

@@ -270,6 +270,7 @@ class MarkLens:
         """
         encoder = self._bind()
         admission, patience = self.queries.admission, self.queries.admission.patience()
+        admission.encoding.require_room(patience)
         with admission.decoding(image).turn(patience):
             prepared = prepare(LocalWorkers(encoder), record, image)
         seen = admission.encoding.encode(encoder, prepared.picture, patience)

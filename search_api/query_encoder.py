@@ -240,6 +240,7 @@ def encode_picture(
         TooBusy: too many pictures wait already.
     """
     patience = patience or admission.patience()
+    admission.encoding.require_room(patience)
     began, before = perf_counter(), patience.waited
     page = _page(admission, picture, view, patience)
     prepared = encoder.prepare(_compared(admission, page, picture, view, patience))

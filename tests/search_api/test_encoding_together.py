@@ -38,17 +38,17 @@ class Watched(Encoder):
 
 
 class Clients:
-    """Who ask for pictures to be encoded while the lane's only turn is taken."""
+    """Who ask for pictures to be encoded while a turn of the lane is taken."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, running: int = 1, waiting: int = 16) -> None:
         self.encoder = Watched(encoder)
-        self.lane = EncodingLane(running=1, waiting=16)
+        self.lane = EncodingLane(running, waiting)
         self.found: dict[int, Encoded] = {}
         self.failed: dict[int, Exception] = {}
         self._threads: list[threading.Thread] = []
 
     def ask(self, name: str, at: int, picture: Prepared, seconds: float = 30) -> None:
-        """Ask in a thread of its own, and return once it waits."""
+        """Ask in a thread of its own, and return once it waits or has a turn."""
 
         def work() -> None:
             acting.set(Actor(name))
@@ -57,12 +57,16 @@ class Clients:
             except (MemoryError, TooBusy) as error:
                 self.failed[at] = error
 
-        waiting = self.lane.waiting
+        before = self._there
         self._threads.append(threading.Thread(target=work))
         self._threads[-1].start()
         deadline = time.monotonic() + 10
-        while self.lane.waiting == waiting and time.monotonic() < deadline:
+        while self._there == before and time.monotonic() < deadline:
             time.sleep(0.005)
+
+    @property
+    def _there(self) -> tuple[int, int]:
+        return self.lane.waiting, self.lane.running
 
     def join(self) -> None:
         for thread in self._threads:
@@ -110,6 +114,72 @@ def test_a_picture_that_comes_when_nobody_is_encoding_is_encoded_at_once(
     for picture in pictures[:2]:
         clients.lane.encode(clients.encoder, picture, Patience(0))
     assert clients.encoder.sizes == [1, 1]
+
+
+@pytest.fixture
+def others(encoder: Encoder, pictures: list[Prepared], monkeypatch: pytest.MonkeyPatch) -> Clients:
+    """Clients of a lane with two turns, which wait for each other as long as it takes."""
+    clients = Clients(encoder, running=2)
+    clients.lane.encode(clients.encoder, pictures[0], Patience(1))
+    clients.encoder.calls.clear()
+    monkeypatch.setattr("search_api.admission._GATHERED", 1e6)
+    return clients
+
+
+def test_beside_others_as_many_begin_as_are_encoded_together(
+    others: Clients, pictures: list[Prepared]
+) -> None:
+    with others.lane.turn(Patience(1)):
+        for at in range(4):
+            others.ask(f"client {at}", at, pictures[at])
+        others.join()
+    assert others.encoder.sizes == [4]
+    assert (others.lane.running, others.lane.waiting) == (0, 0)
+
+
+def test_those_who_wait_for_others_begin_when_another_turn_ends(
+    others: Clients, pictures: list[Prepared]
+) -> None:
+    with others.lane.turn(Patience(1)):
+        for at in range(2):
+            others.ask(f"client {at}", at, pictures[at])
+    others.join()
+    assert others.encoder.sizes == [2]
+    assert sorted(others.found) == [0, 1]
+    assert (others.lane.running, others.lane.waiting) == (0, 0)
+
+
+def test_nobody_waits_for_others_for_long(
+    others: Clients, pictures: list[Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    with others.lane.turn(Patience(1)):
+        others.ask("client", 0, pictures[0])
+        others.join()
+    assert others.encoder.sizes == [1]
+
+
+@pytest.mark.usefixtures("asked")
+def test_who_would_wait_in_vain_is_told_before_a_picture_is_decoded(
+    encoder: Encoder, pictures: list[Prepared]
+) -> None:
+    clients = Clients(encoder, waiting=4)
+    clients.lane.encode(clients.encoder, pictures[0], Patience(1))
+    clients.lane.require_room(Patience(0))  # nobody is before it
+    with clients.lane.turn(Patience(1)):
+        for at in range(3):
+            clients.ask("greedy", at, pictures[at])
+        clients.lane.require_room(Patience(0))
+        clients.ask("greedy", 3, pictures[3])
+        with pytest.raises(TooBusy):
+            clients.lane.require_room(Patience(0))  # four are encoded first
+        clients.lane.require_room(Patience(30))  # the greedy one makes room
+        acting.set(Actor("greedy"))
+        with pytest.raises(TooBusy):
+            clients.lane.require_room(Patience(30))
+    clients.join()
+    assert clients.lane.turned_away == 2
+    assert sorted(clients.found) == [0, 1, 2, 3]
 
 
 def test_a_picture_that_fails_fails_alone(clients: Clients, pictures: list[Prepared]) -> None:
