@@ -87,11 +87,14 @@ def encoder(tiny_checkpoint: Path) -> Encoder:
 
 @pytest.fixture(scope="session")
 def tiny_settings(tiny_checkpoint: Path) -> Callable[..., Settings]:
-    """A function (data_dir, **settings) → settings with the tiny network on torch by default."""
+    """A function (data_dir, **settings) → settings with the tiny network on torch by default.
+
+    A busy machine may take longer for an answer than people would wait.
+    """
 
     def with_defaults(data_dir: Path, **others: Any) -> Settings:
         network = {"checkpoint": tiny_checkpoint, "device": "cpu", "runtime": "torch"}
-        return Settings(data_dir=data_dir, **{**network, **others})
+        return Settings(data_dir=data_dir, **{**network, "queue_s": 30, **others})
 
     return with_defaults
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from indexer.ingest.workers import Encoding, LocalWorkers, Workers
+from indexer.ingest.workers import LocalWorkers, Workers
 from indexer.marks import MARK_FIELDS, EncodedMark, MarkRecord
+from indexer.register.rows import Encoding
 from models.encoder import Encoder
 
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from indexer.ingest.encoding import PreparedMark, run_network, with_encoding
 from indexer.ingest.retry import Retry
-from indexer.ingest.workers import Encoding, Workers
+from indexer.ingest.workers import Workers
 from indexer.marks import RunPosition
 from indexer.register import Register
+from indexer.register.rows import Encoding
 from models.errors import MarkLensError
 
 _MORE_UNDER_WAY = 2  # batches than are encoded: one is committed, one waits for the network

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from indexer.ingest.workers import DecodedPicture, Encoding, LocalWorkers
+from indexer.ingest.workers import DecodedPicture, LocalWorkers
+from indexer.register.rows import Encoding
 from models.encoder import Device, Encoder, Prepared, RuntimeName
 from models.errors import MarkLensError
 from models.version import marklens_version

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 from indexer.errors import WorkersLost
 from indexer.ingest.ray_worker import Started, Worker
-from indexer.ingest.workers import DecodedPicture, Encoding
+from indexer.ingest.workers import DecodedPicture
+from indexer.register.rows import Encoding
 from models.encoder import Device, Encoder, RuntimeName
 from models.errors import MarkLensError, UnreadableImage
 from models.version import marklens_version

@@ -8,16 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.encoder import Embedding, Encoded, Encoder, Prepared
+from indexer.register.rows import Encoding
+from models.encoder import Encoded, Encoder, Prepared
 from models.images import decode_image, full_size, media_type, page_count, refuse_blank
 from models.reading import READER, joined
-from models.vienna import PredictedCode, ViennaCode
 
 _PIXELS_DIGEST_BYTES = 16  # chance meetings among a hundred million pictures: 1 in 10^22
 _CORES = max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
 LEAST_PROBABILITY = 0.05  # predicted codes below are not kept: filters never ask for them
-
-Encoding = tuple[Embedding, tuple[PredictedCode, ...], frozenset[ViennaCode]]
 
 
 @dataclass(frozen=True, slots=True)
