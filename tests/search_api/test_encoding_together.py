@@ -233,11 +233,11 @@ def test_what_else_is_done_in_a_turn_sends_nobody_away(
 
 
 @pytest.mark.usefixtures("asked")
-def test_what_is_done_in_a_turn_is_no_waiting(clients: Clients) -> None:
+def test_what_is_done_in_a_turn_is_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("search_api.admission.perf_counter", lambda: clock[0])
     patience, other = Patience(2), EncodingLane(running=1, waiting=1)
     with other.turn(patience):
-        time.sleep(2.1)  # a picture that is slow to decode
-    called = threading.Event()
-    threading.Timer(0.1, called.set).start()
-    patience.wait(called)
-    assert called.is_set()
+        clock[0] += 2.1  # a picture that is slow to decode
+    clock[0] += 0.5
+    assert patience.left() == pytest.approx(1.5)
