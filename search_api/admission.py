@@ -260,10 +260,11 @@ class EncodingLane(Lane):
         """
         actor = acting.get()
         with self._lock:
-            waiting, expected = self._count(), max(self._took)
+            waiting, took = self._count(), sum(self._took) / len(self._took)
             is_full = waiting >= self._waiting and self._greedy(actor.name if actor else "") is None
-            calls = waiting // (TOGETHER * self.most)  # of the network, before the own one
-            if (waiting and is_full) or patience.left(self._needed) < calls * expected:
+            # One of the turns ends after half of its share of the time, then one after the other.
+            expected = (waiting // TOGETHER + 0.5) * took / self.most
+            if waiting and (is_full or patience.left(self._needed) < expected):
                 self.turned_away += 1
                 raise TooBusy(_TOO_MANY)
 

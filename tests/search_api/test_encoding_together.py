@@ -165,12 +165,10 @@ def test_who_would_wait_in_vain_is_told_before_a_picture_is_decoded(
 ) -> None:
     clients = Clients(encoder, waiting=4)
     clients.lane.encode(clients.encoder, pictures[0], Patience(1))
-    clients.lane.require_room(Patience(0))  # nobody is before it
     with clients.lane.turn(Patience(1)):
-        for at in range(3):
+        clients.lane.require_room(Patience(0))  # nobody waits before it
+        for at in range(4):
             clients.ask("greedy", at, pictures[at])
-        clients.lane.require_room(Patience(0))
-        clients.ask("greedy", 3, pictures[3])
         with pytest.raises(TooBusy):
             clients.lane.require_room(Patience(0))  # four are encoded first
         clients.lane.require_room(Patience(30))  # the greedy one makes room
