@@ -57,12 +57,9 @@ class Patience:
         arrived.set(None)
 
     def wait(self, called: Event, needed: float = 0.0, most: float = inf) -> None:
-        """Wait until called, or until no more time is left than will be needed.
+        """Wait until called, at most so many seconds, or until no more are left than are needed.
 
-        Args:
-            called: is set when it is the request's turn.
-            needed: seconds from the turn to the answer; a quarter of the time may be waited anyhow.
-            most: seconds to wait at most, whatever is left.
+        A quarter of the time may be waited whatever is needed from the turn to the answer.
         """
         began, left = perf_counter(), min(self.left(needed), most)
         try:
@@ -148,11 +145,7 @@ class Lane:
         return 0.0
 
     def _enter(self, patience: Patience, picture: Prepared | None = None) -> "_Turn":
-        """Wait for a turn, or until another's turn is also for this picture.
-
-        Raises:
-            TooBusy: as `turn` raises.
-        """
+        """Wait for a turn, as `turn` does, or until another's turn is also for this picture."""
         actor = acting.get()
         whose = actor.name if actor else ""
         with self._lock:
@@ -177,11 +170,7 @@ class Lane:
         return mine
 
     def _queue_up(self, turn: "_Turn") -> "_Turn":
-        """Wait behind one's own; a client with many waiting makes room for one with few.
-
-        Raises:
-            TooBusy: there is no room.
-        """
+        """Wait behind one's own; a client with many waiting makes room for one with few."""
         if self._count() >= self._waiting:
             greedy = self._greedy(turn.client)
             if greedy is None:
@@ -343,10 +332,8 @@ class _Turn:
     """Somebody who waits.
 
     Attributes:
-        client: whose turn it is.
         picture: to be encoded with others; None where something else is done in the turn.
-        called: set when the turn has come, or somebody is sent away.
-        is_called: the turn has come.
+        called: set when the turn has come (`is_called`), or somebody is sent away.
         is_shared: it is part of another's, who encodes the picture.
         ended: set when that other has, or has failed to.
         encoded: what came of it.
