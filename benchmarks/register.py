@@ -35,7 +35,7 @@ from indexer.index.vectors import IndexChoice
 from indexer.pages import WORDS_ORDER, Page
 from indexer.query import Filter
 from indexer.register import Register
-from indexer.register.database import create_engine, parse_url, sqlite_url
+from indexer.register.database import MIGRATION, create_engine, parse_url, sqlite_url
 from models.errors import MarkLensError
 from models.vienna import ViennaCode
 
@@ -217,7 +217,9 @@ def sizes(engine: sa.Engine) -> None:
 
 def vacuum(clock: Clock, engine: sa.Engine) -> None:
     """Print what vacuum of the largest tables takes."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    # As a change of the schema, which may take longer than an answer.
+    patient = engine.execution_options(transaction=MIGRATION, isolation_level="AUTOCOMMIT")
+    with patient.connect() as connection:
         for table in ("marks", "mark_codes", "mark_terms"):
             with clock.measured(f"vacuum of {table}"):
                 connection.exec_driver_sql(f"VACUUM (ANALYZE) {table}")

@@ -83,7 +83,7 @@ def followed(url: str, register: Register, fingerprint: str = "tiny") -> MilvusF
 
 
 def same_answers(
-    register: Register, followers: tuple[Follower, MilvusFollower], seed: int, count: int = 40
+    register: Register, followers: tuple[Follower, MilvusFollower], seed: int, count: int
 ) -> None:
     """Whether searches of both give the same: marks, order, scores, pairs, counts."""
     one, other = (Searcher(register, follower, BLOCKS) for follower in followers)
@@ -105,7 +105,7 @@ def same_answers(
 def test_a_flat_index_answers_every_search_as_memory_does(
     register: Register, in_memory: Follower, on_server: MilvusFollower
 ) -> None:
-    same_answers(register, (in_memory, on_server), seed=2, count=80)
+    same_answers(register, (in_memory, on_server), seed=2, count=40)
     assert "FLAT" in on_server.status.index
 
 
@@ -284,13 +284,13 @@ def test_nothing_is_lost_where_writer_and_server_are_killed(
         assert reached is not None
         assert 0 < reached < register.sequence()
         memory = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu", "exact"))
-        same_answers(register, (memory, follower), seed=30, count=10)
+        same_answers(register, (memory, follower), seed=30, count=5)
         server.kill()
         with pytest.raises(IndexUnavailable):
             Searcher(register, follower, BLOCKS).search(random_query(np.random.default_rng(0)))
         register.add([random_mark(np.random.default_rng(31), f"m{n}") for n in range(20)])
         server.start()
-        same_answers(register, (memory, follower), seed=32, count=20)
+        same_answers(register, (memory, follower), seed=32, count=10)
         follower.stop()
     finally:
         register.close()
