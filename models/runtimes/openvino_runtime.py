@@ -7,6 +7,7 @@ from threading import Lock
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.errors import BadCheckpoint
 from models.runtimes import Activations, Output
@@ -39,6 +40,9 @@ class OpenVinoRuntime:
         with_maps: bool = False,
         precision: str = "f32",
     ) -> None:
+        # NumPy's threads wait for each other by spinning, beside OpenVINO's on the same cores:
+        # without them an encoding costs a sixth less. In the whole process.
+        threadpool_limits(1, user_api="blas")
         self._model = model
         self._settings = {"INFERENCE_PRECISION_HINT": precision}
         self._core = openvino.Core()
