@@ -231,7 +231,8 @@ class EncodingLane(Lane):
         super().__init__(running, waiting)
         # Seconds, of the last calls of the network; what else is done in a turn is rare.
         self._took: deque[float] = deque([0.0], maxlen=16)
-        self._gathering: Event | None = None  # of who waits for others: enough are there
+        self._gathering: Event | None = None  # of who waits for others; set when enough are there
+        self._enough = min(TOGETHER, waiting + 1)  # pictures
 
     @property
     def _is_open(self) -> bool:
@@ -248,11 +249,15 @@ class EncodingLane(Lane):
             TooBusy: there is no room, or those who wait take all the time that there is.
         """
         actor = acting.get()
+        client = actor.name if actor else ""
         with self._lock:
             waiting, took = self._count(), sum(self._took) / len(self._took)
-            is_full = waiting >= self._waiting and self._greedy(actor.name if actor else "") is None
+            is_full = waiting >= self._waiting and self._greedy(client) is None
+            # Clients take turns: of each other's pictures no more come before than of one's own.
+            own = len(self._queues.get(client, ()))
+            before = sum(min(len(queue), own + 1) for queue in self._queues.values())
             # One of the turns ends after half of its share of the time, then one after the other.
-            expected = (waiting // TOGETHER + 0.5) * took / self.most
+            expected = (before // TOGETHER + 0.5) * took / self.most
             if waiting and (is_full or patience.left(self._needed) < expected):
                 self.turned_away += 1
                 raise TooBusy(_TOO_MANY)
@@ -283,7 +288,8 @@ class EncodingLane(Lane):
     def _gather(self, patience: Patience) -> None:
         """Wait for others, in a turn that one has, while some are being encoded."""
         with self._lock:
-            if self.running == 1 or self._count() + 1 >= TOGETHER:
+            nobody_encodes = self.running == 1 or self._gathering is not None
+            if nobody_encodes or self._count() + 1 >= self._enough:
                 return
             self._gathering = Event()
         try:
@@ -294,7 +300,7 @@ class EncodingLane(Lane):
 
     def _queue_up(self, turn: "_Turn") -> "_Turn":
         queued = super()._queue_up(turn)
-        if self._gathering is not None and self._count() + 1 >= TOGETHER:
+        if self._gathering is not None and self._count() + 1 >= self._enough:
             self._gathering.set()
         return queued
 
@@ -314,7 +320,7 @@ class EncodingLane(Lane):
                     if next(iter(self._queues.values()))[0].picture is None:
                         break
                     turns.append(self._call_next(is_shared=True))
-                while self._free and self._queues:  # came as another's turn ended
+                while self._free and self._queues:  # turns that ended meanwhile
                     self._free -= 1
                     self._call_next()
             if len(turns) > 1:

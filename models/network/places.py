@@ -40,9 +40,6 @@ _STEPS = 12  # in which displacements are counted, along each side, whatever the
 _WINDOW = 3  # steps along each axis within which displacements agree
 _SIDE = 2 * _STEPS + 1  # displacements along an axis, both ways
 _MARKS = 16  # compared at a time, of like size: their products stay near the processor
-# Multiplications of one product at most, so that OpenBLAS computes it in one thread. Its threads
-# wait for each other by spinning: fifteen times the work on a busy machine.
-_MULTIPLIED = 2**18
 
 
 class Places(NamedTuple):
@@ -259,22 +256,17 @@ def _nearest(
     Returns:
         (n, q): its row, its product with the place that is asked for by its own length, its cell.
     """
-    n, (q, numbers), most = len(marks), asked.shape, max(1, len(marks[-1].cells))
+    n, numbers, most = len(marks), asked.shape[1], max(1, len(marks[-1].cells))
     vectors = np.zeros((n, most, numbers), np.float32)
     cells = np.zeros((n, most), np.uint16)
     for at, mark in enumerate(marks):
         vectors[at, : len(mark.cells)] = mark.vectors
         cells[at, : len(mark.cells)] = mark.cells
     lengths = np.sqrt(np.einsum("nmk,nmk->nm", vectors, vectors)).clip(1.0)[:, None]
-    pieces = max(1, -(-q * most * numbers // _MULTIPLIED))
-    padded = np.zeros((q + -q % pieces, numbers), np.float32)
-    padded[:q] = asked
-    # (pieces, 1, together, numbers) times (n, numbers, most): whole numbers.
-    products = np.matmul(padded.reshape(pieces, 1, -1, numbers), vectors.transpose(0, 2, 1))
+    products = np.matmul(asked, vectors.transpose(0, 2, 1))  # (n, q, most): of whole numbers
     products /= lengths
-    rows = products.argmax(axis=3)
-    nearest = np.take_along_axis(products, rows[..., None], axis=3)[..., 0]
-    rows, nearest = (one.swapaxes(0, 1).reshape(n, -1)[:, :q] for one in (rows, nearest))
+    rows = products.argmax(axis=2)
+    nearest = np.take_along_axis(products, rows[..., None], axis=2)[..., 0]
     return rows, nearest, np.take_along_axis(cells, rows, axis=1)
 
 

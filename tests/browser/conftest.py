@@ -99,7 +99,6 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     opened = webdriver.Chrome(options=options, service=Service(str(CHROMEDRIVER)))
-    opened.set_script_timeout(120)  # axe, on a machine that does other things too
     opened.set_script_timeout(120)  # axe-core on a machine that does much else
     # The drawn marks are alike to the tiny network: most tests look at each of them.
     one_by_one = "if (location.protocol === 'http:') localStorage['marklens-grouped'] ??= 'no'"

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,18 @@ class Watched(Encoder):
         return super().encode_prepared(pictures)
 
 
+class Noticed(Patience):
+    """Patience that tells when its client waits, in a queue or for others."""
+
+    def __init__(self, seconds: float, waits: threading.Event) -> None:
+        super().__init__(seconds)
+        self._waits = waits
+
+    def wait(self, *of_what: Any, **how: Any) -> None:
+        self._waits.set()
+        super().wait(*of_what, **how)
+
+
 class Clients:
     """Who ask for pictures to be encoded while a turn of the lane is taken."""
 
@@ -48,25 +61,19 @@ class Clients:
         self._threads: list[threading.Thread] = []
 
     def ask(self, name: str, at: int, picture: Prepared, seconds: float = 30) -> None:
-        """Ask in a thread of its own, and return once it waits or has a turn."""
+        """Ask in a thread of its own, and return once it waits."""
+        waits = threading.Event()
 
         def work() -> None:
             acting.set(Actor(name))
             try:
-                self.found[at] = self.lane.encode(self.encoder, picture, Patience(seconds))
+                self.found[at] = self.lane.encode(self.encoder, picture, Noticed(seconds, waits))
             except (MemoryError, TooBusy) as error:
                 self.failed[at] = error
 
-        before = self._there
-        self._threads.append(threading.Thread(target=work))
+        self._threads.append(threading.Thread(target=work, daemon=True))
         self._threads[-1].start()
-        deadline = time.monotonic() + 10
-        while self._there == before and time.monotonic() < deadline:
-            time.sleep(0.005)
-
-    @property
-    def _there(self) -> tuple[int, int]:
-        return self.lane.waiting, self.lane.running
+        assert waits.wait(60)
 
     def join(self) -> None:
         for thread in self._threads:
@@ -154,7 +161,7 @@ def test_nobody_waits_for_others_for_long(
 ) -> None:
     monkeypatch.undo()
     with others.lane.turn(Patience(1)):
-        others.ask("client", 0, pictures[0])
+        others.ask("client", 0, pictures[0], seconds=1e4)
         others.join()
     assert others.encoder.sizes == [1]
 
@@ -178,6 +185,23 @@ def test_who_would_wait_in_vain_is_told_before_a_picture_is_decoded(
     clients.join()
     assert clients.lane.turned_away == 2
     assert sorted(clients.found) == [0, 1, 2, 3]
+
+
+@pytest.mark.usefixtures("asked")
+def test_who_comes_beside_a_client_with_many_pictures_is_not_told_so(
+    clients: Clients, pictures: list[Prepared]
+) -> None:
+    clients.encoder.delay_s = 0.5
+    began = time.monotonic()
+    clients.lane.encode(clients.encoder, pictures[0], Patience(1))
+    took = time.monotonic() - began
+    clients.encoder.delay_s = 0
+    with clients.lane.turn(Patience(1)):
+        for at in range(8):
+            clients.ask("greedy", at, pictures[0])
+        clients.lane.require_room(Patience(2 * took))  # of those eight, one comes before
+    clients.join()
+    assert clients.lane.turned_away == 0
 
 
 def test_a_picture_that_fails_fails_alone(clients: Clients, pictures: list[Prepared]) -> None:

@@ -56,14 +56,14 @@ const isCompared = (hit) => hit.score !== undefined
 export function hitPicture(hit, place, actions, size) {
   const title = titleOfMark(hit)
   const part = isByPart(hit) ? t(', matched by a part') : ''
-  const picture = h('img', {
+  const picture = hit.image && h('img', {
     src: imagePath(hit.id, { size, digest: hit.image_digest }),
     alt: '',
     loading: place < EAGER ? null : 'lazy',
     draggable: 'false',
   })
-  askAgain(picture)
-  if (hit.pair?.mark) outline(picture, hit.pair.mark_box)
+  if (picture) askAgain(picture)
+  if (picture && hit.pair?.mark) outline(picture, hit.pair.mark_box)
   return h(
     'button',
     {
@@ -79,7 +79,7 @@ export function hitPicture(hit, place, actions, size) {
       onfocus: () => actions.onpoint?.(hit),
       onblur: () => actions.onpoint?.(null),
     },
-    hit.image && picture,
+    picture,
   )
 }
 
@@ -95,7 +95,7 @@ function askAgain(picture) {
   picture.addEventListener('load', () => picture.classList.remove('is-missing'))
   picture.addEventListener('error', () => {
     picture.classList.add('is-missing')
-    if (left-- > 0) setTimeout(() => { picture.src = picture.getAttribute('src') }, AGAIN.ms)
+    if (left-- > 0) setTimeout(() => { if (picture.isConnected) picture.src = picture.getAttribute('src') }, AGAIN.ms)
   })
 }
 

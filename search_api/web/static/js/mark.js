@@ -18,7 +18,7 @@ async function showSimilar() {
   showSkeletons(6)
   try {
     const [answer] = await Promise.all([piece(0, firstPiece()), loadVienna().catch(() => null)])
-    show(answer)
+    await show(answer)
   } catch (error) {
     fail(error)
   } finally {

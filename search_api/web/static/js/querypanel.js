@@ -30,8 +30,9 @@ export function startQueryPanel(onview) {
       const { vienna, perhaps } = await byHandle((isKept) => classify(toPicture(panel.asked(isKept, at))))
       return new Map([...vienna, ...perhaps].map((seen) => [seen.code, seen.probability]))
     }
-    if (mine.seen?.view !== mine.view) {
-      mine.seen = { view: mine.view, codes: Promise.all([0, ...mine.others].map((_, at) => ask(at))) }
+    const view = JSON.stringify(mine.view)
+    if (mine.seen?.view !== view) {
+      mine.seen = { view, codes: Promise.all([0, ...mine.others].map((_, at) => ask(at))) }
       mine.seen.codes.catch(() => { mine.seen = null })
     }
     const shares = (await mine.seen.codes).map((codes) => codes.get(code) ?? 0)
