@@ -146,13 +146,12 @@ class Lane:
 
     def _enter(self, patience: Patience, picture: Prepared | None = None) -> "_Turn":
         """Wait for a turn, as `turn` does, or until another's turn is also for this picture."""
-        actor = acting.get()
-        whose = actor.name if actor else ""
+        mine = _Turn(_client(), picture)
         with self._lock:
             if self._is_open:
                 self._free -= 1
-                return _Turn(whose, picture)
-            mine = self._queue_up(_Turn(whose, picture))
+                return mine
+            self._queue_up(mine)
             needed = self._needed
         try:
             patience.wait(mine.called, needed)
@@ -169,7 +168,7 @@ class Lane:
             raise TooBusy(_TOO_MANY)
         return mine
 
-    def _queue_up(self, turn: "_Turn") -> "_Turn":
+    def _queue_up(self, turn: "_Turn") -> None:
         """Wait behind one's own; a client with many waiting makes room for one with few."""
         if self._count() >= self._waiting:
             greedy = self._greedy(turn.client)
@@ -180,7 +179,6 @@ class Lane:
             self._leave(sent_away)
             sent_away.called.set()
         self._queues.setdefault(turn.client, deque()).append(turn)
-        return turn
 
     def _greedy(self, client: str) -> "deque[_Turn] | None":
         """The turns of a client that has to make room for another; None where none has."""
@@ -248,8 +246,7 @@ class EncodingLane(Lane):
         Raises:
             TooBusy: there is no room, or those who wait take all the time that there is.
         """
-        actor = acting.get()
-        client = actor.name if actor else ""
+        client = _client()
         with self._lock:
             waiting, took = self._count(), sum(self._took) / len(self._took)
             is_full = waiting >= self._waiting and self._greedy(client) is None
@@ -288,9 +285,8 @@ class EncodingLane(Lane):
     def _gather(self, patience: Patience) -> None:
         """Wait for others, in a turn that one has, while some are being encoded."""
         with self._lock:
-            nobody_encodes = self.running == 1 or self._gathering is not None
-            if nobody_encodes or self._count() + 1 >= self._enough:
-                return
+            if self._gathering or self.running == 1 or self._count() + 1 >= self._enough:
+                return  # nobody encodes, or enough are there
             self._gathering = Event()
         try:
             patience.wait(self._gathering, self._needed, _GATHERED * max(self._took))
@@ -298,11 +294,10 @@ class EncodingLane(Lane):
             with self._lock:
                 self._gathering = None
 
-    def _queue_up(self, turn: "_Turn") -> "_Turn":
-        queued = super()._queue_up(turn)
+    def _queue_up(self, turn: "_Turn") -> None:
+        super()._queue_up(turn)
         if self._gathering is not None and self._count() + 1 >= self._enough:
             self._gathering.set()
-        return queued
 
     def _pass_on(self) -> None:
         if self._gathering is None:
@@ -332,6 +327,12 @@ class EncodingLane(Lane):
         finally:
             for one in turns:
                 one.ended.set()
+
+
+def _client() -> str:
+    """Whose request it is, one name for all that are not of a request."""
+    actor = acting.get()
+    return actor.name if actor else ""
 
 
 class _Turn:
@@ -387,11 +388,7 @@ class Admission:
         return Patience(self._wait_s)
 
     def decode(
-        self,
-        content: bytes,
-        name: str = "image",
-        page: int = 1,
-        patience: Patience | None = None,
+        self, content: bytes, name: str = "image", page: int = 1, patience: Patience | None = None
     ) -> Image.Image:
         """Decode a picture that somebody waits for, when it is its turn.
 
