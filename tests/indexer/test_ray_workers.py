@@ -244,10 +244,11 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
 
     def kill_one(_: object) -> None:
         if not killed:
-            # Those of an earlier test may still be ending: the newest is of this run.
-            pids = [pid for pid, line in _processes() if "ray::PoisonedWorker" in line]
-            killed.append(max(pids))
-            os.kill(killed[0], signal.SIGKILL)
+            # Those of an earlier test may still be ending: the newest two are of this run.
+            pids = sorted(pid for pid, line in _processes() if "ray::PoisonedWorker" in line)[-2:]
+            assert len(pids) == 2
+            killed.append(pids[0])
+            os.kill(pids[0], signal.SIGKILL)
 
     here, _ = fill("here", source, LocalWorkers(encoder))
     there, report = fill("there", source, workers, on_progress=kill_one)
