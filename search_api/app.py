@@ -128,6 +128,7 @@ def _add_middleware(app: FastAPI, settings: Settings, tracer: "Tracer | None") -
     rates = Rates(settings.rate_per_minute)
     app.add_middleware(Access, rates=rates, page=pages.refused_page)
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(middleware.ServerEnd)
     app.add_middleware(middleware.HeadRequests)
     app.add_middleware(middleware.SecurityHeaders)
     app.add_middleware(middleware.RequestMetrics, metrics=app.state.metrics)

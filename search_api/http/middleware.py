@@ -3,6 +3,7 @@
 import logging
 import re
 import uuid
+from asyncio import CancelledError
 from time import perf_counter
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -10,12 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search_api.admission import arrived
-from search_api.errors import PROBLEMS, TooLarge
+from search_api.errors import PROBLEMS, Problem, TooLarge
 from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
 from search_api.log_records import REQUEST_ID, request_id
 
 logger = logging.getLogger("search_api.access")
+_ENDING = Problem(503, "server-ends", "The server ends", 1)
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -115,6 +117,32 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, secured)
+
+
+class ServerEnd:
+    """Answers 503 where uvicorn cancels what took longer than a server that ends may wait."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except CancelledError:
+            if not has_begun:  # else uvicorn closes the connection in the middle of the answer
+                response = problem_response(_ENDING, "Send it again.", scope["path"])
+                await response(scope, receive, send)
 
 
 class HeadRequests:

@@ -169,11 +169,14 @@ def test_few_files_and_200_half_open_requests_leave_a_server_that_ends_in_time(
             for n in range(200):
                 slow = stack.enter_context(connect(f"http://127.0.0.1:{port}"))
                 slow.sendall(HALF_A_BODY if n % 2 else HALF_A_HEAD)
+            last = slow  # half a body
             assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=30)
             assert time.monotonic() - began < 12  # the graceful timeout, and the way out
+            assert until_closed(last).startswith(b"HTTP/1.1 503 ")
         assert process.returncode == 0, said
+        assert b"Traceback" not in said, said
     finally:
         process.kill()
