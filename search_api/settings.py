@@ -124,7 +124,9 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
         description="Requests a minute of one key, or of one address without a key; 0 for any "
-        "number. Thumbnails and this machine's own requests are not counted.",
+        "number. A client that was quiet for a minute may send all of them at once, then one at a "
+        "time as they come back: at 60, one a second. Pictures of marks and what this machine asks "
+        "without a key are not counted.",
     )
     webhook_private: bool = Field(
         False,

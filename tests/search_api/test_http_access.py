@@ -311,14 +311,17 @@ def test_a_request_without_a_key_is_refused_before_its_body_has_come(
 def test_a_client_that_asks_too_often_is_told_how_long_to_wait(
     open_server: Callable[..., Any],
 ) -> None:
-    with open_server(host="0.0.0.0", rate_per_minute=20) as (marklens, client):  # noqa: S104
+    with open_server(host="0.0.0.0", rate_per_minute=12) as (marklens, client):  # noqa: S104
         keys = [make_key(marklens, name, Scope.READ) for name in ("a", "b")]
         until(lambda: not client.get("/healthz").is_error and not _ring(client, keys[1]))
-        answers = [client.get("/docs", headers=bearer(keys[0])) for _ in range(25)]
-        limited = [one for one in answers if one.status_code == 429]
-        assert 3 <= len(limited) <= 5
-        assert 1 <= int(limited[0].headers["retry-after"]) <= 3
-        assert limited[0].json()["type"] == "urn:marklens:problem:too-many"
+        began, count = time.monotonic(), 0
+        while (answer := client.get("/docs", headers=bearer(keys[0]))).status_code == 200:
+            count += 1
+        # Those of a minute at once, and as many as came back meanwhile.
+        assert 12 <= count <= 12 + (time.monotonic() - began) / 5
+        assert answer.status_code == 429
+        assert 1 <= int(answer.headers["retry-after"]) <= 5
+        assert answer.json()["type"] == "urn:marklens:problem:too-many"
         assert client.get("/docs", headers=bearer(keys[1])).status_code == 200
         assert client.get(f"{MARKS}/x/image", headers=bearer(keys[0])).status_code == 404
         assert client.get("/healthz").status_code == 200
