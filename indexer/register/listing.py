@@ -51,23 +51,22 @@ class Counted:
         return counts
 
 
-def total(connection: Connection, wanted: Filter, counted: Counted) -> int:
-    """How many live marks pass a filter."""
+def find(
+    connection: Connection, wanted: Filter, page: Page, counted: Counted
+) -> tuple[list[str], int]:
+    """Ids, in order, of the live marks on a page that pass a filter; and how many pass."""
+    passes = _passing(_conditions(connection, wanted))
+    ids = _page_of(connection, passes, page)
     if wanted.is_empty:
-        return counters.live_marks(connection)
-    found = sa.select(sa.func.count()).select_from(schema.marks)
-    return counted.of(
-        connection,
-        wanted,
-        lambda: int(connection.scalar(found.where(_passing(connection, wanted))) or 0),
-    )
+        return ids, counters.live_marks(connection)
+    found = sa.select(sa.func.count()).select_from(schema.marks).where(passes)
+    return ids, counted.of(connection, wanted, lambda: int(connection.scalar(found) or 0))
 
 
-def page_of(connection: Connection, wanted: Filter, page: Page) -> list[str]:
-    """Ids, in order, of the live marks that pass a filter."""
+def _page_of(connection: Connection, passes: sa.ColumnElement[bool], page: Page) -> list[str]:
     marks = schema.marks.c
     name, falls = page.order.removeprefix("-"), page.order.startswith("-")
-    found = sa.select(marks.id).where(_passing(connection, wanted))
+    found = sa.select(marks.id).where(passes)
     many, (day, last) = page.offset + page.limit, page.after or (None, "")
     by_id = marks.id.desc() if falls else marks.id
     ids: list[str] = []
@@ -97,12 +96,12 @@ def by_words(
     Returns:
         id and match of those on the page, and how many there are: some hundreds at most.
     """
-    text, rest = wanted.text or "", replace(wanted, text=None)
-    asked = Words.of(text)
-    passes = None if rest.is_empty else _passing(connection, rest)
+    text, is_alone = wanted.text or "", replace(wanted, text=None).is_empty
+    asked, conditions = Words.of(text), _conditions(connection, wanted)
+    passes = None if is_alone else _passing(conditions, but="text")
     numbers = set(word_index.candidates(connection, asked, passes))
     if len(fold(text)) >= _LEAST_PART:
-        numbers |= _holding(connection, wanted)
+        numbers |= _holding(connection, text, None if is_alone else _passing(conditions))
     marks, order = schema.marks.c, page.order
     day = marks.get(order.removeprefix("-"), sa.null())
     found: list[tuple[Place, str, WordMatch]] = []
@@ -223,9 +222,10 @@ def count_passing(
     if with_pictures:
         narrow.append(sa.exists().where(embeddings.c.mark_id == marks.c.id))
 
+    conditions = _conditions(connection, wanted)
+
     def passing(facet: str | None = None) -> sa.ColumnElement[bool]:
-        rest = replace(wanted, **{facet: getattr(Filter(), facet)}) if facet else wanted
-        return sa.and_(_passing(connection, rest), *narrow)
+        return sa.and_(_passing(conditions, facet), *narrow)
 
     def words(name: str) -> dict[str, int]:
         column = marks.c[name]
@@ -250,18 +250,27 @@ def count_passing(
     )
 
 
-def _passing(connection: Connection, wanted: Filter) -> sa.ColumnElement[bool]:
-    """Whether a mark is live and passes a filter."""
-    asked = [one for one in FILTER_FIELDS if one.restricts and getattr(wanted, one.name)]
-    return sa.and_(rows.LIVE, *(_condition(connection, one, wanted) for one in asked))
+def _conditions(connection: Connection, wanted: Filter) -> dict[str, sa.ColumnElement[bool]]:
+    """What each field of a filter asks of a mark; made once for all that asks for it."""
+    return {
+        one.name: _condition(connection, one, wanted)
+        for one in FILTER_FIELDS
+        if one.restricts and getattr(wanted, one.name)
+    }
 
 
-def _holding(connection: Connection, wanted: Filter) -> set[int]:
-    """Numbers of some marks that hold a filter's text anywhere, and pass the rest of it."""
-    if replace(wanted, text=None).is_empty:
-        found = word_search.numbers_with(connection, "text", wanted.text or "", _HOLDING)
-        return set(found.tolist())
-    numbers = sa.select(schema.marks.c.number).where(_passing(connection, wanted))
+def _passing(
+    conditions: Mapping[str, sa.ColumnElement[bool]], but: str | None = None
+) -> sa.ColumnElement[bool]:
+    """Whether a mark is live and meets all conditions but one."""
+    return sa.and_(rows.LIVE, *(one for name, one in conditions.items() if name != but))
+
+
+def _holding(connection: Connection, text: str, passes: sa.ColumnElement[bool] | None) -> set[int]:
+    """Numbers of some marks that hold a text anywhere, and pass the rest of a filter."""
+    if passes is None:
+        return set(word_search.numbers_with(connection, "text", text, _HOLDING).tolist())
+    numbers = sa.select(schema.marks.c.number).where(passes)
     return set(connection.scalars(numbers.limit(_HOLDING)))
 
 

@@ -326,9 +326,8 @@ class Register:
     def find(self, wanted: Filter, page: Page) -> tuple[list[Mark], int]:
         """Live marks that pass a filter, with or without picture; and how many pass."""
         with self._reading() as connection:
-            ids = listing.page_of(connection, wanted, page)
+            ids, total = listing.find(connection, wanted, page, self._counted)
             found = live_marks.read(connection, ids)
-            total = listing.total(connection, wanted, self._counted)
         return [found[mark_id] for mark_id in ids], total
 
     def find_words(self, wanted: Filter, page: Page) -> tuple[list[Listed], int]:

@@ -8,6 +8,7 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.pages import Page
 from indexer.query import FILTER_FIELDS, Filter
 from indexer.register import Register, listing
+from indexer.register.database import observe_statements
 from models.vienna import PredictedCode, ViennaCode
 
 LION, PLANT, STAR = (ViennaCode.parse(text) for text in ("03.01.01", "05.03.11", "01.01.02"))
@@ -62,6 +63,19 @@ def test_a_filter_lists_the_marks_that_pass_it(
     marks, total = filled.find(wanted, Page(10))
     assert "".join(mark.record.id for mark in marks) == ids
     assert total == len(ids)
+
+
+def test_whether_a_code_is_rare_is_looked_up_once_for_a_page_and_its_total(
+    filled: Register,
+) -> None:
+    statements: list[float | None] = []
+    observe_statements(filled._engine, statements.append)
+    counts = []
+    for wanted in (Filter(nice=frozenset({9})), Filter(vienna_any=(LION,))):
+        statements.clear()
+        filled.find(wanted, Page(10))
+        counts.append(len(statements))
+    assert counts[1] == counts[0] + 1
 
 
 def test_every_field_that_restricts_is_understood(filled: Register) -> None:
