@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.ingest.encoding import mark_digest
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.words.forms import fold
 from models.encoder import Embedding
@@ -89,6 +90,11 @@ def invented(first: int, count: int, pictures: bool = True) -> list[EncodedMark]
     return marks
 
 
+def picture(at: int) -> bytes:
+    """The file of a mark's picture: a few bytes, which nothing decodes."""
+    return str(at).encode()
+
+
 def _mark(
     at: int,
     text: str | None,
@@ -96,7 +102,6 @@ def _mark(
     embedding: Embedding | None,
     draw: random.Random,
 ) -> EncodedMark:
-    digest = hashlib.sha256(str(at).encode()).hexdigest()
     filed = _FIRST_DAY + timedelta(days=draw.randrange(_DAYS))
     owner = random.Random(int(300_000 * draw.random() ** 2))
     record = MarkRecord(
@@ -112,11 +117,12 @@ def _mark(
         image_name=f"{at:09d}.png",
     )
     if embedding is None:
-        return EncodedMark(record, digest)
+        return EncodedMark(record, mark_digest(record, None, FINGERPRINT))
+    digest = hashlib.sha256(picture(at)).hexdigest()
     above = sorted({code for section in borne for code in section.ancestors()})
     return EncodedMark(
         record,
-        digest,
+        mark_digest(record, digest, FINGERPRINT),
         image_digest=digest,
         pixels_digest=digest[:32],
         media_type="image/png",

@@ -8,6 +8,7 @@ into FOLDER/register.db, or with ``--database postgresql://…`` into that datab
   marks found by words: whole, misspelt, by sound, by beginning; of lists, counts and facets;
 - what a process that follows reads a second, at its start and after a tenth of the marks more, and
   its bytes a mark at the peak;
+- what `marklens verify` takes, with files and a snapshot that it makes in FOLDER;
 - bytes of each table and index, and seconds of vacuum.
 
 The median and 95th percentile are by the clock; CPU is the mean of this process and the database
@@ -17,6 +18,7 @@ was. ``--pictures M`` gives only the first M marks vectors and places, most of t
 """
 
 import argparse
+import hashlib
 import multiprocessing
 import random
 import time
@@ -27,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.invented_marks import DIMENSION, FINGERPRINT, invented, word
+from benchmarks.invented_marks import DIMENSION, FINGERPRINT, invented, picture, word
 from benchmarks.register_copies import fill
 from benchmarks.search_process import memory_mb, percentiles
 from indexer.index.follower import Follower
@@ -36,6 +38,7 @@ from indexer.pages import WORDS_ORDER, Page
 from indexer.query import Filter
 from indexer.register import Register
 from indexer.register.database import MIGRATION, create_engine, parse_url, sqlite_url
+from indexer.verify import Findings, Place, verify
 from models.errors import MarkLensError
 from models.vienna import ViennaCode
 
@@ -43,7 +46,7 @@ _BATCH = 4_000  # marks a transaction
 _SWEPT = np.ones(60_000_000, np.uint8)  # more than any processor's cache
 _TWENTY = Page(20, order=WORDS_ORDER)
 _SOUNDS = ("ph", "f"), ("c", "k"), ("y", "i"), ("z", "s"), ("x", "ks"), ("qu", "kw")
-STEPS = ("write", "words", "lists", "follow", "room", "vacuum")
+STEPS = ("write", "words", "lists", "follow", "verify", "room", "vacuum")
 _ASKED = 40  # questions of a kind
 Ask = Callable[[], object]
 
@@ -201,6 +204,31 @@ def followed(url: str) -> None:
     register.close()
 
 
+def lay_beside(url: str, work: Path) -> None:
+    """Make the files that a register has beside it: pictures of a few bytes each, a snapshot."""
+    register = Register.open(url, create=False)
+    for at in range(register.count()):
+        content = picture(at)
+        name = hashlib.sha256(content).hexdigest()
+        file = work / "images" / name[:2] / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    choice = IndexChoice("cpu")
+    follower = Follower(register, work / "snapshots", DIMENSION, FINGERPRINT, choice)
+    follower.refresh()
+    follower.save_snapshot()
+    register.close()
+
+
+def verified(url: str, work: Path) -> None:
+    """Print what `marklens verify` takes."""
+    clock, findings = Clock(create_engine(parse_url(url), create=False)), Findings()
+    place = Place(url, work / "images", work / "snapshots", FINGERPRINT)
+    with clock.measured("verified"):
+        verify(place, findings, progress=lambda *_: None)
+    print(f"{dict(findings.checked)}, found {dict(findings.counts)}, {memory_mb()['peak']} MB")
+
+
 def sizes(engine: sa.Engine) -> None:
     """Print the bytes of each table and index."""
     asked = {
@@ -249,6 +277,10 @@ def main() -> None:
     if "follow" in options.only:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             pool.apply(followed, (url,))
+    if "verify" in options.only:
+        with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+            pool.apply(lay_beside, (url, options.work))
+            pool.apply(verified, (url, options.work))
     if "room" in options.only:
         sizes(engine)
     if "vacuum" in options.only and engine.name == "postgresql":

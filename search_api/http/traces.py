@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
+_EXPORT_S = 2  # all tries together: a server that ends waits for them
+
 
 def exporting(url: str) -> "TracerProvider":
     """What sends spans to a collector by OTLP over HTTP, in a thread of its own.
@@ -30,7 +32,8 @@ def exporting(url: str) -> "TracerProvider":
 
     about = {"service.name": "marklens", "service.version": marklens_version()}
     provider = TracerProvider(resource=Resource.create(about))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
+    exporter = OTLPSpanExporter(endpoint=url, timeout=_EXPORT_S)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
 
 

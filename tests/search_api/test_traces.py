@@ -77,6 +77,29 @@ def test_a_search_is_a_span_with_its_stages_below_the_callers(
     assert {"decode", "wait", "encode", "search"} <= stages
 
 
+def test_a_collector_that_is_away_is_not_tried_for_long() -> None:
+    """A server that ends waits for that."""
+    tries: list[str] = []
+
+    class Away(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            tries.append(self.path)
+            self.send_error(503)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Away) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        traces = exporting(f"http://127.0.0.1:{server.server_port}/v1/traces")
+        traces.get_tracer("test").start_span("one").end()
+        traces.shutdown()
+        server.shutdown()
+        thread.join()
+    assert 1 <= len(tries) <= 2  # of which the waits double
+
+
 def test_without_the_extra_traces_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.errors.find_spec", lambda _: None)
     with pytest.raises(MissingPackage, match="extra 'traces'"):
