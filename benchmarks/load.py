@@ -44,8 +44,8 @@ from rich.table import Table
 
 from indexer.ingest import IngestOptions
 from models.images import decode_image
-from search_api.admission import TOGETHER
 from search_api.demo import demo_register
+from search_api.encoding_lane import TOGETHER
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 

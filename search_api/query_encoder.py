@@ -29,9 +29,10 @@ from models.images import (
 from models.network.places import from_bytes, to_bytes
 from models.reading import READER, ReadLine, paint_over
 from models.vienna import PredictedCode, ViennaCode
-from search_api.admission import Admission, Patience
+from search_api.admission import Admission
 from search_api.answers import QueryPicture, SeenCodes
 from search_api.kept_pictures import KeptPictures
+from search_api.lanes import Patience
 from search_api.request import (
     WHOLE,
     KeptPicture,

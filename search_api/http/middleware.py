@@ -10,10 +10,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from search_api.admission import arrived
 from search_api.errors import PROBLEMS, Problem, TooLarge
 from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
+from search_api.lanes import arrived
 from search_api.log_records import REQUEST_ID, request_id
 
 logger = logging.getLogger("search_api.access")

@@ -11,8 +11,9 @@ from PIL import Image
 
 from indexer.register.audit import Actor, acting
 from models.encoder import Encoded, Encoder, Prepared
-from search_api.admission import EncodingLane, Patience
+from search_api.encoding_lane import EncodingLane
 from search_api.errors import TooBusy
+from search_api.lanes import Patience
 
 Draw = Callable[..., Image.Image]
 
@@ -75,8 +76,8 @@ class Clients:
         self._threads[-1].start()
         assert waits.wait(60)
 
-    def join(self) -> None:
-        for thread in self._threads:
+    def join(self, at: int | None = None) -> None:
+        for thread in self._threads if at is None else [self._threads[at]]:
             thread.join(30)
 
 
@@ -129,7 +130,7 @@ def others(encoder: Encoder, pictures: list[Prepared], monkeypatch: pytest.Monke
     clients = Clients(encoder, running=2)
     clients.lane.encode(clients.encoder, pictures[0], Patience(1))
     clients.encoder.calls.clear()
-    monkeypatch.setattr("search_api.admission._GATHERED", 1e6)
+    monkeypatch.setattr("search_api.encoding_lane._GATHERED", 1e6)
     return clients
 
 
@@ -153,6 +154,21 @@ def test_those_who_wait_for_others_begin_when_another_turn_ends(
     others.join()
     assert others.encoder.sizes == [2]
     assert sorted(others.found) == [0, 1]
+    assert (others.lane.running, others.lane.waiting) == (0, 0)
+
+
+def test_who_waits_for_others_stays_the_first_whoever_gives_up(
+    others: Clients, pictures: list[Prepared]
+) -> None:
+    with others.lane.turn(Patience(1)):
+        others.ask("a", 0, pictures[0])
+        others.ask("b", 1, pictures[1])
+        others.ask("a", 2, pictures[2], seconds=0)
+        others.join(2)
+        assert isinstance(others.failed.get(2), TooBusy)
+        assert (others.lane.running, others.encoder.sizes) == (1, [])
+    others.join()
+    assert others.encoder.sizes == [2]
     assert (others.lane.running, others.lane.waiting) == (0, 0)
 
 
@@ -257,7 +273,7 @@ def test_what_else_is_done_in_a_turn_sends_nobody_away(
 @pytest.mark.usefixtures("asked")
 def test_what_is_done_in_a_turn_is_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
-    monkeypatch.setattr("search_api.admission.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("search_api.lanes.perf_counter", lambda: clock[0])
     patience, other = Patience(2), EncodingLane(running=1, waiting=1)
     with other.turn(patience):
         clock[0] += 2.1  # a picture that is slow to decode

@@ -17,8 +17,9 @@ from PIL import Image
 
 from indexer.register.audit import Actor, acting
 from models.images.decoder_pool import _Worker
-from search_api.admission import EncodingLane, Lane, Patience, arrived
+from search_api.encoding_lane import EncodingLane
 from search_api.errors import TooBusy
+from search_api.lanes import Lane, Patience, arrived
 from search_api.marklens import MarkLens
 
 SEARCH, MARKS = "/api/v1/search", "/api/v1/marks"

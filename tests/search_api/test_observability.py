@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from search_api.admission import Patience
+from search_api.lanes import Patience
 from search_api.log_records import JsonLines, SafeRecord, json_logging, request_id
 from search_api.marklens import MarkLens
 
