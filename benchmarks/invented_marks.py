@@ -69,9 +69,9 @@ def name(draw: random.Random, words: int) -> str:
 def invented(first: int, count: int, pictures: bool = True) -> list[EncodedMark]:
     """The marks from number ``first`` on, the same at each call; without pictures no vectors."""
     rng, draw = np.random.default_rng([7, first]), random.Random(first)
-    sections, shares, mean = _sections()
+    known, shares, mean = sections()
     counts = 1 + rng.poisson(mean - 1, count)
-    codes = rng.choice(len(sections), counts.sum(), p=shares)
+    codes = rng.choice(len(known), counts.sum(), p=shares)
     lengths = rng.choice(len(_WORDS_OF_A_NAME), count, p=_WORDS_OF_A_NAME).tolist()
     vectors = 1 + rng.integers(1, 3, count)  # a whole sign and one or two parts
     noise = rng.standard_normal((int(vectors.sum()) if pictures else 0, DIMENSION), np.float32)
@@ -79,7 +79,7 @@ def invented(first: int, count: int, pictures: bool = True) -> list[EncodedMark]
     ends, stops = np.cumsum(counts), np.cumsum(vectors)
     marks = []
     for at in range(count):
-        borne = [sections[one] for one in set(codes[ends[at] - counts[at] : ends[at]].tolist())]
+        borne = [known[one] for one in set(codes[ends[at] - counts[at] : ends[at]].tolist())]
         embedding = None
         if pictures:
             held = noise[stops[at] - vectors[at] : stops[at]]
@@ -135,7 +135,7 @@ def _mark(
 
 
 @cache
-def _sections() -> tuple[list[ViennaCode], np.ndarray, float]:
+def sections() -> tuple[list[ViennaCode], np.ndarray, float]:
     """Sections, the share of each in all that are borne, and how many a mark bears."""
     known = json.loads(_FREQUENCIES.read_text(encoding="utf-8"))
     counted = sorted(known["section"].items())

@@ -6,8 +6,8 @@ into FOLDER/register.db, or with ``--database postgresql://…`` into that datab
 - marks written a second;
 - milliseconds of the 50 hits of a search, between sweeps through memory as a search makes them; of
   marks found by words: whole, misspelt, by sound, by beginning; of lists, counts and facets;
-- what a process that follows reads a second, at its start and after a tenth of the marks more, and
-  its bytes a mark at the peak;
+- what a process that follows reads a second at its start, and its bytes a mark at the peak; and of
+  the newest marks alone, as when it catches up with a bulk run;
 - what `marklens verify` takes, with files and a snapshot that it makes in FOLDER;
 - bytes of each table and index, and seconds of vacuum.
 
@@ -29,7 +29,14 @@ from pathlib import Path
 import numpy as np
 import sqlalchemy as sa
 
-from benchmarks.invented_marks import DIMENSION, FINGERPRINT, invented, picture, word
+from benchmarks.invented_marks import (
+    DIMENSION,
+    FINGERPRINT,
+    invented,
+    picture,
+    sections,
+    word,
+)
 from benchmarks.register_copies import fill
 from benchmarks.search_process import memory_mb, percentiles
 from indexer.index.follower import Follower
@@ -46,8 +53,10 @@ _BATCH = 4_000  # marks a transaction
 _SWEPT = np.ones(60_000_000, np.uint8)  # more than any processor's cache
 _TWENTY = Page(20, order=WORDS_ORDER)
 _SOUNDS = ("ph", "f"), ("c", "k"), ("y", "i"), ("z", "s"), ("x", "ks"), ("qu", "kw")
-STEPS = ("write", "words", "lists", "follow", "verify", "room", "vacuum")
+STEPS = ("write", "words", "lists", "follow", "catch-up", "verify", "room", "vacuum")
 _ASKED = 40  # questions of a kind
+_COMMON = (0.5, 0.9, 0.97, 1.0)  # places of sections in the order of their frequency
+_NEWEST = 24_000  # marks
 Ask = Callable[[], object]
 
 
@@ -151,12 +160,14 @@ def ask_lists(clock: Clock, register: Register, marks: int) -> None:
     clock.timed("50 hits", hits, sweep=True)
     narrow = Filter(nice=frozenset({9}), status=frozenset({"expired"}))
     middle = f"EM-{marks // 2:09d}"
+    borne = _some_sections(register)
     for name, wanted, page in (
         ("first page", Filter(), Page(50)),
         ("page in the middle", Filter(), Page(50, after=(None, middle))),
         ("page by date", Filter(), Page(50, order="-filed", after=("2010-01-01", middle))),
         ("page of a category", Filter(vienna_any=(ViennaCode(3),)), Page(50)),
-        ("page of a rare section", Filter(vienna_any=(ViennaCode(3, 1, 18),)), Page(50)),
+        ("page of a division", Filter(vienna_any=(ViennaCode(3, 7),)), Page(50)),
+        *((f"page of {name}", Filter(vienna_any=(code,)), Page(50)) for name, code in borne),
         ("page of a class and status", narrow, Page(50, order="-filed")),
         ("page of a part of an owner", Filter(owner="rock"), Page(50)),
         ("page of an unknown owner", Filter(owner="xqzvw"), Page(50)),
@@ -169,6 +180,20 @@ def ask_lists(clock: Clock, register: Register, marks: int) -> None:
         register.facets()
     with clock.measured("counts of codes"):
         register.code_counts("either")
+
+
+def _some_sections(register: Register) -> Iterator[tuple[str, ViennaCode]]:
+    """The rarest section that a mark bears, and commoner ones, each with its share of the marks."""
+    found, shares, mean = sections()
+    rising = np.argsort(shares, kind="stable")
+    by_share = [(mean * shares[at], found[at]) for at in rising if found[at].section]
+    borne = (one for one in by_share if register.find(Filter(vienna_any=(one[1],)), Page(1))[0])
+    chosen = [
+        next(borne, by_share[0]),
+        *(by_share[round(at * (len(by_share) - 1))] for at in _COMMON),
+    ]
+    for share, code in chosen:
+        yield f"section {code}, drawn for {share:.4%} of the marks", code
 
 
 def write(clock: Clock, register: Register, marks: int, pictures: int) -> None:
@@ -229,6 +254,15 @@ def verified(url: str, work: Path) -> None:
     print(f"{dict(findings.checked)}, found {dict(findings.counts)}, {memory_mb()['peak']} MB")
 
 
+def caught_up(clock: Clock, register: Register) -> None:
+    """Print what taking up the newest marks takes, three times."""
+    follower = Follower(register, None, DIMENSION, FINGERPRINT, IndexChoice("cpu"))
+    after = max(0, register.sequence() - _NEWEST)
+    for _ in range(3):
+        with clock.measured("the newest taken up", register.sequence() - after):
+            follower._read(after)
+
+
 def sizes(engine: sa.Engine) -> None:
     """Print the bytes of each table and index."""
     asked = {
@@ -277,6 +311,8 @@ def main() -> None:
     if "follow" in options.only:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             pool.apply(followed, (url,))
+    if "catch-up" in options.only:
+        caught_up(clock, register)
     if "verify" in options.only:
         with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
             pool.apply(lay_beside, (url, options.work))
