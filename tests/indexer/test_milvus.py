@@ -248,6 +248,7 @@ def test_two_servers_with_one_register_in_postgresql_follow_one_collection(
 _WRITER = """
 import sys
 from indexer.index.milvus import MilvusAddress, MilvusFollower
+from indexer.index.milvus.entities import WHOLES, partition_of
 from indexer.register import Register
 import indexer.index.milvus.follower as module
 module._CHUNK = 50
@@ -257,7 +258,8 @@ write, left = follower._collection.write, [int(sys.argv[3])]
 def dying(entities, deleted, position):
     left[0] -= 1
     if left[0] == 0:
-        follower._collection._client().upsert(follower._collection.name, entities)
+        wholes = [one for one in entities if partition_of(one["key"]) == WHOLES]
+        follower._collection._upsert(wholes, WHOLES)
         import os
         os._exit(9)
     write(entities, deleted, position)
@@ -274,7 +276,7 @@ def test_nothing_is_lost_where_writer_and_server_are_killed(
     try:
         register.bind_fingerprint("tiny", DIMENSION)
         write_randomly(register, np.random.default_rng(9))
-        # Killed in the middle of filling it: its third chunk is written, and the position is not.
+        # Killed in the middle: of its third chunk the whole signs are written, and no more.
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-c", _WRITER, url, server.url, "3"], check=False
         )

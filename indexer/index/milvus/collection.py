@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,14 @@ from numpy.typing import NDArray
 
 from indexer.errors import IndexUnavailable
 from indexer.index.milvus.address import MilvusAddress
-from indexer.index.milvus.entities import LAYOUT, POSITION_KEY, position_entity
+from indexer.index.milvus.entities import (
+    LAYOUT,
+    PARTS,
+    POSITION_KEY,
+    WHOLES,
+    partition_of,
+    position_entity,
+)
 from indexer.query import DAY_COLUMNS, WORD_COLUMNS
 from models.errors import MissingPackage
 
@@ -129,7 +137,6 @@ class Collection:
 
         schema = MilvusClient.create_schema(auto_id=False, description=self._held.text())
         schema.add_field("key", DataType.INT64, is_primary=True)
-        schema.add_field("part", DataType.INT8)
         schema.add_field("mark", DataType.INT64)
         schema.add_field("sequence", DataType.INT64)
         for name, kind in (
@@ -160,6 +167,8 @@ class Collection:
                 consistency_level=self.address.consistency,
                 timeout=_BUILD_S,
             )
+            for partition in (WHOLES, PARTS):
+                self._client().create_partition(self.name, partition, timeout=_BUILD_S)
         self.write([], [], 0)
 
     def drop(self) -> None:
@@ -196,8 +205,9 @@ class Collection:
         return {int(one["key"]): int(one["sequence"]) for one in found}
 
     def count(self, expression: str) -> int:
-        """Count the entities that pass an expression."""
-        return int(self._query(expression, ["count(*)"], surely=False)[0]["count(*)"])
+        """Count the whole signs that pass an expression; an empty one lets all pass."""
+        found = self._query(expression, ["count(*)"], surely=False, partitions=[WHOLES])
+        return int(found[0]["count(*)"])
 
     def write(self, entities: list[dict[str, Any]], deleted: list[int], position: int) -> None:
         """Write and delete entities, and then the position that is reached with them.
@@ -210,15 +220,17 @@ class Collection:
         with self._plain_errors():
             client = self._client()
             # While the server writes some, others are prepared, which takes as long.
-            parts = [entities[at : at + _WRITTEN] for at in range(0, len(entities), _WRITTEN)]
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(self._upsert, parts))
+                for partition in (WHOLES, PARTS):
+                    some = [one for one in entities if partition_of(one["key"]) == partition]
+                    parts = [some[at : at + _WRITTEN] for at in range(0, len(some), _WRITTEN)]
+                    list(pool.map(partial(self._upsert, partition=partition), parts))
             if deleted:
                 client.delete(self.name, ids=deleted, timeout=_ANSWER_S)
             self._upsert([position_entity(position, self._dimension)])
 
     def search(
-        self, vectors: NDArray[np.float32], expression: str, k: int, share: float
+        self, vectors: NDArray[np.float32], expression: str, k: int, share: float, partition: str
     ) -> list[Nearest]:
         """The k nearest, for each of some vectors (v, d), of those that pass an expression.
 
@@ -227,6 +239,7 @@ class Collection:
             expression: that entities are to pass.
             k: how many.
             share: of the entities, that pass.
+            partition: that is searched.
 
         Raises:
             IndexUnavailable: the server does not answer, or refuses.
@@ -239,6 +252,7 @@ class Collection:
                 limit=k,
                 output_fields=["sequence"],
                 search_params={"metric_type": "IP", "params": self.address.searching(k, share)},
+                partition_names=[partition],
                 timeout=_ANSWER_S,
             )
             return [Nearest(hits) for hits in found]
@@ -269,14 +283,21 @@ class Collection:
         """Name it for people: no account."""
         return f"the collection {self.name} on {self.address.uri}"
 
-    def _upsert(self, entities: list[dict[str, Any]]) -> None:
-        self._client().upsert(self.name, entities, timeout=_ANSWER_S)
+    def _upsert(self, entities: list[dict[str, Any]], partition: str = "") -> None:
+        self._client().upsert(self.name, entities, partition_name=partition, timeout=_ANSWER_S)
 
     def _load(self) -> None:
         with self._plain_errors():
             self._client().load_collection(self.name, timeout=_BUILD_S)
 
-    def _query(self, expression: str, fields: list[str], *, surely: bool) -> list[dict[str, Any]]:
+    def _query(
+        self,
+        expression: str,
+        fields: list[str],
+        *,
+        surely: bool,
+        partitions: list[str] | None = None,
+    ) -> list[dict[str, Any]]:
         level = "Strong" if surely else self.address.consistency
         with self._plain_errors():
             found: list[dict[str, Any]] = self._client().query(
@@ -284,6 +305,7 @@ class Collection:
                 filter=expression,
                 output_fields=fields,
                 consistency_level=level,
+                partition_names=partitions,
                 timeout=_ANSWER_S,
             )
             return found

@@ -1,5 +1,8 @@
 """A mark as entities of a collection: one for each vector, each with all that filters ask.
 
+Whole signs and parts are in partitions of their own, since a search compares with one or the other
+and a server reads every vector of the partitions that it is asked of, also those that do not pass.
+
 Codes are numbers (`code_key`), each beside its division and category, so that a code that means
 all below it is one number to look for. Words are percent-encoded, so that no word can be more than
 a word in an expression. Predicted codes are kept twice: those that reach their threshold as
@@ -18,16 +21,21 @@ from indexer.marks import Change
 from indexer.query import DAY_COLUMNS, WORD_COLUMNS
 from models.vienna import ViennaCode
 
+WHOLES, PARTS = "wholes", "parts"  # partitions
 SLOTS = 8  # keys of a mark, one for each vector that it may have
 POSITION_KEY = -1  # of the entity that says how far the collection is
-POSITION_PART = -1
 NO_DAY = 0
-LAYOUT = 1  # of entities: raised when they change, so that collections are made anew
+LAYOUT = 2  # of entities: raised when they change, so that collections are made anew
 
 
 def key_of(number: int, place: int) -> int:
     """The key of a mark's vector: 0 for the whole sign, then its parts."""
     return number * SLOTS + place
+
+
+def partition_of(key: int) -> str:
+    """Where the entity with a key is."""
+    return PARTS if key % SLOTS else WHOLES
 
 
 def entities_of(change: Change) -> list[dict[str, Any]]:
@@ -57,7 +65,7 @@ def entities_of(change: Change) -> list[dict[str, Any]]:
         **{name: day_number(getattr(change, name)) for name in DAY_COLUMNS},
     }
     return [
-        {"key": key_of(change.number, place), "part": place, **fields, "vector": vector}
+        {"key": key_of(change.number, place), **fields, "vector": vector}
         for place, vector in enumerate(vectors.astype(np.float32))
     ]
 
@@ -66,7 +74,6 @@ def position_entity(sequence: int, dimension: int) -> dict[str, Any]:
     """The entity that says up to which change the collection holds the register."""
     return {
         "key": POSITION_KEY,
-        "part": POSITION_PART,
         "mark": POSITION_KEY,
         "sequence": sequence,
         "assigned": [],

@@ -13,8 +13,7 @@ from indexer.index.milvus.entities import NO_DAY, day_number, encoded
 from indexer.query import FILTER_FIELDS, Filter
 from models.vienna import ViennaCode
 
-WHOLES, PARTS = "part == 0", "part > 0"
-_NOBODY = "part < -1"
+_NOBODY = "key < -1"
 
 
 def expression_of(wanted: Filter) -> str:

@@ -20,7 +20,6 @@ from indexer.index.following import FollowerStatus, Polling
 from indexer.index.milvus.address import MilvusAddress
 from indexer.index.milvus.collection import Collection, Held
 from indexer.index.milvus.entities import entities_of, key_of, unused_keys
-from indexer.index.milvus.expressions import WHOLES
 from indexer.index.milvus.view import MilvusView
 from indexer.marks import Change, CodeSource, Facets
 from indexer.query import Filter
@@ -205,7 +204,7 @@ class MilvusFollower:
                 sleep(_ANOTHERS_TURN_S)
             position = self._collection.position()
         if position != self._view.sequence:
-            total = self._collection.count(WHOLES)
+            total = self._collection.count("")
             self._live = self._register.count()
             self._view = MilvusView(position, total, self._collection, self._remote)
         return self._view

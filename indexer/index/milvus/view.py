@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
 from indexer.index.milvus.collection import MOST_FOUND, Collection
-from indexer.index.milvus.entities import SLOTS
+from indexer.index.milvus.entities import PARTS, SLOTS, WHOLES
 from indexer.index.milvus.expressions import (
-    PARTS,
-    WHOLES,
     every,
     expression_of,
     with_numbers,
@@ -83,7 +81,7 @@ class PassingMarks:
         """How many there are."""
         if not self.expression:
             return self.view.total
-        return self.view.collection.count(every((WHOLES, self.expression)))
+        return self.view.collection.count(self.expression)
 
     def without(self, numbers: NDArray[np.int64]) -> "PassingMarks":
         """Those that have none of some numbers."""
@@ -111,9 +109,10 @@ class PassingMarks:
             of_parts: whether parts are looked for.
         """
         limit = min(k, MOST_FOUND)
-        expression = every((PARTS if of_parts else WHOLES, self.expression))
         share = self.count / max(1, self.view.total)
-        found = self.view.collection.search(vectors, expression, limit, share)
+        found = self.view.collection.search(
+            vectors, self.expression, limit, share, PARTS if of_parts else WHOLES
+        )
         return [
             Found(one.keys // SLOTS, one.sequences, one.scores, len(one.keys) < limit or limit < k)
             for one in found
