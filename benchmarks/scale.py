@@ -5,14 +5,15 @@
     python -m benchmarks.scale --work DIR [--marks 10000 100000] [--queries 60]
     python -m benchmarks.scale --work DIR --plot docs/images/scale.png
 
-The first builds synthetic registers (`search_synthesis`, `search_register`: 2.1 vectors a mark) and
+The first builds synthetic registers (`search_synthesis`, `search_register`: 1.9 vectors a mark) and
 measures each engine on them, FAISS in a process of its own and Milvus as the standalone server of
 PyPI's `milvus` 2.3.5 (`milvus_server`): time to build from SQL, memory, disk, and for searches
 without filter and with one that a hundredth of the marks pass, latency and processor time of the
 whole search and recall@50 of marks, by score against FAISS exact. Processor time is that of client
 and server; it says more than latency where other work runs on the machine. The figures go to
-``scale.json`` in ``--work``; the second draws them. Memory of Milvus is its process' less what it
-took when empty.
+``scale.json`` in ``--work``; the second draws them and prints them as a table, with what is
+computed for the sizes that were not measured and the rule by which. Memory of Milvus is its
+process' less what it took when empty.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,14 @@ _NAMES = {"exact": "FAISS exact", "ivf": "FAISS IVF"} | {
 }
 _ASKED = tuple(case for case in CASES if case.name in ("no filter", "uncorrelated 1 %"))
 _COMPUTED = 1_000_000, 10_000_000  # marks
+_CURVES: dict[str, Callable[[Found], float]] = {
+    "a search, ms": lambda one: one["no filter"]["answer_ms"]["p50"],
+    "1 % pass, ms": lambda one: one["uncorrelated 1 %"]["answer_ms"]["p50"],
+    "a search, processor ms": lambda one: one["no filter"]["processor_ms"],
+    "memory, MB": lambda one: one["memory_mb"],
+    "building, processor s": lambda one: one["build_processor_s"],
+    "disk, MB": lambda one: one["disk_mb"],
+}
 _TOLERANCE = 1e-6  # of scores: who is right is measured by them
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -60,7 +69,9 @@ def main() -> None:
     if options.out is not None:
         write_json(options.out, _measured(options.data, options.engine, options.url, options.pid))
     elif options.plot is not None:
-        draw(json.loads((options.work / "scale.json").read_text()), options.plot)
+        found = json.loads((options.work / "scale.json").read_text())
+        draw(found, options.plot)
+        print("\n".join(table(found)))
     else:
         _measure_all(options)
 
@@ -72,7 +83,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="keeps what is built and scale.json")
     parser.add_argument("--marks", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--queries", type=int, default=60, help="of each kind")
-    parser.add_argument("--engines", nargs="+", choices=_NAMES, default=list(_NAMES))
+    parser.add_argument(
+        "--engines", nargs="*", choices=_NAMES, default=list(_NAMES), help="none: build registers"
+    )
     parser.add_argument("--sample", type=Path, help="as `benchmarks.search` takes it")
     parser.add_argument("--plot", type=Path, help="the picture to draw")
     for name in ("data", "out"):
@@ -129,8 +142,8 @@ def _in_child(data: Path, engine: str) -> Found:
 
 def _measured(data: Path, engine: str, url: str, pid: int) -> Found:
     """Build one index and search it, in this process or on the server whose process is given."""
-    register = Register.open(register_url(data), create=False)
-    dimension = Dataset(data).dimension
+    register, dataset = Register.open(register_url(data), create=False), Dataset(data)
+    dimension = dataset.dimension
     before = memory_mb()["now"]
     folder = data / f"index-{engine}"
     follower: RegisterIndex
@@ -144,12 +157,13 @@ def _measured(data: Path, engine: str, url: str, pid: int) -> Found:
     if isinstance(follower, MilvusFollower):
         follower.settle()
     found: Found = {
+        "load": round(os.getloadavg()[0], 1),  # of others, too, after building
+        "vectors": len(dataset.vectors) + len(dataset.parts),
         "build_s": round(time.perf_counter() - started, 1),
         "build_processor_s": round(_processor_s(pid) - spent, 1),
     }
     follower.save_snapshot()
     searcher = open_searcher(data, register, follower)
-    dataset = Dataset(data)
     for case in _ASKED:
         asked = [
             SearchQuery(
@@ -209,34 +223,65 @@ def _processor_s(pid: int) -> float:
 
 
 def draw(found: list[Found], picture: Path) -> None:
-    """Draw how searches, memory, building and disk grow; dashed what was not measured."""
+    """Draw how searches, memory, building and disk grow; dotted what was not measured."""
     import matplotlib as mpl
 
     mpl.use("agg")
     from matplotlib import pyplot
 
-    curves: dict[str, Callable[[Found], float]] = {
-        "a search, processor ms": lambda one: one["no filter"]["processor_ms"],
-        "a search, 1 % pass, processor ms": lambda one: one["uncorrelated 1 %"]["processor_ms"],
-        "memory, MB": lambda one: one["memory_mb"],
-        "building, processor s": lambda one: one["build_processor_s"],
-        "disk, MB": lambda one: one["disk_mb"],
-    }
     figure, axes = pyplot.subplots(2, 3, figsize=(13, 7), layout="constrained")
-    *plots, last = np.ravel(axes)
-    for (name, value), axis in zip(curves.items(), plots, strict=True):
+    plots = np.ravel(axes)
+    for (name, value), axis in zip(_CURVES.items(), plots, strict=True):
         for engine, label in _NAMES.items():
             points = sorted((one["marks"], value(one)) for one in found if one["engine"] == engine)
             if not points:
                 continue
             (line,) = axis.plot(*zip(*points, strict=True), marker="o", label=label)
             ahead = [points[-1], *_computed(points)]
-            axis.plot(*zip(*ahead, strict=True), linestyle="--", color=line.get_color())
+            axis.plot(*zip(*ahead, strict=True), linestyle=":", color=line.get_color())
         axis.set(title=name, xlabel="marks", xscale="log", yscale="log")
         axis.grid(visible=True, which="major", alpha=0.3)
-    last.axis("off")
-    last.legend(*plots[0].get_legend_handles_labels(), loc="upper left", title="dashed: computed")
+    plots[0].legend(loc="upper left", title="dotted: computed")
     figure.savefig(picture, dpi=100)
+
+
+def table(found: list[Found]) -> Iterator[str]:
+    """The same figures in Markdown, computed ones in italics, and what computes them."""
+    yield f"| engine | marks | {' | '.join(_CURVES)} | recall@50 | plans | load |"
+    yield f"|---|---:|{'---:|' * (len(_CURVES) + 1)}---|---:|"
+    rules = []
+    for engine, label in _NAMES.items():
+        held = sorted(
+            (one for one in found if one["engine"] == engine), key=lambda one: int(one["marks"])
+        )
+        for one in held:
+            values = " | ".join(_rounded(value(one)) for value in _CURVES.values())
+            asked = [one[case.name] for case in _ASKED]
+            recalls = " / ".join(f"{answer['recall']:.3g}" for answer in asked)
+            plans = " / ".join(answer["plan"][0] for answer in asked)
+            yield (
+                f"| {label} | {one['marks']:,} | {values} | {recalls} | {plans} | {one['load']} |"
+            )
+        lines = [
+            _computed([(one["marks"], value(one)) for one in held]) for value in _CURVES.values()
+        ]
+        for points in zip(*lines, strict=True):
+            values = " | ".join(f"*{_rounded(value)}*" for _, value in points)
+            yield f"| {label} | *{points[0][0]:,}* | {values} | | | |"
+        if len(held) > 1:
+            before, last = held[-2:]
+            more = (last["vectors"] - before["vectors"]) / 1e6
+            each = (
+                f"{name} {(value(last) - value(before)) / more:,.1f}"
+                for name, value in _CURVES.items()
+            )
+            rules.append(f"{label}, from {before['marks']:,} marks on: {'; '.join(each)}")
+    yield "\nComputed by what a million vectors more take (of MB: bytes a vector):"
+    yield from rules
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.1f}" if value < 100 else f"{float(f'{value:.3g}'):,.0f}"
 
 
 def _computed(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
