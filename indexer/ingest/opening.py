@@ -85,10 +85,11 @@ def _connected(where: str | int, ending: ExitStack) -> tuple[Any, list[Place]]:
         try:
             connect()
             break
-        except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        except Exception as error:  # Ray raises just that where a node is too slow to start
+            reason = str(error).partition("\n")[0]
             if not left:
-                raise WorkersLost(f"{where}: Ray does not start or answer: {error}") from error
-            logger.warning("Ray does not start or answer, trying again: %s", error)
+                raise WorkersLost(f"{where}: Ray does not start or answer: {reason}") from error
+            logger.warning("Ray does not start or answer, trying again: %s", reason)
     ending.callback(ray.shutdown)
     list_nodes: Any = ray.nodes
     nodes = [node for node in list_nodes() if node["Alive"]]

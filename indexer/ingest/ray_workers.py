@@ -103,6 +103,7 @@ class RayWorkers:
         self._to_encode: SimpleQueue[_Actor] = SimpleQueue()
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock, self._alone = threading.Lock(), threading.Lock()
+        self._apart: _Actor | None = None  # decodes one picture at a time
         self._is_closed = False
         self._threads = 0
         self._actors: list[_Actor] = []
@@ -122,6 +123,9 @@ class RayWorkers:
         with self._lock:
             self._is_closed = True
             actors, self._actors = self._actors, []
+        with self._alone:
+            if self._apart is not None:
+                actors.append(self._apart)
         for actor in actors:
             self._kill(actor)
         for _ in range(self._threads):
@@ -197,17 +201,23 @@ class RayWorkers:
 
     def _decode_alone(self, one: _Waiting) -> None:
         """Find out whether it is this picture that ends workers, or another one beside it."""
+        decoded: DecodedPicture | MarkLensError | None = None
         with self._alone:
-            apart = self._start_apart()  # a new one each time: one that is kept may have ended
-            try:
-                (decoded,) = self._decoded([one], apart)
-            except self._gone:
-                decoded = UnreadableImage(
-                    f"{one.name}: ended each of {_TRIES} workers that decoded it, the last one "
-                    "alone; open it in a picture editor and export it again"
-                )
-            finally:
-                self._kill(apart)
+            while decoded is None:
+                # One that did others before may have ended since, by no fault of this picture.
+                is_new = self._apart is None
+                apart = self._apart = self._apart or self._start_apart()
+                try:
+                    (decoded,) = self._decoded([one], apart)
+                except self._gone:
+                    self._kill(apart)
+                    self._apart = None
+                    one.deaths += 1
+                    if is_new:
+                        decoded = UnreadableImage(
+                            f"{one.name}: ended each of {one.deaths} workers that decoded it, the "
+                            "last one alone; open it in a picture editor and export it again"
+                        )
         if isinstance(decoded, MarkLensError):
             one.answer.set_exception(decoded)
         else:

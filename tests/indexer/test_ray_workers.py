@@ -1,6 +1,7 @@
 """Bulk runs whose pictures are decoded and encoded by workers of a real Ray, on this machine."""
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -9,10 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
 
 MARKS = 40
 POISON = b"poison"  # at the end of a picture's file
-POISONED = (9, 30)  # pictures, some rows apart
+POISONED = (9, 12)  # pictures that are decoded beside others, and beside one another
 _UP_S = 120
 
 
@@ -53,24 +55,23 @@ class PoisonedWorker(Worker):
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Ray with room for two workers: it is told of two GPUs that are not there."""
+def workers(encoder: Encoder) -> Iterator[RayWorkers]:
+    """Two workers, which a poisoned picture ends, by a Ray told of two GPUs that are not there."""
     folder = Path("/tmp") / f"ray-{os.getpid()}"  # noqa: S108 - sockets need a short path
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     alone = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", **token}
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as ending:
         for name, value in alone.items():
             patch.setenv(name, value)
-        head, port = _head(folder)
-        yield f"ray://127.0.0.1:{port}"
-        for pid in [head.pid, *(pid for pid, line in _processes() if str(folder) in line)]:
-            _kill(pid)
-        head.wait()
-    shutil.rmtree(folder, ignore_errors=True)
+        import ray  # it reads its settings when it is imported
+
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        patch.setattr(ray_workers, "Worker", PoisonedWorker)
+        yield _opened(folder, encoder, ending)
 
 
-def _head(folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
-    """Start Ray; on a busy machine it gives itself up after half a minute."""
+def _opened(folder: Path, encoder: Encoder, ending: ExitStack) -> RayWorkers:
+    """Start Ray and connect; on a busy machine it gives itself up after half a minute."""
     for _ in range(4):
         port, gcs = _free_port(), _free_port()
         head = subprocess.Popen(  # noqa: S603
@@ -85,16 +86,29 @@ def _head(folder: Path) -> tuple["subprocess.Popen[bytes]", int]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        ending.callback(_end, head, folder)
         deadline = time.monotonic() + _UP_S
         while head.poll() is None and time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
             except OSError:
                 time.sleep(0.2)
-            else:
-                return head, port
-        _kill(head.pid)
+                continue
+            with suppress(WorkersLost):
+                opened = open_workers(f"ray://127.0.0.1:{port}", encoder, "cpu", "torch")
+                return ending.enter_context(opened)  # type: ignore[return-value]
+            break
+        _end(head, folder)
     pytest.fail("Ray does not start")
+
+
+def _end(head: "subprocess.Popen[bytes]", folder: Path) -> None:
+    head.kill()
+    for pid, line in _processes():
+        if str(folder) in line:
+            _kill(pid)
+    head.wait()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
@@ -115,18 +129,6 @@ def _processes() -> Iterator[tuple[int, str]]:
 def _kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def workers(cluster: str, encoder: Encoder) -> Iterator[RayWorkers]:
-    """Two workers, which a poisoned picture ends."""
-    import ray  # it reads its settings when it is imported
-
-    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ray_workers, "Worker", PoisonedWorker)
-        with open_workers(cluster, encoder, "cpu", "torch") as those:
-            yield those  # type: ignore[misc]
 
 
 @pytest.fixture
@@ -266,12 +268,12 @@ def test_a_picture_that_ends_every_worker_is_rejected_and_no_other(
             file.write(POISON)
     there, report = fill("there", source, workers)
     for number in POISONED:
-        said = f'm{number},{number}.png,"{number}.png: ended each of 3 workers that decoded it'
-        assert said in rejected(report)
+        said = rf'm{number},{number}.png,"{number}.png: ended each of [34] workers that decoded it'
+        assert re.search(said, rejected(report))
     assert (report.indexed, report.rejected) == (MARKS + 3 - len(POISONED), 2 + len(POISONED))
     lost = {f"m{number}" for number in POISONED}
-    ids = [mark.record.id for mark in here.marks()]
-    assert [mark.record.id for mark in there.marks()] == [one for one in ids if one not in lost]
+    left = [mark.record.id for mark in here.marks() if mark.record.id not in lost]
+    assert [mark.record.id for mark in there.marks()] == left
 
 
 def test_a_worker_with_another_network_is_refused(workers: RayWorkers, encoder: Encoder) -> None:
@@ -287,7 +289,7 @@ def test_a_worker_with_another_network_is_refused(workers: RayWorkers, encoder: 
 
 
 def test_a_killed_run_on_this_machine_leaves_no_process_and_is_resumed(
-    source: Path, tiny_checkpoint: Path, workers: RayWorkers, tmp_path: Path, fill: Fill
+    source: Path, tiny_checkpoint: Path, encoder: Encoder, tmp_path: Path, fill: Fill
 ) -> None:
     rows = [f"n{n},{n % MARKS}.png,more {n},03.01" for n in range(300)]
     source.write_text(source.read_text() + "\n".join(rows) + "\n")
@@ -298,13 +300,13 @@ def test_a_killed_run_on_this_machine_leaves_no_process_and_is_resumed(
     )
     started: set[int] = set()
     addresses: set[str] = set()
-    deadline = time.monotonic() + _UP_S
+    deadline = time.monotonic() + 2 * _UP_S  # Ray may have to be started twice
     try:
         while not (has_begun := _has_begun(data)) and time.monotonic() < deadline:
             assert run.poll() is None, "it ended before it could be killed"
             started |= _descendants(run.pid)
             addresses |= _listening({run.pid, *started})
-            time.sleep(0.1)
+            time.sleep(0.5)  # looking takes time of a core, too
         assert has_begun
         assert addresses == {"127.0.0.1"}
     finally:
@@ -314,7 +316,7 @@ def test_a_killed_run_on_this_machine_leaves_no_process_and_is_resumed(
     while (left := started & {pid for pid, _ in _processes()}) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not left
-    there, report = fill("there", source, workers, resume=True)
+    there, report = fill("there", source, LocalWorkers(encoder), resume=True)
     assert report.resumed_after > 0
     assert (report.indexed, report.rejected) == (MARKS + 3 + len(rows), 2)
     assert there.register.sequence() == report.indexed  # each was written once
@@ -385,3 +387,14 @@ def test_workers_that_are_not_there_are_one_plain_sentence(
     code, sentence = said("2")
     assert code == 1
     assert "extra 'ray'" in sentence
+
+
+def test_a_ray_that_is_too_slow_to_start_is_one_plain_sentence(
+    workers: RayWorkers, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    slow = Exception("The current node timed out during startup.\nThis could happen because")
+    monkeypatch.setattr(ray, "init", Mock(side_effect=slow))
+    with pytest.raises(WorkersLost, match=r"not start or answer: The current .* startup\.$"):
+        open_workers(1, encoder, "cpu", "torch").__enter__()
