@@ -99,8 +99,8 @@ class ExplainForm(PictureForm):
     ] = None
 
 
-class SearchForm(SearchFields):
-    """A picture or a mark to compare with, and which marks may be found."""
+class AskedForm(SearchFields):
+    """Pictures or a mark to compare with, if any, and which marks may be found."""
 
     image: Annotated[
         UploadFile | Absent,
@@ -124,11 +124,6 @@ class SearchForm(SearchFields):
         examples=[True],
     )
 
-    @model_validator(mode="after")
-    def _one_query(self) -> Self:
-        _require_one(self)
-        return self
-
     def asked(self) -> SearchRequest:
         """The search that the form asks for; see `SearchFields.request`."""
         sent = [] if self.image is None else [self.image]
@@ -136,6 +131,15 @@ class SearchForm(SearchFields):
         pictures += [KeptPicture(handle) for handle in self.query]
         pictures += [one.file.read() for one in self.other_images]
         return self.request(*pictures, keep=self.keep)
+
+
+class SearchForm(AskedForm):
+    """A picture or a mark to compare with, and which marks may be found."""
+
+    @model_validator(mode="after")
+    def _one_query(self) -> Self:
+        _require_one(self)
+        return self
 
 
 _TYPES: Mapping[FieldKind, Any] = {

@@ -3,16 +3,16 @@
 import json
 from dataclasses import replace
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, Request, Response
-from pydantic import Field, model_validator
+from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from search_api.errors import BadField
 from search_api.fields import REPEATED, Absent, Day, Words
 from search_api.http.dependencies import MarkLensDep, form_of
-from search_api.http.forms import SearchForm, shown_name
+from search_api.http.forms import AskedForm, shown_name
 from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.report.contents import ReportRequest, make_report
@@ -22,8 +22,8 @@ from search_api.schemas import API
 router = APIRouter(prefix=API, tags=["search"], route_class=FieldsRoute)
 
 
-class ReportForm(SearchForm):
-    """A search, and what its report is to say."""
+class ReportForm(AskedForm):
+    """A search, or the marks that pass a filter, and what the report is to say."""
 
     format: Annotated[
         Literal["pdf", "xlsx", "csv"] | Absent,
@@ -62,11 +62,6 @@ class ReportForm(SearchForm):
             examples=["2026-11-29"],
         ),
     ] = None
-
-    @model_validator(mode="after")
-    def _one_query(self) -> Self:
-        """Without a picture, the marks that pass the filter are reported."""
-        return self
 
     def reported(self) -> ReportRequest:
         """The report that the form asks for.
