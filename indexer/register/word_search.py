@@ -81,7 +81,7 @@ def _indexed(connection: Connection, of: str, folded: str) -> sa.Select[tuple[in
     if not connection.scalar(_KNOWN):
         return None
     last = len(folded) - _TRIGRAM
-    if last < _PHRASE:
+    if last < _PHRASE and " " not in folded:
         return _matching(of, [folded])  # its trigrams, one after the other
     starts = [last * at // (_PIECES - 1) for at in range(_PIECES)]
     having = _matching(of, [folded[start : start + _TRIGRAM] for start in starts])
