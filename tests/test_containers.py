@@ -115,6 +115,12 @@ def test_every_variable_it_sets_is_a_setting(services: dict[str, Any]) -> None:
         assert set(services[name]["environment"]) <= known
 
 
+def test_a_server_that_is_stopped_may_answer_first(services: dict[str, Any]) -> None:
+    for name in SERVERS:
+        given = int(services[name]["stop_grace_period"].removesuffix("s"))
+        assert given >= 2 * Settings.model_fields["graceful_timeout_s"].default
+
+
 def test_two_servers_search_one_milvus_server() -> None:
     services = resolved("scale", MARKLENS_MILVUS_INDEX="HNSW", **PASSWORD)["services"]
     for name in ("api-1", "api-2"):
