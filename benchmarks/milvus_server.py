@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import FileLock
@@ -34,6 +35,34 @@ config.resolve()
 _initialize_data_files(cache)
 print(config.get("proxy_port"))
 """
+# The server listens on every address and asks for no password: it gets a network of its own. What
+# comes to sockets of 127.0.0.1 outside (numbers of their files, and ports) this hands on to it.
+_HAND_ON = """
+import asyncio, fcntl, socket, struct, sys
+
+with socket.socket() as one:  # brings up the loopback device
+    fcntl.ioctl(one, 0x8914, struct.pack("16sh14x", b"lo", 1))
+
+async def copy(reader, writer):
+    while data := await reader.read(1 << 18):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+def taking(port):
+    async def take(reader, writer):
+        inside, into = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, into), copy(inside, writer), return_exceptions=True)
+    return take
+
+async def main():
+    for file, port in zip(*2 * [map(int, sys.argv[1:])]):
+        await asyncio.start_server(taking(port), sock=socket.socket(fileno=file))
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+_INSIDE = 'setpriv --pdeathsig KILL "$0" -c "$1" $2 & exec "$3" run standalone'
 
 
 class NoServer(Exception):
@@ -85,14 +114,23 @@ class MilvusServer:
             "METRICS_PORT": str(self._health_port),
             "LD_LIBRARY_PATH": str(binaries),
         }
-        leash = ("setpriv", "--pdeathsig", "KILL")  # no server outlives tests that are killed
-        with (self._folder / "log").open("ab") as log:
+        # No server outlives tests that are killed.
+        alone = ("setpriv", "--pdeathsig", "KILL", "unshare", "--map-root-user", "--net")
+        with ExitStack() as opened:
+            log = opened.enter_context((self._folder / "log").open("ab"))
+            outside = {
+                opened.enter_context(socket.create_server(("127.0.0.1", port))).fileno(): port
+                for port in (self.port, self._health_port)
+            }
+            handed_on = " ".join(f"{file} {port}" for file, port in outside.items())
+            inside = ("sh", "-c", _INSIDE, sys.executable, _HAND_ON, handed_on)
             self._process = subprocess.Popen(  # noqa: S603
-                [*leash, binaries / "milvus", "run", "standalone"],
+                [*alone, *inside, binaries / "milvus"],
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
                 env=environment,
+                pass_fds=tuple(outside),
             )
         deadline = time.monotonic() + _UP_S
         while not self._is_healthy():
