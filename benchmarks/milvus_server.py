@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -145,6 +145,10 @@ class MilvusServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+            with suppress(ConnectionRefusedError):  # what hands on to it ends a moment later
+                while True:
+                    socket.create_connection(("127.0.0.1", self.port)).close()
+                    time.sleep(0.05)
         self._alone.release()
 
     def _is_healthy(self) -> bool:
