@@ -139,11 +139,11 @@ def serving(settings: Settings) -> Iterator[tuple[str, int]]:
     ) as server:
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 180
-        while not _is_ready(address):
-            if server.poll() is not None or time.monotonic() > deadline:
-                sys.exit("the server does not start")
-            time.sleep(0.2)
         try:
+            while not _is_ready(address):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    sys.exit("the server does not start")
+                time.sleep(0.2)
             yield address, server.pid
         finally:
             server.terminate()
