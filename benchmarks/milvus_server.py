@@ -44,10 +44,12 @@ with socket.socket() as one:  # brings up the loopback device
     fcntl.ioctl(one, 0x8914, struct.pack("16sh14x", b"lo", 1))
 
 async def copy(reader, writer):
-    while data := await reader.read(1 << 18):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    try:
+        while data := await reader.read(1 << 18):
+            writer.write(data)
+            await writer.drain()
+    finally:  # also where a client was killed
+        writer.close()
 
 def taking(port):
     async def take(reader, writer):

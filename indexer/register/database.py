@@ -48,7 +48,8 @@ _CONNECTING = {
 _GONE = ("57P01", "57P02", "57P03")
 _NO_SPACE = ("53100",)
 # Options of a database URL that tell where the database is, and hold no secret.
-_SHOWN_OPTIONS = frozenset(("host", "hostaddr", "port", "dbname", "user", "sslmode", "service"))
+_PLACES = ("host", "hostaddr", "port", "dbname", "user", "service")
+_SHOWN_OPTIONS = frozenset((*_PLACES, "sslmode", "connect_timeout", "target_session_attrs"))
 _FILES: WeakKeyDictionary[Engine, Path] = WeakKeyDictionary()  # that this process has open
 _ADVICE = {  # what SQLite's or PostgreSQL's message holds → what to do
     "is locked": "; another process has been writing for too long, try again when it is done",

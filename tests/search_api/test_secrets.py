@@ -64,6 +64,13 @@ def test_no_exception_or_command_tells_a_password(
     assert SECRET not in log.getvalue()
 
 
+def test_options_that_are_no_secrets_leave_the_message_as_it_is() -> None:
+    with pytest.raises(DatabaseUnavailable) as caught:
+        Register.open(f"postgresql://127.0.0.1:1/db?connect_timeout=11&password={SECRET}")
+    assert "connect_timeout=11" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
 def test_a_setting_that_cannot_be_used_is_not_repeated() -> None:
     with pytest.raises(BadSettings) as caught:
         Settings.read(port=SECRET, api_token=[SECRET])
