@@ -15,6 +15,7 @@ from search_api.report.csv_table import csv_rows
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl")
 _FIELDS = tuple(one for one in MARK_FIELDS if one.name != "image_name")
+_WIDEST = 400  # pixels of a column
 _NEAR = ("score", "probability", "band")
 
 
@@ -64,12 +65,15 @@ def _workbook(header: list[str], rows: Iterable[list[Cell]]) -> bytes:
     book = xlsxwriter.Workbook(stream, options)
     sheet = book.add_worksheet("Results")
     day = book.add_format({"num_format": "yyyy-mm-dd"})
+    score = book.add_format({"num_format": "0.000"})
     sheet.write_row(0, 0, header, book.add_format({"bold": True}))
     last = 0
     for last, row in enumerate(rows, start=1):
         for column, cell in enumerate(row):
-            sheet.write(last, column, cell, day if isinstance(cell, date) else None)
+            shown = {date: day, float: score}.get(type(cell))
+            sheet.write(last, column, cell, shown)
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, max(last, 1), len(header) - 1)
+    sheet.autofit(_WIDEST)
     book.close()
     return stream.getvalue()

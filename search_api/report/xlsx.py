@@ -52,6 +52,7 @@ def _write_search(book: Any, report: Report) -> None:
         sheet.write_string(row, 1, text[:_MAX_TEXT], value)
     if report.picture is not None:
         _insert(sheet, (len(lines) + 3, 1), report.picture, 320, "The query picture")
+    _fit_on_paper(sheet)
 
 
 def _write_marks(book: Any, report: Report) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import openpyxl
 import pypdfium2
 import pytest
+from openpyxl.utils import get_column_letter
 from PIL import Image
 
 Run = Callable[..., Any]
@@ -68,6 +69,12 @@ def test_the_other_formats_hold_the_same(run: Run, queries: Path, tmp_path: Path
     sheet = openpyxl.load_workbook(tmp_path / "out.xlsx")["Results"]
     head, *rows = sheet.iter_rows(values_only=True)
     assert [row[head.index("id")] or "" for row in rows] == expected
+    widths = {
+        name: sheet.column_dimensions[get_column_letter(at)].width
+        for at, name in enumerate(head, start=1)
+    }
+    assert all(width > len(name) for name, width in widths.items())
+    assert sheet.cell(3, 1 + head.index("score")).number_format == "0.000"
     lines = [json.loads(one) for one in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
     assert [one["image"] for one in lines] == ["a.png", "b.png", "c.png", "deeper/d.png"]
     assert [hit["id"] for one in lines for hit in one.get("hits", [])] == expected[1:]

@@ -135,6 +135,7 @@ def test_a_workbook_has_the_search_the_marks_their_pictures_and_true_dates(
     assert facts["Query"] == "mark M-2, WORD 2"
     assert facts["Filters"] == "none"
     assert len(book["Search"]._images) == 1
+    assert all(one.sheet_properties.pageSetUpPr.fitToPage for one in book)  # printed, none is cut
     sheet = book["Marks"]
     head = [cell.value for cell in sheet[1]]
     assert len(sheet._images) == 4
