@@ -123,9 +123,8 @@ class RayWorkers:
         with self._lock:
             self._is_closed = True
             actors, self._actors = self._actors, []
-        with self._alone:
-            if self._apart is not None:
-                actors.append(self._apart)
+        if self._apart is not None:
+            actors.append(self._apart)
         for actor in actors:
             self._kill(actor)
         for _ in range(self._threads):
@@ -201,23 +200,17 @@ class RayWorkers:
 
     def _decode_alone(self, one: _Waiting) -> None:
         """Find out whether it is this picture that ends workers, or another one beside it."""
-        decoded: DecodedPicture | MarkLensError | None = None
         with self._alone:
-            while decoded is None:
-                # One that did others before may have ended since, by no fault of this picture.
-                is_new = self._apart is None
-                apart = self._apart = self._apart or self._start_apart()
-                try:
-                    (decoded,) = self._decoded([one], apart)
-                except self._gone:
-                    self._kill(apart)
-                    self._apart = None
-                    one.deaths += 1
-                    if is_new:
-                        decoded = UnreadableImage(
-                            f"{one.name}: ended each of {one.deaths} workers that decoded it, the "
-                            "last one alone; open it in a picture editor and export it again"
-                        )
+            apart = self._living_apart()
+            try:
+                (decoded,) = self._decoded([one], apart)
+            except self._gone:
+                self._kill(apart)
+                self._apart = None
+                decoded = UnreadableImage(
+                    f"{one.name}: ended each of {_TRIES} workers that decoded it, the last one "
+                    "alone; open it in a picture editor and export it again"
+                )
         if isinstance(decoded, MarkLensError):
             one.answer.set_exception(decoded)
         else:
@@ -358,6 +351,18 @@ class RayWorkers:
             self._kill(actor)
         else:
             self._offer(actor)
+
+    def _living_apart(self) -> _Actor:
+        """The worker for pictures that are decoded one at a time; a new one if it has ended."""
+        if self._apart is not None:
+            try:
+                self._decoded([], self._apart)
+            except self._gone:
+                self._kill(self._apart)
+            else:
+                return self._apart
+        self._apart = self._start_apart()
+        return self._apart
 
     def _start_apart(self) -> _Actor:
         """A worker for pictures that are decoded one at a time."""
