@@ -7,7 +7,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from indexer.errors import BadFilter, BadQuery
-from indexer.marks import MARK_FIELDS, NICE_CLASSES, Box, CodeSource, FieldKind, Mark, is_storable
+from indexer.marks import MARK_FIELDS, NICE_CLASSES, CodeSource, FieldKind, Mark, is_storable
+from indexer.matches import Pair, PlaceMatches
 from models.network.score_calibration import Band, band_of
 from models.vienna import ViennaCode
 
@@ -20,7 +21,9 @@ PARTS = "parts"  # among the weights: whether parts are compared
 WORDS = "words"  # among the weights: how much the words of the filter's `text` count
 PLACES = "places"  # among the weights: how much agreeing places count
 PLACES_WEIGHT = 0.15  # by default: see docs/decisions/0019
-RERANK = 150  # candidates whose places are compared, by default
+SAME_CODES = "same_codes"  # among the weights: how much a mark's codes count that the query shows
+SAME_CODES_WEIGHT = 0.3  # by default: see docs/decisions/0029
+RERANK = 150  # candidates whose places and codes are compared, by default
 LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes
 PlanKind = Literal["none", "gather", "exact", "ivf", "milvus", "sql"]
@@ -246,10 +249,12 @@ class SearchQuery:
         weights: block name → weight, 0 to 1000, not all 0; a block left out keeps its default.
             ``parts`` is 1 (the default) to compare parts, too, or 0 for the whole signs alone.
             ``words`` above 0 (the default) makes the filter's `text` part of the score.
-            ``places`` is how much agreeing places count: see `indexer.search.reranking`.
+            ``places`` is how much agreeing places count, ``same_codes`` how much codes of a mark do
+            that the query shows: see `indexer.search.reranking`.
         exclude: ids never to return, such as the query mark's own.
         among: ids of the only marks to return; None for all.
-        rerank: how many of the first are ranked again by their places, 0 to 1000.
+        rerank: how many of the first are ranked again by their places and codes, 0 to 1000.
+        shown: how surely the query shows each Vienna code, 0 to 1.
 
     Raises:
         BadQuery: ``k``, ``rerank`` or a weight is out of range.
@@ -262,6 +267,7 @@ class SearchQuery:
     exclude: frozenset[str] = frozenset()
     among: tuple[str, ...] | None = None
     rerank: int = RERANK
+    shown: Mapping[ViennaCode, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -292,38 +298,6 @@ def check_ranges(k: int, weights: Mapping[str, float] | None, rerank: int = RERA
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What matched best: the whole sign or a part of the query, and of the mark.
-
-    Attributes:
-        query, mark: 0 for the whole sign, 1 to 3 for its parts, the largest first.
-        query_box, mark_box: where it is: left, top, right, bottom as shares of the picture's width
-            and height; None for a mark of which no box is stored.
-        picture: which of the query's pictures it is, 0 for the first.
-    """
-
-    query: int
-    mark: int
-    query_box: Box
-    mark_box: Box | None
-    picture: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceMatches:
-    """Where the pair matches.
-
-    Attributes:
-        share: 0 to 1, how much of the query's places agrees on one displacement.
-        points: x and y in the query's picture, x and y in the mark's, as shares of their widths and
-            heights: places that match, the most similar first.
-    """
-
-    share: float
-    points: tuple[tuple[float, float, float, float], ...]
-
-
 @dataclass(frozen=True)
 class Hit:
     """One mark found.
@@ -331,8 +305,8 @@ class Hit:
     Attributes:
         id: of the mark.
         score: of the pair: Σ weight · cosine / Σ weight over the blocks, -1 to 1, less 0.025 where
-            one of the two is a part, 0.15 where both are; nearer to 1 where places agree. None in
-            a listing, where nothing is compared.
+            one of the two is a part, 0.15 where both are; nearer to 1 where places agree, or the
+            query shows a code of the mark. None in a listing, where nothing is compared.
         scores: cosine of each block for the pair; empty in a listing.
         mark: what the register holds of it.
         pair: the pair that scores highest; None in a listing.
@@ -342,6 +316,8 @@ class Hit:
             network was not calibrated.
         picture: the score by picture alone, where words are part of the score.
         places: where it matches; None of a mark that was not ranked again, or has no places.
+        same_codes: how surely the query shows a code of the mark, 0 to 1; None of a mark that was
+            not ranked again.
         group: id of the first hit that shows the same sign; its own where it is that; or unknown.
     """
 
@@ -354,6 +330,7 @@ class Hit:
     probability: float | None = None
     picture: float | None = None
     places: PlaceMatches | None = None
+    same_codes: float | None = None
     group: str | None = None
 
     @property
@@ -378,7 +355,7 @@ class PlanReport:
         sequence: the register's state that was searched.
         milliseconds: time of the stages ``filter``, ``search`` and ``rerank``, and before them
             ``decode`` and ``encode`` of the query picture, waiting for a free place included.
-        reranked: marks that were ranked again by their places.
+        reranked: marks that were ranked again by their places and codes.
     """
 
     kind: PlanKind

@@ -7,7 +7,8 @@ mean (`models.network.score_calibration`), and the tables of the model card (the
 Nothing is fitted on what the tables of the test side are measured on.
 
 For scores, each drawing of a brand queries for its other drawings, and a changed copy of a logo
-(recoloured, cropped, turned, with a word added ...) for the logo, among that side's logos.
+(recoloured, cropped, turned, with a word added ...) for the logo, among that side's logos. Logos
+with readings count as marks that were assigned these codes.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from indexer.search.gallery import SearchGallery
+from indexer.search.reranking import certainty
 from models.encoder import Embedding, Encoder
 from models.errors import UnreadableImage
 from models.evaluation.changes import vary
@@ -40,6 +42,7 @@ from models.synthesis.drawings import Split
 from models.synthesis.fonts import FontBook
 from models.training import code_block
 from models.training.lower_maps import PictureJob
+from models.vienna import ViennaCode
 
 _BATCH = 32
 _CHANGED = 300  # logos of which a changed copy is a query
@@ -108,6 +111,7 @@ class Side:
         on_side = [pack.side_of_logo(sides[k]) == side if k in sides else False for k in seen.keys]
         rows = np.flatnonzero(on_side).tolist()
         self.embeddings = [seen.embeddings[row] for row in rows]
+        self._shown = [shown_codes(checkpoint, logits) for logits in seen.logits[rows]]
         place = {seen.keys[row]: at for at, row in enumerate(rows)}
         groups = [
             [place[key] for member in members if (key := f"brand:{'/'.join(member)}") in place]
@@ -116,21 +120,30 @@ class Side:
         self.groups = [group for group in groups if len(group) >= 2]
         copies = [(at, key.removeprefix(_COPY)) for at, key in enumerate(seen.keys)]
         copied = [(at, place[key]) for at, key in copies if key != seen.keys[at] and key in place]
-        self.copies = [(original, seen.embeddings[at]) for at, original in copied]
+        self.copies = [
+            (original, seen.embeddings[at], shown_codes(checkpoint, seen.logits[at]))
+            for at, original in copied
+        ]
         # The same drawing is in several sets, which groups of different drawings do not tell.
         self._brands = np.array([logos[seen.keys[row]].brand.strip().lower() for row in rows])
-        self._gallery = SearchGallery(checkpoint.blocks, self.embeddings)
+        read = [pack.readings.get(sides[seen.keys[row]]) for row in rows]
+        # As marks of a register: by the codes that were assigned, or else by those that are shown.
+        borne = [
+            tuple(code for code, share in shown.items() if share == 1) if one is None else one.codes
+            for one, shown in zip(read, self._shown, strict=True)
+        ]
+        self._gallery = SearchGallery(checkpoint.blocks, self.embeddings, borne)
 
     def pairs(self) -> ScoredPairs:
         """Score every query with every picture; all drawings of its brand are its variants."""
         scores, same = [], []
         for group in self.groups:
             for query in group:
-                line = self._gallery.scores(self.embeddings[query], (query,))
+                line = self._scores(query, (query,))
                 scores.append(np.delete(line, query))
                 same.append(np.delete(self._variants(query), query))
-        for original, copy in self.copies:
-            scores.append(self._gallery.scores(copy))
+        for original, copy, shown in self.copies:
+            scores.append(self._gallery.scores(copy, shown=shown))
             same.append(self._variants(original))
         return ScoredPairs(np.concatenate(scores), np.concatenate(same))
 
@@ -144,6 +157,9 @@ class Side:
             "best hit where nothing is like": self._best_of_nothing(calibration),
         }
 
+    def _scores(self, row: int, left_out: Sequence[int]) -> NDArray[np.float64]:
+        return self._gallery.scores(self.embeddings[row], left_out, shown=self._shown[row])
+
     def _variants(self, row: int) -> NDArray[np.bool_]:
         variants: NDArray[np.bool_] = self._brands == self._brands[row]
         return variants
@@ -154,9 +170,21 @@ class Side:
         best = []
         for group in self.groups:
             of_brand = np.flatnonzero(self._variants(group[0])).tolist()
-            line = self._gallery.scores(self.embeddings[group[0]], of_brand)
+            line = self._scores(group[0], of_brand)
             best.append(calibration.probability(float(line.max()), marks))
         return {band: float(np.mean(np.array(best) >= least)) for band, least in BANDS[:-1]}
+
+
+def shown_codes(checkpoint: Checkpoint, logits: NDArray[np.float32]) -> dict[ViennaCode, float]:
+    """How surely a picture shows each code, as a search takes it.
+
+    Args:
+        checkpoint: calibrated.
+        logits: (labels,) of the picture with its parts.
+    """
+    calibration, labels = checkpoint.calibration, np.array(checkpoint.labels, object)
+    said = calibration.probabilities(logits[None], checkpoint.labels)[0]
+    return certainty(labels[said >= calibration.threshold], labels[said >= calibration.perhaps])
 
 
 def copy_jobs(pack: SharedPack, side: Split) -> list[PictureJob]:

@@ -9,6 +9,7 @@ from indexer.ingest import IngestProgress
 from indexer.marks import Box, Mark, RunCounts
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
+from indexer.search.reranking import certainty
 from models.vienna import PredictedCode, ViennaCode
 
 
@@ -32,6 +33,12 @@ class SeenCodes:
         named = {one.code for one in seen}
         others = _most_probable(code for one in pictures for code in one.perhaps)
         return cls(seen, tuple(one for one in others if one.code not in named))
+
+    def certainty(self, assigned: Iterable[ViennaCode] = ()) -> dict[ViennaCode, float]:
+        """How surely a sign shows each thing, 0 to 1; what it was assigned it surely shows."""
+        known = {above for code in assigned for above in (code, *code.ancestors())}
+        shown = {one.code for one in self.vienna} | known
+        return certainty(shown, [one.code for one in self.perhaps])
 
 
 def _most_probable(codes: Iterable[PredictedCode]) -> tuple[PredictedCode, ...]:

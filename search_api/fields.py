@@ -347,8 +347,8 @@ class SearchFields(ViewFields, WantedFields):
         Field(
             ge=0,
             le=MAX_K,
-            description="How many of the first marks are ranked again by where they match; 0 for "
-            "none.",
+            description="How many of the first marks are ranked again by where they match and by "
+            "codes; 0 for none.",
             examples=[RERANK],
         ),
     ] = RERANK
@@ -358,7 +358,7 @@ class SearchFields(ViewFields, WantedFields):
             description=f"Weight of each block, 0 to {MAX_WEIGHT:g}, as visual=1,concept=.5 or as "
             "a JSON object; a block left out keeps its default. parts=0 compares whole signs "
             "alone; words=1 makes `text` part of the score instead of a filter; places=0 leaves "
-            "out where marks match.",
+            "out where marks match, same_codes=0 codes that both show.",
             examples=["visual=1,concept=.5,colour=0"],
         ),
     ] = None

@@ -179,6 +179,7 @@ class MarkLens:
         searcher = self.searcher
         require_known_codes(request.filter, self.follower)
         encoded = self.queries.encode_request(self.encoder, request)
+        seen = SeenCodes.of([one.seen for one in encoded])
         query = SearchQuery(
             embedding=encoded[0].embedding,
             k=request.offset + request.k,
@@ -187,6 +188,7 @@ class MarkLens:
             exclude=frozenset() if request.mark_id is None else frozenset({request.mark_id}),
             among=request.among,
             rerank=request.rerank,
+            shown=seen.certainty(encoded[0].assigned),
         )
         search = searcher.search
         if query.ranks_words:
@@ -196,7 +198,6 @@ class MarkLens:
         stages = {name: sum(one.milliseconds[name] for one in encoded) for name in STAGES}
         spent = {**stages, **result.plan.milliseconds}
         plan = replace(result.plan, milliseconds=spent)
-        seen = SeenCodes.of([one.seen for one in encoded])
         pictures = tuple(one.shown for one in encoded)
         hits = searcher.grouped(result.hits)[request.offset :]
         return Answer(hits, plan, seen.vienna, seen.perhaps, pictures)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from indexer.query import Pair, PlaceMatches
+from indexer.matches import Pair, PlaceMatches
 from indexer.words.likeness import WordMatch
 
 Share = Annotated[float, Field(ge=0, le=1)]

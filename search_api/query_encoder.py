@@ -56,6 +56,7 @@ class EncodedQuery:
         embedding: of the whole sign and of its parts; boxes and places are shares of the picture
             that a crop is measured in, the turned page.
         seen: the codes that the network sees.
+        assigned: the codes of the mark whose stored embedding it is.
         pages: of the file that the picture comes from.
         handle: by which the picture is kept; None where it is not.
         milliseconds: spent on ``decode`` (with cropping and preparing), ``wait`` (for a turn) and
@@ -64,6 +65,7 @@ class EncodedQuery:
 
     embedding: Embedding
     seen: SeenCodes
+    assigned: tuple[ViennaCode, ...] = ()
     pages: int = 1
     handle: str | None = None
     milliseconds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -100,7 +102,7 @@ class EncodedQuery:
             for some in said["codes"]
         )
         embedding = Embedding(found["vectors"], found["boxes"], found["places"].tobytes())
-        return cls(embedding, SeenCodes(vienna, perhaps), said["pages"], handle)
+        return cls(embedding, SeenCodes(vienna, perhaps), pages=said["pages"], handle=handle)
 
 
 class QueryEncoder:
@@ -250,7 +252,7 @@ def encode_picture(
     ended = perf_counter()
     return EncodedQuery(
         embedding=_within(encoded.embeddings[0], page, view),
-        seen=_seen(encoder, encoded.probabilities[0]),
+        seen=seen_codes(encoder, encoded.probabilities[0]),
         pages=page_count(page),
         milliseconds={
             "decode": 1000 * (ready - began - waited),
@@ -278,10 +280,11 @@ def stored_query(register: Register, encoder: Encoder, mark: Mark) -> EncodedQue
     if embedding is None:
         raise BadQuery(f"The mark {mark.record.id!r} has no picture to compare.")
     probabilities = encoder.probabilities_of(mark.predicted)
-    return EncodedQuery(embedding, _seen(encoder, probabilities))
+    return EncodedQuery(embedding, seen_codes(encoder, probabilities), mark.record.vienna)
 
 
-def _seen(encoder: Encoder, probabilities: NDArray[np.float32]) -> SeenCodes:
+def seen_codes(encoder: Encoder, probabilities: NDArray[np.float32]) -> SeenCodes:
+    """Name the codes that are seen in one picture, from its probabilities (labels,)."""
     return SeenCodes(encoder.predicted(probabilities), encoder.perhaps(probabilities))
 
 

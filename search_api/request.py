@@ -80,7 +80,7 @@ class SearchRequest:
             other way round, or ``words``: the likest first. By default ``words`` where the filter
             has words, else ``id``.
         after: the cursor that the answer to the same request gave as `Answer.next`: the next page.
-        rerank: how many of the first are ranked again by their places, 0 to 1000.
+        rerank: how many of the first are ranked again by their places and codes, 0 to 1000.
         keep: whether pictures that are given as bytes are kept for later searches, by a handle.
         among: ids of the only marks to compare; None for all that pass the filter.
 

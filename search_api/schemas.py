@@ -55,6 +55,7 @@ _HIT: dict[str, Any] = {
     "probability": 0.63,
     "band": "strong",
     "places": {"share": 0.43, "points": [[0.3, 0.4, 0.52, 0.41]]},
+    "same_codes": 0.8,
 }
 _PLAN: dict[str, Any] = {
     "kind": "exact",
@@ -116,7 +117,10 @@ class HitResponse(_MarkFields):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_HIT]})
 
-    score: float = Field(description="Weighted mean of the scores, nearer to 1 where places agree.")
+    score: float = Field(
+        description="Weighted mean of the scores, nearer to 1 where places agree or the query "
+        "shows a code of the mark."
+    )
     scores: dict[str, float] = Field(
         description="Cosine of each block, -1 to 1; words: how alike they are, 0 to 1."
     )
@@ -142,6 +146,10 @@ class HitResponse(_MarkFields):
     places: PlacesResponse | None = Field(
         description="Where they match; null of a mark that was not ranked again, or has no places."
     )
+    same_codes: float | None = Field(
+        description="How surely the query shows a code of the mark, assigned or else predicted, 0 "
+        "to 1; null of a mark that was not ranked again."
+    )
 
     @classmethod
     def of(cls, hit: Hit) -> "HitResponse":
@@ -162,6 +170,7 @@ class HitResponse(_MarkFields):
             picture=hit.picture,
             group=hit.group,
             places=None if hit.places is None else PlacesResponse.of(hit.places),
+            same_codes=hit.same_codes,
             **_mark_fields(hit.mark),
         )
 
@@ -211,7 +220,7 @@ class Milliseconds(BaseModel):
     encode: float = Field(description="The network.")
     filter: float = Field(description="Finding the marks that the filter allows.")
     search: float = Field(description="Ranking them.")
-    rerank: float = Field(description="Ranking the first of them again by where they match.")
+    rerank: float = Field(description="Ranking the first of them again.")
 
 
 class PlanResponse(BaseModel):
@@ -228,7 +237,7 @@ class PlanResponse(BaseModel):
     total: int = Field(description="Marks in the index.")
     sequence: int = Field(description="Change of the register up to which the index goes.")
     milliseconds: Milliseconds
-    reranked: int = Field(description="Marks that were ranked again by their places.")
+    reranked: int = Field(description="Marks that were ranked again by their places and codes.")
 
 
 class SearchResponse(BaseModel):

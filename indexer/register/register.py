@@ -27,6 +27,7 @@ from indexer.marks import (
     RunState,
     is_mark_id,
 )
+from indexer.matches import Candidate
 from indexer.pages import Listed, Page
 from indexer.query import Filter
 from indexer.register import (
@@ -271,13 +272,13 @@ class Register:
         with self._reading() as connection:
             return rows.read_embedding(connection, mark_id)
 
-    def places(self, sequences: Sequence[int]) -> dict[int, bytes]:
-        """Coded places of the live marks that were written under some sequences, by sequence.
+    def candidates(self, sequences: Sequence[int]) -> dict[int, Candidate]:
+        """What the live marks that were written under some sequences are ranked again by.
 
-        Empty of a mark without places. One that was written again or withdrawn since is missing.
+        By sequence; one that was written again or withdrawn since is missing.
         """
         with self._reading() as connection:
-            return rows.read_places(connection, sequences)
+            return rows.read_candidates(connection, sequences)
 
     def sequence(self) -> int:
         """The last committed sequence number; 0 in an empty register."""

@@ -23,6 +23,7 @@ from indexer.marks import (
     MarkRecord,
     StoredPrediction,
 )
+from indexer.matches import Candidate
 from indexer.query import DAY_COLUMNS, TEXT_COLUMNS, WORD_COLUMNS
 from indexer.register import counters, schema, word_index
 from indexer.register.bulk import insert
@@ -342,19 +343,27 @@ def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dic
     return found
 
 
-def read_places(connection: Connection, sequences: Sequence[int]) -> dict[int, bytes]:
-    """Coded places of the live marks with some sequences, by sequence; empty of one without."""
+def read_candidates(connection: Connection, sequences: Sequence[int]) -> dict[int, Candidate]:
+    """What the live marks with some sequences are ranked again by, by sequence."""
     table, places = schema.marks, schema.mark_places
     wanted = (
-        sa.select(table.c.sequence, places.c.places)
+        sa.select(table.c.sequence, table.c.lists, places.c.places)
         .outerjoin(places, places.c.mark_id == table.c.id)
         .execution_options(**BINARY)
     )
-    found: dict[int, bytes] = {}
+    found: dict[int, Candidate] = {}
     for part in in_parts(sequences):
         held = connection.execute(wanted.where(LIVE, table.c.sequence.in_(part)))
-        found |= {sequence: coded or b"" for sequence, coded in held}
+        found |= {
+            sequence: Candidate(coded or b"", _borne(lists or {}))
+            for sequence, lists, coded in held
+        }
     return found
+
+
+def _borne(lists: dict[str, list[Any]]) -> tuple[ViennaCode, ...]:
+    given = lists.get("vienna") or [code for code, _, sure in lists.get(_PREDICTED, ()) if sure]
+    return tuple(map(_code, given))
 
 
 def _named(lists: dict[str, list[Any]]) -> tuple[PredictedCode, ...]:

@@ -200,6 +200,7 @@ watched_signs = Table(
     Column("vectors", LargeBinary, nullable=False),  # little-endian float16
     Column("boxes", LargeBinary, nullable=False),  # little-endian float32
     Column("places", LargeBinary, nullable=False),
+    Column("codes", JSON),  # that it shows, how surely; NULL where that was never noted
     Index("watched_signs_by_watch", "watch"),
 )
 

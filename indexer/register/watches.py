@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from indexer.errors import BadWatch, UnknownWatch
 from indexer.register import audit, schema
 from indexer.register.runs import aware
 from models.encoder import Embedding
+from models.vienna import ViennaCode
 
 _VECTORS, _BOXES = np.dtype("<f2"), np.dtype("<f4")
 MAX_NUMBER = 2**63 - 1  # of an event, and of any that SQL compares it with
@@ -32,6 +33,7 @@ class WatchedSign:
         image_digest: of its picture in the image store.
         fingerprint: of the network that made the embedding.
         embedding: what marks are compared with.
+        shown: how surely it shows each Vienna code, 0 to 1; empty where that was never noted.
     """
 
     id: int
@@ -40,6 +42,7 @@ class WatchedSign:
     image_digest: str
     fingerprint: str
     embedding: Embedding
+    shown: Mapping[ViennaCode, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -321,6 +324,7 @@ def _columns(sign: WatchedSign) -> dict[str, Any]:
         "vectors": np.ascontiguousarray(embedding.vectors, _VECTORS).tobytes(),
         "boxes": np.ascontiguousarray(embedding.boxes, _BOXES).tobytes(),
         "places": embedding.places,
+        "codes": {str(code): share for code, share in sign.shown.items()},
     }
 
 
@@ -329,7 +333,8 @@ def _sign(row: sa.RowMapping) -> WatchedSign:
     vectors = np.frombuffer(row["vectors"], _VECTORS).reshape(len(boxes), -1).astype(np.float16)
     names = ("id", "label", "mark_id", "image_digest", "fingerprint")
     embedding = Embedding(vectors, boxes, row["places"])
-    return WatchedSign(**{name: row[name] for name in names}, embedding=embedding)
+    shown = {ViennaCode.parse(code): share for code, share in (row["codes"] or {}).items()}
+    return WatchedSign(**{name: row[name] for name in names}, embedding=embedding, shown=shown)
 
 
 def _watch(row: sa.RowMapping, signs: Sequence[WatchedSign]) -> Watch:

@@ -1,60 +1,92 @@
-"""Ranks the first candidates of a search again, by how well their places match the query's.
+"""Ranks the first candidates of a search again, by their places and by their Vienna codes.
 
 The pair of pictures that scores best, whole signs or parts, is compared by its places
-(`models.network.places`). What agrees closes a share of the distance to 1:
+(`models.network.places`). And a mark may bear a code that the query shows: how surely it shows it,
+codes of broader levels counting less, says how far the two agree on what is depicted. What agrees,
+of 0 to 1, closes a share of the distance to 1:
 
-    score + min(1, weight · agreement) · (1 - score)
+    1 - (1 - score) · (1 - weight of places · places) · (1 - weight of codes · codes)
 
-A mark that is not ranked again, or has no places, keeps its score. So no candidate falls behind a
-mark that was not ranked again, scores never exceed 1, and the same picture still scores 1.
+A mark that is not ranked again, or has neither places nor codes, keeps its score. So no candidate
+falls behind a mark that was not ranked again, scores never exceed 1, and the same picture still
+scores 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.query import PlaceMatches
+from indexer.matches import Candidate, PlaceMatches
 from indexer.search.ranking import Ranked
+from indexer.search.scoring import Query
 from models.encoder import Embedding
+from models.network.parts import is_thing
 from models.network.places import Agreement, Places, from_bytes, match, one_from_bytes
+from models.vienna import ViennaCode
 
 POINTS = 24  # places that are told of a hit, the most similar first
+# What codes count, by level, and those that are perhaps shown: see docs/decisions/0029.
+_LEVELS = {"category": 0.6, "division": 0.8, "section": 1.0}
+_PERHAPS = 0.5
+
+
+def certainty(
+    shown: Iterable[ViennaCode], perhaps: Iterable[ViennaCode]
+) -> dict[ViennaCode, float]:
+    """How surely a query shows each thing, as `SearchQuery` takes it: 0 to 1.
+
+    Args:
+        shown: codes that reach their threshold, or are known.
+        perhaps: codes that may be there.
+    """
+    said = {**dict.fromkeys(perhaps, _PERHAPS), **dict.fromkeys(shown, 1.0)}
+    return {code: share for code, share in said.items() if is_thing(code)}
 
 
 class Reranking:
-    """The places of one query."""
+    """The places and the codes of one query."""
 
-    def __init__(self, query: Embedding, weight: float) -> None:
+    def __init__(
+        self, query: Embedding, shown: Mapping[ViennaCode, float], compared: Query
+    ) -> None:
         """Prepare a query.
 
         Args:
             query: its embedding.
-            weight: of the agreement; 0 for no re-ranking.
+            shown: how surely it shows each code.
+            compared: the weights of places and codes.
         """
-        self._pictures = from_bytes(query.places) if weight else []
-        self._weight = weight
+        self._weight = compared.places_weight
+        self._codes_weight = compared.same_codes_weight
+        self._pictures = from_bytes(query.places) if self._weight else []
+        self._shown = {
+            code: share * _LEVELS[code.level] for code, share in shown.items() if self._codes_weight
+        }
         self._found: dict[int, _Found] = {}  # by sequence of the mark
+        self._agreement: dict[int, float] = {}
 
     @property
     def is_on(self) -> bool:
-        """Whether it changes anything: it needs a weight, and a query with places."""
-        return bool(self._pictures)
+        """Whether it changes anything: it needs a weight, and a query with places or codes."""
+        return bool(self._pictures or self._shown)
 
-    def apply(self, ranked: Sequence[Ranked], places: Mapping[int, bytes]) -> list[Ranked]:
+    def apply(self, ranked: Sequence[Ranked], candidates: Mapping[int, Candidate]) -> list[Ranked]:
         """Score marks again.
 
         Args:
             ranked: all marks of a ranking.
-            places: coded places by the sequence of the marks that are ranked again.
+            candidates: those that are ranked again, by sequence.
 
         Returns:
             The same marks, best first; equal ones by number.
         """
+        self._agreement = {at: self._agree(one.codes) for at, one in candidates.items()}
         compared: dict[int, list[tuple[Ranked, Places]]] = {}
-        for one in ranked:
-            picture = one_from_bytes(places.get(one.sequence, b""), one.pair[1])
+        for one in ranked if self._pictures else ():
+            candidate = candidates.get(one.sequence)
+            picture = candidate and one_from_bytes(candidate.places, one.pair[1])
             if picture is not None:
                 compared.setdefault(one.pair[0], []).append((one, picture))
         for of_query, marks in compared.items():
@@ -67,11 +99,19 @@ class Reranking:
         found = self._found.get(ranked.sequence)
         return None if found is None else found.told()
 
+    def agreement(self, ranked: Ranked) -> float | None:
+        """How surely the query shows a code of a mark; None of a mark not ranked again."""
+        return self._agreement.get(ranked.sequence)
+
+    def _agree(self, codes: Sequence[ViennaCode]) -> float:
+        lines = ((code, *code.ancestors()) for code in codes)
+        return max((self._shown.get(one, 0.0) for line in lines for one in line), default=0.0)
+
     def _score(self, one: Ranked) -> float:
         found = self._found.get(one.sequence)
-        if found is None:
-            return one.score
-        return one.score + min(1.0, self._weight * found.share) * (1.0 - one.score)
+        places = 0.0 if found is None else min(1.0, self._weight * found.share)
+        codes = min(1.0, self._codes_weight * self._agreement.get(one.sequence, 0.0))
+        return one.score + (1.0 - (1.0 - places) * (1.0 - codes)) * (1.0 - one.score)
 
     def _compare(self, query: Places, marks: Sequence[tuple[Ranked, Places]]) -> None:
         agreement, points = match(query, [places for _, places in marks]), query.in_picture()

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
 from indexer.index.segments import Segment, bounds_of
-from indexer.query import PARTS, PLACES, PLACES_WEIGHT, WORDS
+from indexer.query import PARTS, PLACES, PLACES_WEIGHT, SAME_CODES, SAME_CODES_WEIGHT, WORDS
 from models.encoder import Block
 
 _CHUNK = 1 << 13  # vectors scored at once
@@ -105,6 +105,7 @@ class Query:
         scorers: of the whole sign, then of its parts; of the whole alone where parts do not count.
         has_parts: whether marks are compared by their parts, too.
         places_weight: what agreeing places count.
+        same_codes_weight: what codes of a mark count that the query shows.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class Query:
         chosen = chosen_weights(blocks, weights or {})
         self.has_parts = (weights or {}).get(PARTS, 1) != 0
         self.places_weight = (weights or {}).get(PLACES, PLACES_WEIGHT)
+        self.same_codes_weight = (weights or {}).get(SAME_CODES, SAME_CODES_WEIGHT)
         self.scorers = tuple(
             Scorer(blocks, vector, chosen)
             for vector in (vectors if self.has_parts else vectors[:1])
@@ -140,7 +142,7 @@ def chosen_weights(blocks: Sequence[Block], weights: Mapping[str, float]) -> tup
         BadQuery: there is no such block, or no weight above 0.
     """
     names = [block.name for block in blocks]
-    others = (PARTS, PLACES, WORDS)  # weights that are of no block
+    others = (PARTS, PLACES, SAME_CODES, WORDS)  # weights that are of no block
     unknown = sorted(set(weights) - {*names, *others})
     if unknown:
         raise BadQuery(

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 from indexer.errors import FingerprintMismatch
 from indexer.index.following import RegisterIndex, View
 from indexer.marks import Box, Mark
+from indexer.matches import Candidate, Pair
 from indexer.query import (
     PARTS,
     PLACES,
     PLACES_WEIGHT,
     RERANK,
+    SAME_CODES,
+    SAME_CODES_WEIGHT,
     WORDS,
     Hit,
-    Pair,
     PlanKind,
     PlanReport,
     SearchQuery,
@@ -79,8 +81,8 @@ class Searcher:
 
         The answer is exactly the head of the whole ranking of the allowed marks, by falling score
         and then by id, as of one state of the register; the first of it are ranked again by their
-        places (`indexer.search.reranking`). Where the plan says ``ivf``, marks may be
-        missing from it, but scores and order of the others are exact.
+        places and codes (`indexer.search.reranking`). Where the plan says ``ivf``, marks
+        may be missing from it, but scores and order of the others are exact.
 
         Raises:
             BadQuery: the embedding's shape or a weight does not fit the network's blocks.
@@ -161,12 +163,12 @@ class Searcher:
     def _ranked(self, search: "_Search", query: SearchQuery) -> tuple[list[Ranked], bool]:
         """The first marks, ranked again; and whether the register still holds them as compared."""
         ranked = search.ranked()
-        if not search.reranking.is_on:
+        if not search.is_reranked:
             return ranked, True
         first = [one.sequence for one in self._first(ranked, query.rerank)]
         started = perf_counter()
-        places = self._register.places(first)
-        return search.ranked_again(ranked, places, started), len(places) == len(first)
+        candidates = self._register.candidates(first)
+        return search.ranked_again(ranked, candidates, started), len(candidates) == len(first)
 
     def _first(self, ranked: list[Ranked], k: int) -> list[Ranked]:
         """The k best; of those that score as much as the last of them, by id."""
@@ -203,13 +205,14 @@ class Searcher:
                     None if calibration is None else calibration.probability(one.score, total)
                 ),
                 places=search.reranking.matches(one),
+                same_codes=search.reranking.agreement(one),
             )
             for one, mark in in_order
         )
         return SearchResult(hits, search.report(self._follower.index_name))
 
     def _has_default_weights(self, query: SearchQuery) -> bool:
-        others = {PARTS: 1.0, PLACES: PLACES_WEIGHT, WORDS: 0.0}
+        others = {PARTS: 1.0, PLACES: PLACES_WEIGHT, SAME_CODES: SAME_CODES_WEIGHT, WORDS: 0.0}
         defaults = {block.name: block.weight for block in self._blocks} | others
         given = (query.weights or {}).items()
         # Of marks that are named, those are asked that are not ranked again by default either.
@@ -227,8 +230,8 @@ class _Search:
         self._compared = compared
         self._allowed = allowed_marks(view, query.filter)
         self._plan: PlanKind = "none"
-        weight = compared.places_weight if query.rerank else 0.0
-        self.reranking = Reranking(query.embedding, weight)
+        self.reranking = Reranking(query.embedding, query.shown, compared)
+        self.is_reranked = query.rerank > 0 and self.reranking.is_on
         self._reranked, self._rerank_s = 0, 0.0
         self._filter_s = perf_counter() - started
         self._search_s = 0.0
@@ -248,7 +251,7 @@ class _Search:
     def ranked(self) -> list[Ranked]:
         """The nearest allowed marks, and all that score as much as the last of them."""
         started = perf_counter()
-        wanted = max(self._query.k, self._query.rerank if self.reranking.is_on else 0)
+        wanted = max(self._query.k, self._query.rerank if self.is_reranked else 0)
         ranking = rank_allowed(self._allowed, self._compared, wanted)
         self._search_s += perf_counter() - started
         self._plan = ranking.plan
@@ -260,11 +263,11 @@ class _Search:
         return self._view.total
 
     def ranked_again(
-        self, ranked: list[Ranked], places: Mapping[int, bytes], started: float
+        self, ranked: list[Ranked], candidates: Mapping[int, Candidate], started: float
     ) -> list[Ranked]:
-        """The same marks, those ranked again of which places are given."""
-        again = self.reranking.apply(ranked, places)
-        self._reranked = len(places)
+        """The same marks, the candidates ranked again."""
+        again = self.reranking.apply(ranked, candidates)
+        self._reranked = len(candidates)
         self._rerank_s += perf_counter() - started
         return again
 

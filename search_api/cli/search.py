@@ -73,7 +73,8 @@ Rerank = Annotated[
     str,
     typer.Option(
         metavar="NUMBER",
-        help="How many of the first marks are ranked again by where they match; 0 for none.",
+        help="How many of the first marks are ranked again by where they match and by codes; "
+        "0 for none.",
     ),
 ]
 Weights = Annotated[

@@ -16,6 +16,8 @@ from indexer.query import (
     PARTS,
     PLACES,
     PLACES_WEIGHT,
+    SAME_CODES,
+    SAME_CODES_WEIGHT,
     WORDS,
     Filter,
     FilterField,
@@ -239,7 +241,8 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     facts += [Fact(name, value) for name, value in options_of(request).items()]
     if request.is_ranked:
         default = {block.name: block.weight for block in marklens.encoder.blocks}
-        weights = {**default, PARTS: 1, PLACES: PLACES_WEIGHT, **(request.weights or {})}
+        others = {PARTS: 1, PLACES: PLACES_WEIGHT, SAME_CODES: SAME_CODES_WEIGHT}
+        weights = {**default, **others, **(request.weights or {})}
         shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
         facts.append(Fact("Weights", shown))
     filters = request.filter
@@ -253,7 +256,7 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     if answer.better_than_chance is not None and not asked.shortlist:
         facts.append(Fact("Better than chance", f"{answer.better_than_chance:,} of these"))
     if plan.reranked:
-        facts.append(Fact("Ranked again", f"the first {plan.reranked:,}, by places that agree"))
+        facts.append(Fact("Ranked again", f"the first {plan.reranked:,}, by places and codes"))
     facts.append(Fact("Register state", f"change {plan.sequence:,}"))
     facts.append(Fact("Network", bound[0] if bound else "none"))
     how = _PLANS.get(plan.kind, plan.kind) if request.is_ranked else f"by {request.list_order}"

@@ -324,8 +324,9 @@ def _remarks(report: Report, letters: Lettering) -> list[str]:
         said.insert(
             0,
             "A score is the weighted mean of the cosines of the embedding's blocks, for the sign "
-            "or part that matches best, raised where places within the pictures agree; identical "
-            "pictures have 1. It orders marks, and is no probability of confusion.",
+            "or part that matches best, raised where places within the pictures agree or the query "
+            "shows a code of the mark; identical pictures have 1. It orders marks, "
+            "and is no probability of confusion.",
         )
     if any(one.hit is not None and one.hit.probability is not None for one in report.marks):
         said.append(

@@ -15,11 +15,12 @@ from indexer.errors import BadQuery, BadWatch
 from indexer.index.follower import Follower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
-from indexer.query import MAX_K, PARTS, PLACES, Hit, SearchQuery
+from indexer.query import MAX_K, PARTS, PLACES, SAME_CODES, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
 from search_api.fields import FilterFields, SearchFields
 from search_api.marklens import MarkLens
+from search_api.query_encoder import seen_codes
 from search_api.request import WHOLE, KeptPicture, SearchRequest, View
 from search_api.schemas import image_path
 from search_api.watch.webhook import WebhookFailed, check_url, post
@@ -98,7 +99,11 @@ class Watching:
         """
         self._searcher()  # binds an empty register, and refuses another network's
         request = _request(new.asked)
-        block_names = {block.name for block in self._marklens.encoder.blocks} | {PARTS, PLACES}
+        block_names = {block.name for block in self._marklens.encoder.blocks} | {
+            PARTS,
+            PLACES,
+            SAME_CODES,
+        }
         unknown = sorted((request.weights or {}).keys() - block_names)
         if unknown:
             raise BadQuery(f"there is no block {unknown[0]!r} to weigh")
@@ -188,6 +193,7 @@ class Watching:
                 k=k,
                 filter=request.filter,
                 weights=request.weights,
+                shown=sign.shown,
                 exclude=frozenset() if sign.mark_id is None else frozenset({sign.mark_id}),
             )
             hits = searcher.search_view(view, query).hits
@@ -222,8 +228,8 @@ class Watching:
         signs = []
         for sign in watch.signs:
             content = self._marklens.images.get(sign.image_digest)
-            anew = self._encoded(sign.label, content)
-            signs.append(replace(anew, id=sign.id, mark_id=sign.mark_id))
+            anew = self._encoded(sign.label, content, sign.mark_id)
+            signs.append(replace(anew, id=sign.id))
             self._watches.replace_embedding(signs[-1])
         now = self._marklens.register.sequence()
         self._watches.note(watch.name, now, [], datetime.now(UTC))
@@ -248,18 +254,22 @@ class Watching:
             part = io.BytesIO()
             self._marklens.draw(content, view).save(part, "PNG")
             content = part.getvalue()
-        sign = self._encoded(label, content)
+        sign = self._encoded(label, content, mark_id)
         self._marklens.images.put(content)
-        return replace(sign, mark_id=mark_id)
+        return sign
 
-    def _encoded(self, label: str, content: bytes) -> WatchedSign:
+    def _encoded(self, label: str, content: bytes, mark_id: str | None) -> WatchedSign:
         encoder = self._marklens.encoder
         admission = self._marklens.queries.admission
         patience = admission.patience()
         picture = encoder.prepare(admission.decode(content, label, 1, patience))
-        embedding = admission.encoding.encode(encoder, picture, patience).embeddings[0]
+        encoded = admission.encoding.encode(encoder, picture, patience)
+        mark = self._marklens.register.marks([mark_id] if mark_id else []).get(mark_id or "")
+        assigned = mark.record.vienna if mark else ()
+        shown = seen_codes(encoder, encoded.probabilities[0]).certainty(assigned)
         digest = hashlib.sha256(content).hexdigest()
-        return WatchedSign(0, label, None, digest, encoder.fingerprint, embedding)
+        network, embedding = encoder.fingerprint, encoded.embeddings[0]
+        return WatchedSign(0, label, mark_id, digest, network, embedding, shown)
 
 
 def _views(first: View) -> Iterator[View]:

@@ -333,17 +333,21 @@ def test_weights_change_the_ranking_and_say_their_share(page):
     assert page.until_hits(lambda ids: ids != by_colour) == usual
 
 
-def test_places_are_weighed_or_switched_off(page):
+def test_places_and_same_codes_are_weighed_or_switched_off(page):
     page.open("/?mark_id=EM-001")
     usual = page.hits()
-    page.js(
-        "const slider = document.getElementById('weight-places');"
-        "slider.value = 0; slider.dispatchEvent(new Event('input', {bubbles: true}))"
-    )
-    page.until(lambda: "weights=places=0" in page.path, "the weight is not in the address")
-    assert page.text(".slider:has(#weight-places) output") == "off"
-    page.settle()
-    assert "by places" not in page.text("#plan")
+    assert "ranked again" in page.text("#plan")
+    for name, weights in {"places": "places=0", "same_codes": "places=0,same_codes=0"}.items():
+        page.js(
+            f"const slider = document.getElementById('weight-{name}');"
+            "slider.value = 0; slider.dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+        page.until(lambda: f"weights={weights}" in page.path, "the weight is not in the address")  # noqa: B023
+        assert page.text(f".slider:has(#weight-{name}) output") == "off"
+        page.settle()
+    assert "ranked again" not in page.text("#plan")
+    page.back()
     page.back()
     page.until_hits(lambda ids: ids == usual)
     assert page.text(".slider:has(#weight-places) output") == "0.15"
+    assert page.text(".slider:has(#weight-same_codes) output") == "0.30"

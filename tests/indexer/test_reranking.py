@@ -12,9 +12,11 @@ from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark
 from indexer.query import Hit, SearchQuery, SearchResult
 from indexer.register import Register
+from indexer.search.reranking import certainty
 from indexer.search.searcher import Searcher
 from models.encoder import Block, Embedding
 from models.network.places import Places, to_bytes
+from models.vienna import ViennaCode
 
 BLOCKS = (Block("visual", 0, 16, 1.0),)
 SQUARE = (0.0, 0.0, 1.0, 1.0)
@@ -40,11 +42,24 @@ def near(distance: float, coded: bytes = b"") -> Embedding:
 def search(
     register: Register, mark: Callable[..., EncodedMark]
 ) -> Iterator[Callable[..., SearchResult]]:
-    """A function (marks, query, **asked) that writes marks by id and searches."""
+    """A function (marks, query, **asked) that writes marks by id and searches.
+
+    A mark is its embedding, or that and the codes that it was assigned.
+    """
     followers = []
 
-    def run(marks: dict[str, Embedding], query: Embedding, **asked: object) -> SearchResult:
-        register.add([replace(mark(name), embedding=one) for name, one in marks.items()])
+    def run(
+        marks: dict[str, Embedding | tuple[Embedding, str]], query: Embedding, **asked: object
+    ) -> SearchResult:
+        given = {name: one if isinstance(one, tuple) else (one, "") for name, one in marks.items()}
+        register.add(
+            [
+                replace(
+                    mark(name, vienna=tuple(map(ViennaCode.parse, codes.split()))), embedding=one
+                )
+                for name, (one, codes) in given.items()
+            ]
+        )
         follower = Follower(register, None, 16, "tiny", IndexChoice("cpu"))
         followers.append(follower)
         follower.refresh()
@@ -149,7 +164,55 @@ def test_a_stored_embedding_has_its_places(register: Register, mark) -> None:
     assert stored is not None
     assert stored.places == places(1)
     register.delete(["a"])
-    assert register.places([1]) == {}
+    assert register.candidates([1]) == {}
+
+
+LION, CAT = ViennaCode(3, 1, 1), ViennaCode(3, 1, 6)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "agreement"),
+    [("03.01.01", 1.0), ("26.04.02 03.01.06", 0.8), ("03.05.01", 0.6), ("05.03.13", 0.0), ("", 0)],
+)
+def test_a_mark_that_was_assigned_what_the_query_shows_comes_nearer(
+    search, assigned: str, agreement: float
+) -> None:
+    shown = certainty([LION, *LION.ancestors()], [])
+    hit = search({"m": (near(0.6), assigned)}, near(0.0), shown=shown).hits[0]
+    assert hit.same_codes == pytest.approx(agreement)
+    score = np.cos(0.6)
+    assert hit.score == pytest.approx(score + 0.3 * agreement * (1 - score), abs=1e-3)
+
+
+def test_codes_and_places_both_count_and_each_can_be_turned_off(search) -> None:
+    marks = {"m": (near(0.6, places(1)), str(LION))}
+    query, shown, score = near(0.0, places(1)), {LION: 1.0}, np.cos(0.6)
+    rest = {
+        name: (1 - search(marks, query, shown=shown, weights=weights).hits[0].score) / (1 - score)
+        for name, weights in {
+            "both": None,
+            "codes": {"places": 0},
+            "places": {"same_codes": 0},
+            "strong": {"places": 0, "same_codes": 0.8},
+        }.items()
+    }
+    assert rest["codes"] == pytest.approx(0.7, abs=1e-2)
+    assert rest["strong"] == pytest.approx(0.2, abs=1e-2)
+    assert rest["both"] == pytest.approx(rest["codes"] * rest["places"], abs=1e-2)
+    off = search(marks, query, shown=shown, rerank=0).hits[0]
+    assert (off.same_codes, off.score) == (None, pytest.approx(score, abs=1e-3))
+
+
+def test_what_is_perhaps_shown_counts_half_and_only_things_count() -> None:
+    letters = ViennaCode(27, 5, 1)
+    assert certainty([LION, letters], [LION, CAT, ViennaCode(29)]) == {LION: 1.0, CAT: 0.5}
+
+
+def test_the_same_picture_scores_one_whatever_it_was_assigned(search) -> None:
+    marks = {"same": near(0.0), "other": (near(0.2), str(LION))}
+    hits = search(marks, near(0.0), shown={LION: 1.0}).hits
+    assert [hit.id for hit in hits] == ["same", "other"]
+    assert hits[0].score == 1.0
 
 
 @pytest.mark.parametrize("rerank", [-1, 1001])

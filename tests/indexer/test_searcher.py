@@ -17,7 +17,8 @@ from indexer.errors import FingerprintMismatch
 from indexer.index.follower import Follower
 from indexer.index.vectors import IndexChoice
 from indexer.marks import EncodedMark, Mark, MarkRecord
-from indexer.query import Filter, Pair, SearchQuery
+from indexer.matches import Pair
+from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.search.ranking import PAIR_LOSS
 from indexer.search.searcher import Searcher

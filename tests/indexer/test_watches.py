@@ -9,6 +9,7 @@ from indexer.errors import BadWatch, UnknownWatch
 from indexer.register import Register
 from indexer.register.watches import NearMark, Watch, WatchedSign
 from models.encoder import Embedding
+from models.vienna import ViennaCode
 
 NOW = datetime(2026, 11, 29, 9, tzinfo=UTC)
 
@@ -16,7 +17,8 @@ NOW = datetime(2026, 11, 29, 9, tzinfo=UTC)
 def sign(label: str, rows: int) -> WatchedSign:
     vectors = np.arange(rows * 4, dtype=np.float16).reshape(rows, 4)
     boxes = np.full((rows, 4), 0.25, np.float32)
-    return WatchedSign(0, label, None, "a" * 64, "network", Embedding(vectors, boxes, b"places"))
+    embedding = Embedding(vectors, boxes, b"places")
+    return WatchedSign(0, label, None, "a" * 64, "network", embedding, {ViennaCode(3, 1): 0.5})
 
 
 def watch(name: str, *signs: WatchedSign) -> Watch:
@@ -35,6 +37,7 @@ def test_a_watch_is_kept_as_it_was_made(register: Register) -> None:
         assert np.array_equal(made.embedding.vectors, held.embedding.vectors)
         assert np.array_equal(made.embedding.boxes, held.embedding.boxes)
         assert held.embedding.places == b"places"
+        assert held.shown == {ViennaCode(3, 1): 0.5}
     with pytest.raises(BadWatch, match="already"):
         watches.add(watch("b", sign("x", 1)))
 

@@ -15,8 +15,8 @@ export function startFilterForm(onchange) {
   const form = byId('filters')
   const sliders = [...form.querySelectorAll('[data-block]')]
   const parts = byId('weight-parts')
-  const places = byId('weight-places')
-  const weights = () => weightsOf([...sliders, places], parts)
+  const alone = [...form.querySelectorAll('[data-alone]')]
+  const weights = () => weightsOf([...sliders, ...alone], parts)
   const reset = form.querySelector('[data-action="reset-weights"]')
   let shown = null // the state as last set
 
@@ -32,8 +32,8 @@ export function startFilterForm(onchange) {
     if (target.dataset.block) {
       showShares(sliders)
       slid(target)
-    } else if (target === places) {
-      showAlone(places)
+    } else if (target.dataset.alone) {
+      showAlone(target)
       slid(target)
     }
   })
@@ -67,8 +67,10 @@ export function startFilterForm(onchange) {
       for (const slider of sliders) {
         slider.value = state.weights.get(slider.dataset.block) ?? slider.dataset.default
       }
-      places.value = state.weights.get('places') ?? places.dataset.default
-      showAlone(places)
+      for (const slider of alone) {
+        slider.value = state.weights.get(slider.dataset.alone) ?? slider.dataset.default
+        showAlone(slider)
+      }
       parts.checked = state.weights.get('parts') !== 0
       reset.hidden = state.weights.size === 0
       showShares(sliders)

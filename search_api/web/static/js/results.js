@@ -59,7 +59,7 @@ export function planLine(plan) {
     plural(plan.total, '%(matched)s of %(n)s mark matched', '%(matched)s of %(n)s marks matched', {
       matched: number(plan.matched),
     }),
-    ...(plan.reranked ? [t('the first %(count)s by places, too', { count: plan.reranked })] : []),
+    ...(plan.reranked ? [t('the first %(count)s ranked again', { count: plan.reranked })] : []),
     milliseconds(filter + search + rerank)
       + (encode > 0 ? ` (${t('encode %(time)s', { time: milliseconds(decode + encode) })})` : ''),
   ]
