@@ -33,7 +33,7 @@ from search_api.marklens import MarkLens
 from search_api.request import SearchRequest
 from search_api.settings import Settings
 
-WHOLE_ONLY: Mapping[str, float] = {"parts": 0, "codes": 0, "places": 0}
+WHOLE_ONLY: Mapping[str, float] = {"parts": 0, "codes": 0, "places": 0, "same_codes": 0}
 _FEWEST, _MOST = 3, 20  # marks that bear the code: so many that one can be found, not by chance
 _SHOWN = 9
 

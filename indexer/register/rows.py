@@ -347,17 +347,16 @@ def read_candidates(connection: Connection, sequences: Sequence[int]) -> dict[in
     """What the live marks with some sequences are ranked again by, by sequence."""
     table, places = schema.marks, schema.mark_places
     wanted = (
-        sa.select(table.c.sequence, table.c.lists, places.c.places)
+        sa.select(table.c.sequence, sa.cast(table.c.lists, sa.Text), places.c.places)
         .outerjoin(places, places.c.mark_id == table.c.id)
         .execution_options(**BINARY)
     )
     found: dict[int, Candidate] = {}
     for part in in_parts(sequences):
-        held = connection.execute(wanted.where(LIVE, table.c.sequence.in_(part)))
-        found |= {
-            sequence: Candidate(coded or b"", _borne(lists or {}))
-            for sequence, lists, coded in held
-        }
+        held = connection.execute(wanted.where(LIVE, table.c.sequence.in_(part))).all()
+        every = json.loads(f"[{','.join(lists or '{}' for _, lists, _ in held)}]")
+        for (sequence, _, coded), lists in zip(held, every, strict=True):
+            found[sequence] = Candidate(coded or b"", _borne(lists))
     return found
 
 

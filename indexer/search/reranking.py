@@ -66,6 +66,7 @@ class Reranking:
         }
         self._found: dict[int, _Found] = {}  # by sequence of the mark
         self._agreement: dict[int, float] = {}
+        self._known: dict[ViennaCode, float] = {}
 
     @property
     def is_on(self) -> bool:
@@ -104,8 +105,14 @@ class Reranking:
         return self._agreement.get(ranked.sequence)
 
     def _agree(self, codes: Sequence[ViennaCode]) -> float:
-        lines = ((code, *code.ancestors()) for code in codes)
-        return max((self._shown.get(one, 0.0) for line in lines for one in line), default=0.0)
+        return max((self._shown_of(code) for code in codes), default=0.0)
+
+    def _shown_of(self, code: ViennaCode) -> float:
+        """How surely a code, or one above it, is shown; the same few codes come again and again."""
+        if code not in self._known:
+            above = (self._shown.get(one, 0.0) for one in (code, *code.ancestors()))
+            self._known[code] = max(above)
+        return self._known[code]
 
     def _score(self, one: Ranked) -> float:
         found = self._found.get(one.sequence)
