@@ -142,6 +142,7 @@ class Hit(Mark):
     picture: float | None
     group: str | None
     places: Places | None
+    same_codes: float | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

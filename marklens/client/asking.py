@@ -64,7 +64,8 @@ class Query:
         weights: block → weight; one left out keeps its default.
         k: how many marks, 1 to 1000.
         offset: how many of the first to leave out.
-        rerank: how many of the first are ranked again by places; the server's number where None.
+        rerank: how many of the first are ranked again by places and codes; the server's number
+            where None.
         keep: whether the server keeps the picture for later searches, by a handle.
     """
 

@@ -317,14 +317,17 @@ def test_weights_change_the_ranking_and_say_their_share(page):
         "14 %",
         "0 %",
         "0.15",
-    ]  # words only filter; places stand alone
-    for name in ("visual", "concept"):
+        "0.30",
+    ]  # words only filter; places and same codes stand alone
+    for selector in ("[data-block=visual]", "[data-block=concept]", "[data-alone=same_codes]"):
         page.js(
-            "const slider = document.querySelector(`[data-block=${arguments[0]}]`);"
+            "const slider = document.querySelector(arguments[0]);"
             "slider.value = 0; slider.dispatchEvent(new Event('input', {bubbles: true}))",
-            name,
+            selector,
         )
-    page.until(lambda: "weights=visual=0,concept=0" in page.path, "no weights in the address")
+    page.until(
+        lambda: "weights=visual=0,concept=0,same_codes=0" in page.path, "no weights in the address"
+    )
     by_colour = page.until_hits(lambda ids: ids != usual)
     scores = [float(value.text) for value in page.all(".hit-value")]
     colours = [float(block.text.split()[0]) for block in page.all(".block:nth-child(3)")]
