@@ -64,9 +64,8 @@ def passes(mark: EncodedMark, wanted: Filter) -> bool:
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    a, b = [float(x) for x in one], [float(x) for x in other]
-    length = math.sqrt(math.fsum(x * x for x in a) * math.fsum(x * x for x in b))
-    product = math.fsum(x * y for x, y in zip(a, b, strict=True))
+    length = math.hypot(*one) * math.hypot(*other)
+    product = math.fsum(float(x) * float(y) for x, y in zip(one, other, strict=True))
     return max(-1.0, min(1.0, product / length)) if length else 0.0
 
 
@@ -83,8 +82,8 @@ def slow_search(held: dict[str, EncodedMark], query: SearchQuery) -> tuple[int, 
                 block.name: cosine(one[block.start : block.stop], other[block.start : block.stop])
                 for block in BLOCKS
             }
-            score = sum(weights[name] * value for name, value in cosines.items())
-            score = score / sum(weights[name] for name in cosines) - PAIR_LOSS[(i > 0) + (j > 0)]
+            mean = np.average([*cosines.values()], weights=[weights[name] for name in cosines])
+            score = float(mean) - PAIR_LOSS[(i > 0) + (j > 0)]
             if score > best[1]:
                 boxes = (query.embedding.boxes[i].tolist(), mark.embedding.boxes[j].tolist())
                 best = (mark_id, score, cosines, Pair(i, j, *map(tuple, boxes)))
