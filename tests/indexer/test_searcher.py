@@ -64,9 +64,9 @@ def passes(mark: EncodedMark, wanted: Filter) -> bool:
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
-    length = math.hypot(*one) * math.hypot(*other)
-    product = math.fsum(float(x) * float(y) for x, y in zip(one, other, strict=True))
-    return max(-1.0, min(1.0, product / length)) if length else 0.0
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    length = math.sqrt(math.fsum(one * one) * math.fsum(other * other))
+    return max(-1.0, min(1.0, math.fsum(one * other) / length)) if length else 0.0
 
 
 def slow_search(held: dict[str, EncodedMark], query: SearchQuery) -> tuple[int, list]:
@@ -82,8 +82,8 @@ def slow_search(held: dict[str, EncodedMark], query: SearchQuery) -> tuple[int, 
                 block.name: cosine(one[block.start : block.stop], other[block.start : block.stop])
                 for block in BLOCKS
             }
-            mean = np.average([*cosines.values()], weights=[weights[name] for name in cosines])
-            score = float(mean) - PAIR_LOSS[(i > 0) + (j > 0)]
+            score = sum(weights[name] * value for name, value in cosines.items())
+            score = score / sum(weights[name] for name in cosines) - PAIR_LOSS[(i > 0) + (j > 0)]
             if score > best[1]:
                 boxes = (query.embedding.boxes[i].tolist(), mark.embedding.boxes[j].tolist())
                 best = (mark_id, score, cosines, Pair(i, j, *map(tuple, boxes)))
