@@ -109,10 +109,11 @@ class Reranking:
 
     def _shown_of(self, code: ViennaCode) -> float:
         """How surely a code, or one above it, is shown; the same few codes come again and again."""
-        if code not in self._known:
-            above = (self._shown.get(one, 0.0) for one in (code, *code.ancestors()))
-            self._known[code] = max(above)
-        return self._known[code]
+        known = self._known.get(code)
+        if known is None:
+            known = max(self._shown.get(one, 0.0) for one in (code, *code.ancestors()))
+            self._known[code] = known
+        return known
 
     def _score(self, one: Ranked) -> float:
         found = self._found.get(one.sequence)
