@@ -5,6 +5,8 @@ import json
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from indexer.marks import MarkRecord
+
 pytestmark = pytest.mark.browser
 
 
@@ -102,3 +104,21 @@ def test_marks_of_one_sign_are_folded_into_the_first_and_opened(page, marklens):
     page.until_hits(lambda ids: ids == folded)
     page.click("#grouped")
     page.until_hits(lambda ids: ids == whole)
+
+
+def test_a_shortlisted_mark_that_was_withdrawn_since_says_so_and_can_be_taken_off(
+    page, marklens, draw_mark, as_png
+):
+    page.allowed_messages.append("404 (Not Found)")
+    marklens.add(MarkRecord("GONE-1", text="VANISHING"), as_png(draw_mark(1)))
+    try:
+        page.open("/?text=vanishing")
+        page.until_hits(lambda ids: ids == ["GONE-1"])
+        page.click('[data-id="GONE-1"] .is-star')
+    finally:
+        marklens.delete("GONE-1")
+    page.click("#shortlist")
+    page.until(lambda: page.all(".shortlisted"), "the mark is left out")
+    assert page.text(".shortlisted").startswith("GONE-1 Withdrawn since.")
+    page.click(".shortlisted .button")
+    page.until(lambda: not page.all(".shortlisted"), "the mark is not taken off")

@@ -1,6 +1,6 @@
 // The shortlist of a search: its marks with notes, and their report.
 
-import { getMark, imagePath } from './api.js'
+import { findMark, imagePath } from './api.js'
 import { byId, h, icon } from './dom.js'
 import { downloadReport } from './report.js'
 import { pageOf, titleOfMark } from './results.js'
@@ -13,24 +13,29 @@ export function startShortlist(desk, asked, onchange, onproblem) {
   const dialog = byId('shortlist-dialog')
   const body = byId('shortlist-body')
 
-  const item = (mark, note) => {
-    const title = titleOfMark(mark)
-    return h('li', { class: 'shortlisted', 'data-id': mark.id },
-      h('img', { src: imagePath(mark.id, { size: 160, digest: mark.image_digest }), alt: '', width: 96, height: 72 }),
-      h('div', {},
-        h('a', { class: 'hit-title', href: pageOf(mark.id) }, title),
-        h('p', { class: 'hit-meta' }, [mark.text && mark.id, mark.owner, mark.office].filter(Boolean).join(' · ')),
-        h('textarea', {
-          rows: 2, maxlength: LONGEST_NOTE, placeholder: t('Note for the report'),
-          'aria-label': t('Note on %(mark)s', { mark: title }),
-          oninput: ({ target }) => desk.note(mark.id, target.value),
-        }, note)),
+  /** What is shown of a mark, and the note on it. */
+  const shown = (mark, note, title) => [
+    h('img', { src: imagePath(mark.id, { size: 160, digest: mark.image_digest }), alt: '', width: 96, height: 72 }),
+    h('div', {},
+      h('a', { class: 'hit-title', href: pageOf(mark.id) }, title),
+      h('p', { class: 'hit-meta' }, [mark.text && mark.id, mark.owner, mark.office].filter(Boolean).join(' · ')),
+      h('textarea', {
+        rows: 2, maxlength: LONGEST_NOTE, placeholder: t('Note for the report'),
+        'aria-label': t('Note on %(mark)s', { mark: title }),
+        oninput: ({ target }) => desk.note(mark.id, target.value),
+      }, note)),
+  ]
+
+  const item = (id, mark, note) => {
+    const title = mark ? titleOfMark(mark) : id
+    return h('li', { class: 'shortlisted', 'data-id': id },
+      mark ? shown(mark, note, title) : h('p', {}, title, ' ', h('span', { class: 'hit-meta' }, t('Withdrawn since.'))),
       h('button', {
         type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Take %(mark)s off the shortlist', { mark: title }),
         onclick: () => {
-          desk.toggle(mark.id)
+          desk.toggle(id)
           onchange()
-          show()
+          show().catch(onproblem)
         },
       }, icon('close')))
   }
@@ -46,10 +51,9 @@ export function startShortlist(desk, asked, onchange, onproblem) {
     const marks = desk.listed()
     byId('shortlist-title').textContent = plural(marks.length, 'Shortlist: %(n)s mark', 'Shortlist: %(n)s marks')
     byId('shortlist-foot').hidden = !marks.length
-    // A mark that was withdrawn since is left out.
-    const found = await Promise.all(marks.map(([id, note]) => getMark(id).then((mark) => item(mark, note)).catch(() => null)))
-    body.replaceChildren(found.some(Boolean)
-      ? h('ul', { class: 'shortlist' }, found.filter(Boolean))
+    const found = await Promise.all(marks.map(async ([id, note]) => item(id, await findMark(id), note)))
+    body.replaceChildren(found.length
+      ? h('ul', { class: 'shortlist' }, found)
       : h('p', { class: 'hint' }, t('Put marks on it with their star, or with the key s.')))
   }
 
@@ -67,7 +71,11 @@ export function startShortlist(desk, asked, onchange, onproblem) {
     })
   }
   byId('shortlist').addEventListener('click', async () => {
-    await show()
-    dialog.showModal()
+    try {
+      await show()
+      dialog.showModal()
+    } catch (error) {
+      onproblem(error)
+    }
   })
 }

@@ -1,6 +1,6 @@
 // The page of watches: what came near each, with pictures, and whether somebody read it.
 
-import { getMark, imagePath, readWatch, removeWatch, watchEvents, watches } from './api.js'
+import { findMark, imagePath, readWatch, removeWatch, watchEvents, watches } from './api.js'
 import { byId, h, icon } from './dom.js'
 import { dismiss, notifyOf } from './notice.js'
 import { pageOf, score, showProblem, titleOfMark } from './results.js'
@@ -9,13 +9,14 @@ import { day, number, plural, t } from './texts.js'
 const AT_ONCE = 100 // marks, each of which is asked for
 
 async function eventItem(event) {
-  const mark = await getMark(event.mark).catch(() => null) // withdrawn since
+  const mark = await findMark(event.mark)
   const title = mark ? titleOfMark(mark) : event.mark
   return h('li', { class: `hit watch-event${event.read ? '' : ' is-new'}` },
-    h('a', { class: 'hit-picture', href: pageOf(event.mark), 'aria-label': title },
-      mark?.image && h('img', { src: imagePath(event.mark, { size: 320, digest: mark.image_digest }), alt: '', loading: 'lazy' })),
+    mark && h('a', { class: 'hit-picture', href: pageOf(event.mark), 'aria-label': title },
+      mark.image && h('img', { src: imagePath(event.mark, { size: 320, digest: mark.image_digest }), alt: '', loading: 'lazy' })),
     h('div', { class: 'hit-body' },
       h('p', { class: 'hit-title', title }, title),
+      !mark && h('p', { class: 'hit-meta' }, t('Withdrawn since.')),
       h('p', { class: 'hit-meta' }, t('score %(score)s', { score: score(event.score) })),
       h('p', { class: 'hit-meta' }, t('near %(sign)s', { sign: event.sign })),
       h('p', { class: 'hit-meta' }, day(event.found.slice(0, 10)), !event.read && h('strong', { class: 'tag' }, t('new')))))
