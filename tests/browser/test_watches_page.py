@@ -23,7 +23,6 @@ window.fetch = (path, how) => {
 def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
     page, marklens, draw_mark, as_png
 ):
-    page.allowed_messages.append("404 (Not Found)")  # of a mark that is withdrawn below
     page.open("/?mark_id=EM-001&nice=9")
     page.hits()
     page.click("#watch")
@@ -51,18 +50,13 @@ def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
         page.js("localStorage.clear()")  # another browser
         page.open("/watches")
         page.until(lambda: page.all(".watch-event:not(.is-new)"), "what was read is gone, or new")
-        marklens.delete("NEW-1")
-        page.open("/watches")
-        page.until(lambda: page.all(".watch-event"), "what came near is gone with its mark")
-        assert "Withdrawn since." in page.text(".watch-event")
-        assert not page.all(".watch-event a")
         feed = page.one('#watches a[type="application/atom+xml"]')
         assert "/api/v1/watches/Ours/feed?key=" in feed.get_attribute("href")
         page.js("window.confirm = () => true")
         page.click('[data-action="remove"]')
         page.until(lambda: "There is no watch yet." in page.text("#watches"), "it is not removed")
     finally:
-        for mark_id in marklens.register.marks(["NEW-1", "NEW-2"]):
+        for mark_id in ("NEW-1", "NEW-2"):
             marklens.delete(mark_id)
 
 
@@ -128,3 +122,19 @@ def test_what_nobody_has_seen_yet_is_not_marked_as_read(page, marklens, draw_mar
         assert page.text("#notice") == ""
     finally:
         watches.remove("Many")
+
+
+def test_a_mark_that_was_withdrawn_since_says_so(page, marklens):
+    watching, watches = Watching(marklens), marklens.register.watches
+    watching.add(NewWatch("Gone", 0.9, ["EM-001"]))
+    (sign,) = watches.get("Gone").signs
+    near = NearMark(sign.id, "GONE-1", "0" * 64, 1, 0.95)
+    watches.note("Gone", 0, [near], datetime.now(UTC))
+    page.allowed_messages.append("404 (Not Found)")
+    try:
+        page.open("/watches")
+        page.until(lambda: page.all(".watch-event"), "what came near is gone with its mark")
+        assert page.text(".watch-event").startswith("GONE-1\nWithdrawn since.")
+        assert not page.all(".watch-event a")
+    finally:
+        watches.remove("Gone")
