@@ -317,7 +317,7 @@ class Hit:
         picture: the score by picture alone, where words are part of the score.
         places: where it matches; None of a mark that was not ranked again, or has no places.
         same_codes: how surely the query shows a code of the mark, 0 to 1; None of a mark that was
-            not ranked again.
+            not ranked again, or where codes have no weight.
         group: id of the first hit that shows the same sign; its own where it is that; or unknown.
     """
 

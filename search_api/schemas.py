@@ -148,7 +148,7 @@ class HitResponse(_MarkFields):
     )
     same_codes: float | None = Field(
         description="How surely the query shows a code of the mark, assigned or else predicted, 0 "
-        "to 1; null of a mark that was not ranked again."
+        "to 1; null of a mark that was not ranked again, and where same_codes has no weight."
     )
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ class WatchedSign:
         image_digest: of its picture in the image store.
         fingerprint: of the network that made the embedding.
         embedding: what marks are compared with.
-        shown: how surely it shows each Vienna code, 0 to 1; empty where that was never noted.
+        shown: how surely it shows each Vienna code, 0 to 1; None where that was never noted.
     """
 
     id: int
@@ -42,7 +42,7 @@ class WatchedSign:
     image_digest: str
     fingerprint: str
     embedding: Embedding
-    shown: Mapping[ViennaCode, float] = field(default_factory=dict)
+    shown: Mapping[ViennaCode, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -324,7 +324,7 @@ def _columns(sign: WatchedSign) -> dict[str, Any]:
         "vectors": np.ascontiguousarray(embedding.vectors, _VECTORS).tobytes(),
         "boxes": np.ascontiguousarray(embedding.boxes, _BOXES).tobytes(),
         "places": embedding.places,
-        "codes": {str(code): share for code, share in sign.shown.items()},
+        "codes": sign.shown and {str(code): share for code, share in sign.shown.items()},
     }
 
 
@@ -333,7 +333,8 @@ def _sign(row: sa.RowMapping) -> WatchedSign:
     vectors = np.frombuffer(row["vectors"], _VECTORS).reshape(len(boxes), -1).astype(np.float16)
     names = ("id", "label", "mark_id", "image_digest", "fingerprint")
     embedding = Embedding(vectors, boxes, row["places"])
-    shown = {ViennaCode.parse(code): share for code, share in (row["codes"] or {}).items()}
+    held = row["codes"]
+    shown = held and {ViennaCode.parse(code): share for code, share in held.items()}
     return WatchedSign(**{name: row[name] for name in names}, embedding=embedding, shown=shown)
 
 

@@ -61,9 +61,8 @@ class Reranking:
         self._weight = compared.places_weight
         self._codes_weight = compared.same_codes_weight
         self._pictures = from_bytes(query.places) if self._weight else []
-        self._shown = {
-            code: share * _LEVELS[code.level] for code, share in shown.items() if self._codes_weight
-        }
+        counting = shown if self._codes_weight else {}
+        self._shown = {code: share * _LEVELS[code.level] for code, share in counting.items()}
         self._found: dict[int, _Found] = {}  # by sequence of the mark
         self._agreement: dict[int, float] = {}
         self._known: dict[ViennaCode, float] = {}
@@ -83,7 +82,8 @@ class Reranking:
         Returns:
             The same marks, best first; equal ones by number.
         """
-        self._agreement = {at: self._agree(one.codes) for at, one in candidates.items()}
+        if self._codes_weight:
+            self._agreement = {at: self._agree(one.codes) for at, one in candidates.items()}
         compared: dict[int, list[tuple[Ranked, Places]]] = {}
         for one in ranked if self._pictures else ():
             candidate = candidates.get(one.sequence)
@@ -101,7 +101,7 @@ class Reranking:
         return None if found is None else found.told()
 
     def agreement(self, ranked: Ranked) -> float | None:
-        """How surely the query shows a code of a mark; None of a mark not ranked again."""
+        """How surely the query shows a code of a mark; None where codes were not compared."""
         return self._agreement.get(ranked.sequence)
 
     def _agree(self, codes: Sequence[ViennaCode]) -> float:

@@ -18,6 +18,7 @@ from search_api.log_records import REQUEST_ID, request_id
 
 logger = logging.getLogger("search_api.access")
 _ENDING = Problem(503, "server-ends", "The server ends", 1)
+_MAYBE_DONE = "Where it writes, look whether it was done; else send it again."
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -141,7 +142,9 @@ class ServerEnd:
             await self._app(scope, receive, noted)
         except CancelledError:
             if not has_begun:  # else uvicorn closes the connection in the middle of the answer
-                response = problem_response(_ENDING, "Send it again.", scope["path"])
+                is_read = scope["method"] in ("GET", "HEAD")
+                advice = "Send it again." if is_read else _MAYBE_DONE
+                response = problem_response(_ENDING, advice, scope["path"])
                 await response(scope, receive, send)
 
 

@@ -193,7 +193,7 @@ class Watching:
                 k=k,
                 filter=request.filter,
                 weights=request.weights,
-                shown=sign.shown,
+                shown=sign.shown or {},
                 exclude=frozenset() if sign.mark_id is None else frozenset({sign.mark_id}),
             )
             hits = searcher.search_view(view, query).hits
@@ -217,13 +217,14 @@ class Watching:
         return self._searching
 
     def _with_network(self, watch: Watch) -> Watch:
-        """A watch with embeddings of the network in use.
+        """A watch with embeddings, and codes, of the network in use.
 
-        Where they are another network's, the register was encoded again since, all of its marks:
-        those count as compared.
+        Where embeddings are another network's, the register was encoded again since, all of its
+        marks: those count as compared.
         """
         encoder = self._marklens.encoder
-        if all(sign.fingerprint == encoder.fingerprint for sign in watch.signs):
+        has_other = any(sign.fingerprint != encoder.fingerprint for sign in watch.signs)
+        if not has_other and all(sign.shown is not None for sign in watch.signs):
             return watch
         signs = []
         for sign in watch.signs:
@@ -231,6 +232,8 @@ class Watching:
             anew = self._encoded(sign.label, content, sign.mark_id)
             signs.append(replace(anew, id=sign.id))
             self._watches.replace_embedding(signs[-1])
+        if not has_other:
+            return replace(watch, signs=tuple(signs))
         now = self._marklens.register.sequence()
         self._watches.note(watch.name, now, [], datetime.now(UTC))
         return replace(watch, signs=tuple(signs), checked=now)
@@ -264,10 +267,11 @@ class Watching:
         patience = admission.patience()
         picture = encoder.prepare(admission.decode(content, label, 1, patience))
         encoded = admission.encoding.encode(encoder, picture, patience)
-        mark = self._marklens.register.marks([mark_id] if mark_id else []).get(mark_id or "")
-        assigned = mark.record.vienna if mark else ()
-        shown = seen_codes(encoder, encoded.probabilities[0]).certainty(assigned)
         digest = hashlib.sha256(content).hexdigest()
+        mark = self._marklens.register.marks([mark_id] if mark_id else []).get(mark_id or "")
+        # A part of a mark, or a picture that it had before, need not show what it was assigned.
+        assigned = mark.record.vienna if mark and mark.image_digest == digest else ()
+        shown = seen_codes(encoder, encoded.probabilities[0]).certainty(assigned)
         network, embedding = encoder.fingerprint, encoded.embeddings[0]
         return WatchedSign(0, label, mark_id, digest, network, embedding, shown)
 

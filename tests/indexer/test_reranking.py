@@ -199,6 +199,8 @@ def test_codes_and_places_both_count_and_each_can_be_turned_off(search) -> None:
     assert rest["codes"] == pytest.approx(0.7, abs=1e-2)
     assert rest["strong"] == pytest.approx(0.2, abs=1e-2)
     assert rest["both"] == pytest.approx(rest["codes"] * rest["places"], abs=1e-2)
+    unweighed = search(marks, query, shown=shown, weights={"same_codes": 0}).hits[0]
+    assert (unweighed.same_codes, unweighed.places is not None) == (None, True)
     off = search(marks, query, shown=shown, rerank=0).hits[0]
     assert (off.same_codes, off.score) == (None, pytest.approx(score, abs=1e-3))
 
@@ -213,6 +215,20 @@ def test_the_same_picture_scores_one_whatever_it_was_assigned(search) -> None:
     hits = search(marks, near(0.0), shown={LION: 1.0}).hits
     assert [hit.id for hit in hits] == ["same", "other"]
     assert hits[0].score == 1.0
+
+
+def test_a_mark_without_assigned_codes_counts_by_those_predicted_with_confidence(
+    register: Register, mark: Callable[..., EncodedMark]
+) -> None:
+    """Of marks of odd seeds 02.01 is predicted with confidence, of none 01.01.02."""
+    given = [
+        mark("given", 1, vienna=(LION,)),
+        mark("seen", 1, vienna=()),
+        mark("none", 2, vienna=()),
+    ]
+    register.add(given)
+    codes = [one.codes for _, one in sorted(register.candidates([1, 2, 3]).items())]
+    assert codes == [(LION,), (ViennaCode(2, 1),), ()]
 
 
 @pytest.mark.parametrize("rerank", [-1, 1001])

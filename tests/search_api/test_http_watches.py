@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from indexer.marks import MarkRecord
+from models.vienna import ViennaCode
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 from search_api.watch.watching import NewWatch, Watching
@@ -195,6 +196,35 @@ def test_a_part_of_a_kept_picture_is_watched(
     http.delete(f"/api/v1/queries/{handle}")
     gone = http.post(URL, data=form | {"name": "gone", "query": handle})
     assert gone.status_code == 410
+
+
+def test_codes_count_in_a_watch_as_in_a_search_those_of_a_whole_mark_not_in_its_part(
+    http: httpx.Client, own: MarkLens, draw_mark: Draw, as_png: AsPng
+) -> None:
+    add_mark(http, "GEM", as_png(draw_mark(60)), vienna="17.02.01")
+    part = {"crop": "0,0,60,60"}
+    for name, view in {"whole": {}, "part": part}.items():
+        form = {"name": name, "threshold": "0.01", "marks": "GEM", **view}
+        assert http.post(URL, data=form).status_code == 201
+    # As a server of a version before left it: nobody noted what the sign shows.
+    whole, other = own.register.watches.get("whole"), own.register.watches.get("part")
+    own.register.watches.replace_embedding(replace(whole.signs[0], shown=None))
+    assert ViennaCode(17, 2, 1) in (whole.signs[0].shown or {})
+    assert ViennaCode(17, 2, 1) not in (other.signs[0].shown or {})
+    add_mark(http, "RING", as_png(draw_mark(61)), vienna="17.02.05")
+    add_mark(http, "LEAF", as_png(draw_mark(61)), vienna="05.03.13")
+    for name, view in {"whole": {}, "part": part}.items():
+        eventually(lambda name=name: len(events_of(http, name)) == 2)  # type: ignore[misc]
+        events = http.get(f"{URL}/{name}/events").json()["events"]
+        found = http.post("/api/v1/search", data={"mark_id": "GEM", "k": "9", **view}).json()
+        scores = {hit["id"]: hit["score"] for hit in found["hits"]}
+        assert {one["mark"]: one["score"] for one in events} == pytest.approx(
+            {mark_id: scores[mark_id] for mark_id in ("RING", "LEAF")}
+        )
+        same = {hit["id"]: hit["same_codes"] for hit in found["hits"]}
+        assert (same["RING"], same["LEAF"]) == ((0.8, 0.0) if name == "whole" else (0.0, 0.0))
+        assert (scores["RING"] > scores["LEAF"]) == (name == "whole")
+    assert own.register.watches.get("whole").signs[0].shown == whole.signs[0].shown
 
 
 def test_pictures_have_the_names_that_can_be_shown_each_in_its_place(
