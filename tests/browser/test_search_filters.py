@@ -345,12 +345,15 @@ def test_places_and_same_codes_are_weighed_or_switched_off(page):
             f"const slider = document.getElementById('weight-{name}');"
             "slider.value = 0; slider.dispatchEvent(new Event('input', {bubbles: true}))"
         )
-        page.until(lambda: f"weights={weights}" in page.path, "the weight is not in the address")  # noqa: B023
+        wanted = f"weights={weights}"
+        page.until(lambda wanted=wanted: wanted in page.path, "the weight is not in the address")
         assert page.text(f".slider:has(#weight-{name}) output") == "off"
         page.settle()
     assert "ranked again" not in page.text("#plan")
     page.back()
-    page.back()
+    page.until(lambda: page.text(".slider:has(#weight-same_codes) output") == "0.30", "still off")
+    assert page.text(".slider:has(#weight-places) output") == "off"
+    page.button("Default weights").click()
     page.until_hits(lambda ids: ids == usual)
     assert page.text(".slider:has(#weight-places) output") == "0.15"
     assert page.text(".slider:has(#weight-same_codes) output") == "0.30"
