@@ -344,21 +344,22 @@ class MarkLens:
             DatabaseUnavailable: the register cannot be read or written.
             MarkLensError: the snapshot cannot be written.
         """
-        encoded = 0
-        skipped: tuple[tuple[str, str], ...] = ()
+        encoded, skipped = 0, tuple[tuple[str, str], ...]()
         if encode:
             self._stop()
             encoded, skipped = encode_again(self.register, self.images, self.encoder, on_progress)
-        self.follower.rebuild()
+        # Not brought up to date first: what is there may be of another kind, which is refused.
+        index = self._follower or open_index(self.settings, self.register, *self._bound())
+        self._follower = index
+        index.rebuild()
         try:
-            self.follower.save_snapshot()
+            index.save_snapshot()
         except OSError as error:
             raise MarkLensError(
                 f"The index cannot be saved in {self.settings.snapshot_dir}: {error.strerror}; "
                 "free some space there, or let this account write to it."
             ) from error
-        sequence = self.follower.view().sequence
-        return RebuildReport(self.register.count(), sequence, encoded, skipped)
+        return RebuildReport(self.register.count(), index.view().sequence, encoded, skipped)
 
     def _stop(self) -> None:
         with self._lock:

@@ -328,6 +328,17 @@ def test_a_server_of_marklens_adds_searches_and_tells_its_state(
         assert "(snapshot-" not in verified.output
         assert "checked: 3 marks, 3 pictures" in verified.output
         assert marklens.rebuild().marks == 3
+    other = Settings.read(
+        data_dir=tmp_path,
+        index=f"{server.url}?index=HNSW",
+        checkpoint=tiny_checkpoint,
+        runtime="torch",
+    )
+    with MarkLens.open(other) as marklens:
+        with pytest.raises(IndexUnavailable, match="run `marklens rebuild`"):
+            marklens.search(SearchRequest(pictures[1]))
+        assert marklens.rebuild().marks == 3
+        assert marklens.search(SearchRequest(pictures[1])).hits[0].id == "m1"
 
 
 def picture(rng: np.random.Generator) -> bytes:

@@ -149,6 +149,7 @@ class MilvusFollower:
         """
         with self._refreshing:
             with self._turn():
+                self._collection.held()  # refuses one that MarkLens did not make
                 self._collection.make()
             self._is_checked = True
             return self._catch_up()
