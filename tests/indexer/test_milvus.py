@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -301,12 +302,10 @@ def test_nothing_is_lost_where_writer_and_server_are_killed(
 def test_a_server_of_marklens_adds_searches_and_tells_its_state(
     server: MilvusServer, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
-    settings = Settings.read(
-        data_dir=tmp_path, index=server.url, checkpoint=tiny_checkpoint, runtime="torch"
-    )
+    said: Any = {"data_dir": tmp_path, "checkpoint": tiny_checkpoint, "runtime": "torch"}
     rng = np.random.default_rng(11)
     pictures = [picture(rng) for _ in range(4)]
-    with MarkLens.open(settings) as marklens:
+    with MarkLens.open(Settings.read(index=server.url, **said)) as marklens:
         assert _state(marklens)["index"]["state"].endswith("makes it")
         for number, one in enumerate(pictures):
             marklens.add(MarkRecord(f"m{number}"), one)
@@ -328,13 +327,7 @@ def test_a_server_of_marklens_adds_searches_and_tells_its_state(
         assert "(snapshot-" not in verified.output
         assert "checked: 3 marks, 3 pictures" in verified.output
         assert marklens.rebuild().marks == 3
-    other = Settings.read(
-        data_dir=tmp_path,
-        index=f"{server.url}?index=HNSW",
-        checkpoint=tiny_checkpoint,
-        runtime="torch",
-    )
-    with MarkLens.open(other) as marklens:
+    with MarkLens.open(Settings.read(index=f"{server.url}?index=HNSW", **said)) as marklens:
         with pytest.raises(IndexUnavailable, match="run `marklens rebuild`"):
             marklens.search(SearchRequest(pictures[1]))
         assert marklens.rebuild().marks == 3
