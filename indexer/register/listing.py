@@ -97,7 +97,7 @@ def by_words(
         id and match of those on the page, and how many there are: some hundreds at most.
     """
     text, is_alone = wanted.text or "", replace(wanted, text=None).is_empty
-    asked, conditions = Words.of(text), _conditions(connection, wanted)
+    asked, conditions = Words.of(text), {} if is_alone else _conditions(connection, wanted)
     passes = None if is_alone else _passing(conditions, but="text")
     numbers = set(word_index.candidates(connection, asked, passes))
     if len(fold(text)) >= _LEAST_PART:
