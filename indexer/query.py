@@ -4,6 +4,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from indexer.errors import BadFilter, BadQuery
@@ -20,9 +21,12 @@ MAX_K = 1000
 PARTS = "parts"  # among the weights: whether parts are compared
 WORDS = "words"  # among the weights: how much the words of the filter's `text` count
 PLACES = "places"  # among the weights: how much agreeing places count
-PLACES_WEIGHT = 0.15  # by default: see docs/decisions/0019
 SAME_CODES = "same_codes"  # among the weights: how much a mark's codes count that the query shows
-SAME_CODES_WEIGHT = 0.3  # by default: see docs/decisions/0029
+# What the weights are by default that are of no block of the embedding; places and codes as
+# docs/decisions/0019 and 0029 found best.
+OTHER_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {PARTS: 1.0, PLACES: 0.15, SAME_CODES: 0.3, WORDS: 0.0}
+)
 RERANK = 150  # candidates whose places and codes are compared, by default
 LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
 MAX_WORDS = 1000  # characters; SQLite refuses patterns above 50,000 bytes

@@ -58,9 +58,9 @@ class Reranking:
             shown: how surely it shows each code.
             compared: the weights of places and codes.
         """
-        self._weight = compared.places_weight
+        self._places_weight = compared.places_weight
         self._codes_weight = compared.same_codes_weight
-        self._pictures = from_bytes(query.places) if self._weight else []
+        self._pictures = from_bytes(query.places) if self._places_weight else []
         counting = shown if self._codes_weight else {}
         self._shown = {code: share * _LEVELS[code.level] for code, share in counting.items()}
         self._found: dict[int, _Found] = {}  # by sequence of the mark
@@ -117,7 +117,7 @@ class Reranking:
 
     def _score(self, one: Ranked) -> float:
         found = self._found.get(one.sequence)
-        places = 0.0 if found is None else min(1.0, self._weight * found.share)
+        places = 0.0 if found is None else min(1.0, self._places_weight * found.share)
         codes = min(1.0, self._codes_weight * self._agreement.get(one.sequence, 0.0))
         return one.score + (1.0 - (1.0 - places) * (1.0 - codes)) * (1.0 - one.score)
 

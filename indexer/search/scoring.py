@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
 from indexer.index.segments import Segment, bounds_of
-from indexer.query import PARTS, PLACES, PLACES_WEIGHT, SAME_CODES, SAME_CODES_WEIGHT, WORDS
+from indexer.query import OTHER_WEIGHTS, PARTS, PLACES, SAME_CODES
 from models.encoder import Block
 
 _CHUNK = 1 << 13  # vectors scored at once
@@ -126,9 +126,9 @@ class Query:
             BadQuery: another number of dimensions, an unknown block, or no weight above 0.
         """
         chosen = chosen_weights(blocks, weights or {})
-        self.has_parts = (weights or {}).get(PARTS, 1) != 0
-        self.places_weight = (weights or {}).get(PLACES, PLACES_WEIGHT)
-        self.same_codes_weight = (weights or {}).get(SAME_CODES, SAME_CODES_WEIGHT)
+        others = {**OTHER_WEIGHTS, **(weights or {})}
+        self.has_parts = others[PARTS] != 0
+        self.places_weight, self.same_codes_weight = others[PLACES], others[SAME_CODES]
         self.scorers = tuple(
             Scorer(blocks, vector, chosen)
             for vector in (vectors if self.has_parts else vectors[:1])
@@ -141,13 +141,10 @@ def chosen_weights(blocks: Sequence[Block], weights: Mapping[str, float]) -> tup
     Raises:
         BadQuery: there is no such block, or no weight above 0.
     """
-    names = [block.name for block in blocks]
-    others = (PARTS, PLACES, SAME_CODES, WORDS)  # weights that are of no block
-    unknown = sorted(set(weights) - {*names, *others})
+    there = [*(block.name for block in blocks), *OTHER_WEIGHTS]
+    unknown = sorted(set(weights) - set(there))
     if unknown:
-        raise BadQuery(
-            f"there is no block {unknown[0]!r} to weigh; there are {', '.join([*names, *others])}"
-        )
+        raise BadQuery(f"there is no block {unknown[0]!r} to weigh; there are {', '.join(there)}")
     chosen = tuple(float(weights.get(block.name, block.weight)) for block in blocks)
     if not sum(chosen) > 0:
         raise BadQuery("all weights are 0; give at least one block a weight above 0")

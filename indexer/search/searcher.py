@@ -12,13 +12,8 @@ from indexer.index.following import RegisterIndex, View
 from indexer.marks import Box, Mark
 from indexer.matches import Candidate, Pair
 from indexer.query import (
-    PARTS,
-    PLACES,
-    PLACES_WEIGHT,
+    OTHER_WEIGHTS,
     RERANK,
-    SAME_CODES,
-    SAME_CODES_WEIGHT,
-    WORDS,
     Hit,
     PlanKind,
     PlanReport,
@@ -212,8 +207,7 @@ class Searcher:
         return SearchResult(hits, search.report(self._follower.index_name))
 
     def _has_default_weights(self, query: SearchQuery) -> bool:
-        others = {PARTS: 1.0, PLACES: PLACES_WEIGHT, SAME_CODES: SAME_CODES_WEIGHT, WORDS: 0.0}
-        defaults = {block.name: block.weight for block in self._blocks} | others
+        defaults = {block.name: block.weight for block in self._blocks} | {**OTHER_WEIGHTS}
         given = (query.weights or {}).items()
         # Of marks that are named, those are asked that are not ranked again by default either.
         is_default = query.rerank == (RERANK if query.among is None else 0)

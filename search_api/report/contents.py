@@ -13,11 +13,7 @@ from indexer.marks import MARK_FIELDS, Mark
 from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
-    PARTS,
-    PLACES,
-    PLACES_WEIGHT,
-    SAME_CODES,
-    SAME_CODES_WEIGHT,
+    OTHER_WEIGHTS,
     WORDS,
     Filter,
     FilterField,
@@ -241,8 +237,7 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     facts += [Fact(name, value) for name, value in options_of(request).items()]
     if request.is_ranked:
         default = {block.name: block.weight for block in marklens.encoder.blocks}
-        others = {PARTS: 1, PLACES: PLACES_WEIGHT, SAME_CODES: SAME_CODES_WEIGHT}
-        weights = {**default, **others, **(request.weights or {})}
+        weights = {**default, **OTHER_WEIGHTS, **(request.weights or {})}
         shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
         facts.append(Fact("Weights", shown))
     filters = request.filter

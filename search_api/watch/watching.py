@@ -15,7 +15,7 @@ from indexer.errors import BadQuery, BadWatch
 from indexer.index.follower import Follower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
-from indexer.query import MAX_K, PARTS, PLACES, SAME_CODES, Hit, SearchQuery
+from indexer.query import MAX_K, OTHER_WEIGHTS, WORDS, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
 from search_api.fields import FilterFields, SearchFields
@@ -99,12 +99,8 @@ class Watching:
         """
         self._searcher()  # binds an empty register, and refuses another network's
         request = _request(new.asked)
-        block_names = {block.name for block in self._marklens.encoder.blocks} | {
-            PARTS,
-            PLACES,
-            SAME_CODES,
-        }
-        unknown = sorted((request.weights or {}).keys() - block_names)
+        names = {block.name for block in self._marklens.encoder.blocks} | OTHER_WEIGHTS.keys()
+        unknown = sorted((request.weights or {}).keys() - (names - {WORDS}))
         if unknown:
             raise BadQuery(f"there is no block {unknown[0]!r} to weigh")
         signs = [

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from indexer.errors import UnknownMark
-from indexer.query import PLACES_WEIGHT, SAME_CODES_WEIGHT
+from indexer.query import OTHER_WEIGHTS
 from indexer.register import Register
 from models.images import full_size, page_count
 from models.images.formats import ACCEPTED
@@ -93,8 +93,7 @@ def search_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
     register = marklens.register
     context = {
         "sliders": SliderView.of(marklens.encoder.blocks),
-        "places_weight": PLACES_WEIGHT,
-        "same_codes_weight": SAME_CODES_WEIGHT,
+        "other_weights": OTHER_WEIGHTS,
         "controls": ControlView.of(marklens.follower.facets()),
         "samples": _samples(register),
         "reads_words": READER.is_installed,

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from indexer.marks import MarkRecord
-from indexer.query import PLACES_WEIGHT
+from indexer.query import OTHER_WEIGHTS
 from models.network.checkpoint import record_scores
 from models.network.score_calibration import ScoreCalibration
 from search_api.marklens import MarkLens
@@ -56,7 +56,7 @@ def test_other_weights_have_no_known_meaning_and_default_ones_given_do(
     default = marklens.search(SearchRequest(draw_mark(4)))
     given = {block.name: block.weight for block in marklens.encoder.blocks} | {
         "parts": 1.0,
-        "places": PLACES_WEIGHT,
+        "places": OTHER_WEIGHTS["places"],
     }
     same = marklens.search(SearchRequest(draw_mark(4), weights=given))
     assert [hit.probability for hit in same.hits] == [hit.probability for hit in default.hits]
