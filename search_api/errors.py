@@ -106,6 +106,10 @@ class TooLarge(MarkLensError):
     """A request body over the limit."""
 
 
+class ServerEnds(MarkLensError):
+    """A request that was not answered before the server had to end."""
+
+
 class TooBusy(MarkLensError):
     """More pictures to encode than may wait."""
 
@@ -159,6 +163,7 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     PictureGone: Problem(410, "picture-gone", "The picture is gone", 2),
     TooLarge: Problem(413, "too-large", "The request is too large", 2),
     TooBusy: Problem(503, "too-busy", "The queue is full", 1),
+    ServerEnds: Problem(503, "server-ends", "The server ends", 1),
     DatabaseUnavailable: Problem(
         503,
         "database-unavailable",

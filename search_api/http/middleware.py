@@ -10,14 +10,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from search_api.errors import PROBLEMS, Problem, TooLarge
+from search_api.errors import PROBLEMS, ServerEnds, TooLarge
 from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
 from search_api.lanes import arrived
 from search_api.log_records import REQUEST_ID, request_id
 
 logger = logging.getLogger("search_api.access")
-_ENDING = Problem(503, "server-ends", "The server ends", 1)
 _MAYBE_DONE = "Where it writes, look whether it was done; else send it again."
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -144,7 +143,7 @@ class ServerEnd:
             if not has_begun:  # else uvicorn closes the connection in the middle of the answer
                 is_read = scope["method"] in ("GET", "HEAD")
                 advice = "Send it again." if is_read else _MAYBE_DONE
-                response = problem_response(_ENDING, advice, scope["path"])
+                response = problem_response(PROBLEMS[ServerEnds], advice, scope["path"])
                 await response(scope, receive, send)
 
 

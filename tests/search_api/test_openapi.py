@@ -43,6 +43,12 @@ def test_every_api_operation_documents_its_problems(document: dict[str, Any]) ->
                 )
 
 
+def test_a_search_documents_every_reason_to_come_again(document: dict[str, Any]) -> None:
+    answer = document["paths"]["/api/v1/search"]["post"]["responses"]["503"]
+    reasons = answer["content"]["application/problem+json"]["examples"]
+    assert {"too-busy", "database-lost", "server-ends"} <= reasons.keys()
+
+
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert references <= set(document["components"]["schemas"])
