@@ -17,6 +17,7 @@ from indexer.marks import CodeSource, Facets
 from indexer.pages import DAYS, Page, Place, compare_places, place_of
 from indexer.query import FILTER_FIELDS, Filter, FilterField
 from indexer.register import counters, rows, schema, word_index, word_search
+from indexer.register.among import among
 from indexer.words.forms import Words, fold
 from indexer.words.likeness import WordMatch, match_all
 from models.vienna import ViennaCode
@@ -28,6 +29,13 @@ _COUNTED = 64  # filters and facets whose counts are kept
 # after the other in the order of the list.
 _RARE = 2_000
 _Counts = TypeVar("_Counts")
+# Id and words of live marks, with the day that a list is in the order of; made once.
+_TEXTS: dict[str | None, sa.Select[Any]] = {
+    day: sa.select(schema.marks.c.id, rows.WORDS, schema.marks.c[day] if day else sa.null()).where(
+        among(schema.marks.c.number, "numbers"), rows.LIVE
+    )
+    for day in (None, *DAYS)
+}
 
 
 class Counted:
@@ -102,16 +110,15 @@ def by_words(
     numbers = set(word_index.candidates(connection, asked, passes))
     if len(fold(text)) >= _LEAST_PART:
         numbers |= _holding(connection, text, None if is_alone else _passing(conditions))
-    marks, order = schema.marks.c, page.order
-    day = marks.get(order.removeprefix("-"), sa.null())
-    found: list[tuple[Place, str, WordMatch]] = []
-    for part in rows.in_parts(sorted(numbers)):
-        texts = sa.select(marks.id, rows.WORDS, day).where(marks.number.in_(part), rows.LIVE)
-        some = connection.execute(texts).all()
-        matches = match_all(asked, [Words.of(words or "") for _, words, _ in some])
-        for (mark_id, _, on), match in zip(some, matches, strict=True):
-            if match is not None:
-                found.append((place_of(order, mark_id, on, match), mark_id, match))
+    order = page.order
+    texts = _TEXTS.get(order.removeprefix("-"), _TEXTS[None])
+    some = connection.execute(texts, {"numbers": sorted(numbers)}).all()
+    matches = match_all(asked, [Words.of(words or "") for _, words, _ in some])
+    found = [
+        (place_of(order, mark_id, on, match), mark_id, match)
+        for (mark_id, _, on), match in zip(some, matches, strict=True)
+        if match is not None
+    ]
     return [(mark_id, match) for _, mark_id, match in _on_page(found, page)], len(found)
 
 

@@ -10,14 +10,16 @@ What is found are candidates: `likeness` compares them. A term stays when its la
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import combinations
 from typing import Any, NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.register import schema
+from indexer.register.among import among
 from indexer.register.bulk import insert
 from indexer.words.forms import MAX_LETTERS, MAX_WORDS, Words, keys, sound, sound_keys
 from indexer.words.likeness import LEAST_WORD, combined, spelling_likenesses
@@ -121,9 +123,7 @@ _SHARING = (
     sa.select(schema.terms.c.id, schema.terms.c.term)
     .where(
         schema.terms.c.id.in_(
-            sa.select(schema.term_keys.c.term).where(
-                schema.term_keys.c.key.in_(sa.bindparam("keys", expanding=True))
-            )
+            sa.select(schema.term_keys.c.term).where(among(schema.term_keys.c.key, "keys"))
         )
     )
     .order_by(
@@ -133,11 +133,11 @@ _SHARING = (
     .limit(_TERMS)
 )
 _HAVING = sa.select(_PLACES.term, _PLACES.letters, _PLACES.number).where(
-    _PLACES.term.in_(sa.bindparam("terms", expanding=True))
+    among(_PLACES.term, "terms")
 )
 _COUNTED = (
     sa.select(_PLACES.term, sa.func.count())
-    .where(_PLACES.term.in_(sa.bindparam("terms", expanding=True)))
+    .where(among(_PLACES.term, "terms"))
     .group_by(_PLACES.term)
 )
 _HAVING_BOTH = (
@@ -147,12 +147,15 @@ _HAVING_BOTH = (
         sa.and_(_OTHER.c.number == _PLACES.number, _OTHER.c.letters == _PLACES.letters),
     )
     .where(
-        _PLACES.term.in_(sa.bindparam("terms", expanding=True)),
-        _OTHER.c.term.in_(sa.bindparam("others", expanding=True)),
+        among(_PLACES.term, "terms"),
+        among(_OTHER.c.term, "others"),
     )
 )
 _BY_LETTERS = sa.func.abs(_PLACES.letters - sa.bindparam("long", type_=sa.Integer)), _PLACES.number
 _IS_NEAR = _PLACES.letters.between(sa.bindparam("least"), sa.bindparam("most"))
+_HAVING_FEW = _HAVING.limit(_FEW + 1)
+_HAVING_NEAREST = _HAVING.where(_IS_NEAR).order_by(*_BY_LETTERS).limit(_MARKS)
+_HAVING_BOTH_NEAREST = _HAVING_BOTH.order_by(*_BY_LETTERS).limit(_MARKS)
 
 
 class _Similar(NamedTuple):
@@ -190,49 +193,74 @@ def candidates(
         At most `CANDIDATES`.
     """
     similar = list(_similar(connection, asked))
-    found: dict[int, _Mark] = {}
+    held = _Held(similar)
     cut = set[int | None]()  # words of which there are more marks
     for one in similar:
         for tier in _tiers(one.likeness):
-            places = [*_marks_of(connection, tier, asked, passing)]
+            places = _marks_of(connection, tier, asked, passing)
             if len(places) == _MARKS:
                 cut.add(one.at)
-            for term, letters, number in places:
-                found.setdefault(number, _Mark(letters, {})).note(one, term)
+            if places:
+                terms, letters, numbers = zip(*places, strict=True)
+                held.note(one, terms, letters, numbers)
     for one, other in _pairs(connection, similar, cut):
         both = _marks_of_both(connection, (one, other), asked, passing)
-        for term, another, letters, number in both:
-            mark = found.setdefault(number, _Mark(letters, {}))
-            mark.note(one, term)
-            mark.note(other, another)
-    total = sum(len(word.spellings[0]) for word in asked.words)
-    scores = {number: mark.score(total) for number, mark in found.items()}
-    return sorted(scores, key=lambda number: (-scores[number], number))[:CANDIDATES]
+        if both:
+            terms, others, letters, numbers = zip(*both, strict=True)
+            held.note(one, terms, letters, numbers)
+            held.note(other, others, letters, numbers)
+    return held.likest(sum(len(word.spellings[0]) for word in asked.words))
 
 
-class _Mark(NamedTuple):
-    """A mark that has similar terms.
+class _Held:
+    """The similar terms that marks have: all at once, since Python takes 4 us for each."""
 
-    Attributes:
-        letters: of all its words.
-        best: word looked for (None: all of them) → likeness, letters looked for, letters found.
-    """
+    def __init__(self, similar: Sequence[_Similar]) -> None:
+        self._similar = similar
+        self._rows = {one.at: row for row, one in enumerate(similar)}
+        # Of each mark and term: row of the text looked for, likeness, letters of the term and of
+        # the mark's words, the mark's number.
+        self._notes: tuple[list[int], list[float], list[int], list[int], list[int]]
+        self._notes = [], [], [], [], []
 
-    letters: int
-    best: dict[int | None, tuple[float, int, int]]
+    def note(
+        self,
+        similar: _Similar,
+        terms: Sequence[int],
+        letters: Sequence[int],
+        numbers: Sequence[int],
+    ) -> None:
+        """Take up marks by their terms that are like one of the texts looked for."""
+        rows, likeness, lengths, of, marks = self._notes
+        rows.extend([self._rows[similar.at]] * len(terms))
+        likeness.extend([similar.likeness[term] for term in terms])
+        lengths.extend([similar.lengths[term] for term in terms])
+        of.extend(letters)
+        marks.extend(numbers)
 
-    def note(self, similar: _Similar, term: int) -> None:
-        """Keep the term if it is the likest yet."""
-        held = (similar.likeness[term], similar.letters, similar.lengths[term])
-        self.best[similar.at] = max(held, self.best.get(similar.at, held))
+    def likest(self, total: int) -> list[int]:
+        """Numbers of the marks that `likeness` will find likest, or about so; the likest first.
 
-    def score(self, total: int) -> float:
-        """About what `likeness` will say of it."""
-        words = [held for at, held in self.best.items() if at is not None]
-        whole = self.best.get(None, (0.0, 0, 0))[0]
-        mean = sum(likeness * letters for likeness, letters, _ in words) / max(1, total)
-        share = sum(length for _, _, length in words) / max(1, self.letters)
-        return max(whole, combined(mean, min(1.0, share)))
+        Args:
+            total: letters of all words looked for.
+        """
+        rows, likeness, lengths, letters = map(np.array, self._notes[:4])
+        numbers, mark = np.unique(np.array(self._notes[4], np.int64), return_inverse=True)
+        if not len(numbers):
+            return []
+        best = np.zeros((len(self._similar), len(numbers)))
+        length = np.zeros(best.shape, np.int64)
+        rising = np.lexsort((lengths, likeness))  # of a mark's terms for a text the last one stays
+        best[rows[rising], mark[rising]] = likeness[rising]
+        length[rows[rising], mark[rising]] = lengths[rising]
+        of = np.ones(len(numbers), np.int64)
+        of[mark] = letters
+        words = [row for at, row in self._rows.items() if at is not None]
+        weighed = sum((best[row] * self._similar[row].letters for row in words), np.zeros(len(of)))
+        share = np.minimum(1.0, length[words].sum(axis=0) / np.maximum(1, of))
+        score = np.maximum(best[self._rows[None]], combined(weighed / max(1, total), share))
+        order = np.lexsort((numbers, -score))[:CANDIDATES]
+        return [int(number) for number in numbers[order]]
 
 
 def _similar(connection: Connection, asked: Words) -> Iterator[_Similar]:
@@ -311,7 +339,7 @@ def _marks_of(
     terms: Sequence[int],
     asked: Words,
     passing: sa.ColumnElement[bool] | None,
-) -> Iterable[tuple[int, int, int]]:
+) -> Sequence[sa.Row[Any]]:
     """Term, letters and number of marks that have one of some terms, as long as the text first.
 
     Sorting all marks of a common word takes longer than all the rest: of many, first those of
@@ -319,18 +347,19 @@ def _marks_of(
     """
     letters = asked.letters
     values = {"terms": terms, "long": letters}
-    having = _passing(_HAVING, _PLACES.number, passing)
-    found = connection.execute(having.limit(_FEW + 1), values).all()
+    few = _passing(_HAVING_FEW, _PLACES.number, passing)
+    found: Sequence[sa.Row[Any]] = connection.execute(few, values).all()
+    if len(found) <= _MARKS:
+        return found
     if len(found) <= _FEW:
-        found = sorted(found, key=lambda row: (abs(row.letters - letters), row.number))
-        return map(tuple, found[:_MARKS])
-    nearest = having.where(_IS_NEAR).order_by(*_BY_LETTERS).limit(_MARKS)
+        return sorted(found, key=lambda row: (abs(row.letters - letters), row.number))[:_MARKS]
+    nearest = _passing(_HAVING_NEAREST, _PLACES.number, passing)
     for beside in _BESIDE:
         span = {"least": letters - beside, "most": letters + beside}
         found = connection.execute(nearest, values | span).all()
         if len(found) == _MARKS:
             break
-    return map(tuple, found)
+    return found
 
 
 def _marks_of_both(
@@ -338,13 +367,12 @@ def _marks_of_both(
     both: tuple[_Similar, _Similar],
     asked: Words,
     passing: sa.ColumnElement[bool] | None,
-) -> Iterable[tuple[int, int, int, int]]:
+) -> Sequence[sa.Row[Any]]:
     """The same for marks that have a term of one word and a term of another."""
     terms, others = (one.paired for one in both)
-    having = _passing(_HAVING_BOTH, _PLACES.number, passing)
-    nearest = having.order_by(*_BY_LETTERS).limit(_MARKS)
+    nearest = _passing(_HAVING_BOTH_NEAREST, _PLACES.number, passing)
     values = {"terms": terms, "others": others, "long": asked.letters}
-    return map(tuple, connection.execute(nearest, values).all())
+    return connection.execute(nearest, values).all()
 
 
 def _passing(
