@@ -2,7 +2,7 @@
 
 ::
 
-    python -m benchmarks.scale --work DIR [--marks 10000 100000] [--queries 60]
+    python -m benchmarks.scale --work DIR [--marks 10000 100000] [--queries 60] [--filters all]
     python -m benchmarks.scale --work DIR --plot docs/images/scale.png
 
 The first builds synthetic registers (`search_synthesis`, `search_register`: 1.9 vectors a mark) and
@@ -13,7 +13,9 @@ whole search and recall@50 of marks, by score against FAISS exact. Processor tim
 and server; it says more than latency where other work runs on the machine. The figures go to
 ``scale.json`` in ``--work``; the second draws them and prints them as a table, with what is
 computed for the sizes that were not measured and the rule by which. Memory of Milvus is its
-process' less what it took when empty.
+process' less what it took when empty. With ``--filters all`` searches with filters of every share
+are measured, drawn without regard to the vectors or from clusters of them; the table then has
+their recall and processor time.
 """
 
 import argparse
@@ -30,7 +32,7 @@ import numpy as np
 
 from benchmarks.milvus_server import MilvusServer
 from benchmarks.search import SAMPLE_SIZE, real_embeddings
-from benchmarks.search_data import CASES, Dataset, K
+from benchmarks.search_data import CASES, Case, Dataset, K
 from benchmarks.search_process import disk_mb, memory_mb, percentiles, run_child, write_json
 from benchmarks.search_product import filter_of, open_searcher, register_url
 from benchmarks.search_register import FINGERPRINT, write_register
@@ -41,6 +43,7 @@ from indexer.index.milvus import MilvusAddress, MilvusFollower
 from indexer.index.vectors import IndexChoice
 from indexer.query import SearchQuery
 from indexer.register import Register
+from indexer.search.searcher import Searcher
 from models.encoder import Embedding
 
 Found = dict[str, Any]
@@ -50,6 +53,7 @@ _NAMES = {"exact": "FAISS exact", "ivf": "FAISS IVF"} | {
     kind: f"Milvus {kind}" for kind in _ON_SERVER
 }
 _ASKED = tuple(case for case in CASES if case.name in ("no filter", "uncorrelated 1 %"))
+_FILTERS = {"few": _ASKED, "all": CASES}
 _COMPUTED = 1_000_000, 10_000_000  # marks
 _CURVES: dict[str, Callable[[Found], float]] = {
     "a search, ms": lambda one: one["no filter"]["answer_ms"]["p50"],
@@ -67,7 +71,7 @@ def main() -> None:
     """Measure, or draw what was measured."""
     options = _options()
     if options.out is not None:
-        write_json(options.out, _measured(options.data, options.engine, options.url, options.pid))
+        write_json(options.out, _measured(options))
     elif options.plot is not None:
         found = json.loads((options.work / "scale.json").read_text())
         draw(found, options.plot)
@@ -86,6 +90,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--engines", nargs="*", choices=_NAMES, default=list(_NAMES), help="none: build registers"
     )
+    parser.add_argument("--filters", choices=_FILTERS, default="few", help="all: of every share")
     parser.add_argument("--sample", type=Path, help="as `benchmarks.search` takes it")
     parser.add_argument("--plot", type=Path, help="the picture to draw")
     for name in ("data", "out"):
@@ -108,7 +113,7 @@ def _measure_all(options: argparse.Namespace) -> None:
             write_register(Dataset(data), register_url(data))
             (data / "complete").touch()
         for engine in options.engines:
-            one = {"marks": marks, "engine": engine, **_in_child(data, engine)}
+            one = {"marks": marks, "engine": engine, **_in_child(data, engine, options.filters)}
             print(json.dumps(one), file=sys.stderr, flush=True)
             found = [
                 held for held in found if (held["marks"], held["engine"]) != (marks, engine)
@@ -116,8 +121,8 @@ def _measure_all(options: argparse.Namespace) -> None:
             write_json(file, found)
 
 
-def _in_child(data: Path, engine: str) -> Found:
-    asked: dict[str, object] = {"data": data, "engine": engine}
+def _in_child(data: Path, engine: str, filters: str) -> Found:
+    asked: dict[str, object] = {"data": data, "engine": engine, "filters": filters}
     if engine in _IN_MEMORY:
         return run_child("benchmarks.scale", asked)
     folder = data / f"milvus-{engine}"
@@ -140,15 +145,17 @@ def _in_child(data: Path, engine: str) -> Found:
         server.kill()
 
 
-def _measured(data: Path, engine: str, url: str, pid: int) -> Found:
+def _measured(options: argparse.Namespace) -> Found:
     """Build one index and search it, in this process or on the server whose process is given."""
+    data, engine, pid = options.data, options.engine, options.pid
     register, dataset = Register.open(register_url(data), create=False), Dataset(data)
     dimension = dataset.dimension
     before = memory_mb()["now"]
     folder = data / f"index-{engine}"
     follower: RegisterIndex
-    if url:
-        follower = MilvusFollower(register, MilvusAddress.parse(url), dimension, FINGERPRINT)
+    if options.url:
+        address = MilvusAddress.parse(options.url)
+        follower = MilvusFollower(register, address, dimension, FINGERPRINT)
     else:
         choice = IndexChoice("cpu", "exact" if engine == "exact" else "ivf")
         follower = Follower(register, folder, dimension, FINGERPRINT, choice)
@@ -164,33 +171,10 @@ def _measured(data: Path, engine: str, url: str, pid: int) -> Found:
     }
     follower.save_snapshot()
     searcher = open_searcher(data, register, follower)
-    for case in _ASKED:
-        asked = [
-            SearchQuery(
-                Embedding.without_boxes(dataset.query_vectors(case, query)),
-                k=K,
-                filter=filter_of(case.code(query)),
-                rerank=0,
-            )
-            for query in range(dataset.facts.queries)
-        ]
-        for query in asked[:5]:
-            searcher.search(query)
-        spent, times, scores, plans = _processor_s(pid), [], [], set()
-        for query in asked:
-            began = time.perf_counter()
-            result = searcher.search(query)
-            times.append(1e3 * (time.perf_counter() - began))
-            scores.append([hit.score for hit in result.hits])
-            plans.add(result.plan.kind)
-        spent = _processor_s(pid) - spent
-        found[case.name] = {
-            "plan": sorted(plans),
-            "answer_ms": percentiles(times),
-            "processor_ms": round(1e3 * spent / len(asked), 2),
-            "recall": _recall(data, case.name, engine, scores),
-        }
-    if not url:
+    for case in _FILTERS[options.filters]:
+        searched, scores = _searched(searcher, dataset, case, pid)
+        found[case.name] = {**searched, "recall": _recall(data, case.name, engine, scores)}
+    if not options.url:
         found["memory_mb"] = round(memory_mb()["now"] - before, 1)
         found["disk_mb"] = disk_mb(folder)
     follower.stop()
@@ -198,7 +182,38 @@ def _measured(data: Path, engine: str, url: str, pid: int) -> Found:
     return found
 
 
-def _recall(data: Path, case: str, engine: str, scores: list[list[Any]]) -> float | None:
+def _searched(
+    searcher: Searcher, dataset: Dataset, case: Case, pid: int
+) -> tuple[Found, list[list[float]]]:
+    """What searches with one kind of filter took, and the scores that each found."""
+    asked = [
+        SearchQuery(
+            Embedding.without_boxes(dataset.query_vectors(case, query)),
+            k=K,
+            filter=filter_of(case.code(query)),
+            rerank=0,
+        )
+        for query in range(dataset.facts.queries)
+    ]
+    for query in asked[:5]:
+        searcher.search(query)
+    spent, times, scores, plans = _processor_s(pid), [], [], set()
+    for query in asked:
+        began = time.perf_counter()
+        result = searcher.search(query)
+        times.append(1e3 * (time.perf_counter() - began))
+        scores.append([hit.score for hit in result.hits])
+        plans.add(result.plan.kind)
+    spent = _processor_s(pid) - spent
+    found = {
+        "plan": sorted(plans),
+        "answer_ms": percentiles(times),
+        "processor_ms": round(1e3 * spent / len(asked), 2),
+    }
+    return found, scores
+
+
+def _recall(data: Path, case: str, engine: str, scores: list[list[float]]) -> float | None:
     """Share of the places where a mark stands that scores what the exact search's does, or more."""
     file = data / f"truth-{case}.json"
     if engine == "exact":
@@ -278,6 +293,22 @@ def table(found: list[Found]) -> Iterator[str]:
             rules.append(f"{label}, from {before['marks']:,} marks on: {'; '.join(each)}")
     yield "\nComputed by what a million vectors more take (of MB: bytes a vector):"
     yield from rules
+    yield from _by_filter([one for one in found if all(case.name in one for case in CASES)])
+
+
+def _by_filter(found: list[Found]) -> Iterator[str]:
+    """Recall and processor time of searches by their filter, where all were measured."""
+    if not found:
+        return
+    names = [f"{_NAMES[one['engine']]}, {one['marks']:,}" for one in found]
+    yield f"\n| recall@50 / processor ms | {' | '.join(names)} |"
+    yield f"|---|{'---:|' * len(names)}"
+    for case in CASES:
+        cells = (
+            f"{one[case.name]['recall']:.4g} / {_rounded(one[case.name]['processor_ms'])}"
+            for one in found
+        )
+        yield f"| {case.name} | {' | '.join(cells)} |"
 
 
 def _rounded(value: float) -> str:

@@ -4,7 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from benchmarks.milvus_server import MilvusServer, NoServer
 from indexer.errors import BadQuery, FingerprintMismatch, IndexUnavailable
 from indexer.index.follower import Follower
-from indexer.index.milvus import MilvusAddress, MilvusFollower
+from indexer.index.milvus import MilvusAddress, MilvusFollower, address
 from indexer.index.vectors import IndexChoice
 from indexer.marks import MarkRecord
 from indexer.query import Filter, SearchQuery
@@ -31,6 +31,7 @@ from search_api.settings import Settings
 from tests.random_marks import (
     BLOCKS,
     CODES,
+    DATES,
     DIMENSION,
     MARKS,
     embedding,
@@ -40,6 +41,13 @@ from tests.random_marks import (
 )
 
 FEW = Filter(vienna_all=tuple(CODES[2:4]), nice=frozenset({9}))  # a fiftieth pass
+OF_ALL_SHARES = (  # a fiftieth, a ninth, two and four ninths, three tenths, nearly all, all
+    FEW,
+    *(Filter(filed_to=DATES[at]) for at in (1, 2, 4)),
+    Filter(nice=frozenset({9})),
+    Filter(vienna_none=(CODES[3],), vienna_source="predicted"),
+    Filter(),
+)
 
 # One server of Milvus for all of them.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("milvus")]
@@ -181,42 +189,47 @@ def test_another_networks_vectors_are_replaced_and_anothers_collection_is_not(
         other.close()
 
 
-def test_other_indexes_find_nearly_all(server: MilvusServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("index", "like", "compared"),  # the fewer the centres, the more marks are alike
+    [("IVF_SQ8", 60, 32_768), ("HNSW", 60, 32_768), ("HNSW", 8, 32_768), ("HNSW", 30, 200)],
+)
+def test_other_indexes_find_nearly_all(
+    server: MilvusServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    index: str,
+    like: int,
+    compared: int,
+) -> None:
+    monkeypatch.setattr(address, "_SLICE", compared)
     register = Register.open(f"sqlite:///{tmp_path / 'register.db'}")
-    rng = np.random.default_rng(8)
+    rng = np.random.default_rng(like)
     register.bind_fingerprint("tiny", DIMENSION)
-    register.add([random_mark(rng, f"m{n}") for n in range(1_500)])
-    followers = {
-        kind: followed(f"{server.url}/{kind}?index={kind}", register)
-        for kind in ("IVF_SQ8", "HNSW")
-    }
+    marks = [random_mark(rng, f"m{n}") for n in range(1_500)]
+    register.add([replace(one, embedding=embedding(rng, like)) for one in marks])
+    follower = followed(f"{server.url}/{index}?index={index}", register)
+    memory = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu", "exact"))
     try:
-        with ThreadPoolExecutor() as pool:  # a server indexes both at once
-            for follower in followers.values():
-                follower.refresh()
-            list(pool.map(MilvusFollower.settle, followers.values()))
-        memory = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu", "exact"))
-        memory.refresh()
-        exact = Searcher(register, memory, BLOCKS)
-        # With a filter HNSW follows no links between some marks: docs/scale.md says so.
-        filters = {"IVF_SQ8": (Filter(), Filter(nice=frozenset({9})), FEW), "HNSW": (Filter(),)}
-        for kind, follower in followers.items():
-            searcher = Searcher(register, follower, BLOCKS)
-            for wanted in filters[kind]:
-                found = places = 0
-                for query in [SearchQuery(embedding(rng), 50, wanted, rerank=0) for _ in range(20)]:
-                    expected = {hit.id: hit.score for hit in exact.search(query).hits}
-                    hits = searcher.search(query).hits
-                    assert all(expected.get(hit.id, hit.score) == hit.score for hit in hits)
-                    # Marks of one score may stand for one another.
-                    found += sum(hit.score >= min(expected.values()) for hit in hits)
-                    places += len(expected)
-                assert places
-                assert found / places >= 0.99, (kind, wanted)
+        for one in (follower, memory):
+            one.refresh()
+        follower.settle()
+        exact, searcher = (Searcher(register, one, BLOCKS) for one in (memory, follower))
+        for wanted in OF_ALL_SHARES:
+            found = places = 0
+            for query in [
+                SearchQuery(embedding(rng, like), 50, wanted, rerank=0) for _ in range(15)
+            ]:
+                expected = {hit.id: hit.score for hit in exact.search(query).hits}
+                hits = searcher.search(query).hits
+                assert all(expected.get(hit.id, hit.score) == hit.score for hit in hits)
+                # Marks of one score may stand for one another.
+                found += sum(hit.score >= min(expected.values()) for hit in hits)
+                places += len(expected)
+            assert places
+            assert found / places >= 0.99, wanted
     finally:
-        for follower in followers.values():
-            follower._collection.drop()
-            follower.stop()
+        follower._collection.drop()
+        follower.stop()
         register.close()
 
 

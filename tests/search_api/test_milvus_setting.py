@@ -55,3 +55,22 @@ def test_a_failure_that_the_server_says_nothing_of_is_told_by_its_number(
     monkeypatch.setattr(collection, "_client", fail)
     with pytest.raises(IndexUnavailable, match="error 65535"):
         collection.drop()
+
+
+@pytest.mark.parametrize(
+    ("index", "passing", "slices"),
+    [
+        ("HNSW", 1, 1),
+        ("HNSW", 100_000, 4),
+        ("HNSW", 262_144, 8),
+        ("HNSW", 262_145, 0),  # too many to compare with all
+        ("IVF_SQ8", 100_000, 0),
+    ],
+)
+def test_a_filtered_search_of_a_graph_is_divided_into_slices_that_are_compared(
+    index: str, passing: int, slices: int
+) -> None:
+    address = MilvusAddress.parse(f"milvus://db?index={index}")
+    assert address.slices(passing, 1_000_000) == slices
+    assert address.slices(980_000, 1_000_000) == 0  # links lead to nearly all
+    assert ("radius" in address.searching(50, passing, 1_000_000)) == (slices > 0)

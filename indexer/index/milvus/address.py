@@ -23,6 +23,9 @@ _OPTIONS = {
 }
 _LISTS, _PROBED = 1024, 160
 _MOST_LOOKED_AT = 32_768  # that Milvus takes
+_ANY_SCORE = -2.0  # less than any inner product
+_NEARLY_ALL = 0.95  # of the marks: with so many passing, HNSW's links lead to all of them
+_SLICE, _MOST_SLICES = 32_768, 8  # marks that are compared one by one, where links lose some
 _WIDEST = 8.0  # times as much is looked at for a filter
 _BUILDING: dict[IndexType, dict[str, Any]] = {
     "FLAT": {},
@@ -92,20 +95,42 @@ class MilvusAddress:
         """Parameters of the index."""
         return _BUILDING[self.index]
 
-    def searching(self, k: int, share: float) -> dict[str, Any]:
-        """Parameters of a search for the k nearest vectors.
+    def slices(self, passing: int, total: int) -> int:
+        """Into how many searches, each of other marks, one that is filtered is divided.
+
+        HNSW's links lead to what passes through what does not, of which the server follows only
+        some: what lies behind the others is lost. So all vectors of a slice are compared.
+
+        Args:
+            passing: how many marks pass the filter.
+            total: of how many.
+
+        Returns:
+            how many; 0 where links are followed: nearly all marks pass, or too many for slices.
+        """
+        needed = -(-passing // _SLICE)
+        loses_some = self.index == "HNSW" and passing < _NEARLY_ALL * total
+        return needed if loses_some and needed <= _MOST_SLICES else 0
+
+    def searching(self, k: int, passing: int, total: int) -> dict[str, Any]:
+        """Parameters of a search for the k nearest vectors, or of each of its slices.
 
         Args:
             k: how many.
-            share: of the vectors, which pass the filter: the fewer, the farther apart they lie and
-                the more is looked at, so that as many of them are compared. Of a few all are.
+            passing: how many marks pass the filter.
+            total: of how many: the smaller their share, the farther apart they lie and the more is
+                looked at, so that as many of them are compared. Of a few all are.
         """
-        wider = min(1 / share, _WIDEST) if share > 0 else _WIDEST
+        wider = min(total / passing, _WIDEST) if passing else _WIDEST
         match self.index:
             case "FLAT":
                 return {}
             case "IVF_SQ8":
                 return {"nprobe": min(_LISTS, round(_PROBED * wider))}
+            case "HNSW" if self.slices(passing, total):
+                # Asked for all within a radius, the server compares with each vector that passes,
+                # if no more than twice `ef` do: marks have two parts at most, on average.
+                return {"ef": _MOST_LOOKED_AT, "radius": _ANY_SCORE}
             case "HNSW":
                 return {"ef": min(_MOST_LOOKED_AT, round(max(1024, 4 * k) * wider))}
             case "DISKANN":

@@ -76,6 +76,7 @@ class Held:
             return None
 
 
+@dataclass(frozen=True, slots=True)
 class Nearest:
     """Vectors of a collection that are nearest to one vector, the highest inner product first.
 
@@ -85,10 +86,31 @@ class Nearest:
         scores: (m,) float32.
     """
 
-    def __init__(self, hits: Sequence[Any]) -> None:
-        self.keys = np.array([hit.id for hit in hits], np.int64)
-        self.sequences = np.array([hit["entity"]["sequence"] for hit in hits], np.int64)
-        self.scores = np.array([hit["distance"] for hit in hits], np.float32)
+    keys: NDArray[np.int64]
+    sequences: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    @classmethod
+    def of_hits(cls, hits: Sequence[Any]) -> "Nearest":
+        """Read what the client gives."""
+        return cls(
+            np.array([hit.id for hit in hits], np.int64),
+            np.array([hit["entity"]["sequence"] for hit in hits], np.int64),
+            np.array([hit["distance"] for hit in hits], np.float32),
+        )
+
+    @classmethod
+    def of_slices(cls, slices: Sequence["Nearest"], k: int) -> "Nearest":
+        """The k nearest of what was found in each slice of a collection."""
+        if len(slices) == 1:
+            return slices[0]
+        scores = np.concatenate([one.scores for one in slices])
+        order = np.argsort(-scores, kind="stable")[:k]
+        return cls(
+            np.concatenate([one.keys for one in slices])[order],
+            np.concatenate([one.sequences for one in slices])[order],
+            scores[order],
+        )
 
 
 class Collection:
@@ -230,7 +252,12 @@ class Collection:
             self._upsert([position_entity(position, self._dimension)])
 
     def search(
-        self, vectors: NDArray[np.float32], expression: str, k: int, share: float, partition: str
+        self,
+        vectors: NDArray[np.float32],
+        expression: str,
+        k: int,
+        params: dict[str, Any],
+        partition: str,
     ) -> list[Nearest]:
         """The k nearest, for each of some vectors (v, d), of those that pass an expression.
 
@@ -238,7 +265,7 @@ class Collection:
             vectors: of a query.
             expression: that entities are to pass.
             k: how many.
-            share: of the entities, that pass.
+            params: of the search, see `MilvusAddress.searching`.
             partition: that is searched.
 
         Raises:
@@ -251,11 +278,11 @@ class Collection:
                 filter=expression,
                 limit=k,
                 output_fields=["sequence"],
-                search_params={"metric_type": "IP", "params": self.address.searching(k, share)},
+                search_params={"metric_type": "IP", "params": params},
                 partition_names=[partition],
                 timeout=_ANSWER_S,
             )
-            return [Nearest(hits) for hits in found]
+            return [Nearest.of_hits(hits) for hits in found]
 
     def settle(self) -> None:
         """Wait until the server has written what it holds to its storage, and has indexed it.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import BadQuery
-from indexer.index.milvus.collection import MOST_FOUND, Collection
+from indexer.index.milvus.collection import MOST_FOUND, Collection, Nearest
 from indexer.index.milvus.entities import PARTS, SLOTS, WHOLES
 from indexer.index.milvus.expressions import (
     every,
@@ -108,11 +108,14 @@ class PassingMarks:
             k: how many; no more than `MOST_FOUND` are given.
             of_parts: whether parts are looked for.
         """
-        limit = min(k, MOST_FOUND)
-        share = self.count / max(1, self.view.total)
-        found = self.view.collection.search(
-            vectors, self.expression, limit, share, PARTS if of_parts else WHOLES
-        )
+        limit, collection = min(k, MOST_FOUND), self.view.collection
+        params = collection.address.searching(limit, self.count, self.view.total)
+        partition = PARTS if of_parts else WHOLES
+        slices = [
+            collection.search(vectors, expression, limit, params, partition)
+            for expression in self._sliced()
+        ]
+        found = [Nearest.of_slices(one, limit) for one in zip(*slices, strict=True)]
         return [
             Found(one.keys // SLOTS, one.sequences, one.scores, len(one.keys) < limit or limit < k)
             for one in found
@@ -121,6 +124,13 @@ class PassingMarks:
     def vectors(self, numbers: list[int]) -> dict[int, Stored]:
         """What the register holds now of some marks."""
         return self.view.stored.vectors_numbered(numbers)
+
+    def _sliced(self) -> list[str]:
+        """The expression, or one for each slice of the marks."""
+        slices = self.view.collection.address.slices(self.count, self.view.total)
+        if slices < 2:
+            return [self.expression]
+        return [every((self.expression, f"mark % {slices} == {at}")) for at in range(slices)]
 
     def _narrowed(self, condition: str) -> "PassingMarks":
         return replace(self, expression=every((self.expression, condition)))
