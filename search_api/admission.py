@@ -12,6 +12,7 @@ from search_api.encoding_lane import EncodingLane
 from search_api.lanes import Lane, Patience
 from search_api.settings import Settings
 
+_REPORTS = 2  # written at the same time
 DRAWING_S = 2  # of a processor, for an SVG or a page of a PDF that is waited for
 _DRAWN = frozenset(("image/svg+xml", "application/gzip", "application/pdf"))
 
@@ -33,7 +34,7 @@ class Admission:
             "draw": Lane(drawing, queue // 4),
             "encode": self.encoding,
             "read": Lane(1, queue // 2),
-            "report": Lane(settings.encode_workers, queue // 4),
+            "report": Lane(_REPORTS, queue // 4),
         }
 
     @property

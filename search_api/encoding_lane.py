@@ -12,25 +12,20 @@ from search_api.lanes import TOO_MANY, Caller, Lane, Patience
 
 logger = logging.getLogger(__name__)
 TOGETHER = 4  # pictures: a quarter less of a processor for each; twice as many save little more
-_GATHERED = 0.25  # of the time that encoding takes may be waited for others, while it is busy
 _WITH_RANKING = 1.3  # as long as its encoding takes a search from its turn to its answer
 
 
 class EncodingLane(Lane):
     """Lets callers encode; what waits when a turn begins is encoded in it together.
 
-    A picture that comes when nothing is encoded is encoded at once, alone. One that finds a place
-    beside others that are being encoded waits a little for more: until as many wait as are encoded
-    together, another place is free, or a quarter of an encoding's time has passed. Meanwhile the
-    processors are busy with those others. Nobody waits so long that the answer would come too late,
-    as long as encoding took before. All callers have one encoder.
+    A picture that finds a turn free is encoded at once. Nobody waits so long that the answer would
+    come too late, as long as encoding took before. All callers have one encoder.
     """
 
     def __init__(self, running: int, waiting: int) -> None:
         super().__init__(running, waiting)
         # Seconds, of the last calls of the network; what else is done in a turn is rare.
         self._took: deque[float] = deque([0.0], maxlen=16)
-        self._enough = min(TOGETHER, waiting + 1)  # pictures
 
     @property
     def _needed(self) -> float:
@@ -67,7 +62,6 @@ class EncodingLane(Lane):
             self._wait(mine, patience)
             is_first = mine.is_queued
             if is_first:
-                self._gather(mine, patience)
                 self._begin(mine)
                 others = self._take_along()
         if is_first:
@@ -82,15 +76,6 @@ class EncodingLane(Lane):
             return shared
         with self.turn(patience):
             return encoder.encode_prepared([picture])
-
-    def _gather(self, mine: "_Picture", patience: Patience) -> None:
-        """Wait for others, as the first in the queue, while some are being encoded."""
-        free = self._free
-
-        def is_over() -> bool:
-            return self.running == 0 or self._free > free or self._count() >= self._enough
-
-        self._stand(mine, patience, is_over, _GATHERED * max(self._took))
 
     def _take_along(self) -> "list[_Picture]":
         """The pictures next in the queue, which are encoded in the turn that begins."""

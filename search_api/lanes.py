@@ -41,18 +41,12 @@ class Patience:
         self.worked = 0.0
         arrived.set(None)
 
-    def wait(
-        self,
-        changed: Condition,
-        until: Callable[[], bool],
-        needed: float = 0.0,
-        most: float = inf,
-    ) -> None:
-        """Wait until something holds, at most so many seconds, or while more are left than needed.
+    def wait(self, changed: Condition, until: Callable[[], bool], needed: float = 0.0) -> None:
+        """Wait until something holds, or while more seconds are left than needed.
 
         A quarter of the time may be waited whatever is needed from the turn to the answer.
         """
-        began, left = perf_counter(), min(self.left(needed), most)
+        began, left = perf_counter(), self.left(needed)
         try:
             changed.wait_for(until, None if left == inf else left)
         finally:
@@ -146,21 +140,17 @@ class Lane:
             TooBusy: as `turn` raises.
         """
         self._queue_up(mine)
-        self._stand(mine, patience, lambda: not mine.is_queued or self._may_begin(mine))
+        try:
+            patience.wait(
+                self._changed, lambda: not mine.is_queued or self._may_begin(mine), self._needed
+            )
+        except BaseException:  # a signal
+            self._leave(mine)
+            raise
         if mine.is_queued and not self._may_begin(mine):
             self._send_away(mine)
         if mine.is_sent_away:
             raise TooBusy(TOO_MANY)
-
-    def _stand(
-        self, mine: Caller, patience: Patience, until: Callable[[], bool], most: float = inf
-    ) -> None:
-        """Wait in the queue until something holds, or time is up; see `Patience.wait`."""
-        try:
-            patience.wait(self._changed, until, self._needed, most)
-        except BaseException:  # a signal
-            self._leave(mine)
-            raise
 
     def _may_begin(self, caller: Caller) -> bool:
         return self._free > 0 and self._first() is caller

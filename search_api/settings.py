@@ -133,7 +133,13 @@ class Settings(BaseSettings):
         description="Whether webhooks of watches may go to private, loopback and link-local "
         "addresses.",
     )
-    encode_workers: int = Field(2, ge=1, le=64, description="Pictures encoded at the same time.")
+    encode_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Calls of the network at the same time; each takes up to four pictures that "
+        "wait, and all processors.",
+    )
     encode_queue: int = Field(
         16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."
     )

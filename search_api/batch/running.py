@@ -15,6 +15,7 @@ from indexer.sources import RejectedRow, SourceRow, open_source
 from models.errors import MarkLensError, UnreadableImage
 from search_api.batch.journal import Journal
 from search_api.batch.tables import SUFFIXES, write_table
+from search_api.encoding_lane import TOGETHER
 from search_api.marklens import MarkLens
 from search_api.report.contents import ReportRequest, filters_of, make_report, options_of
 from search_api.report.writing import write_report
@@ -134,7 +135,7 @@ def run_batch(
 
 
 class _Batch:
-    """Searches in a few threads, so that reading, network and ranking overlap, in order."""
+    """Searches in a few threads, in order: some are read and ranked while others are encoded."""
 
     def __init__(self, marklens: MarkLens, asked: BatchRequest, journal: Journal) -> None:
         self._marklens, self._asked, self._journal = marklens, asked, journal
@@ -143,13 +144,12 @@ class _Batch:
 
     def lines(self, rows: Iterator[SourceRow | RejectedRow]) -> Iterator[Mapping[str, Any]]:
         """Search with each row's picture, and note the result."""
-        workers = self._marklens.settings.encode_workers
         waiting: deque[Future[dict[str, Any]]] = deque()
-        with ThreadPoolExecutor(workers, "marklens-batch") as pool:
+        with ThreadPoolExecutor(TOGETHER, "marklens-batch") as pool:
             try:
                 for row in rows:
                     waiting.append(pool.submit(self._line, row))
-                    if len(waiting) > workers * _AHEAD:
+                    if len(waiting) > TOGETHER * _AHEAD:
                         yield self._noted(waiting.popleft().result())
                 while waiting:
                     yield self._noted(waiting.popleft().result())

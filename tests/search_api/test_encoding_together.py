@@ -40,7 +40,7 @@ class Watched(Encoder):
 
 
 class Noticed(Patience):
-    """Patience that tells when its client waits, in a queue or for others."""
+    """Patience that tells when its client waits."""
 
     def __init__(self, seconds: float, waits: threading.Event) -> None:
         super().__init__(seconds)
@@ -54,9 +54,9 @@ class Noticed(Patience):
 class Clients:
     """Who ask for pictures to be encoded while a turn of the lane is taken."""
 
-    def __init__(self, encoder: Encoder, running: int = 1, waiting: int = 16) -> None:
+    def __init__(self, encoder: Encoder, waiting: int = 16) -> None:
         self.encoder = Watched(encoder)
-        self.lane = EncodingLane(running, waiting)
+        self.lane = EncodingLane(1, waiting)
         self.found: dict[int, Encoded] = {}
         self.failed: dict[int, Exception] = {}
         self._threads: list[threading.Thread] = []
@@ -122,64 +122,6 @@ def test_a_picture_that_comes_when_nobody_is_encoding_is_encoded_at_once(
     for picture in pictures[:2]:
         clients.lane.encode(clients.encoder, picture, Patience(0))
     assert clients.encoder.sizes == [1, 1]
-
-
-@pytest.fixture
-def others(encoder: Encoder, pictures: list[Prepared], monkeypatch: pytest.MonkeyPatch) -> Clients:
-    """Clients of a lane with two turns, which wait for each other as long as it takes."""
-    clients = Clients(encoder, running=2)
-    clients.lane.encode(clients.encoder, pictures[0], Patience(1))
-    clients.encoder.calls.clear()
-    monkeypatch.setattr("search_api.encoding_lane._GATHERED", 1e6)
-    return clients
-
-
-def test_beside_others_as_many_begin_as_are_encoded_together(
-    others: Clients, pictures: list[Prepared]
-) -> None:
-    with others.lane.turn(Patience(1)):
-        for at in range(4):
-            others.ask(f"client {at}", at, pictures[at])
-        others.join()
-    assert others.encoder.sizes == [4]
-    assert (others.lane.running, others.lane.waiting) == (0, 0)
-
-
-def test_those_who_wait_for_others_begin_when_another_turn_ends(
-    others: Clients, pictures: list[Prepared]
-) -> None:
-    with others.lane.turn(Patience(1)):
-        for at in range(2):
-            others.ask(f"client {at}", at, pictures[at])
-    others.join()
-    assert others.encoder.sizes == [2]
-    assert sorted(others.found) == [0, 1]
-    assert (others.lane.running, others.lane.waiting) == (0, 0)
-
-
-def test_who_waits_for_others_stays_the_first_whoever_gives_up(
-    others: Clients, pictures: list[Prepared]
-) -> None:
-    with others.lane.turn(Patience(1)):
-        others.ask("a", 0, pictures[0])
-        others.ask("b", 1, pictures[1])
-        others.ask("a", 2, pictures[2], seconds=0)
-        others.join(2)
-        assert isinstance(others.failed.get(2), TooBusy)
-        assert (others.lane.running, others.encoder.sizes) == (1, [])
-    others.join()
-    assert others.encoder.sizes == [2]
-    assert (others.lane.running, others.lane.waiting) == (0, 0)
-
-
-def test_nobody_waits_for_others_for_long(
-    others: Clients, pictures: list[Prepared], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
-    with others.lane.turn(Patience(1)):
-        others.ask("client", 0, pictures[0], seconds=1e4)
-        others.join()
-    assert others.encoder.sizes == [1]
 
 
 @pytest.mark.usefixtures("asked")
