@@ -30,7 +30,7 @@ export function icon(name) {
 
 /**
  * A bar filled to `fraction` (0 to 1; what lies outside is clipped). Templates, which may not set styles,
- * draw an SVG; five of these in each card were a seventh of the work of scrolling, by Chromium's trace.
+ * draw an SVG; five of these in each card were a good part of the work of scrolling, by Chromium's trace.
  */
 export function bar(fraction) {
   const width = `${(100 * Math.min(1, Math.max(0, fraction))).toFixed(1)}%`
