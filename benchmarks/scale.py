@@ -272,7 +272,7 @@ def table(found: list[Found]) -> Iterator[str]:
         for one in held:
             values = " | ".join(_rounded(value(one)) for value in _CURVES.values())
             asked = [one[case.name] for case in _ASKED]
-            recalls = " / ".join(f"{answer['recall']:.3g}" for answer in asked)
+            recalls = " / ".join(_share(answer["recall"]) for answer in asked)
             plans = " / ".join(answer["plan"][0] for answer in asked)
             yield (
                 f"| {label} | {one['marks']:,} | {values} | {recalls} | {plans} | {one['load']} |"
@@ -305,10 +305,14 @@ def _by_filter(found: list[Found]) -> Iterator[str]:
     yield f"|---|{'---:|' * len(names)}"
     for case in CASES:
         cells = (
-            f"{one[case.name]['recall']:.4g} / {_rounded(one[case.name]['processor_ms'])}"
+            f"{_share(one[case.name]['recall'])} / {_rounded(one[case.name]['processor_ms'])}"
             for one in found
         )
         yield f"| {case.name} | {' | '.join(cells)} |"
+
+
+def _share(recall: float | None) -> str:
+    return "unknown" if recall is None else f"{recall:.4g}"
 
 
 def _rounded(value: float) -> str:

@@ -22,7 +22,8 @@ class Admission:
 
     Attributes:
         encoding: where the network is waited for.
-        lanes: by name: ``decode``, ``draw``, ``encode``, ``read`` (words) and ``report``.
+        lanes: by name: ``decode``, ``draw``, ``encode``, ``explain``, ``read`` (words) and
+            ``report``.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -33,6 +34,7 @@ class Admission:
             "decode": Lane(max(1, decoders.size - drawing), queue // 2),
             "draw": Lane(drawing, queue // 4),
             "encode": self.encoding,
+            "explain": Lane(1, queue // 2),  # takes longer than encoding, and waits for no search
             "read": Lane(1, queue // 2),
             "report": Lane(_REPORTS, queue // 4),
         }

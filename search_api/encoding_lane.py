@@ -24,7 +24,7 @@ class EncodingLane(Lane):
 
     def __init__(self, running: int, waiting: int) -> None:
         super().__init__(running, waiting)
-        # Seconds, of the last calls of the network; what else is done in a turn is rare.
+        # Seconds, of the last calls of the network.
         self._took: deque[float] = deque([0.0], maxlen=16)
 
     @property

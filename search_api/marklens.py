@@ -232,7 +232,7 @@ class MarkLens:
                 self._explainer = Explainer(encoder)
         patience = admission.patience()
         image = decoded(admission, self.queries.opened(picture), view, patience)
-        with admission.encoding.turn(patience):
+        with admission.lanes["explain"].turn(patience):
             if code is None:
                 seen = encoder.predicted(encoder.encode([image]).probabilities[0])
                 return self._explainer.explain(image, seen).sheet()

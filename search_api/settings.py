@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
         description="Calls of the network at the same time; each takes up to four pictures that "
-        "wait, and all processors.",
+        "wait, and on a CPU all processors.",
     )
     encode_queue: int = Field(
         16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."

@@ -145,11 +145,13 @@ class _Batch:
     def lines(self, rows: Iterator[SourceRow | RejectedRow]) -> Iterator[Mapping[str, Any]]:
         """Search with each row's picture, and note the result."""
         waiting: deque[Future[dict[str, Any]]] = deque()
-        with ThreadPoolExecutor(TOGETHER, "marklens-batch") as pool:
+        # No more than every lane has room for: nobody is to be turned away.
+        threads = min(TOGETHER, 1 + self._marklens.settings.encode_queue // 4)
+        with ThreadPoolExecutor(threads, "marklens-batch") as pool:
             try:
                 for row in rows:
                     waiting.append(pool.submit(self._line, row))
-                    if len(waiting) > TOGETHER * _AHEAD:
+                    if len(waiting) > threads * _AHEAD:
                         yield self._noted(waiting.popleft().result())
                 while waiting:
                     yield self._noted(waiting.popleft().result())

@@ -238,7 +238,8 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     if request.is_ranked:
         default = {block.name: block.weight for block in marklens.encoder.blocks}
         weights = {**default, **OTHER_WEIGHTS, **(request.weights or {})}
-        shown = ", ".join(f"{name} {weight:g}" for name, weight in weights.items())
+        counting = {name: weight for name, weight in weights.items() if name != WORDS or weight}
+        shown = ", ".join(f"{name} {weight:g}" for name, weight in counting.items())
         facts.append(Fact("Weights", shown))
     filters = request.filter
     if filters.text and (not request.is_ranked or (request.weights or {}).get(WORDS)):

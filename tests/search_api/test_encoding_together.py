@@ -54,9 +54,9 @@ class Noticed(Patience):
 class Clients:
     """Who ask for pictures to be encoded while a turn of the lane is taken."""
 
-    def __init__(self, encoder: Encoder, waiting: int = 16) -> None:
+    def __init__(self, encoder: Encoder, waiting: int = 16, running: int = 1) -> None:
         self.encoder = Watched(encoder)
-        self.lane = EncodingLane(1, waiting)
+        self.lane = EncodingLane(running, waiting)
         self.found: dict[int, Encoded] = {}
         self.failed: dict[int, Exception] = {}
         self._threads: list[threading.Thread] = []
@@ -114,6 +114,17 @@ def test_what_waits_is_encoded_in_one_call_and_each_gets_its_own(
             clients.found[at].probabilities, alone.probabilities, rtol=0, atol=1e-5
         )
         np.testing.assert_allclose(clients.found[at].wholes, alone.wholes, rtol=0, atol=1e-3)
+
+
+def test_two_turns_share_what_waits(encoder: Encoder, pictures: list[Prepared]) -> None:
+    clients = Clients(encoder, running=2)
+    clients.encoder.delay_s = 0.5
+    with clients.lane.turn(Patience(1)), clients.lane.turn(Patience(1)):
+        for at, picture in enumerate(pictures):
+            clients.ask(f"client {at}", at, picture)
+    clients.join()
+    assert sorted(clients.encoder.sizes) == [2, 4]
+    assert (clients.lane.running, clients.lane.waiting) == (0, 0)
 
 
 def test_a_picture_that_comes_when_nobody_is_encoding_is_encoded_at_once(

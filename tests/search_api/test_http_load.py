@@ -187,6 +187,13 @@ def test_a_full_queue_turns_the_next_away_and_health_still_answers(
     assert client.post(SEARCH, files={"image": picture}).status_code == 200
 
 
+def test_an_explanation_holds_up_no_search(
+    client: httpx.Client, marklens: MarkLens, picture: bytes
+) -> None:
+    with marklens.queries.admission.lanes["explain"].turn(Patience(1)):
+        assert client.post(SEARCH, files={"image": picture}).status_code == 200
+
+
 def test_who_waits_too_long_is_told_when_to_come_again(
     client: httpx.Client, marklens: MarkLens, picture: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

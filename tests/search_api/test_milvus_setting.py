@@ -74,3 +74,9 @@ def test_a_filtered_search_of_a_graph_is_divided_into_slices_that_are_compared(
     assert address.slices(passing, 1_000_000) == slices
     assert address.slices(980_000, 1_000_000) == 0  # links lead to nearly all
     assert ("radius" in address.searching(50, passing, 1_000_000)) == (slices > 0)
+
+
+def test_where_more_pass_than_were_there_as_much_is_looked_at_as_without_a_filter() -> None:
+    address = MilvusAddress.parse("milvus://db?index=IVF_SQ8")
+    for passing, total in ((500, 0), (500, 10), (500, 500)):
+        assert address.searching(50, passing, total) == address.searching(50, 1_000, 1_000)

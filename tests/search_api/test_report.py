@@ -134,6 +134,7 @@ def test_a_workbook_has_the_search_the_marks_their_pictures_and_true_dates(
     facts = {row[0].value: row[1].value for row in book["Search"].iter_rows(min_row=3)}
     assert facts["Query"] == "mark M-2, WORD 2"
     assert facts["Filters"] == "none"
+    assert facts["Weights"].endswith("parts 1, places 0.15, same_codes 0.3")  # no words were given
     assert len(book["Search"]._images) == 1
     assert all(one.sheet_properties.pageSetUpPr.fitToPage for one in book)  # printed, none is cut
     sheet = book["Marks"]

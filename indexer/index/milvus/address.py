@@ -121,7 +121,8 @@ class MilvusAddress:
             total: of how many: the smaller their share, the farther apart they lie and the more is
                 looked at, so that as many of them are compared. Of a few all are.
         """
-        wider = min(total / passing, _WIDEST) if passing else _WIDEST
+        # More pass than there were when the view was made, where another process writes.
+        wider = min(max(1.0, total / passing), _WIDEST) if passing else _WIDEST
         match self.index:
             case "FLAT":
                 return {}
