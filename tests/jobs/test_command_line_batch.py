@@ -61,6 +61,14 @@ def test_a_folder_becomes_one_table_and_the_unreadable_are_named(
     assert [float(row["score"]) for row in found] == [hit["score"] for hit in hits]
 
 
+def test_a_batch_is_turned_away_from_no_queue(
+    run: Run, queries: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKLENS_ENCODE_QUEUE", "0")
+    done = run("search", queries, "--out", tmp_path / "results.csv", "-k", 2)
+    assert "3 pictures searched, 1 unreadable" in done.stdout
+
+
 def test_the_other_formats_hold_the_same(run: Run, queries: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.xlsx", "out.jsonl"):
         summary = run("search", queries, "--out", tmp_path / name, "-k", 3, "--json")
