@@ -15,11 +15,12 @@ from sqlalchemy.engine import Connection
 from indexer.damage import Fault
 from indexer.query import TEXT_COLUMNS
 from indexer.register import audit, counters, database, rows, schema, word_index, word_search
+from indexer.register.among import among
 from indexer.register.bulk import insert
 from indexer.words.forms import Words, fold
 from models.errors import MarkLensError
 
-_PAGE = 500  # marks, or words, read at once
+_PAGE = 500  # marks, words or keys read at once
 
 Row = sa.RowMapping  # columns of `marks`
 # What rows raise that somebody altered.
@@ -65,11 +66,8 @@ def faults_of(connection: Connection, page: Sequence[Row]) -> Iterator[Fault]:
     ids = [row["id"] for row in page]
     for table, wanted_of in ((schema.mark_codes, _codes), (schema.mark_classes, _classes)):
         wanted = {one for row in page for one in wanted_of(row)}
-        held = {
-            tuple(one)
-            for part in rows.in_parts(ids)
-            for one in connection.execute(sa.select(table).where(table.c.mark_id.in_(part)))
-        }
+        found = connection.execute(sa.select(table).where(among(table.c.mark_id, ids)))
+        held = set(map(tuple, found))
         for mark_id in sorted({one[0] for one in wanted ^ held}):
             yield Fault("codes", mark_id, f"{table.name} has others than the mark")
     for row in page:
@@ -147,10 +145,11 @@ def _present(
     connection: Connection, table: sa.Table, keys: set[tuple[Any, ...]]
 ) -> set[tuple[Any, ...]]:
     """Those of some keys that a table, which is nothing but its key, has."""
-    columns = sa.tuple_(*table.c)
+    columns, ordered = sa.tuple_(*table.c), sorted(keys)
+    parts = (ordered[at : at + _PAGE] for at in range(0, len(ordered), _PAGE))
     return {
         tuple(one)
-        for part in rows.in_parts(sorted(keys))
+        for part in parts
         for one in connection.execute(sa.select(table).where(columns.in_(part)))
     }
 

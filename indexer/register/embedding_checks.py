@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.damage import Fault
 from indexer.register import counters, rows, schema
+from indexer.register.among import among
 from indexer.register.stored_embeddings import stored_vectors
 
 
@@ -40,11 +41,8 @@ def damaged(connection: Connection, ids: Sequence[str]) -> set[str]:
     wanted = (
         sa.select(marks.id, embeddings.c.embedding, marks.boxes)
         .outerjoin(embeddings, embeddings.c.mark_id == marks.id)
-        .where(rows.LIVE, marks.image_digest.is_not(None))
+        .where(rows.LIVE, marks.image_digest.is_not(None), among(marks.id, ids))
     )
     return {
-        held[0]
-        for part in rows.in_parts(ids)
-        for held in connection.execute(wanted.where(marks.id.in_(part)))
-        if fault_of(*held, dimension) is not None
+        held[0] for held in connection.execute(wanted) if fault_of(*held, dimension) is not None
     }

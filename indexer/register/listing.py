@@ -17,7 +17,7 @@ from indexer.marks import CodeSource, Facets
 from indexer.pages import DAYS, Page, Place, compare_places, place_of
 from indexer.query import FILTER_FIELDS, Filter, FilterField
 from indexer.register import counters, rows, schema, word_index, word_search
-from indexer.register.among import among
+from indexer.register.among import among, among_named
 from indexer.words.forms import Words, fold
 from indexer.words.likeness import WordMatch, match_all
 from models.vienna import ViennaCode
@@ -32,7 +32,7 @@ _Counts = TypeVar("_Counts")
 # Id and words of live marks, with the day that a list is in the order of; made once.
 _TEXTS: dict[str | None, sa.Select[Any]] = {
     day: sa.select(schema.marks.c.id, rows.WORDS, schema.marks.c[day] if day else sa.null()).where(
-        among(schema.marks.c.number, "numbers"), rows.LIVE
+        among_named(schema.marks.c.number, "numbers"), rows.LIVE
     )
     for day in (None, *DAYS)
 }
@@ -225,7 +225,7 @@ def count_passing(
     """
     marks, classes, embeddings = schema.marks, schema.mark_classes, schema.mark_embeddings
     narrow: list[sa.ColumnElement[bool]]
-    narrow = [] if numbers is None else [marks.c.number.in_(numbers)]
+    narrow = [] if numbers is None else [among(marks.c.number, numbers)]
     if with_pictures:
         narrow.append(sa.exists().where(embeddings.c.mark_id == marks.c.id))
 

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.marks import Mark, is_mark_id
 from indexer.register import counters, rows, schema
+from indexer.register.among import among
 
 
 def possible(ids: Sequence[str]) -> Sequence[str]:
@@ -17,20 +18,16 @@ def possible(ids: Sequence[str]) -> Sequence[str]:
 
 def read(connection: Connection, ids: Sequence[str]) -> dict[str, Mark]:
     """The live marks among some possible ids."""
-    return {
-        mark.record.id: mark
-        for part in rows.in_parts(ids)
-        for mark in rows.read_marks(connection, schema.marks.c.id.in_(part)).values()
-    }
+    found = rows.read_marks(connection, among(schema.marks.c.id, ids))
+    return {mark.record.id: mark for mark in found.values()}
 
 
 def columns(
     connection: Connection, wanted: sa.Select[tuple[str, Any]], ids: Sequence[str]
 ) -> Iterator[tuple[str, Any]]:
     """Rows of the live marks among some ids."""
-    for part in rows.in_parts(possible(ids)):
-        found = connection.execute(wanted.where(rows.LIVE, schema.marks.c.id.in_(part)))
-        yield from (tuple(row) for row in found)
+    asked = among(schema.marks.c.id, possible(ids))
+    yield from map(tuple, connection.execute(wanted.where(rows.LIVE, asked)))
 
 
 def live_ids(connection: Connection, ids: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ from indexer.register import (
     schema_steps,
     word_search,
 )
+from indexer.register.among import among
 from models.errors import MarkLensError
 
 _PAGE = 500  # marks read at once
@@ -124,11 +125,8 @@ class Moment:
     def sequences_now(self, numbers: Sequence[int]) -> dict[int, int]:
         """Sequences of marks by their numbers, withdrawn ones too."""
         marks = schema.marks.c
-        wanted = sa.select(marks.number, marks.sequence)
-        found: dict[int, int] = {}
-        for part in rows.in_parts(numbers):
-            found |= map(tuple, self._connection.execute(wanted.where(marks.number.in_(part))))
-        return found
+        wanted = sa.select(marks.number, marks.sequence).where(among(marks.number, numbers))
+        return dict(map(tuple, self._connection.execute(wanted)))
 
     def pictures(self) -> Iterator[tuple[str, str]]:
         """Digest of each picture that is referred to, ascending, and one that refers to it."""

@@ -43,6 +43,7 @@ from indexer.register import (
     schema_steps,
     word_search,
 )
+from indexer.register.among import among
 from indexer.register.derived import DerivedTables
 from indexer.register.keys import Keys
 from indexer.register.watches import Watches
@@ -242,21 +243,15 @@ class Register:
 
     def marks_numbered(self, numbers: Sequence[int]) -> dict[int, Mark]:
         """The live marks among those with these numbers, by number; see `Change.number`."""
-        found: dict[int, Mark] = {}
         with self._reading() as connection:
-            for part in rows.in_parts(numbers):
-                found |= rows.read_marks(connection, schema.marks.c.number.in_(part))
-        return found
+            return rows.read_marks(connection, among(schema.marks.c.number, numbers))
 
     def ids_numbered(self, numbers: Sequence[int]) -> dict[int, str]:
         """Ids of the live marks among those with these numbers, by number."""
         marks = schema.marks.c
-        wanted = sa.select(marks.number, marks.id).where(rows.LIVE)
-        found: dict[int, str] = {}
+        wanted = sa.select(marks.number, marks.id).where(rows.LIVE, among(marks.number, numbers))
         with self._reading() as connection:
-            for part in rows.in_parts(numbers):
-                found |= map(tuple, connection.execute(wanted.where(marks.number.in_(part))))
-        return found
+            return dict(map(tuple, connection.execute(wanted)))
 
     def numbers_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Numbers (n,) of the live marks among these ids, in no order."""

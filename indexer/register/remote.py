@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.query import Filter
 from indexer.register import Register, counters, database, listing, rows, schema
+from indexer.register.among import among
 from indexer.register.listing import FacetCounts
 from indexer.register.stored_embeddings import stored_vectors
 
@@ -31,18 +32,13 @@ class RemoteIndexing:
 
     def vectors_numbered(self, numbers: Sequence[int]) -> dict[int, Stored]:
         """Vectors of the live marks among those with some numbers, by number."""
-        return self._vectors(schema.marks.c.number, numbers)
+        with self._reading() as connection:
+            return _read(connection, schema.marks.c.number, numbers)
 
     def vectors_written(self, sequences: Sequence[int]) -> dict[int, Stored]:
         """Vectors of the live marks that were written under some sequences, by sequence."""
-        return self._vectors(schema.marks.c.sequence, sequences)
-
-    def _vectors(self, column: sa.Column[int], values: Sequence[int]) -> dict[int, Stored]:
-        found: dict[int, Stored] = {}
         with self._reading() as connection:
-            for part in rows.in_parts(values):
-                found |= _read(connection, column, part)
-        return found
+            return _read(connection, schema.marks.c.sequence, sequences)
 
     def count_passing(
         self, wanted: Filter, among: NDArray[np.int64] | None, with_pictures: bool
@@ -91,7 +87,7 @@ def _read(
     wanted = (
         sa.select(column, table.c.sequence, embeddings.c.embedding, table.c.boxes)
         .join(embeddings, embeddings.c.mark_id == table.c.id)
-        .where(rows.LIVE, column.in_(values))
+        .where(rows.LIVE, among(column, values))
         .execution_options(**database.BINARY)
     )
     found = {

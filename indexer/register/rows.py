@@ -3,7 +3,7 @@
 import functools
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from indexer.marks import (
 from indexer.matches import Candidate
 from indexer.query import DAY_COLUMNS, TEXT_COLUMNS, WORD_COLUMNS
 from indexer.register import counters, schema, word_index
+from indexer.register.among import among
 from indexer.register.bulk import insert
 from indexer.register.database import BINARY
 from indexer.register.runs import aware
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 LIVE = schema.marks.c.deleted.is_(False)
 GIVEN_WORDS = sa.func.nullif(schema.marks.c.text, "")
 WORDS = sa.func.coalesce(GIVEN_WORDS, schema.marks.c.words_read)  # that a mark is found by
-AT_ONCE = 500  # values a statement: SQLite takes 32,766 parameters, planners like fewer
 
 _PLAIN = tuple(one.name for one in MARK_FIELDS if not one.kind.is_list)  # columns of `marks`
 _LISTS = tuple(one for one in MARK_FIELDS if one.kind.is_list)  # what `marks.lists` holds
@@ -56,12 +56,6 @@ CHILDREN = (schema.mark_codes, schema.mark_classes, schema.mark_embeddings, sche
 
 # Embedding, predicted codes, those that reached their thresholds.
 Encoding = tuple[Embedding, tuple[PredictedCode, ...], frozenset[ViennaCode]]
-
-
-def in_parts(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Values, as many at once as one statement takes."""
-    for start in range(0, len(values), AT_ONCE):
-        yield values[start : start + AT_ONCE]
 
 
 # Writing.
@@ -216,17 +210,13 @@ def _found_by(connection: Connection, ids: Sequence[str]) -> dict[str, _FoundBy]
     """The same of the marks, withdrawn ones too, that have some ids."""
     table = schema.marks.c
     wanted = sa.select(table.id, table.number, WORDS, table.words_read, table.image_digest)
-    return {
-        row[0]: _FoundBy(*row[1:])
-        for part in in_parts(ids)
-        for row in connection.execute(wanted.where(table.id.in_(part)))
-    }
+    found = connection.execute(wanted.where(among(table.id, ids)))
+    return {row[0]: _FoundBy(*row[1:]) for row in found}
 
 
 def _forget(connection: Connection, ids: Sequence[str]) -> None:
-    for part in in_parts(ids):
-        for table in CHILDREN:
-            connection.execute(sa.delete(table).where(table.c.mark_id.in_(part)))
+    for table in CHILDREN:
+        connection.execute(sa.delete(table).where(among(table.c.mark_id, ids)))
 
 
 # Reading.
@@ -324,22 +314,21 @@ def read_encodings(connection: Connection, pixels_digests: Sequence[str]) -> dic
     """
     table, embeddings, places = schema.marks, schema.mark_embeddings, schema.mark_places
     held = (embeddings.c.embedding, table.c.boxes, places.c.places)
+    wanted = (
+        sa.select(table.c.pixels_digest, table.c.lists, *held)
+        .join(embeddings, embeddings.c.mark_id == table.c.id)
+        .outerjoin(places, places.c.mark_id == table.c.id)
+        .where(among(table.c.pixels_digest, pixels_digests))
+        .execution_options(**BINARY)
+    )
     dimension = counters.dimension(connection)
     found = {}
-    for part in in_parts(pixels_digests):
-        wanted = (
-            sa.select(table.c.pixels_digest, table.c.lists, *held)
-            .join(embeddings, embeddings.c.mark_id == table.c.id)
-            .outerjoin(places, places.c.mark_id == table.c.id)
-            .where(table.c.pixels_digest.in_(part))
-            .execution_options(**BINARY)
-        )
-        for digest, lists, *stored in connection.execute(wanted):
-            embedding = stored_embedding(dimension, *stored)
-            if embedding is None or lists is None:
-                continue
-            confident = frozenset(one.code for one in _predicted(lists) if one.confident)
-            found[digest] = (embedding, _named(lists), confident)
+    for digest, lists, *stored in connection.execute(wanted):
+        embedding = stored_embedding(dimension, *stored)
+        if embedding is None or lists is None:
+            continue
+        confident = frozenset(one.code for one in _predicted(lists) if one.confident)
+        found[digest] = (embedding, _named(lists), confident)
     return found
 
 
@@ -349,15 +338,15 @@ def read_candidates(connection: Connection, sequences: Sequence[int]) -> dict[in
     wanted = (
         sa.select(table.c.sequence, sa.cast(table.c.lists, sa.Text), places.c.places)
         .outerjoin(places, places.c.mark_id == table.c.id)
+        .where(LIVE, among(table.c.sequence, sequences))
         .execution_options(**BINARY)
     )
-    found: dict[int, Candidate] = {}
-    for part in in_parts(sequences):
-        held = connection.execute(wanted.where(LIVE, table.c.sequence.in_(part))).all()
-        every = json.loads(f"[{','.join(lists or '{}' for _, lists, _ in held)}]")
-        for (sequence, _, coded), lists in zip(held, every, strict=True):
-            found[sequence] = Candidate(coded or b"", _borne(lists))
-    return found
+    held = connection.execute(wanted).all()
+    every = json.loads(f"[{','.join(lists or '{}' for _, lists, _ in held)}]")
+    return {
+        sequence: Candidate(coded or b"", _borne(lists))
+        for (sequence, _, coded), lists in zip(held, every, strict=True)
+    }
 
 
 def _borne(lists: dict[str, list[Any]]) -> tuple[ViennaCode, ...]:

@@ -19,13 +19,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.register import schema
-from indexer.register.among import among
+from indexer.register.among import among, among_named
 from indexer.register.bulk import insert
 from indexer.words.forms import MAX_LETTERS, MAX_WORDS, Words, keys, sound, sound_keys
 from indexer.words.likeness import LEAST_WORD, combined, spelling_likenesses
 
 CANDIDATES = 300  # marks whose words are compared letter by letter
-_AT_ONCE = 500  # values a statement
 _JOINED = "="  # begins the term of a whole text without blanks
 _LONGEST_JOINED = 40  # letters of a text that has such a term
 _BEFORE, _BEYOND = "\x01", "\U0010ffff"  # sort before and after all letters
@@ -100,12 +99,8 @@ def keys_of(term: str) -> set[int]:
 def ids_of(connection: Connection, terms: Sequence[str]) -> dict[str, int]:
     """Ids of those of some terms that are there."""
     table = schema.terms.c
-    found: dict[str, int] = {}
-    for start in range(0, len(terms), _AT_ONCE):
-        part = terms[start : start + _AT_ONCE]
-        wanted = sa.select(table.term, table.id).where(table.term.in_(part))
-        found |= {row.term: row.id for row in connection.execute(wanted)}
-    return found
+    wanted = sa.select(table.term, table.id).where(among(table.term, terms))
+    return dict(map(tuple, connection.execute(wanted)))
 
 
 # Looking up. The statements are made once: making one takes longer than its answer.
@@ -123,7 +118,7 @@ _SHARING = (
     sa.select(schema.terms.c.id, schema.terms.c.term)
     .where(
         schema.terms.c.id.in_(
-            sa.select(schema.term_keys.c.term).where(among(schema.term_keys.c.key, "keys"))
+            sa.select(schema.term_keys.c.term).where(among_named(schema.term_keys.c.key, "keys"))
         )
     )
     .order_by(
@@ -133,11 +128,11 @@ _SHARING = (
     .limit(_TERMS)
 )
 _HAVING = sa.select(_PLACES.term, _PLACES.letters, _PLACES.number).where(
-    among(_PLACES.term, "terms")
+    among_named(_PLACES.term, "terms")
 )
 _COUNTED = (
     sa.select(_PLACES.term, sa.func.count())
-    .where(among(_PLACES.term, "terms"))
+    .where(among_named(_PLACES.term, "terms"))
     .group_by(_PLACES.term)
 )
 _HAVING_BOTH = (
@@ -147,8 +142,8 @@ _HAVING_BOTH = (
         sa.and_(_OTHER.c.number == _PLACES.number, _OTHER.c.letters == _PLACES.letters),
     )
     .where(
-        among(_PLACES.term, "terms"),
-        among(_OTHER.c.term, "others"),
+        among_named(_PLACES.term, "terms"),
+        among_named(_OTHER.c.term, "others"),
     )
 )
 _BY_LETTERS = sa.func.abs(_PLACES.letters - sa.bindparam("long", type_=sa.Integer)), _PLACES.number

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.register import audit, counters, rows, schema, word_index
+from indexer.register.among import among
 from indexer.words.forms import fold
 
 _Open = Callable[[], AbstractContextManager[Connection]]
@@ -75,10 +76,7 @@ class WordsRead:
 def _still_due(connection: Connection, words: Mapping[Unread, str]) -> dict[Unread, int]:
     """Numbers of the marks that are due now as they were then."""
     marks = schema.marks.c
-    wanted = sa.select(marks.id, marks.image_digest, marks.number).where(_DUE)
-    found: dict[Unread, int] = {}
-    for part in rows.in_parts([unread.id for unread in words]):
-        for *key, number in connection.execute(wanted.where(marks.id.in_(part))):
-            if Unread(*key) in words:
-                found[Unread(*key)] = number
-    return found
+    named = among(marks.id, [unread.id for unread in words])
+    wanted = sa.select(marks.id, marks.image_digest, marks.number).where(_DUE, named)
+    found = {Unread(*key): number for *key, number in connection.execute(wanted)}
+    return {unread: number for unread, number in found.items() if unread in words}
