@@ -25,10 +25,10 @@ demo: $(VENV)/.installed-$(EXTRA) ## install, index the shipped register of real
 train: $(VENV)/.installed-train ## install what `marklens train` and `evaluate` need (PyTorch: several GB)
 
 test: $(VENV)/.installed-dev ## install what the tests need and run all of them
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 quick: $(VENV)/.installed-dev ## the fast tests only (< 60 s)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not browser and not postgres" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not postgres" $(ARGS)
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, layers, generated pages
 	$(BIN)/ruff format --check .

@@ -50,7 +50,7 @@ OF_ALL_SHARES = (  # a fiftieth, a ninth, two and four ninths, three tenths, nea
 )
 
 # One server of Milvus for all of them.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("milvus")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

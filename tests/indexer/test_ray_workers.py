@@ -36,7 +36,7 @@ from models.errors import MarkLensError
 from models.vienna import ViennaCode
 from search_api.cli import app
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.slow
 
 MARKS = 40
 POISON = b"poison"  # at the end of a picture's file
