@@ -210,10 +210,8 @@ def _compare_with_watches(marklens: "MarkLens") -> None:
     """Say on stderr what of the new marks came near; a failure leaves the run as it is."""
     from search_api.watch.watching import Watching
 
-    watching = Watching(marklens)
     try:
-        near = watching.check()
-        watching.deliver()
+        near = Watching(marklens).check()
     except MarkLensError as error:
         print_to_stderr(f"new marks are not compared with all watches: {error}")
         print_to_stderr("compare them with: marklens watch check")

@@ -173,9 +173,7 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
     from search_api.watch.watching import Watching
 
     with _opened(context) as marklens:
-        watching = Watching(marklens)
-        found = watching.check()
-        watching.deliver()
+        found = Watching(marklens).check()
     print_plain(json.dumps({"near": found}) if as_json else f"{found:,} marks came near")
 
 

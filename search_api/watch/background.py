@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
+from indexer.errors import BadWatch
 from search_api.marklens import MarkLens
 from search_api.watch.watching import Watching
 
@@ -33,10 +34,12 @@ def _watch(marklens: MarkLens, stopping: Event) -> None:
             now = marklens.register.sequence()
             if now != seen:
                 watches.check()
-            if now != seen or looks % _DELIVER_EVERY == 0:
+            elif looks % _DELIVER_EVERY == 0:
                 watches.deliver()
             seen, error_said = now, ""
         except Exception as error:
+            if isinstance(error, BadWatch):  # all others are compared
+                seen = now
             # The thread outlives whatever goes wrong, and says it once, not every second.
             if error_said != str(error):
                 logger.exception("comparing new marks with the watches failed, trying again")

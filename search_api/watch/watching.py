@@ -5,19 +5,21 @@ import io
 import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
-from indexer.errors import BadQuery, BadWatch
+from indexer.errors import BadQuery, BadWatch, DatabaseUnavailable
 from indexer.index.follower import Follower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
-from indexer.query import MAX_K, OTHER_WEIGHTS, WORDS, Hit, SearchQuery
+from indexer.query import MAX_K, WORDS, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
+from models.errors import MarkLensError
 from search_api.fields import FilterFields, SearchFields
 from search_api.marklens import MarkLens
 from search_api.query_encoder import seen_codes
@@ -97,12 +99,11 @@ class Watching:
             BadWatch: there is one of this name, or a mark has no picture.
             UnknownMark, PictureGone, UnreadableImage, BadQuery: of what is to be watched.
         """
-        self._searcher()  # binds an empty register, and refuses another network's
+        searcher, _ = self._searcher()  # binds an empty register, and refuses another network's
         request = _request(new.asked)
-        names = {block.name for block in self._marklens.encoder.blocks} | OTHER_WEIGHTS.keys()
-        unknown = sorted((request.weights or {}).keys() - (names - {WORDS}))
-        if unknown:
-            raise BadQuery(f"there is no block {unknown[0]!r} to weigh")
+        if WORDS in (request.weights or {}):
+            raise BadQuery("a watch compares pictures: it has no words to weigh")
+        searcher.total_weight(request.weights)
         signs = [
             self._sign(label, picture, mark_id, view)
             for (label, picture, mark_id), view in zip(
@@ -126,23 +127,38 @@ class Watching:
         return self._watches.get(new.name)
 
     def check(self) -> int:
-        """Compare the marks written since the last time with every watch.
+        """Compare the marks written since the last time with every watch, and tell the webhooks.
 
         Several processes may do so at once: each mark that comes near is noted once.
 
         Returns:
             How many came near.
+
+        Raises:
+            BadWatch: some watches cannot be compared; all others were.
         """
-        lists = [self._with_network(watch) for watch in self._watches.all()]
-        if not lists:
-            return 0
-        now = self._marklens.register.sequence()
-        found = 0
-        for view, last in self._new_marks(min(watch.checked for watch in lists), now):
+        try:
+            return self._compare()
+        finally:
+            self.deliver()
+
+    def _compare(self) -> int:
+        failed: dict[str, Exception] = {}
+        lists = []
+        for watch in self._watches.all():
+            with _by_itself(watch, failed):
+                lists.append(self._with_network(watch))
+        found, now = 0, self._marklens.register.sequence()
+        oldest = min((watch.checked for watch in lists), default=now)
+        for view, last in self._new_marks(oldest, now):
             for watch in lists:
-                if watch.checked < last:
-                    near = [one for sign in watch.signs for one in self._near(view, watch, sign)]
-                    found += self._watches.note(watch.name, last, near, datetime.now(UTC))
+                if watch.checked < last and watch.name not in failed:
+                    with _by_itself(watch, failed):
+                        signs = watch.signs
+                        near = [one for sign in signs for one in self._near(view, watch, sign)]
+                        found += self._watches.note(watch.name, last, near, datetime.now(UTC))
+        if failed:
+            raise BadWatch("; ".join(f"watch {name}: {error}" for name, error in failed.items()))
         return found
 
     def deliver(self) -> None:
@@ -275,6 +291,17 @@ class Watching:
 def _views(first: View) -> Iterator[View]:
     """What of each sign is looked at, as in a search: crop, page and turn are of the first."""
     return chain([first], repeat(replace(WHOLE, ignore_words=first.ignore_words)))
+
+
+@contextmanager
+def _by_itself(watch: Watch, failed: dict[str, Exception]) -> Iterator[None]:
+    """Note that a watch cannot be compared: it keeps no other from it, as a lost database does."""
+    try:
+        yield
+    except DatabaseUnavailable:
+        raise
+    except (MarkLensError, ValueError) as error:  # ValueError: fields of another version
+        failed[watch.name] = error
 
 
 def _request(asked: Mapping[str, Any]) -> SearchRequest:

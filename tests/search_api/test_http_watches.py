@@ -15,6 +15,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from indexer.errors import BadWatch
 from indexer.marks import MarkRecord
 from models.vienna import ViennaCode
 from search_api.marklens import MarkLens
@@ -24,6 +25,7 @@ from search_api.watch.watching import NewWatch, Watching
 URL = "/api/v1/watches"
 Draw = Callable[..., Image.Image]
 AsPng = Callable[[Image.Image], bytes]
+NOTHING = "visual=0,concept=0,colour=0"
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
@@ -285,6 +287,24 @@ def test_a_webhook_that_fails_is_tried_again_and_loses_nothing(
     assert own.register.watches.get("hooked").last_error is None
 
 
+def test_a_watch_that_cannot_be_compared_keeps_no_other_from_it(
+    own: MarkLens, hook: Hook, draw_mark: Draw, as_png: AsPng
+) -> None:
+    watching, content = Watching(own), as_png(draw_mark(50))
+    watches = own.register.watches
+    for name in ("first", "later"):
+        watching.add(NewWatch(name, 0.99, pictures=[("a.png", content)], webhook=hook.url))
+    watches.add(replace(watches.get("first"), name="older", asked={"weights": "gone=1"}))
+    own.add(MarkRecord(id="NEW"), content)
+    for _ in range(2):
+        with pytest.raises(BadWatch, match=r"watch older: .*'gone'"):
+            watching.check()
+    assert [watches.get(name).unread for name in ("first", "older", "later")] == [1, 0, 1]
+    assert sorted(one["watch"] for one in hook.sent) == ["first", "later"]
+    watches.remove("older")
+    assert watching.check() == 0
+
+
 def test_after_encoding_again_only_newer_marks_are_reported(
     own: MarkLens, draw_mark: Draw, as_png: AsPng
 ) -> None:
@@ -325,6 +345,8 @@ def test_a_feed_needs_its_key_and_a_removed_watch_is_gone(
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "crop": "0,0,9999,9"}, 422, "crop"),
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "vienna_any": "soup"}, 422, "soup"),
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": "smell=1"}, 422, "smell"),
+        ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": "words=1"}, 422, "words"),
+        ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": NOTHING}, 422, "are 0"),
         (
             {"name": "x", "threshold": "0.5", "marks": "OLD-0", "webhook": "file:///etc/passwd"},
             422,
