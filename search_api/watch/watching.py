@@ -195,7 +195,10 @@ class Watching:
             yield follower.view_of(changes, after), after
 
     def _near(self, view: ReadView, watch: Watch, sign: WatchedSign) -> Iterator[NearMark]:
-        """The marks of a view that score at least the watch's threshold."""
+        """The marks of a view that the watch has not compared and that score its threshold.
+
+        A view may hold others: all watches share it, from the one that is furthest behind.
+        """
         searcher, _ = self._searcher()
         request = _request(watch.asked)
         hits: tuple[Hit, ...] = ()
@@ -212,10 +215,10 @@ class Watching:
             if len(hits) < k or (hits[-1].score or 0.0) < watch.threshold:
                 break
         for hit in hits:
-            if hit.score is not None and hit.score >= watch.threshold:
-                mark = hit.mark
+            mark, score = hit.mark, hit.score or 0.0
+            if score >= watch.threshold and mark.sequence > watch.checked:
                 digest = mark.image_digest or ""
-                yield NearMark(sign.id, hit.id, digest, mark.sequence, hit.score)
+                yield NearMark(sign.id, hit.id, digest, mark.sequence, score)
 
     def _searcher(self) -> tuple[Searcher, Follower]:
         """A ranking over views of new marks: the index of the whole register is not loaded."""

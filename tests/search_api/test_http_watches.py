@@ -287,6 +287,17 @@ def test_a_webhook_that_fails_is_tried_again_and_loses_nothing(
     assert own.register.watches.get("hooked").last_error is None
 
 
+def test_a_watch_reports_nothing_that_was_written_before_it(
+    own: MarkLens, draw_mark: Draw, as_png: AsPng
+) -> None:
+    watching, content = Watching(own), as_png(draw_mark(50))
+    for name in ("first", "later"):
+        watching.add(NewWatch(name, 0.99, pictures=[("a.png", content)]))
+        own.add(MarkRecord(id=f"AFTER-{name}"), content)
+    assert watching.check() == 3
+    assert [one.mark_id for one in own.register.watches.events("later")] == ["AFTER-later"]
+
+
 def test_a_watch_that_cannot_be_compared_keeps_no_other_from_it(
     own: MarkLens, hook: Hook, draw_mark: Draw, as_png: AsPng
 ) -> None:
