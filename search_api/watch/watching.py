@@ -169,7 +169,7 @@ class Watching:
                 continue
             try:
                 self._tell(watch, watch.webhook)
-            except WebhookFailed as error:
+            except (BadWatch, WebhookFailed) as error:  # BadWatch: a version before took it
                 wait = min(_FIRST_WAIT * 2 ** min(watch.failures, 16), _LONGEST_WAIT)
                 logger.warning("watch %s: %s; again in %s", watch.name, error, wait)
                 self._watches.failed(watch.name, watch.failures + 1, now + wait, str(error))
@@ -178,7 +178,7 @@ class Watching:
         """Send all that a webhook has not got.
 
         Raises:
-            WebhookFailed: it is not reached; what it has got is noted.
+            BadWatch, WebhookFailed: it is not reached; what it has got is noted.
         """
         private = self._marklens.settings.webhook_private
         while events := self._watches.events(watch.name, limit=_PER_REQUEST, undelivered=True):

@@ -41,6 +41,7 @@ def check_url(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         port_is_right = parts.port is None or parts.port > 0
+        (parts.hostname or "").encode("idna")  # as a look-up does: parts of 1 to 63 letters
     except ValueError:
         port_is_right, parts = False, SplitResult("", "", "", "", "")
     is_plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= _MAX_URL

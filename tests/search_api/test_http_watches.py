@@ -298,6 +298,19 @@ def test_a_watch_reports_nothing_that_was_written_before_it(
     assert [one.mark_id for one in own.register.watches.events("later")] == ["AFTER-later"]
 
 
+def test_a_webhook_that_nobody_can_look_up_keeps_no_other_from_being_told(
+    own: MarkLens, hook: Hook, draw_mark: Draw, as_png: AsPng
+) -> None:
+    watching, content, watches = Watching(own), as_png(draw_mark(50)), own.register.watches
+    watching.add(NewWatch("later", 0.99, pictures=[("a.png", content)], webhook=hook.url))
+    # As a version before took it.
+    watches.add(replace(watches.get("later"), name="first", webhook="http://a..b/x"))
+    own.add(MarkRecord(id="NEW"), content)
+    assert watching.check() == 2
+    assert [one["watch"] for one in hook.sent] == ["later"]
+    assert "no address of a webhook" in (watches.get("first").last_error or "")
+
+
 def test_a_watch_that_cannot_be_compared_keeps_no_other_from_it(
     own: MarkLens, hook: Hook, draw_mark: Draw, as_png: AsPng
 ) -> None:
