@@ -148,7 +148,7 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
             marklens, source, options, quiet=as_json, workers=workers, **reading
         )
         if not dry_run:
-            _compare_with_watches(marklens)
+            compare_with_watches(marklens)
     if as_json:
         print_plain(json.dumps(_as_json(report), indent=2))
     else:
@@ -206,7 +206,7 @@ def ingest_with_progress(
     return report
 
 
-def _compare_with_watches(marklens: "MarkLens") -> None:
+def compare_with_watches(marklens: "MarkLens") -> None:
     """Say on stderr what of the new marks came near; a failure leaves the run as it is."""
     from search_api.watch.watching import Watching
 

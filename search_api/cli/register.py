@@ -8,6 +8,7 @@ import typer
 
 from models.errors import MarkLensError
 from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
+from search_api.cli.index import compare_with_watches
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def rebuild_with_progress(marklens: "MarkLens", *, encode: bool, quiet: bool) ->
         report = marklens.rebuild(
             encode=encode, on_progress=lambda done, total: advance(done, total, done)
         )
+    if encode:
+        # The first comparison takes another network's marks for compared: it must come before
+        # what is indexed next.
+        compare_with_watches(marklens)
     for mark_id, reason in report.skipped:
         print_to_stderr(f"{mark_id} cannot be found by picture: {reason}")
     fields = asdict(report)

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from indexer.register import Register
 
 Run = Callable[..., Any]
 Draw = Callable[..., Image.Image]
@@ -59,6 +63,22 @@ def test_an_indexing_run_says_what_came_near(
     ):
         assert run("watch", *words, str(2**63)).exit_code == 2
     assert "came near" not in run("index", second).stderr
+
+
+def test_after_rebuild_with_another_network_the_next_run_is_compared(
+    run: Run, environment: dict[str, str], folder: Path, tmp_path: Path, draw_mark: Draw
+) -> None:
+    run("index", folder)
+    run("watch", "add", "ours", "--mark", "old-1", "--threshold", "0.99")
+    url = f"sqlite:///{environment['MARKLENS_DATA_DIR']}/register.db"
+    with closing(Register.open(url)) as register:
+        (sign,) = register.watches.get("ours").signs
+        register.watches.replace_embedding(replace(sign, fingerprint="another"))
+    assert run("rebuild", "--encode").exit_code == 0
+    second = tmp_path / "second"
+    second.mkdir()
+    draw_mark(1).save(second / "copy.png")
+    assert "1 marks came near watched signs" in run("index", second).stderr
 
 
 def test_lists_are_listed_and_removed(run: Run, folder: Path) -> None:
