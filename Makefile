@@ -67,7 +67,7 @@ texts: $(VENV)/.installed-dev ## bring the catalogues of the page's texts up to 
 	$(BIN)/python scripts/write_texts.py
 
 clean: ## remove the virtual environment and the demo's data
-	rm -rf $(VENV) marklens-data
+	rm -rf $(VENV) marklens-data/demo
 
 $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "MarkLens needs Python 3.11, 3.12 or 3.13 (on Debian with" \
