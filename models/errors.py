@@ -53,9 +53,10 @@ class MissingPackage(MarkLensError):
             MissingPackage: it is not.
         """
         if find_spec(package) is None:
+            how = f"pip install '.[{extra}]'" + (" or make train" if extra == "train" else "")
             raise cls(
                 f"{purpose} needs {package}: install MarkLens with its extra {extra!r} "
-                f"(pip install '.[{extra}]' or make {extra} in its folder)"
+                f"({how}, in its folder)"
             )
 
 

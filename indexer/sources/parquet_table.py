@@ -91,7 +91,8 @@ def parquet_module() -> Any:
         return importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise MissingPackage(
-            "Parquet needs the package pyarrow: pip install pyarrow, or use CSV or JSON Lines"
+            "Parquet needs the package pyarrow: in MarkLens' folder, pip install '.[parquet]', "
+            "or use CSV or JSON Lines"
         ) from error
 
 
