@@ -76,7 +76,7 @@ def _options(command: Any) -> Iterator[str]:
             shown = ", ".join(parameter.opts) + value
         default = parameter.default
         plain = "" if default in (None, False, ()) or default is ... else f"`{default}`"
-        yield f"| `{shown}` | {plain} | {_cell(parameter.help)} |"
+        yield f"| `{_cell(shown)}` | {plain} | {_cell(parameter.help)} |"
     yield ""
 
 

@@ -1,5 +1,6 @@
 """What the command line says of itself: help, its page, guesses at what was meant."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,6 +55,12 @@ def test_the_page_of_the_command_line_is_what_make_docs_would_write() -> None:
     script = [sys.executable, str(ROOT / "scripts" / "write_cli_docs.py"), "--check"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)  # noqa: S603
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_row_of_a_table_has_the_cells_of_its_heading() -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", PAGE.read_text("utf-8"), re.MULTILINE):
+        cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(cells) == 1, table
 
 
 def test_help_imports_nothing_heavy() -> None:
