@@ -175,7 +175,10 @@ def create_engine(url: URL, create: bool = True, answer_s: float = ANSWER_S) -> 
             ) from error
     file = Path(url.database or "")
     if not create and not file.exists():
-        raise DatabaseUnavailable(f"There is no register at {file}: check the path, or index.")
+        raise DatabaseUnavailable(
+            f"There is no register at {file}: check --data-dir or MARKLENS_DATA_DIR, or make one "
+            "with `marklens index SOURCE`."
+        )
     try:
         private_folder(file.parent)
     except OSError as error:

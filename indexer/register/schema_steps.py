@@ -43,7 +43,8 @@ def prepare(engine: Engine, create: bool = True) -> None:
         return
     if held is None and not create:
         raise DatabaseUnavailable(
-            f"The database {shown(engine.url)} holds no register: check the URL, or index."
+            f"The database {shown(engine.url)} holds no register: check MARKLENS_DATABASE_URL, "
+            "or make one with `marklens index SOURCE`."
         )
     if held is not None and held not in known:
         if _is_usable(engine, max(known)):

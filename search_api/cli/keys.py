@@ -52,7 +52,7 @@ def create(
         raise BadKey("A key's name has 1 to 64 printable characters.")
     secret, now = new_secret(), datetime.now(UTC)
     until = None if expires is None else now + timedelta(days=expires)
-    with _opened(context) as marklens:
+    with _opened(context, create=True) as marklens:
         marklens.register.keys.add(
             Key(name, Scope[scope.name], digest_of(secret), now, expires=until)
         )
@@ -102,8 +102,8 @@ def _minute(time: object) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if isinstance(time, datetime) else "-"
 
 
-def _opened(context: typer.Context) -> "MarkLens":
+def _opened(context: typer.Context, *, create: bool = False) -> "MarkLens":
     from search_api.marklens import MarkLens
 
     given: Context = context.obj
-    return MarkLens.open(given.settings())
+    return MarkLens.open(given.settings(), create)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _RUNS = 5
 # Only the disk is looked at: what a server holds in memory no other process can see.
-_IN_MEMORY = "a server that runs holds a newer one in memory, else the next search makes it"
-_NOT_SAVED = f"none saved yet; {_IN_MEMORY}"
+_IN_MEMORY = "a running server has the index in memory; otherwise the next search builds it"
+_NOT_SAVED = f"no snapshot yet: {_IN_MEMORY}"
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -31,7 +31,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
     from search_api.marklens import MarkLens
 
     given: Context = context.obj
-    with MarkLens.open(given.settings()) as marklens:
+    with MarkLens.open(given.settings(), create=False) as marklens:
         state = _state(marklens)
     if as_json:
         print_plain(json.dumps(state, indent=2, default=str))

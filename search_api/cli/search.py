@@ -181,7 +181,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     from search_api.marklens import MarkLens
 
     given: Context = context.obj
-    with MarkLens.open(given.settings()) as marklens:
+    with MarkLens.open(given.settings(), create=False) as marklens:
         if batch is not None:
             return run_batch_of(marklens, request, batch, as_json=as_json)
         if report is not None:

@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from indexer.register import Register
 from indexer.register.database import create_engine, parse_url
 from search_api.cli import app
+from search_api.marklens import MarkLens
+from search_api.settings import Settings
 
 Draw = Callable[..., Image.Image]
 Result = Any  # of Click or of Typer's copy of it
@@ -43,6 +45,12 @@ def run(environment: dict[str, str]) -> Run:
         return CliRunner().invoke(app, words, env=environment, prog_name="marklens")
 
     return invoke
+
+
+@pytest.fixture
+def empty_register(environment: dict[str, str]) -> None:
+    """A register without marks, where `run` looks for one."""
+    MarkLens.open(Settings(data_dir=Path(environment["MARKLENS_DATA_DIR"]))).close()
 
 
 @pytest.fixture

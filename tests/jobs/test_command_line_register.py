@@ -15,6 +15,7 @@ Parsed = Callable[[Any], Any]
 Complaint = Callable[[Any], str]
 
 
+@pytest.mark.usefixtures("empty_register")
 def test_status_tells_what_is_there(run: Run, source: Path, parsed: Parsed) -> None:
     empty = parsed(run("status", "--json"))
     assert (empty["marks"], empty["index"]["lag"], empty["runs"]) == (0, 0, [])
@@ -22,7 +23,7 @@ def test_status_tells_what_is_there(run: Run, source: Path, parsed: Parsed) -> N
     behind = parsed(run("status", "--json"))
     assert (behind["marks"], behind["sequence"], behind["index"]["lag"]) == (8, 8, 8)
     # A server may hold one in memory all the same: no word may deny that.
-    assert behind["index"]["state"].startswith("none saved yet; a server that runs holds a newer")
+    assert behind["index"]["state"].startswith("no snapshot yet: a running server has the index")
     run("rebuild")
     state = parsed(run("status", "--json"))
     assert state["index"] == {"state": "up to date", "sequence": 8, "lag": 0}
@@ -43,6 +44,20 @@ def test_rebuild_makes_the_index_and_encode_every_embedding(
     assert parsed(run("rebuild", "--json"))["encoded"] == 0
     again = parsed(run("rebuild", "--encode", "--json"))
     assert (again["marks"], again["skipped"]) == (8, [])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["search", "--text", "word"], ["keys", "list"], ["keys", "revoke", "desk"]],
+)
+def test_a_mistyped_data_folder_is_refused_where_a_register_is_read(
+    run: Run, tmp_path: Path, complaint: Complaint, command: list[str]
+) -> None:
+    failed = run("--data-dir", tmp_path / "mistyped", *command)
+    assert failed.exit_code == 1
+    assert f"There is no register at {tmp_path / 'mistyped'}" in complaint(failed)
+    assert "--data-dir" in complaint(failed)
+    assert not (tmp_path / "mistyped").exists()
 
 
 @pytest.mark.parametrize("command", [["export", "backup.csv"], ["rebuild"]])
@@ -96,7 +111,7 @@ def test_the_data_folder_can_be_given_before_the_command(
 ) -> None:
     run("--data-dir", tmp_path / "other", "index", source)
     assert parsed(run("--data-dir", tmp_path / "other", "status", "--json"))["marks"] == 8
-    assert parsed(run("status", "--json"))["marks"] == 0
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_run_whose_process_was_killed_is_not_said_to_be_running(

@@ -161,12 +161,14 @@ def test_a_mark_of_the_register_can_be_the_query(
     assert (failed.exit_code, "EM-99" in complaint(failed)) == (2, True)
 
 
+@pytest.mark.usefixtures("empty_register")
 def test_an_empty_register_says_what_to_do(run: Run, source: Path) -> None:
     searched = run("search", source / "1.png")
     assert searched.exit_code == 0
     assert "the register is empty: read marks into it with `marklens index`" in searched.stderr
 
 
+@pytest.mark.usefixtures("empty_register")
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -200,6 +202,7 @@ def test_bad_options_are_one_sentence_and_exit_code_2(
     assert words in complaint(failed)
 
 
+@pytest.mark.usefixtures("empty_register")
 @pytest.mark.parametrize("name", ["missing.png", "marks.csv", "", "cut.png"])
 def test_bad_pictures_are_one_sentence_and_exit_code_2(
     run: Run, source: Path, name: str, complaint: Complaint
