@@ -97,6 +97,9 @@ def open_source(
         raise SourceError(f"unknown format {format!r}; one of {', '.join(FORMATS)}")
     if not path.exists():
         raise SourceError(f"{path} does not exist")
+    shown = str(path.resolve()).encode("utf-8", "replace").decode()
+    if shown != str(path.resolve()):
+        raise SourceError(f"{shown}: a name in this path is not UTF-8, rename it")
     if not (path.is_dir() or path.is_file()):
         raise SourceError(f"{path} is neither a file nor a folder")
     given = None if images is None else open_pictures(images)

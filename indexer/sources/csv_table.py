@@ -139,7 +139,10 @@ def _header(name: str, line: str, count: int) -> _Header:
     """Find the delimiter that splits the header into most columns we know."""
     candidates = []
     for delimiter in _DELIMITERS:
-        cells = next(csv.reader([line], delimiter=delimiter), [])
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter), [])
+        except csv.Error as error:
+            raise SourceError(f"{name}, line {count}: broken header: {error}") from error
         candidates.append(_Header([cell.strip().lower() for cell in cells], delimiter, count))
     best = max(candidates, key=lambda header: len({*header.columns} & {*COLUMNS}))
     twice = [column for column, n in Counter(best.columns).items() if n > 1 and column in COLUMNS]

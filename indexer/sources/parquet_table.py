@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import SourceFile
@@ -56,7 +56,7 @@ class ParquetTable:
         except (OSError, ValueError, NotImplementedError) as error:
             self.broken.append(f"{self.name} is damaged after row {position}: {error}")
             return None
-        return None if batch is None else batch.to_pylist()
+        return None if batch is None else _rows(batch)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -94,6 +94,26 @@ def parquet_module() -> Any:
             "Parquet needs the package pyarrow: in MarkLens' folder, pip install '.[parquet]', "
             "or use CSV or JSON Lines"
         ) from error
+
+
+def _rows(batch: Any) -> list[Mapping[str, object]]:
+    """The rows of a batch; a value that Python cannot hold, as a day after 9999, stays Arrow's.
+
+    The field reader refuses it by its type, in its row alone.
+    """
+    try:
+        return cast("list[Mapping[str, object]]", batch.to_pylist())
+    except (ValueError, OverflowError):
+        names = batch.schema.names
+        columns = [[_value(one) for one in column] for column in batch.columns]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _value(scalar: Any) -> object:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return scalar
 
 
 def _plain(value: object) -> object:

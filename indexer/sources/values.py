@@ -6,7 +6,8 @@ Every spelling that can mean only one thing is read, whoever wrote it: an office
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from contextlib import suppress
+from datetime import date, timedelta
 
 from indexer.errors import BadRecord
 from indexer.marks import MAX_TEXT, NICE_CLASSES, FieldKind
@@ -153,10 +154,11 @@ def read_day(text: str) -> date | None:
                 return date(*parts(*found.groups()))
             except ValueError:
                 break
-    if re.fullmatch("-?[0-9]+", plain) and abs(int(plain)) > _EARLIEST_MS:
-        days, rest = divmod(int(plain), _DAY_MS)
-        if rest == 0:
-            return datetime.fromtimestamp(days * _DAY_MS // 1000, UTC).date()
+    with suppress(ValueError, OverflowError):  # beyond the year 9999, or Python's longest number
+        if re.fullmatch("-?[0-9]+", plain) and abs(int(plain)) > _EARLIEST_MS:
+            days, rest = divmod(int(plain), _DAY_MS)
+            if rest == 0:
+                return date(1970, 1, 1) + timedelta(days)
     raise BadRecord(f"{text[:40]!r} is not a date like 2024-01-31")
 
 

@@ -1,6 +1,7 @@
 """A table read into a register: what becomes of each row, and what a run reports."""
 
 import io
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -272,6 +273,25 @@ def test_a_source_that_vanishes_is_one_plain_sentence(office: Office) -> None:
     with pytest.raises(SourceError, match="cannot read"):
         ingest(source, office.register, office.images, LocalWorkers(office.encoder))
     assert office.register.last_runs()[0].state == "failed"
+
+
+def test_one_odd_date_costs_its_row_and_not_the_delivery(office: Office) -> None:
+    days = ["1577836800000000000" if n == 50 else "2020-01-01" for n in range(100)]
+    path = office.folder / "marks.csv"
+    path.write_text("id,text,filed\n" + "".join(f"m{n},word,{day}\n" for n, day in enumerate(days)))
+    report = office.ingest(strict=True)
+    assert office.counts(report) == (100, 99, 0, 0, 1)
+    (reject,) = office.rejects(report)
+    assert reject["reason"].startswith("filed '1577836800000000000' is not a date")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8")
+def test_a_source_in_a_folder_whose_name_is_not_utf8_is_one_plain_sentence(office: Office) -> None:
+    folder = office.folder / "\udcdcbersicht"
+    folder.mkdir()
+    (folder / "marks.csv").write_text("id,text\na,word\n")
+    with pytest.raises(SourceError, match=r"\?bersicht/marks.csv: a name .* is not UTF-8"):
+        office.ingest_file(folder / "marks.csv")
 
 
 def test_a_png_and_a_jpeg_of_one_drawing_are_two_pictures(office: Office) -> None:

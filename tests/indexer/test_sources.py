@@ -140,6 +140,7 @@ def test_a_row_that_does_not_fit_its_header_is_rejected_with_its_line(write: Wri
         ),
         ("id,file\n1,1.png\n", "no column 'image'"),
         ("id,image,id\n1,1.png,2\n", "two columns 'id'"),
+        ("id," + "a" * 200_000 + "\n1,b\n", "marks.csv, line 1: broken header"),
         ("", "is empty"),
         ("\n\n", "is empty"),
         (b"\x89PNG\r\n\0\0\0", "cannot tell what marks.csv is"),
@@ -200,6 +201,9 @@ def test_codes_of_other_editions_are_kept_with_a_warning(write: Write) -> None:
         ("image", "\\\\server\\share\\x.png", "is an absolute path"),
         ("filed", "01/02/2024", "filed '01/02/2024' is not a date like 2024-01-31"),
         ("filed", "2024-02-30", "is not a date"),
+        ("filed", 1577836800000000000, "filed '1577836800000000000' is not a date"),  # nanoseconds
+        ("filed", "-86400000000000000", "is not a date"),
+        ("filed", "9" * 5000, "is not a date"),
         ("nice", "46", "'46' is not a Nice class"),
         ("nice", "9;x", "'x' is not a Nice class"),
         ("vienna", "lion", "vienna"),
@@ -207,7 +211,7 @@ def test_codes_of_other_editions_are_kept_with_a_warning(write: Write) -> None:
     ],
 )
 def test_a_bad_field_rejects_its_row_of_a_strict_reading_and_says_why(
-    write: Write, column: str, value: str, reason: str
+    write: Write, column: str, value: str | int, reason: str
 ) -> None:
     row = {"id": "1", "image": "1.png", column: value}
     path = write(json.dumps(row) + '\n{"id": "2", "image": "2.png"}\n', "marks.jsonl")

@@ -4,6 +4,7 @@ import gzip
 import json
 import tracemalloc
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pyarrow
@@ -222,6 +223,22 @@ def test_a_damaged_parquet_file_is_refused_in_words(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(SourceError, match=r"marks\.parquet is no Parquet file"):
         open_source(path)
+
+
+@pytest.mark.parametrize(("type", "far"), [("date32", 3_000_000), ("timestamp[s]", 10**12)])
+def test_a_day_of_a_parquet_file_after_the_year_9999_costs_its_row_and_not_the_file(
+    tmp_path: Path, type: str, far: int
+) -> None:
+    path = tmp_path / "marks.parquet"
+    days = pyarrow.array([0, far, None], pyarrow.type_for_alias(type))
+    columns = {"id": ["1", "2", "3"], "text": ["a", "b", "c"], "filed": days}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+    first, odd, last = open_source(path, strict=True)
+    assert isinstance(first, SourceRow)
+    assert first.record.filed == date(1970, 1, 1)
+    assert isinstance(odd, RejectedRow)
+    assert odd.reason.startswith("filed is ")
+    assert isinstance(last, SourceRow)
 
 
 @pytest.mark.parametrize(
