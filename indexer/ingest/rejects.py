@@ -20,13 +20,17 @@ class RejectsFile:
     """
 
     def __init__(self, path: Path, resumed_after: int) -> None:
-        """Go on with the file of a resumed run, without what was written past its last commit."""
+        """Go on with the file of a resumed run, without what was written past its last commit.
+
+        Raises:
+            MarkLensError: the disk refuses; the file is as it was then.
+        """
         self.file: Path | None = None
         self._path = path
         self._stream: TextIO | None = None
         kept = _rejects_up_to(path, resumed_after) if resumed_after else []
-        for reject in kept:
-            self.add(reject)
+        if kept:
+            self._begin_with(kept)
 
     def add(self, reject: RejectedRow) -> None:
         """Write a row.
@@ -36,15 +40,33 @@ class RejectsFile:
         """
         try:
             if self._stream is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._stream = self._path.open("w", encoding="utf-8-sig", newline="")
-                self.file = self._path
-                csv.writer(self._stream).writerow(_COLUMNS)
-            texts = (reject.id, reject.image, reject.reason)
-            row = (reject.position, *(neutralised(text or "") for text in texts))
-            csv.writer(self._stream).writerow(row)
+                self._open(self._path)
+            self._write(reject)
         except OSError as error:
             raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def _begin_with(self, kept: list[RejectedRow]) -> None:
+        """Keep some rows of the file; a kill leaves the old file or the new, whole."""
+        unfinished = self._path.with_name(f"{self._path.name}.new")
+        try:
+            self._open(unfinished)
+            for reject in kept:
+                self._write(reject)
+            self.sync()
+            unfinished.replace(self._path)
+        except OSError as error:
+            raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
+
+    def _open(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = path.open("w", encoding="utf-8-sig", newline="")
+        self.file = self._path
+        csv.writer(self._stream).writerow(_COLUMNS)
+
+    def _write(self, reject: RejectedRow) -> None:
+        texts = (reject.id, reject.image, reject.reason)
+        row = (reject.position, *(neutralised(text or "") for text in texts))
+        csv.writer(self._stream).writerow(row)
 
     def sync(self) -> None:
         """Bring the rejects to the disk: a committed position must not outlive them."""

@@ -1,5 +1,8 @@
 """Runs that stop or break: whole batches stay, and the next run does the rest."""
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from threading import Event
@@ -108,6 +111,24 @@ def test_a_resumed_run_names_each_rejected_row_once(office: Office) -> None:
     positions = [row["position"] for row in office.rejects(second)]
     assert positions == [str(n + 2) for n in range(20) if n % 3 == 0]
     assert second.rejected == 7
+
+
+def test_a_resumed_run_killed_before_its_first_batch_keeps_the_rejects_of_the_run_before(
+    office: Office,
+) -> None:
+    office.marks(20)
+    office.table([f"m{n},{n if n % 3 else 'gone'}.png,," for n in range(20)])
+    first = office.ingest(_stop_after(2))
+    before = office.rejects(first)
+    assert before
+    dies = (  # as a resumed run begins
+        "import os, pathlib, signal, sys; from indexer.ingest.rejects import RejectsFile; "
+        "held = RejectsFile(pathlib.Path(sys.argv[1]), 100); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    command = [sys.executable, "-c", dies, str(first.rejects_file)]
+    killed = subprocess.run(command, check=False)  # noqa: S603 - our own interpreter
+    assert killed.returncode == -signal.SIGKILL
+    assert office.rejects(first) == before
 
 
 def test_a_repeated_id_is_known_across_the_interruption(office: Office) -> None:
