@@ -13,7 +13,7 @@ from collections.abc import Callable
 from models.network.checkpoint import Checkpoint
 
 MARKS = (10_000_000, 60_000_000, 300_000_000)
-VECTORS = 2.1  # a mark, with its parts: decision 0020
+VECTORS = 2.1  # a mark, with its parts: decision 0020 (1.84 among the demo's since 0025)
 FIELDS = 450  # bytes an entity: 40 of numbers, 60 of codes' arrays, 320 of JSON, 30 of words
 LINKS = 64  # M of HNSW: twice as many links of 4 bytes in its lowest layer, one more above
 SHARE_IN_MEMORY = 0.125 + 0.1  # of DISKANN: PQCodeBudgetGBRatio and SearchCacheBudgetGBRatio
@@ -21,7 +21,8 @@ SECTOR = 4096  # bytes that DISKANN reads at once: a vector with its links, MaxD
 PROBED = 160 / 1024  # of the lists of IVF_SQ8
 NODE_GB = 512 * 0.8  # memory of a query node that may be filled
 BANDWIDTH_GB = 100  # a second, that a query node's memory gives
-SQL_BYTES = 3_250  # a mark in SQL: `benchmarks.search`' register of a million marks, SQLite
+# A mark with its picture in PostgreSQL, half of it places: docs/scale-postgresql.md.
+SQL_BYTES = 11_200
 PICTURE_BYTES = 20_000
 
 
