@@ -47,7 +47,9 @@ class Settings(BaseSettings):
         description="Seconds that PostgreSQL may take for an answer to a search; then it fails.",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where the network and the index run."
+        "auto",
+        description="Where the network and the index run: cpu, cuda, or auto, which takes a GPU "
+        "where one is usable.",
     )
     index: str = Field(
         "auto",
@@ -61,7 +63,9 @@ class Settings(BaseSettings):
         1_000_000, ge=1, description="Marks up to which MARKLENS_INDEX=auto is exact."
     )
     runtime: Literal["auto", "torch", "openvino"] = Field(
-        "auto", description="What runs the network."
+        "auto",
+        description="What runs the network: openvino (CPU), torch, or auto, which takes OpenVINO "
+        "on a CPU where the network has such a model.",
     )
     checkpoint: Path | None = Field(
         None, description="Folder of another network than the one that is shipped."
@@ -97,7 +101,10 @@ class Settings(BaseSettings):
         "http://localhost:4318/v1/traces; needs the extra traces.",
     )
     poll_s: float = Field(
-        1.0, gt=0, le=3600, description="Seconds between two looks at the register's sequence."
+        1.0,
+        gt=0,
+        le=3600,
+        description="Seconds between two looks for what other processes wrote to the register.",
     )
     api_token: SecretStr | None = Field(
         None,
@@ -137,8 +144,8 @@ class Settings(BaseSettings):
         1,
         ge=1,
         le=64,
-        description="Calls of the network at the same time; each takes up to four pictures that "
-        "wait, and on a CPU all processors.",
+        description="Calls of the network at the same time. Each encodes up to four waiting "
+        "pictures and, on a CPU, uses all processors: leave it at 1 there.",
     )
     encode_queue: int = Field(
         16, ge=0, le=1024, description="Pictures that may wait for encoding; the next gets 503."
@@ -147,8 +154,8 @@ class Settings(BaseSettings):
         2.5,
         gt=0,
         le=60,
-        description="Seconds within which a request, once it has come, should be answered, or gets "
-        "503: it waits no longer for its turn than leaves time for the answer.",
+        description="Seconds within which a request should be answered. One that would wait longer "
+        "for its turn than leaves time for that gets 503 with Retry-After.",
     )
 
     query_days: float = Field(
@@ -159,7 +166,10 @@ class Settings(BaseSettings):
         "links to searches open again; 0 keeps none.",
     )
     query_mb: int = Field(
-        500, ge=0, description="Megabytes that they may take; the oldest make room. 0 keeps none."
+        500,
+        ge=0,
+        description="Megabytes that these kept query pictures may take; the oldest make room. "
+        "0 keeps none.",
     )
 
     thumbnails_mb: int = Field(
@@ -196,7 +206,8 @@ class Settings(BaseSettings):
             return cls(**given)
         except ValidationError as error:
             reasons = "; ".join(
-                f"MARKLENS_{str(fault['loc'][0]).upper() if fault['loc'] else '?'}: {fault['msg']}"
+                f"MARKLENS_{str(fault['loc'][0]).upper() if fault['loc'] else '?'}: "
+                + str(fault["msg"]).removeprefix("Value error, ")
                 for fault in error.errors()
             )
             # Not from `error`, whose text holds the values that were given, secrets among them.
