@@ -10,9 +10,9 @@
         for hit in answer.hits:
             print(hit.score, hit.id)
 
-It needs httpx and nothing else of MarkLens: ``pip install --no-deps marklens httpx`` brings no
-network and no index. The modules, read downwards: `faces` (the two clients), `calls` (each request,
-built and its answer read), `answers` (what is returned), `asking` (what is asked), `problems`.
+It needs httpx and nothing else of MarkLens; docs/client.md says how to install it alone. The
+modules, read downwards: `faces` (the two clients), `calls` (each request, built and its answer
+read), `answers` (what is returned), `asking` (what is asked), `problems`.
 """
 
 from marklens.client.answers import (
