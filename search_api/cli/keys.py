@@ -23,7 +23,11 @@ class _Scope(StrEnum):
 
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Of whom or what uses the key, at most 64 characters.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of the person or program that uses the key, at most 64 characters.",
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""`marklens watch`: named lists of signs, and the marks that came near them."""
+"""`marklens watch`: named watches of signs, and the marks that came near them."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from search_api.marklens import MarkLens
 
 watch = typer.Typer(help="Watch for new marks that come near some signs.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="Name of the list.", metavar="NAME")]
+Name = Annotated[str, typer.Argument(help="Name of the watch.", metavar="NAME")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -44,7 +44,7 @@ After = Annotated[
         metavar="NUMBER",
         min=0,
         max=_MAX_NUMBER,
-        help="Only what came after the event of this number.",
+        help="Only events after this number.",
     ),
 ]
 Limit = Annotated[int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="At most so many.")]
@@ -68,7 +68,7 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     as_json: AsJson = False,
     **asked: Any,
 ) -> None:
-    """Make a list: marks written from now on are compared with its signs.
+    """Watch signs: marks written from now on are compared with them.
 
     A server does so as marks come, `marklens index` at its end. The filters are those of a search;
     crop, page and turn are of the first sign.
@@ -116,7 +116,7 @@ def show(
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Show what came near a list, the newest first."""
+    """Show the marks that came near a watch, the newest first."""
     from search_api.watch.watching import event_as_json
 
     with _opened(context) as marklens:
@@ -156,11 +156,11 @@ def read(
             metavar="NUMBER",
             min=0,
             max=_MAX_NUMBER,
-            help="Of the last event that was read; else the newest.",
+            help="Number of the last event that was read; by default the newest.",
         ),
     ] = None,
 ) -> None:
-    """Say that what came near was read, for page, feed and everybody else."""
+    """Mark what came near as read, for the page, the feed and everybody."""
     with _opened(context) as marklens:
         marklens.register.watches.read(name, upto)
         left = marklens.register.watches.get(name).unread
@@ -179,7 +179,7 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
 
 @watch.command()
 def remove(context: typer.Context, name: Name) -> None:
-    """Remove a list, and what came near it."""
+    """Remove a watch and what it found."""
     with _opened(context) as marklens:
         marklens.register.watches.remove(name)
     print_plain(f"{name} is no longer watched")
