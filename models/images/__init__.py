@@ -7,7 +7,8 @@ import what stands in ``__all__``.
 
     formats      which format the bytes are, by content
     svg, pdf     drawings and pages, by svg_drawing and pdf_page in a process of their own
-    rasters      everything else, opened with Pillow under guard
+    rasters      everything else, opened with Pillow; tiffs what is odd about TIFFs
+    guard        what holds for any picture: its size, and one refusal for any damage
     pixels       any mode, depth, profile and transparency → RGB
     decoding     the above in order, in processes that decoder_pool keeps and decoder_worker is
     views        what of a decoded picture is looked at

@@ -4,17 +4,12 @@ from PIL import Image
 
 from models.errors import UnreadableImage
 from models.images.formats import ACCEPTED, Format, picture_format, unsupported_format
+from models.images.guard import refusing_damage, shrunk
 from models.images.pdf import draw_pdf
 from models.images.pixels import flatten, plain, to_srgb, white_level
-from models.images.rasters import (
-    SIDEWAYS,
-    exif_turn,
-    load_raster,
-    refusing_damage,
-    shrunk,
-    tiff_pages,
-)
+from models.images.rasters import SIDEWAYS, exif_turn, load_raster
 from models.images.svg import draw_svg
+from models.images.tiffs import tiff_pages
 from models.images.views import FULL_SIZE, PAGES
 
 _AT_ONCE = 1_000_000  # pixels of a large picture that are copied at a time

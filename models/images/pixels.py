@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFilter
 
 from models.errors import UnreadableImage
-from models.images.rasters import DAMAGE
+from models.images.guard import DAMAGE
 
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 

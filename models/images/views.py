@@ -5,7 +5,7 @@ import math
 from PIL import Image
 
 from models.errors import UnreadableImage
-from models.images.rasters import SHORTEST_SIDE
+from models.images.guard import SHORTEST_SIDE
 
 # Keys in Image.info.
 FULL_SIZE = "full_size"  # set where the picture was reduced
