@@ -15,7 +15,7 @@ _PLAIN = frozenset(("L", "LA", "RGB", "RGBA", "CMYK"))
 _DEEP = frozenset(("I;16", "I;16B", "I;16L", "I;16N", "I", "F"))
 _ONE_CHANNEL = frozenset(("1", "L"))
 # The largest value a deep picture can hold, if its mode does not say: the first that fits.
-_TOPS = (1, 255, 65_535, 2**32 - 1)
+_TOPS = (1, 255, 65_535)
 _LARGEST_PROFILE = 4 * 1024 * 1024  # bytes; printers' profiles reach two million
 _NEAR_WHITE = 224  # all channels at least this: nothing to see on white paper
 _BLANK = 231  # all channels of all pixels at least this: the network's input would be bare paper
@@ -47,10 +47,6 @@ def plain(image: Image.Image, white: float) -> Image.Image:
     if image.mode in _DEEP:
         return _shallow(image, white)
     if image.has_transparency_data:
-        key = image.info.get("transparency")
-        if isinstance(key, tuple) and max(key) > 255:
-            # Pillow reads 16-bit RGB as 8 bits a channel but keeps the key's 16.
-            image.info["transparency"] = tuple(level >> 8 for level in key)
         return image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
     if image.mode in _PLAIN:
         return image

@@ -5,6 +5,7 @@ Ghostscript, FITS, …) ever sees an upload, and sizes are refused here, by head
 pixel is decoded, instead of by Pillow's process-wide limit and warnings.
 """
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -24,7 +25,7 @@ from PIL import (
 from models.errors import UnreadableImage
 from models.images.formats import Format
 from models.images.guard import DAMAGE, MOST_PIXELS, check_size, refusing_damage, shrunk
-from models.images.tiffs import check_tiff, naming_unread_tiffs, squared, strip_bytes
+from models.images.tiffs import check_range, check_tiff, naming_unread_tiffs, squared, strip_bytes
 
 # Only a JPEG is read reduced; of the rest a decoder may hold so much that its process stays below
 # 300 MB.
@@ -37,6 +38,9 @@ _OF_ANY_MODE = 4.6
 
 # A progressive JPEG repeats the whole picture in every scan; encoders write a dozen.
 _MOST_SCANS = 64
+# A marker of a JPEG but those that stand alone, and what is no marker.
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_SCAN, _END = b"\xda", b"\xd9"
 _ORIENTATION = 0x0112
 # What a JPEG that lacks only its last marker is closed with: rows that are missing, too, come out
 # of each of these fillings in another way.
@@ -70,6 +74,7 @@ _READERS: Mapping[Format, Callable[[BytesIO], ImageFile.ImageFile]] = {
 }
 # Chunks that decide what the picture looks like. The rest (text, which may unpack to a bomb,
 # animation, private data) never reaches Pillow.
+_PNG_DEPTH = 24  # where a PNG says how many bits a channel has
 _PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"iCCP", b"eXIf"))
 
 
@@ -93,13 +98,8 @@ def load_raster(
     """
     if kind == "PNG":
         content = _without_extras(content, name)
-    if kind == "JPEG" and content.count(b"\xff\xda") > _MOST_SCANS:
-        raise UnreadableImage(
-            f"{name}: a JPEG of more than {_MOST_SCANS} scans would take minutes to decode; "
-            "export it again"
-        )
     if kind == "JPEG":
-        content = _closed(content)
+        content = _closed(_first_jpeg(content, name))
     with refusing_damage(name), naming_unread_tiffs(kind, name):
         image = _READERS[kind](BytesIO(content))
         if frame:
@@ -111,9 +111,13 @@ def load_raster(
     _check_memory(image, kind, name)
     with refusing_damage(name):
         image.draft(None, shrunk(whole))
+        is_sideways = kind == "TIFF" and exif_turn(image) in SIDEWAYS  # loading turns it
         image.load()
+        if kind == "PNG":
+            _scale_key(image, content[_PNG_DEPTH])
         if isinstance(image, TiffImagePlugin.TiffImageFile):
-            picture = squared(image)
+            check_range(image, name)
+            picture = squared(image, is_sideways)
             return picture, picture.size
         if kind == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema()[1] == 0:
             # Windows programs leave the fourth byte empty: it is no transparency.
@@ -158,6 +162,27 @@ def _check_memory(image: ImageFile.ImageFile, kind: Format, name: str) -> None:
         )
 
 
+def _first_jpeg(content: bytes, name: str) -> bytes:
+    """Cut off what follows a JPEG's own end, such as the film that telephones hang on.
+
+    Raises:
+        UnreadableImage: it has too many scans.
+    """
+    at, scans = 2, 0
+    while found := _JPEG_MARKER.search(content, at):
+        at = found.end()
+        if found.group(1) == _END:
+            return content[:at]
+        scans += found.group(1) == _SCAN
+        if scans > _MOST_SCANS:
+            raise UnreadableImage(
+                f"{name}: a JPEG of more than {_MOST_SCANS} scans would take minutes to decode; "
+                "export it again"
+            )
+        at += int.from_bytes(content[at : at + 2])
+    return content
+
+
 def _closed(content: bytes) -> bytes:
     """Add the end marker to a JPEG that lacks it and nothing else.
 
@@ -177,6 +202,18 @@ def _closed(content: bytes) -> bytes:
             return content
     is_complete = all(pixels == decoded[0] for pixels in decoded)
     return content + _END_OF_JPEG if is_complete else content
+
+
+def _scale_key(image: Image.Image, depth: int) -> None:
+    """Bring a PNG's transparent colour to the 8 bits that Pillow makes of its pixels' depth."""
+    key = image.info.get("transparency")
+    top = 2**depth - 1
+    if isinstance(key, tuple):
+        image.info["transparency"] = tuple(
+            level >> 8 if depth == 16 else level & top for level in key
+        )
+    elif isinstance(key, int) and image.mode == "L":
+        image.info["transparency"] = (key & top) * 255 // top
 
 
 def _without_extras(content: bytes, name: str) -> bytes:

@@ -15,6 +15,9 @@ _SUBFILE, _REDUCED_OR_MASK = 254, 5  # NewSubfileType; its bits for previews and
 _MOST_PAGES = 1000
 _TILE_WIDTH, _TILE_LENGTH, _STRIP_ROWS = 322, 323, 278
 _BITS, _PLANES, _X_RESOLUTION, _Y_RESOLUTION = 258, 284, 282, 283
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+_SAMPLE_FORMAT, _SIGNED = 339, 2
+_MOST_OF_32_BITS = 65_535  # beyond it nothing tells what is white, and Pillow counts as signed
 _MOST_OBLONG = 5.0  # width to height of a pixel, or the reverse; more is a nonsensical tag
 
 
@@ -50,10 +53,17 @@ def naming_unread_tiffs(kind: Format, name: str) -> Iterator[None]:
         raise
 
 
-def squared(image: TiffImageFile) -> Image.Image:
-    """Resample a TIFF whose pixels are not square, such as a fax of 204 by 98 dots an inch."""
+def squared(image: TiffImageFile, is_sideways: bool) -> Image.Image:
+    """Resample a TIFF whose pixels are not square, such as a fax of 204 by 98 dots an inch.
+
+    Args:
+        image: loaded, which turns it upright.
+        is_sideways: whether that made the file's columns rows; its resolutions are theirs.
+    """
     across = float(image.tag_v2.get(_X_RESOLUTION) or 0)
     down = float(image.tag_v2.get(_Y_RESOLUTION) or 0)
+    if is_sideways:
+        across, down = down, across
     if not (across > 0 and down > 0) or 0.98 < across / down < 1.02:
         return image
     if max(across / down, down / across) > _MOST_OBLONG:
@@ -63,7 +73,10 @@ def squared(image: TiffImageFile) -> Image.Image:
     if width * height > MOST_PIXELS:
         return image
     grey = image.convert("L") if image.mode == "1" else image
-    picture = grey.resize((width, height), Image.Resampling.BICUBIC)
+    # BICUBIC overshoots: more than white would count as a deeper picture, all of it nearly black.
+    has_top = grey.mode not in ("I", "F")
+    how = Image.Resampling.BICUBIC if has_top else Image.Resampling.BILINEAR
+    picture = grey.resize((width, height), how)
     picture.info = image.info
     return picture
 
@@ -72,10 +85,24 @@ def check_tiff(image: TiffImageFile, name: str) -> None:
     """Refuse what Pillow would read at too much cost, or as garbage.
 
     Raises:
-        UnreadableImage: huge tiles, or deep colours in planes.
+        UnreadableImage: huge tiles, deep colours in planes, or greys of an odd kind.
     """
     _check_tiles(image, name)
     _check_planes(image, name)
+    _check_greys(image, name)
+
+
+def check_range(image: TiffImageFile, name: str) -> None:
+    """Refuse loaded greys of 32 bits that hold more than 16 do.
+
+    Raises:
+        UnreadableImage: a number is negative, or larger.
+    """
+    if image.mode != "I":
+        return
+    lowest, highest = image.getextrema()
+    if lowest < 0 or highest > _MOST_OF_32_BITS:
+        raise UnreadableImage(_unread(name, "32 bits of grey"))
 
 
 def strip_bytes(image: TiffImageFile, name: str) -> float:
@@ -117,6 +144,22 @@ def _check_planes(image: TiffImageFile, name: str) -> None:
         is_planar = image.tag_v2.get(_PLANES, 1) == 2
     if is_planar and len(bits) > 1 and max(bits) > 8:
         raise UnreadableImage(_unread(name, f"{max(bits)} bits a channel, in planes"))
+
+
+def _check_greys(image: TiffImageFile, name: str) -> None:
+    """Refuse greys whose black and white Pillow leaves aside.
+
+    Raises:
+        UnreadableImage: 12 bits, signed below 32, or white as 0 above 8.
+    """
+    with refusing_damage(name):
+        bits = max(image.tag_v2.get(_BITS, (1,)))
+        is_signed = _SIGNED in image.tag_v2.get(_SAMPLE_FORMAT, (1,))
+        # A file without the tag is read so.
+        is_white_zero = image.tag_v2.get(_PHOTOMETRIC, _WHITE_IS_ZERO) == _WHITE_IS_ZERO
+    if bits == 12 or (bits < 32 and is_signed) or (bits > 8 and is_white_zero):
+        kind = f"{bits} bits of grey{', signed' * is_signed}{', white as 0' * is_white_zero}"
+        raise UnreadableImage(_unread(name, kind))
 
 
 def _unread(name: str, kind: str) -> str:

@@ -159,6 +159,23 @@ def test_a_transparent_key_colour_shows_the_paper() -> None:
         assert (image.getpixel((2, 8)), image.getpixel((13, 8))) == (WHITE, ink)
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_a_transparent_grey_is_that_of_its_depth(depth: int) -> None:
+    key, ink = 1, 0
+    bits = "".join(f"{level:0{depth}b}" for level in [key] * 8 + [ink] * 8)
+    row = b"\0" + int(bits, 2).to_bytes(len(bits) // 8)
+    content = raw_png((16, 16), depth, 0, row * 16, chunk(b"tRNS", struct.pack(">H", key)))
+    image = decode_image(content)
+    assert (image.getpixel((2, 8)), image.getpixel((13, 8))) == (WHITE, BLACK)
+
+
+def test_a_dark_transparent_colour_of_sixteen_bits_leaves_a_light_one() -> None:
+    row = b"\0" + struct.pack(">48H", *[200] * 24, *[0xC8C8] * 24)
+    content = raw_png((16, 16), 16, 2, row * 16, chunk(b"tRNS", struct.pack(">3H", 200, 200, 200)))
+    image = decode_image(content)
+    assert (image.getpixel((2, 8)), image.getpixel((13, 8))) == (WHITE, (200, 200, 200))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_pictures_come_out_upright(kind: str, orientation: int) -> None:
@@ -264,8 +281,11 @@ def test_text_in_a_png_that_unpacks_to_a_bomb_is_never_unpacked() -> None:
 
 
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    whole = saved(scene(), "JPEG")
+    scan = b"\xff\xda\0\x0c" + bytes(10)
+    thumbnail = b"\xff\xe1\0\x06\xff\xd8\xff\xd9"  # its end is not the picture's
     with pytest.raises(UnreadableImage, match="scans"):
-        decode_image(saved(scene(), "JPEG") + b"\xff\xda\0\x0c" * 100)
+        decode_image(whole[:2] + thumbnail + whole[2:-2] + scan * 100)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])

@@ -1,6 +1,7 @@
 """Odd but real picture files give the right pixels, or a refusal that names the cause."""
 
 import struct
+from collections.abc import Mapping
 from io import BytesIO
 
 import numpy as np
@@ -28,7 +29,12 @@ def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def tiff(samples: np.ndarray, planar: bool, sample_format: int) -> bytes:
+def tiff(
+    samples: np.ndarray,
+    planar: bool,
+    sample_format: int,
+    changed: Mapping[int, tuple[int, list[int]]] | None = None,
+) -> bytes:
     """A TIFF by hand, (h, w, channels): kinds that Pillow does not write."""
     high, wide, channels = samples.shape
     bits = samples.dtype.itemsize * 8
@@ -46,6 +52,7 @@ def tiff(samples: np.ndarray, planar: bool, sample_format: int) -> bytes:
         279: (4, [len(strip) for strip in data]),
         284: (3, [2 if planar else 1]),
         339: (3, [sample_format] * channels),
+        **(changed or {}),
     }
     start = 8 + sum(map(len, data))
     table, extra = b"", b""
@@ -82,6 +89,15 @@ def test_a_fax_of_oblong_pixels_is_drawn_as_high_as_it_is() -> None:
     assert difference(drawn, printed(drawn.size).convert("RGB")) < 10
 
 
+@pytest.mark.parametrize("orientation", [6, 8])
+def test_a_fax_that_lies_on_its_side_is_stretched_along_its_own_rows(orientation: int) -> None:
+    tags = {274: orientation, 282: 204.0, 283: 98.0, 296: 2}
+    drawn = decode_image(encoded(printed((64, 24)), "TIFF", tiffinfo=tags), "fax.tif")
+    assert drawn.size == (50, 64)
+    turned = printed((64, 50)).rotate(-90 if orientation == 6 else 90, expand=True)
+    assert difference(drawn, turned.convert("RGB")) < 10
+
+
 @pytest.mark.parametrize("dpi", [(300, 300), (0, 98), (72, 7200)])
 def test_square_pixels_and_nonsensical_resolutions_change_nothing(dpi: tuple[int, int]) -> None:
     assert decode_image(encoded(apple(), "TIFF", dpi=dpi), "a.tif").size == (64, 48)
@@ -108,9 +124,68 @@ def test_a_tiff_that_is_not_read_is_not_called_damaged(
         decode_image(tiff(samples, False, sample_format), "odd.tif")
 
 
+GREY = np.asarray(apple("L"))[..., None]
+
+
+@pytest.mark.parametrize(
+    ("samples", "sample_format"),
+    [
+        pytest.param(GREY.astype(np.uint16) * 257, 1, id="16 bits"),
+        pytest.param(GREY.astype(np.uint32) * 257, 1, id="32 bits that hold 16"),
+        pytest.param(GREY.astype(np.float32) / 255, 3, id="floats"),
+    ],
+)
+@pytest.mark.parametrize("down", [100, 50])
+def test_deep_greys_are_as_bright_as_they_were(
+    samples: np.ndarray, sample_format: int, down: int
+) -> None:
+    content = tiff(samples, False, sample_format, {282: (3, [100]), 283: (3, [down])})
+    drawn = decode_image(content, "deep.tif")
+    assert difference(drawn, apple("L").convert("RGB").resize(drawn.size)) < 3
+
+
+def packed_12(samples: np.ndarray) -> np.ndarray:
+    """Two numbers of 12 bits in three bytes."""
+    one, other = samples[:, ::2].astype(int), samples[:, 1::2].astype(int)
+    packed = np.stack([one >> 4, (one & 15) << 4 | other >> 8, other & 255], axis=2)
+    return packed.reshape(len(samples), -1, 1).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("samples", "sample_format", "changed"),
+    [
+        pytest.param(65_535 - GREY.astype(np.uint16) * 257, 1, {262: (3, [0])}, id="white as 0"),
+        pytest.param(
+            1 - GREY.astype(np.float32) / 255, 3, {262: (3, [0])}, id="floats, white as 0"
+        ),
+        pytest.param(
+            packed_12(GREY.astype(np.uint16) * 16),
+            1,
+            {256: (3, [64]), 258: (3, [12])},
+            id="12 bits",
+        ),
+        pytest.param(GREY.astype(np.uint32) * 0x1010101, 1, {}, id="32 bits"),
+        pytest.param(GREY.astype(np.int32) * 0x808080, 2, {}, id="31 bits"),
+        pytest.param(GREY.astype(np.int16) * 128, 2, {}, id="signed"),
+    ],
+)
+def test_deep_greys_of_which_black_and_white_are_not_known_are_refused(
+    samples: np.ndarray, sample_format: int, changed: Mapping[int, tuple[int, list[int]]]
+) -> None:
+    with pytest.raises(UnreadableImage, match=r"kind of TIFF that is not read .*bits of grey"):
+        decode_image(tiff(samples, False, sample_format, changed), "odd.tif")
+
+
 def test_a_bmp_whose_alpha_is_empty_is_opaque() -> None:
     drawn = decode_image(bmp_with_empty_alpha(apple()), "apple.bmp")
     assert difference(drawn, apple()) == 0
+
+
+def test_a_film_behind_a_photograph_does_no_harm() -> None:
+    photograph = encoded(apple(), "JPEG")
+    film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x08" * 100
+    drawn = decode_image(photograph + film, "motion.jpg")
+    assert difference(drawn, decode_image(photograph, "a.jpg")) == 0
 
 
 @pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_rows": 1}])
