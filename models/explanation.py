@@ -134,8 +134,9 @@ class Explainer:
             if len(views) > 1:
                 grid = _placed(grid, frames[best], len(pixels))
             heat.append(grid)
-        drawn = Image.fromarray(pixels)
-        return Explanation(drawn, tuple(codes), np.stack(heat), picture.square)
+        # (0, h, w) where there are no codes, which `np.stack` would refuse.
+        maps = np.stack(heat) if heat else np.zeros((0, *views[0].conv5.shape[2:]), np.float32)
+        return Explanation(Image.fromarray(pixels), tuple(codes), maps, picture.square)
 
     def _views(self, picture: Prepared) -> tuple[list[Activations], list[Box]]:
         """What the network makes of a whole picture, then of its parts; and where each lies."""

@@ -51,6 +51,14 @@ def test_the_heat_is_what_autograd_computes(
         np.testing.assert_allclose(heat, wanted / highest.clip(min=1e-6), atol=1e-4)
 
 
+def test_a_picture_without_codes_is_shown_alone(
+    encoder: Encoder, draw_mark: Callable[..., Image.Image]
+) -> None:
+    explained = Explainer(encoder).explain(draw_mark(0), ())
+    assert (explained.heat.ndim, len(explained.heat)) == (3, 0)
+    assert explained.sheet().size == (224, 260)
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 def test_openvino_gives_the_activations_of_torch(
     encoder: Encoder, draw_mark: Callable[..., Image.Image], tmp_path: Path

@@ -4,9 +4,11 @@ import io
 from collections.abc import Callable
 
 import httpx
+import pytest
 from PIL import Image
 
 from indexer.marks import MarkRecord
+from models.encoder import Encoder
 from search_api.marklens import MarkLens
 
 EXPLAIN, CLASSIFY = "/api/v1/classify/explain", "/api/v1/classify"
@@ -25,6 +27,19 @@ def test_one_copy_a_code_is_drawn_beside_the_picture(
     columns = min(4, len(codes) + 1)
     with Image.open(io.BytesIO(answer.content)) as sheet:
         assert sheet.size == (columns * 224, -(-(len(codes) + 1) // columns) * 260)
+
+
+def test_a_picture_in_which_no_code_is_seen_is_drawn_alone(
+    client: httpx.Client,
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Encoder, "predicted", lambda *_: ())
+    answer = client.post(EXPLAIN, files={"image": as_png(draw_mark(1))})
+    assert answer.status_code == 200, answer.text
+    with Image.open(io.BytesIO(answer.content)) as sheet:
+        assert sheet.size == (224, 260)
 
 
 def test_a_part_of_the_picture_is_explained_on_its_own(
