@@ -16,17 +16,30 @@ from tinycss2.ast import AtRule, Declaration, FunctionBlock, Node, QualifiedRule
 
 # A drawing without any of these is left as it is.
 _MODERN = re.compile(
-    r"\b(?:color|oklch|oklab|lab|lch|hwb|hsla?|rgba?|icc-color|var)\(|@[a-z]|:root|<\?xml-stylesheet",
+    r"\b(?:[a-z]{1,9}-)?color(?:-[a-z]{1,9})?\(|\b(?:oklch|oklab|lab|lch|hwb|hsla?|rgba?)\("
+    r"|\b(?:light-dark|device-[a-z]{1,9}|var|env|attr)\("
+    r"|@[a-z]|:root|<\?xml-stylesheet|--[\w-]{1,99}\s*:|<style\b[^>]*\smedia\s*=|\{[^{}]*\{",
     re.IGNORECASE,
 )
 _COLOURS = frozenset(("color", "oklch", "oklab", "lab", "lch", "hwb", "hsl", "hsla", "rgb", "rgba"))
+# Of printers; in SVG 1.1 the same colour in sRGB stands before it.
+_INKS = frozenset(("icc-color", "icc-named-color", "device-cmyk", "device-gray", "device-rgb"))
 _PAINTS = "fill|stroke|color|stop-color|flood-color|lighting-color"
 _ATTRIBUTE = re.compile(rf"""(?<=\s)({_PAINTS}|style)(\s*=\s*)("[^"<]*"|'[^'<]*')""")
-_STYLE_ELEMENT = re.compile(r"(<style\b[^>]*>)(.*?)(</style\s*>)", re.DOTALL)
+_UNREAD_FUNCTION = re.compile(r"\b(?!url\()[a-z][\w-]*\(", re.IGNORECASE)
+_STYLE_ELEMENT = re.compile(
+    r"(<(?:[\w.-]+:)?style\b[^>]*(?<!/)>)(.*?)(</(?:[\w.-]+:)?style\s*>)", re.DOTALL
+)
 _STYLE_SHEET = re.compile(r"<\?xml-stylesheet\b[^>]*?href\s*=\s*[\"']([^\"']{1,200})")
 _ROOT_TAG = re.compile(r"<(?:[\w.-]+:)?svg\b[^>]*>")
-_ROOT_STYLE = re.compile(r"""\sstyle\s*=\s*("[^"]*"|'[^']*')""")
+_ROOT_RULE = re.compile(r"(^|,)\s*(:root|svg|\*)\s*(,|$)")
+_MEDIA = re.compile(r"""\smedia\s*=\s*("[^"]*"|'[^']*')""")
+# Rules that change nothing in a picture that stands still.
+_IDLE_RULES = re.compile(r"charset|namespace|font-face|page|counter-style|(-[a-z]+-)?keyframes")
+_PAINTED = frozenset(_PAINTS.split("|"))
 _DEEPEST = 8  # custom properties that refer to each other
+
+_Known = dict[str, list[Node] | None]  # custom properties; see `_custom_properties`
 
 
 class UnreadStyle(ValueError):
@@ -47,13 +60,25 @@ def plain_styles(svg: str) -> str:
     outside = _STYLE_SHEET.search(svg)
     if outside:
         raise UnreadStyle(f"its style sheet is another file ({outside.group(1)})")
-    sheets = [list(_rules(_css_of(found.group(2)))) for found in _STYLE_ELEMENT.finditer(svg)]
+    sheets = [_rules_of(found) for found in _STYLE_ELEMENT.finditer(svg)]
     known = _custom_properties(svg, sheets)
     rewritten = iter([_sheet(rules, known) for rules in sheets])
     svg = _STYLE_ELEMENT.sub(
         lambda found: f"{found.group(1)}<![CDATA[{next(rewritten)}]]>{found.group(3)}", svg
     )
     return _ATTRIBUTE.sub(lambda found: _attribute(found, known), svg)
+
+
+def _rules_of(element: re.Match[str]) -> list[QualifiedRule]:
+    """The rules of a style element that hold.
+
+    Raises:
+        UnreadStyle: as in `_rules`.
+    """
+    media = _MEDIA.search(element.group(1))
+    if media and not _holds(_unescaped(media.group(1)[1:-1])):
+        return []
+    return list(_rules(_css_of(element.group(2))))
 
 
 def _css_of(text: str) -> str:
@@ -84,6 +109,8 @@ def _rules(css: str | list[Node]) -> Iterator[QualifiedRule]:
             raise UnreadStyle(f"its style sheet is another file ({_text(rule.prelude).strip()})")
         elif isinstance(rule, AtRule) and rule.lower_at_keyword == "media":
             yield from _rules(rule.content or []) if _holds(_text(rule.prelude)) else ()
+        elif isinstance(rule, AtRule) and not _IDLE_RULES.fullmatch(rule.lower_at_keyword):
+            raise UnreadStyle(f"it is drawn otherwise by @{rule.at_keyword[:60]}")
 
 
 def _holds(media: str) -> bool:
@@ -101,36 +128,60 @@ def _holds(media: str) -> bool:
 
 
 def _declarations(content: Any) -> list[Declaration]:
+    """The declarations of one block.
+
+    Raises:
+        UnreadStyle: rules stand within it.
+    """
     parsed = tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True)
+    if any(isinstance(one, QualifiedRule | AtRule) for one in parsed):
+        raise UnreadStyle("it has rules within rules")
     return [one for one in parsed if isinstance(one, Declaration)]
 
 
-def _custom_properties(svg: str, sheets: list[list[QualifiedRule]]) -> dict[str, list[Node]]:
-    """The custom properties of the root, which every element inherits."""
-    found: dict[str, list[Node]] = {}
-    for rule in (rule for rules in sheets for rule in rules):
-        if re.search(r"(^|,)\s*(:root|svg|\*)\s*(,|$)", _text(rule.prelude)):
-            found |= {one.name: one.value for one in _declarations(rule.content) if _is_own(one)}
+def _custom_properties(svg: str, sheets: list[list[QualifiedRule]]) -> _Known:
+    """The custom properties of the root, which every element inherits.
+
+    Which elements inherit another value is not looked at: a property that is given one anywhere
+    has the value None.
+    """
+    blocks = [(_text(one.prelude).strip(), one.content) for rules in sheets for one in rules]
     root = _ROOT_TAG.search(svg)
-    style = _ROOT_STYLE.search(root.group()) if root else None
-    if style:
-        inline = _declarations(_unescaped(style.group(1)[1:-1]))
-        found |= {one.name: one.value for one in inline if _is_own(one)}
-    return found
+    for found in _ATTRIBUTE.finditer(svg):
+        if found.group(1) == "style" and "--" in found.group(3):
+            is_of_root = root is not None and root.start() < found.start() < root.end()
+            place = ":root" if is_of_root else f"at {found.start()}"
+            blocks.append((place, _unescaped(found.group(3)[1:-1])))
+    # Of one place the last counts.
+    values = {
+        (place, one.name): one.value
+        for place, content in blocks
+        for one in _declarations(content)
+        if _is_own(one)
+    }
+    known: _Known = {
+        name: value for (place, name), value in values.items() if _ROOT_RULE.search(place)
+    }
+    others = [
+        name
+        for (_, name), value in values.items()
+        if _text(known.get(name) or []).strip() != _text(value).strip()
+    ]
+    return known | dict.fromkeys(others)
 
 
 def _is_own(declaration: Declaration) -> bool:
     return bool(declaration.name.startswith("--"))
 
 
-def _sheet(rules: list[QualifiedRule], known: dict[str, list[Node]]) -> str:
+def _sheet(rules: list[QualifiedRule], known: _Known) -> str:
     return "\n".join(
         f"{_text(rule.prelude).replace(':root', 'svg')}{{{_block(rule.content, known)}}}"
         for rule in rules
     )
 
 
-def _block(content: Any, known: dict[str, list[Node]]) -> str:
+def _block(content: Any, known: _Known) -> str:
     """Declarations with plain values; of one property the last that can be read counts."""
     kept: dict[str, str] = {}
     unread: dict[str, UnreadStyle] = {}
@@ -138,7 +189,8 @@ def _block(content: Any, known: dict[str, list[Node]]) -> str:
         if _is_own(one):
             continue
         try:
-            value = _plain(one.value, known).strip()
+            read = _paint if one.lower_name in _PAINTED else _plain
+            value = read(one.value, known).strip()
         except UnreadStyle as error:
             unread[one.name] = error
             continue
@@ -150,7 +202,7 @@ def _block(content: Any, known: dict[str, list[Node]]) -> str:
     return ";".join(f"{name}:{value}" for name, value in kept.items())
 
 
-def _attribute(found: re.Match[str], known: dict[str, list[Node]]) -> str:
+def _attribute(found: re.Match[str], known: _Known) -> str:
     name, equals, quoted = found.groups()
     value = _unescaped(quoted[1:-1])
     if not _MODERN.search(value):
@@ -158,12 +210,24 @@ def _attribute(found: re.Match[str], known: dict[str, list[Node]]) -> str:
     if name == "style":
         plain = _block(value, known)
     else:
-        plain = _plain(tinycss2.parse_component_value_list(value, skip_comments=True), known)
+        plain = _paint(tinycss2.parse_component_value_list(value, skip_comments=True), known)
     escaped = plain.strip().replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
     return f'{name}{equals}"{escaped}"'
 
 
-def _plain(value: list[Node], known: dict[str, list[Node]], depth: int = 0) -> str:
+def _paint(value: list[Node], known: _Known) -> str:
+    """A plain value of a property that is a colour, or a gradient.
+
+    Raises:
+        UnreadStyle: it holds a function that SVG 1.1 does not have.
+    """
+    plain = _plain(value, known)
+    if _UNREAD_FUNCTION.search(plain):
+        raise UnreadStyle(f"its colour {plain.strip()[:60]} cannot be read")
+    return plain
+
+
+def _plain(value: list[Node], known: _Known, depth: int = 0) -> str:
     """A value without custom properties, and with colours that SVG 1.1 has."""
     if depth > _DEEPEST:
         raise UnreadStyle("its custom properties refer to each other")
@@ -176,16 +240,19 @@ def _plain(value: list[Node], known: dict[str, list[Node]], depth: int = 0) -> s
         elif node.lower_name in _COLOURS:
             inner = _plain(node.arguments, known, depth + 1)
             done.append(_hexadecimal(f"{node.name}({inner})"))
-        elif node.lower_name != "icc-color":  # its sRGB colour stands before it
+        elif node.lower_name not in _INKS or not "".join(done).strip():
             done.append(node.serialize())
     return "".join(done)
 
 
-def _variable(node: FunctionBlock, known: dict[str, list[Node]], depth: int) -> str:
+def _variable(node: FunctionBlock, known: _Known, depth: int) -> str:
     comma = next((at for at, one in enumerate(node.arguments) if one == ","), len(node.arguments))
     name = _text(node.arguments[:comma]).strip()
     if name in known:
-        return _plain(known[name], known, depth + 1)
+        value = known[name]
+        if value is None:
+            raise UnreadStyle(f"its colour {name} is not the same everywhere in it")
+        return _plain(value, known, depth + 1)
     if comma < len(node.arguments):
         return _plain(node.arguments[comma + 1 :], known, depth + 1).strip()
     raise UnreadStyle(f"its colour {_text([node])} is defined nowhere in it")

@@ -54,6 +54,27 @@ def near(one: tuple[int, ...], other: tuple[int, ...], most: int = 1) -> bool:
         ),
         (TRIANGLE.format('fill="var(--absent, #006830)"'), 0),
         (TRIANGLE.format('style="fill:#006830;fill:color(unheard-of 1 2 3)"'), 0),
+        (TRIANGLE.format('style="--x:1;fill:#006830"'), 0),
+        ("<style>.a{*zoom:1;--x:1;fill:#006830}</style>" + TRIANGLE.format('class="a"'), 0),
+        (TRIANGLE.format('fill="#006830 device-cmyk(1 0 1 .6)"'), 0),
+        (
+            "<style>.a{fill:#006830}@keyframes k{from{fill:red}}</style><style media='print'>"
+            '.a{fill:red}</style><style media="(prefers-color-scheme: dark)">.a{fill:#fff}</style>'
+            + TRIANGLE.format('class="a"'),
+            0,
+        ),
+        (
+            "<style>svg{--a:#006830;--b:red}</style><g style='--a:#006830;--b:blue'>"
+            + TRIANGLE.format('fill="var(--a)"')
+            + "</g>",
+            0,
+        ),
+        ("<style/>" + GREEN_TRIANGLE + "<style>@media all{.a{fill:red}}</style>", 0),
+        (
+            '<x:style xmlns:x="http://www.w3.org/2000/svg">.a{fill:oklch(0.46 0.13 155)}</x:style>'
+            + TRIANGLE.format('class="a"'),
+            6,
+        ),
     ],
 )
 def test_colours_are_those_of_a_browser(inside: str, most: int) -> None:
@@ -70,6 +91,22 @@ def test_translucent_colours_stay_translucent() -> None:
     [
         (TRIANGLE.format('fill="var(--absent)"'), "--absent"),
         (TRIANGLE.format('fill="color(unheard-of 1 2 3)"'), "unheard-of"),
+        (TRIANGLE.format('fill="color-mix(in srgb, red, blue)"'), "color-mix"),
+        (TRIANGLE.format('style="fill:light-dark(red, blue)"'), "light-dark"),
+        (TRIANGLE.format('stroke="device-cmyk(0 1 1 0)"'), "device-cmyk"),
+        ("<style>.a{fill:color-mix(in srgb, red, blue)}</style>" + GREEN_TRIANGLE, "color-mix"),
+        ("<style>@supports (fill:red){.a{fill:red}}</style>" + GREEN_TRIANGLE, "@supports"),
+        ("<style>@layer a{.a{fill:red}}</style>" + GREEN_TRIANGLE, "@layer"),
+        ("<style>svg{.a{fill:red}}</style>" + GREEN_TRIANGLE, "rules within rules"),
+        ("<style media='(min-width:9px)'>.a{fill:red}</style>" + GREEN_TRIANGLE, "min-width"),
+        (
+            "<style>svg{--a:blue}.a{--a:red}</style>" + TRIANGLE.format('fill="var(--a)"'),
+            "--a is not the same everywhere",
+        ),
+        (
+            "<g style='--a:red'>" + TRIANGLE.format('fill="var(--a, blue)"') + "</g>",
+            "--a is not the same everywhere",
+        ),
         ("<style>@import url('brand.css');</style>" + TRIANGLE.format('class="a"'), "brand.css"),
         ("<style>@media (min-width:9px){.a{fill:red}}</style>" + TRIANGLE.format(""), "min-width"),
         (
