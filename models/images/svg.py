@@ -11,6 +11,7 @@ import zlib
 from base64 import b64encode
 from functools import partial
 from io import BytesIO
+from urllib.parse import unquote_to_bytes
 
 from models.errors import UnreadableImage
 from models.images.drawn_apart import DRAWN, REFUSED, draw_apart
@@ -20,7 +21,11 @@ from models.images.rasters import is_plain_jpeg, load_raster
 
 MOST_BYTES = 5 * 1024 * 1024
 
-_EMBEDDED = re.compile(rb"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=\s]+)")
+# Blanks and line ends may be written as entities, and any sign as in an address.
+_BLANK = rb"&#(?:9|10|13|32|x0?[9AaDd]|x20);"
+_EMBEDDED = re.compile(
+    rb"data:image/[\w.+-]+;base64,((?:[A-Za-z0-9+/=\s]+|%[0-9A-Fa-f]{2}|" + _BLANK + rb")+)"
+)
 _DRAWN_EMBEDDED = frozenset(("PNG", "GIF", "WEBP", "SVG", "SVGZ"))  # by the renderer itself
 
 
@@ -65,7 +70,7 @@ def _readable(found: re.Match[bytes], name: str) -> bytes:
     """
     within = f"{name}, a picture in it"
     try:
-        content = binascii.a2b_base64(found.group(1))
+        content = binascii.a2b_base64(unquote_to_bytes(re.sub(_BLANK, b"", found.group(1))))
     except binascii.Error as error:
         raise UnreadableImage(f"{within}: damaged ({error}); export the drawing as PNG") from error
     kind = picture_format(content)

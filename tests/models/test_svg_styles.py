@@ -167,6 +167,17 @@ def test_embedded_pictures_have_their_colours(kind: str, mode: str) -> None:
     assert near(colour(shown), GREEN, 4)
 
 
+@pytest.mark.parametrize("line_end", ["\n", "&#10;", "&#xD;&#xA;", "%0A"])
+def test_an_embedded_picture_may_be_written_in_lines(line_end: str) -> None:
+    data = b64encode(jpeg()).decode()
+    lines = line_end.join(data[at : at + 76] for at in range(0, len(data), 76))
+    one, other = (
+        drawn(f'<image width="40" height="40" xlink:href="data:image/jpeg;base64,{text}"/>')
+        for text in (data, lines)
+    )
+    assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
 def test_an_embedded_picture_that_is_not_read_is_refused() -> None:
     data = b64encode(b"\x00\x00\x00\x0cjP  \r\n" + bytes(40)).decode()
     with pytest.raises(UnreadableImage, match="picture in it"):
