@@ -12,6 +12,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
 # What fits the machine: cpu needs no PyTorch, gpu brings it; each has its own build of FAISS.
 EXTRA  ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 PORT   ?= 8000
+# Two processes on two cores: threads of OpenMP that wait for each other would only spin.
+TESTS   = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo train test quick check lock audit fix bench bench-search docs texts clean browser
@@ -25,10 +27,10 @@ demo: $(VENV)/.installed-$(EXTRA) ## install, index the shipped register of real
 train: $(VENV)/.installed-train ## install what `marklens train` and `evaluate` need (PyTorch: several GB)
 
 test: $(VENV)/.installed-dev ## install what the tests need and run all of them
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(TESTS) $(ARGS)
 
 quick: $(VENV)/.installed-dev ## the fast tests only (< 60 s)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not postgres" $(ARGS)
+	@$(TESTS) -m "not slow and not browser and not postgres" $(ARGS)
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, layers, generated pages
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import indexer.ingest.workers
@@ -98,7 +99,7 @@ def run(encoder: Encoder, job: dict[str, Any]) -> dict[str, Any]:
             resume=job.get("resume", False), batch=4, rejects_dir=Path(job["rejects"]), retry_s=0
         )
         source = open_source(Path(job["source"]), Path(job["pictures"]), strict=True)
-        workers = indexer.ingest.workers.LocalWorkers(encoder)
+        workers = indexer.ingest.workers.LocalWorkers(encoder, threads=1)
         report = ingest(source, register, ImageStore(Path(job["images"])), workers, options)
         register.close()
     except MarkLensError as error:
@@ -128,6 +129,8 @@ def fork(encoder: Encoder, job: dict[str, Any]) -> tuple[int, int]:
 def main() -> None:
     """Answer line after line."""
     encoder = Encoder.load(Path(sys.argv[1]), device="cpu", runtime="torch")
+    with TemporaryDirectory() as folder:  # imports, once for all forks, what opening imports
+        Register.open(f"sqlite:///{folder}/register.db").close()
     for line in sys.stdin:
         started = [fork(encoder, job) for job in json.loads(line)]
         answers = []

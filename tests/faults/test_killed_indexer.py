@@ -106,7 +106,7 @@ def _kill_after(process: subprocess.Popen[str], data: Path, pictures: int) -> No
 
     goal = kept() + pictures
     while process.poll() is None and kept() < goal:
-        time.sleep(0.002)
+        time.sleep(0.02)
     process.kill()
     process.communicate()
 
@@ -126,7 +126,7 @@ def test_a_killed_indexer_loses_and_doubles_nothing(
     assert killed == KILLS, "the runs ended before they could be killed: raise MARKS"
 
     process = _start(source, data, tiny_checkpoint, "--resume")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, "")
     report = json.loads(out)
     assert (report["read"], report["rejected"]) == (MARKS, len(BAD))

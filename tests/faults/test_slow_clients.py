@@ -68,7 +68,7 @@ def test_half_open_requests_beyond_the_cap_do_not_end_service(
         for _ in range(200):
             stack.enter_context(connect(address)).sendall(begun)
         for _ in range(3):
-            assert httpx.get(f"{address}/healthz", timeout=5).status_code == 200
+            assert httpx.get(f"{address}/healthz", timeout=30).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def _process(settings: dict[str, str], port: int, files: int) -> "subprocess.Pop
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         with suppress(httpx.TransportError):
             if httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200:
@@ -170,7 +170,7 @@ def test_few_files_and_200_half_open_requests_leave_a_server_that_ends_in_time(
                 slow = stack.enter_context(connect(f"http://127.0.0.1:{port}"))
                 slow.sendall(HALF_A_BODY if n % 2 else HALF_A_HEAD)
             last = slow  # half a body
-            assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).status_code == 200
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             _, said = process.communicate(timeout=30)

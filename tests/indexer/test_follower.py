@@ -46,7 +46,7 @@ def rename(folder: Path, table: str, name: str) -> None:
         database.execute(f"ALTER TABLE {table} RENAME TO {name}")
 
 
-def until(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(claim: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if claim():

@@ -69,7 +69,7 @@ def ranking(view: ReadView, seed: int) -> list[Ranked]:
     return rank(allowed, Query(BLOCKS, embedding(seed), None), 64).best
 
 
-def until(claim: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(claim: Callable[[], bool], seconds: float = 60.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end and not claim():
         time.sleep(0.005)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from models.encoder import Encoder
@@ -152,15 +153,30 @@ def test_pages_that_lost_their_mark_before(name: str, box: Bounds) -> None:
     assert paper == (255, 255, 255)
 
 
+@pytest.fixture(scope="module")
+def shipped() -> Encoder:
+    return Encoder.load()
+
+
+@pytest.fixture(scope="module")
+def gallery() -> list[Image.Image]:
+    return [read(path) for path in MARKS[::19]]
+
+
+@pytest.fixture(scope="module")
+def known(shipped: Encoder, gallery: list[Image.Image]) -> NDArray[np.float32]:
+    """Embeddings (n, d) of the gallery."""
+    return shipped.encode(gallery).wholes.astype(np.float32)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dirt", KINDS)
-def test_a_dirty_scan_finds_its_own_mark_first(dirt: Dirt) -> None:
-    encoder = Encoder.load()
-    gallery = [read(path) for path in MARKS[::19]]
-    known = encoder.encode(gallery).wholes.astype(np.float32)
+def test_a_dirty_scan_finds_its_own_mark_first(
+    shipped: Encoder, gallery: list[Image.Image], known: NDArray[np.float32], dirt: Dirt
+) -> None:
     rng = np.random.default_rng(3)
     pages = [scanned(mark, dirt, rng) for mark in gallery[:20]]
-    scores = encoder.encode(pages).wholes.astype(np.float32) @ known.T
+    scores = shipped.encode(pages).wholes.astype(np.float32) @ known.T
     assert (scores.argmax(axis=1) == np.arange(20)).sum() >= 18
 
 

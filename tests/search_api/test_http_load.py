@@ -296,9 +296,9 @@ def test_a_lane_lets_as_many_work_and_wait_as_it_says() -> None:
     inside, release = threading.Semaphore(0), threading.Event()
 
     def work() -> None:
-        with lane.turn(Patience(1)):
+        with lane.turn(Patience(60)):
             inside.release()
-            assert release.wait(10)
+            assert release.wait(60)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:

@@ -120,6 +120,7 @@ def test_a_mark_is_searched_from_as_if_it_were_turned(client: httpx.Client) -> N
 
 def test_weights_of_one_block_rank_by_it(search: Callable[..., dict[str, Any]]) -> None:
     hits = search(3, weights="visual=0,concept=0,colour=1,same_codes=0")["hits"]
+    assert hits
     assert all(abs(hit["score"] - hit["scores"]["colour"]) < 1e-6 for hit in hits)
 
 
