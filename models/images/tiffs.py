@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import cast
 
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
@@ -100,7 +101,7 @@ def check_range(image: TiffImageFile, name: str) -> None:
     """
     if image.mode != "I":
         return
-    lowest, highest = image.getextrema()
+    lowest, highest = cast(tuple[float, float], image.getextrema())  # one channel
     if lowest < 0 or highest > _MOST_OF_32_BITS:
         raise UnreadableImage(_unread(name, "32 bits of grey"))
 
