@@ -40,8 +40,8 @@ class RejectsFile:
         """
         try:
             if self._stream is None:
-                self._open(self._path)
-            self._write(reject)
+                self._stream = self._open(self._path)
+            _write(self._stream, reject)
         except OSError as error:
             raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
 
@@ -49,24 +49,20 @@ class RejectsFile:
         """Keep some rows of the file; a kill leaves the old file or the new, whole."""
         unfinished = self._path.with_name(f"{self._path.name}.new")
         try:
-            self._open(unfinished)
+            self._stream = self._open(unfinished)
             for reject in kept:
-                self._write(reject)
+                _write(self._stream, reject)
             self.sync()
             unfinished.replace(self._path)
         except OSError as error:
             raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path) -> TextIO:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = path.open("w", encoding="utf-8-sig", newline="")
+        stream = path.open("w", encoding="utf-8-sig", newline="")
         self.file = self._path
-        csv.writer(self._stream).writerow(_COLUMNS)
-
-    def _write(self, reject: RejectedRow) -> None:
-        texts = (reject.id, reject.image, reject.reason)
-        row = (reject.position, *(neutralised(text or "") for text in texts))
-        csv.writer(self._stream).writerow(row)
+        csv.writer(stream).writerow(_COLUMNS)
+        return stream
 
     def sync(self) -> None:
         """Bring the rejects to the disk: a committed position must not outlive them."""
@@ -88,6 +84,11 @@ class RejectsFile:
                 self._stream.close()
         except OSError as error:
             raise MarkLensError(f"cannot write {self._path}: {error.strerror}") from error
+
+
+def _write(stream: TextIO, reject: RejectedRow) -> None:
+    texts = (reject.id, reject.image, reject.reason)
+    csv.writer(stream).writerow((reject.position, *(neutralised(text or "") for text in texts)))
 
 
 def _rejects_up_to(path: Path, position: int) -> list[RejectedRow]:
