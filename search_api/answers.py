@@ -87,9 +87,9 @@ class Answer:
     def better_than_chance(self) -> int | None:
         """How many of the hits, the first ones, are likelier variants than finds by chance.
 
-        None where probabilities are unknown.
+        None without hits, and where probabilities are unknown.
         """
-        if any(hit.probability is None for hit in self.hits):
+        if not self.hits or any(hit.probability is None for hit in self.hits):
             return None
         return sum(hit.band != "weak" for hit in self.hits)
 

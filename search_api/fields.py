@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic.json_schema import SkipJsonSchema
 
-from indexer.marks import NICE_CLASSES
+from indexer.marks import NICE_CLASSES, is_storable
 from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
@@ -109,9 +109,9 @@ def parse_crop(text: str) -> Box:
 
 def _json_pairs(text: str) -> list[tuple[str, int | float]]:
     pairs = json.loads(text, object_pairs_hook=list)
-    for _, number in pairs:
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise ValueError("not a number")  # noqa: TRY004 - read as one kind of fault
+    for name, number in pairs:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not is_storable(name):
+            raise ValueError("not a name and a number")
     return [(name, number) for name, number in pairs]
 
 

@@ -11,6 +11,7 @@ import json
 from datetime import date
 from time import perf_counter
 
+from indexer.marks import is_mark_id
 from indexer.pages import DAYS, WORDS_ORDER, Listed, Page, Place
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
@@ -70,7 +71,7 @@ def _place_at(order: str, cursor: str) -> Place:
             date.fromisoformat(value)
     except (ValueError, TypeError, RecursionError, binascii.Error) as error:
         raise _bad_cursor() from error
-    if of != order or not isinstance(mark_id, str) or not _fits(order, value):
+    if of != order or not _fits(order, value) or not _is_id(mark_id):
         raise _bad_cursor()
     return value, mark_id
 
@@ -79,6 +80,10 @@ def _fits(order: str, value: object) -> bool:
     if order == WORDS_ORDER:
         return isinstance(value, float)
     return value is None or (isinstance(value, str) and order.removeprefix("-") in DAYS)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and is_mark_id(value)
 
 
 def _bad_cursor() -> BadField:

@@ -84,7 +84,7 @@ class Tools:
         k: K = 20,
     ) -> SearchResponse:
         """Find the marks that look most like a picture, or like a mark of the register."""
-        if (picture is None) == (mark_id is None):
+        if bool(picture) == bool(mark_id and mark_id.strip()):
             raise ToolError("give either the path of a picture or the id of a mark")
         asked = {**_asked(filters), "mark_id": mark_id, "weights": weights, "k": k}
         given = {name: value for name, value in asked.items() if value is not None}
@@ -129,4 +129,4 @@ def _asked(filters: FilterFields | None) -> dict[str, object]:
 
 
 def _files(picture: str | None) -> list[Path]:
-    return [] if picture is None else [Path(picture)]
+    return [Path(picture)] if picture else []

@@ -261,7 +261,8 @@ class SearchResponse(BaseModel):
     hits: list[HitResponse]
     better_than_chance: int | None = Field(
         description="How many of the hits, the first ones, are better than chance: those after "
-        "them any query finds, even where nothing is like it. Null where probabilities are."
+        "them any query finds, even where nothing is like it. Null where probabilities are, and "
+        "without hits."
     )
 
     @classmethod

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: one plain sentence, never a traceback."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -8,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from indexer.errors import StorageFull
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 def problem_response(
     problem: Problem, detail: str, path: str, errors: Sequence[FieldProblem] = ()
-) -> JSONResponse:
+) -> Response:
     """Make the answer for a problem.
 
     Args:
@@ -55,7 +56,9 @@ def problem_response(
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if problem.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body.model_dump(), problem.status, headers, MEDIA_TYPE)
+    # A detail may name what was sent, and JSON can send half a character, which UTF-8 cannot.
+    text = json.dumps(body.model_dump(), ensure_ascii=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), problem.status, headers, MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

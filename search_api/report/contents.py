@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
+from itertools import count, repeat
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
 from indexer.errors import BadQuery, UnknownMark
-from indexer.marks import MARK_FIELDS, Mark
+from indexer.marks import MARK_FIELDS, Mark, is_storable
 from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
@@ -58,7 +59,8 @@ class ReportRequest:
         picture_name: what the query picture is called, where it is not a file with a name.
 
     Raises:
-        BadQuery: a note is too long, or the shortlist names more than 1000 marks.
+        BadQuery: a note is too long or cannot be written, or the shortlist names more than 1000
+            marks.
     """
 
     search: SearchRequest
@@ -72,6 +74,10 @@ class ReportRequest:
         if len(self.shortlist) > MAX_K:
             raise BadQuery(f"the shortlist names {len(self.shortlist)} marks; give at most {MAX_K}")
         for mark_id, note in self.notes.items():
+            if not is_storable(mark_id + note):
+                raise BadQuery(
+                    f"the note on {mark_id!r} holds a NUL character or half a character; remove it"
+                )
             if len(note) > MAX_NOTE:
                 raise BadQuery(
                     f"the note on {mark_id} has {len(note)} characters; give it at most {MAX_NOTE}"
@@ -92,7 +98,8 @@ class ReportedMark:
 
     Attributes:
         mark: what the register holds of it.
-        rank: its place; None where a shortlisted mark is not among the first 1000.
+        rank: its place; None where a shortlisted mark is not among the first 1000, and on the
+            page after a cursor.
         hit: how near it is; None where it was not compared: the filter leaves it out, or it has no
             picture.
         note: what its reader wrote.
@@ -173,9 +180,10 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
 def _reported(marklens: MarkLens, asked: ReportRequest, answer: Answer) -> tuple[ReportedMark, ...]:
     """The marks to report: those named, in the order of their places, or all hits."""
     first = 1 if asked.shortlist else asked.search.offset + 1
+    places = repeat(None) if asked.search.after else count(first)  # how many a cursor is past
     found = {
         hit.id: ReportedMark(hit.mark, place, hit, asked.notes.get(hit.id, ""))
-        for place, hit in enumerate(answer.hits, first)
+        for hit, place in zip(answer.hits, places, strict=False)
     }
     if not asked.shortlist:
         return tuple(found.values())
@@ -274,6 +282,8 @@ def _which(asked: ReportRequest) -> str:
     if asked.shortlist:
         return "a shortlist"
     first, last = asked.search.offset + 1, asked.search.offset + asked.search.k
+    if asked.search.after:
+        return f"{asked.search.k:,} of a further page"
     return f"places {first:,} to {last:,}" if asked.search.offset else f"the first {last:,}"
 
 
@@ -294,7 +304,8 @@ def _named(
     given = asked.search.picture
     name = given.name if isinstance(given, Path) else asked.picture_name
     width, height = full_size(picture)
-    parts = [name or "a picture", f"{width} × {height} pixels"]
+    shown = name.encode("utf-8", "replace").decode()  # a file's name may be no UTF-8
+    parts = [shown or "a picture", f"{width} × {height} pixels"]
     if isinstance(content, bytes):
         parts.append(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
     return ", ".join(parts)

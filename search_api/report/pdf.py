@@ -227,7 +227,7 @@ def _row(report: Report, one: ReportedMark, letters: Lettering) -> list[Any]:
     shown: Flowable = Paragraph("no picture", _STYLES["nothing"])
     if picture is not None:
         shown = _image(picture, _PICTURE - 2 * _PAD)
-    after = "–" if one.hit is None else f"> {MAX_K:,}"
+    after = "–" if one.hit is None or one.hit.score is None else f"> {MAX_K:,}"
     place = after if one.rank is None else str(one.rank)
     return [
         Paragraph(place, _STYLES["place"]),

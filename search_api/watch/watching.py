@@ -260,7 +260,8 @@ class Watching:
                 raise BadWatch(f"the mark {mark_id!r} has no picture to watch")
             yield mark_id, self._marklens.image(mark_id), mark_id
         for name, picture in new.pictures:
-            yield Path(name).name, picture, None
+            # A file's name may be no UTF-8.
+            yield Path(name).name.encode("utf-8", "replace").decode(), picture, None
 
     def _sign(
         self, label: str, picture: bytes | KeptPicture, mark_id: str | None, view: View

@@ -1,6 +1,7 @@
 """`marklens search --report`: files read back with other libraries."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,12 +45,24 @@ def test_a_shortlist_a_date_and_json(run: Run, query: Path, tmp_path: Path) -> N
     assert book["Marks"].max_row == 3
 
 
+def test_a_query_whose_name_is_no_utf_8_is_reported_and_watched(
+    run: Run, query: Path, tmp_path: Path
+) -> None:
+    odd = query.rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))
+    file = tmp_path / "out.csv"
+    run("search", odd, "-k", "1", "--report", file)
+    assert "?.png, " in file.read_text("utf-8-sig")
+    assert run("watch", "add", "ours", odd).exit_code == 0
+    assert json.loads(run("watch", "show", "ours", "--json").stdout)["signs"] == ["?.png"]
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--report", "out.docx"], "name the report .pdf, .xlsx or .csv"),
         (["--report", "nowhere/out.pdf"], "there is no folder nowhere"),
         (["--note", "a-1=x"], "add --report FILE"),
+        (["--report", "out.pdf", "--out", "out.csv"], "not both"),
         (["--report", "out.pdf", "--note", "nothing"], "write --note ID=TEXT"),
         (["--report", "out.pdf", "--report-date", "soon"], "not a date"),
         (["--report", "out.pdf", "--shortlist", "z"], "z"),

@@ -59,13 +59,20 @@ def test_an_error_is_one_sentence(ask: Callable[..., list[Any]]) -> None:
     results = ask(
         ("look_up", {"mark_id": "NONE"}),
         ("search", {}),
+        ("search", {"mark_id": " "}),
         ("search", {"picture": "/nowhere/logo.png"}),
         ("search", {"mark_id": "EM-1", "filters": {"vienna_any": ["soup"]}}),
     )
     sentences = [one.content[0].text for one in results]
     assert all(one.is_error for one in results)
     for wanted, sentence in zip(
-        ("holds no mark 'NONE'", "either the path", "cannot be read", "not a Vienna code"),
+        (
+            "holds no mark 'NONE'",
+            "either the path",
+            "either the path",
+            "cannot be read",
+            "not a Vienna code",
+        ),
         sentences,
         strict=True,
     ):

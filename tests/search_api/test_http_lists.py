@@ -97,6 +97,8 @@ def test_codes_classes_and_dates_alone_list_marks(client: httpx.Client) -> None:
         ({"after": "x"}, "after"),
         ({"after": "W10"}, "after"),
         ({"after": "WyJpZCIsbnVsbCwiYSJd", "order": "-id"}, "after"),  # a cursor of order id
+        ({"after": "WyJpZCIsbnVsbCwiXHVkODAwIl0"}, "after"),  # of an id of half a character
+        ({"after": "WyJpZCIsbnVsbCwiXHUwMDAwIl0"}, "after"),  # of an id with a NUL
         ({"vienna_any": "lion"}, "vienna_any"),
     ],
 )

@@ -210,17 +210,6 @@ def test_a_shortlisted_mark_beyond_the_last_place_has_its_score(
     assert "> 1,000" in text_of(report_bytes(report, "pdf"))
 
 
-def test_a_listing_without_picture_is_reported_too(marklens: MarkLens) -> None:
-    search = SearchRequest(filter=Filter(vienna_any=(ViennaCode.parse("05"),)))
-    report = make_report(marklens, ReportRequest(search, day=DAY))
-    text = text_of(report_bytes(report, "pdf"))
-    assert "no picture: marks by their words and data" in text
-    assert "6 of 12 pass and were listed" in text
-    assert "the register's database, by id" in text
-    assert "not among" not in text
-    assert "A score is" not in text
-
-
 def test_marks_found_by_words_are_reported_with_notes(client: httpx.Client) -> None:
     form = {"text": "wörd 7", "nice": "9,25", "shortlist": "M-7", "notes": '{"M-7": "cited"}'}
     answer = client.post(URL, data=form | {"format": "csv"})
@@ -251,6 +240,8 @@ def test_words_that_count_beside_a_picture_are_no_filter(client: httpx.Client) -
         ({"notes": "[1]"}, "JSON object"),
         ({"notes": "nonsense"}, "not JSON"),
         ({"notes": '{"M-3": "%s"}' % ("x" * 2001)}, "at most 2000"),
+        ({"notes": r'{"M-3": "\ud83d", "M-4": ""}'}, "half a character"),
+        ({"notes": r'{"\ud83d": ""}'}, "half a character"),
         ({"date": "yesterday"}, "not a date"),
         ({"format": "docx"}, "'pdf', 'xlsx' or 'csv'"),
     ],

@@ -68,7 +68,7 @@ class ReportForm(AskedForm):
 
         Raises:
             BadField: the notes are no JSON object of texts.
-            BadQuery: a note is too long.
+            BadQuery: a note is too long or cannot be written.
         """
         day: date | None = self.date
         own = None if self.image is None else shown_name(self.image.filename)
