@@ -26,6 +26,7 @@ from marklens.client.asking import (
     view_form,
     watch_form,
 )
+from marklens.client.problems import ClientError
 
 API = "/api/v1"
 T = TypeVar("T")
@@ -52,6 +53,17 @@ class Call(Generic[T]):
     form: Form = field(default_factory=dict)
     files: Sequence[File] = ()
     is_repeatable: bool = True
+
+    def result(self, response: httpx.Response) -> T:
+        """What a successful answer says.
+
+        Raises:
+            ClientError: it cannot be read: something else than such a server answered.
+        """
+        try:
+            return self.read(response)
+        except ValueError as error:
+            raise ClientError(f"the server's answer cannot be read: {error}") from error
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """The request as httpx sends it."""
@@ -111,7 +123,7 @@ def add(new: NewMark, picture: Picture) -> Call[StoredMark]:
 
 
 def delete(mark_id: str) -> Call[None]:
-    """Withdraw a mark."""
+    """Withdraw a mark; `NotFound` may mean that an attempt before did, whose answer was lost."""
     return Call("DELETE", _mark_path(mark_id), _nothing)
 
 

@@ -13,7 +13,7 @@ from marklens.client import calls
 from marklens.client.answers import ListedMark
 from marklens.client.asking import Filter
 from marklens.client.calls import Call
-from marklens.client.problems import Busy, Unreachable, problem_of
+from marklens.client.problems import Busy, ClientError, Unreachable, problem_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class _Attempts:
         self._left = most if call.is_repeatable else 1
         self._wait_s = _FIRST_WAIT_S
 
-    def after(self, outcome: httpx.Response | httpx.TransportError) -> float:
+    def after(self, outcome: httpx.Response | httpx.RequestError) -> float:
         """Seconds to wait after a failed attempt.
 
         Raises:
@@ -40,6 +40,8 @@ class _Attempts:
             if self._left > 0 and isinstance(outcome, httpx.ConnectError):
                 return self._next()
             raise Unreachable(f"the server does not answer: {outcome!r}") from outcome
+        if isinstance(outcome, httpx.RequestError):
+            raise ClientError(f"the server's answer cannot be read: {outcome!r}") from outcome
         problem = problem_of(outcome)
         if self._left <= 0 or not isinstance(problem, Busy):
             raise problem
@@ -124,13 +126,13 @@ class Client:
         attempts = _Attempts(call, self._attempts)
         while True:
             try:
-                outcome: httpx.Response | httpx.TransportError = self._http.send(
+                outcome: httpx.Response | httpx.RequestError = self._http.send(
                     call.request(self._http)
                 )
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             if isinstance(outcome, httpx.Response) and outcome.is_success:
-                return call.read(outcome)
+                return call.result(outcome)
             time.sleep(attempts.after(outcome))
 
     def close(self) -> None:
@@ -192,13 +194,13 @@ class AsyncClient:
         attempts = _Attempts(call, self._attempts)
         while True:
             try:
-                outcome: httpx.Response | httpx.TransportError = await self._http.send(
+                outcome: httpx.Response | httpx.RequestError = await self._http.send(
                     call.request(self._http)
                 )
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             if isinstance(outcome, httpx.Response) and outcome.is_success:
-                return call.read(outcome)
+                return call.result(outcome)
             await asyncio.sleep(attempts.after(outcome))
 
     async def close(self) -> None:

@@ -150,14 +150,17 @@ class _Busy(BaseHTTPRequestHandler):
 
     busy: int
     retry_after: str
+    body = b'{"total": 0, "next": null, "marks": []}'
+    encoding = "identity"
     asked: list[tuple[str, str | None]]
 
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers["Authorization"]))
         is_busy = len(self.asked) <= self.busy
-        body = b"<html>busy</html>" if is_busy else b'{"total": 0, "next": null, "marks": []}'
+        body = b"<html>busy</html>" if is_busy else self.body
         self.send_response(503 if is_busy else 200)
         self.send_header("Retry-After", self.retry_after)
+        self.send_header("Content-Encoding", self.encoding)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -217,6 +220,24 @@ def test_what_would_be_done_twice_is_tried_once(
 def test_a_server_that_is_not_there_is_unreachable(face: Callable[..., Face]) -> None:
     with pytest.raises(api.Unreachable, match="does not answer"):
         face("http://127.0.0.1:1", attempts=1)("page")
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (b"<html>", "identity"),
+        (b"", "identity"),
+        (b"no gzip", "gzip"),
+        (b'{"events": [{"id": 1, "sign": "a", "mark": "b", "score": 1, "found": "soon"}]}', ""),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_a_client_error(
+    busy_server: tuple[str, type[_Busy]], face: Callable[..., Face], body: bytes, encoding: str
+) -> None:
+    address, handler = busy_server
+    handler.busy, handler.body, handler.encoding = 0, body, encoding
+    with pytest.raises(api.ClientError, match="answer cannot be read"):
+        face(address)("events", "Lions")
 
 
 def test_an_answer_of_another_kind_is_said_to_be_one() -> None:
