@@ -2,7 +2,8 @@
 
 Where a page ended is a cursor, a short text for links and forms. It names the place of the last
 mark, not how many came before it: marks that are added or withdrawn meanwhile make nobody miss or
-see twice another one, and the last page is as quick as the first.
+see twice another one, and the last page is as quick as the first. (By words only the likest are
+listed: a new one among them can push the last out.)
 """
 
 import base64
@@ -30,6 +31,7 @@ def list_marks(register: Register, request: SearchRequest) -> Answer:
     """
     began = perf_counter()
     order = request.list_order
+    sequence = register.sequence()  # before the marks, which may be newer, never older
     after = None if request.after is None else _place_at(order, request.after)
     page = Page(request.k + 1, request.offset, order, after)  # one more: is there a next page?
     if request.filter.text:
@@ -43,7 +45,7 @@ def list_marks(register: Register, request: SearchRequest) -> Answer:
         index="the register's database",
         matched=matched,
         total=register.count(),
-        sequence=register.sequence(),
+        sequence=sequence,
         milliseconds={"filter": 1000 * (perf_counter() - began), "search": 0.0, "rerank": 0.0},
     )
     hits = tuple(Hit(one.mark.record.id, None, {}, one.mark, words=one.words) for one in shown)

@@ -65,7 +65,9 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Say in the OpenAPI document which problems an endpoint may answer with."""
     schema = {"$ref": "#/components/schemas/ProblemResponse"}
     answers: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*statuses, 401, 403, 429}):  # of keys, hosts and rates: everywhere
+    everywhere = {401, 403, 429}  # of keys, hosts and rates
+    uploads = {507} if 413 in statuses else set()  # larger ones are kept on the disk meanwhile
+    for status in sorted({*statuses, *everywhere, *uploads}):
         kinds = [kind for kind in PROBLEMS.values() if kind.status == status]
         kinds = kinds or [_plain(status)]
         examples = {

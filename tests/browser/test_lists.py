@@ -92,6 +92,30 @@ def test_marks_that_pass_filters_are_listed_to_the_last_and_searched_from(page):
     page.until(lambda: page.path == "/marks/EM-002", "the mark does not open")
 
 
+LOSE_ONE = """
+const fetched = window.fetch
+window.fetch = async (path, options) => {
+  const answer = await fetched(path, options)
+  if (!path.includes('/marks?')) return answer
+  const page = await answer.json()
+  if (page.next === null) page.marks.shift()
+  return Response.json(page)
+}
+"""
+
+
+def test_a_list_of_which_a_mark_was_withdrawn_meanwhile_shows_none_twice(page):
+    page.open("/?office=EM&office=US&office=GB")
+    first = page.hits()
+    assert len(first) == 20
+    page.js(LOSE_ONE)
+    page.js("document.getElementById('more').scrollIntoView()")
+    page.until_hits(lambda ids: len(ids) >= 23)
+    page.js("document.getElementById('more').scrollIntoView()")
+    page.until(lambda: page.text("#more") == "That is all: 23 marks.", "the list has no end")
+    assert len(set(page.hits())) == len(page.hits()) == 23
+
+
 @pytest.fixture
 def bare(page) -> Iterator[object]:
     """The page in a browser that runs no scripts."""

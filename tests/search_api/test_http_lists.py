@@ -128,6 +128,20 @@ def test_words_count_beside_the_picture_as_much_as_they_weigh(client: httpx.Clie
     assert best["score"] == pytest.approx((total * best["picture"] + 1) / (total + 1))
 
 
+def test_a_list_is_of_no_later_state_than_it_says(
+    marklens: MarkLens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, state = marklens.register.find, marklens.register.sequence()
+
+    def found_and_changed(*asked: Any) -> Any:
+        found = find(*asked)
+        monkeypatch.setattr(marklens.register, "sequence", lambda: state + 1)
+        return found
+
+    monkeypatch.setattr(marklens.register, "find", found_and_changed)
+    assert marklens.search(SearchRequest()).plan.sequence == state
+
+
 def test_python_refuses_a_cursor_that_is_none(marklens: MarkLens) -> None:
     for cursor in ("", "é", "x" * 600, "WyJpZCIsbnVsbCwxXQ", "WyJpZCJd"):
         with pytest.raises(BadField):

@@ -49,6 +49,16 @@ def test_a_search_documents_every_reason_to_come_again(document: dict[str, Any])
     assert {"too-busy", "database-lost", "server-ends"} <= reasons.keys()
 
 
+def test_what_takes_pictures_documents_a_full_disk_and_a_missing_extra(
+    document: dict[str, Any],
+) -> None:
+    for where, operation in operations(document):
+        if "413" in operation["responses"]:
+            assert "507" in operation["responses"], where
+    for path in ("/search/report", "/search/batch", "/watches"):
+        assert "501" in document["paths"]["/api/v1" + path]["post"]["responses"]
+
+
 def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     references = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
     assert references <= set(document["components"]["schemas"])

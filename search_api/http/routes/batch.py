@@ -62,7 +62,7 @@ class BatchResponse(BaseModel):
     summary="Search with several pictures",
     response_description="An answer, or what is wrong with it, for each picture in its order.",
     dependencies=[form_of(BatchForm)],
-    responses=documented(400, 413, 415, 422, 503),
+    responses=documented(400, 413, 415, 422, 501, 503),
 )
 def search_batch(
     form: Annotated[BatchForm, Form(media_type="multipart/form-data")],

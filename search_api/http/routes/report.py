@@ -100,7 +100,7 @@ class ReportForm(AskedForm):
                 for kind in MEDIA_TYPES.values()
             }
         },
-        **documented(400, 404, 406, 410, 413, 415, 422, 503),
+        **documented(400, 404, 406, 410, 413, 415, 422, 501, 503),
     },
 )
 def report(

@@ -186,7 +186,7 @@ class EventsResponse(BaseModel):
     response_description="The watch; marks written from now on are compared with it.",
     status_code=status.HTTP_201_CREATED,
     dependencies=[form_of(WatchForm), Indexer],
-    responses=documented(400, 401, 403, 404, 410, 413, 415, 422, 503),
+    responses=documented(400, 401, 403, 404, 410, 413, 415, 422, 501, 503),
 )
 def add_watch(
     form: Annotated[WatchForm, Form(media_type="multipart/form-data")], marklens: MarkLensDep

@@ -24,8 +24,9 @@ export async function compared(asked, count, signal, panel, onkept) {
 
 /** The marks that pass the filters, as `compared` gives them. */
 export async function listed(asked, count, signal) {
-  let after = null
+  let after // the cursor of the next page; null after the last, which comes early where marks were withdrawn
   const fetch = async (_, k) => {
+    if (after === null) return []
     const { marks, next, total } = await list(toList(asked, k, after), signal)
     after = next
     return Object.assign(marks, { total })
