@@ -29,6 +29,18 @@ def data_folder(folder: Path) -> None:
         mark.touch()
 
 
+def write_to_disk(file: Path, content: bytes) -> None:
+    """Write a file, and wait until it is on the disk; its name is so once its folder is synced.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    with file.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename durable: the new name lives in the folder, not in the file.
 

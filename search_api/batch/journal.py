@@ -67,6 +67,10 @@ class Journal:
                 file.seek(latest[key])
                 yield json.loads(file.readline())
 
+    def reports(self) -> set[str]:
+        """The names of all reports that were ever written, also of pictures done again since."""
+        return {made for line in self._lines() if (made := json.loads(line).get("report"))}
+
     def add(self, line: Mapping[str, Any]) -> None:
         """Note what was done with a picture: `key`, `digest` and its result.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from indexer.errors import BadQuery
 from indexer.query import WORDS
+from indexer.register.durable import sync_folder
 from indexer.sources import RejectedRow, SourceRow, open_source
 from models.errors import MarkLensError, UnreadableImage
 from search_api.batch.journal import Journal
@@ -129,7 +130,7 @@ def run_batch(
             if stop():
                 break
         else:
-            _finish(asked, journal, blocks)
+            batch.finish(blocks)
             return batch.report(interrupted=False)
     return batch.report(interrupted=True)
 
@@ -141,6 +142,7 @@ class _Batch:
         self._marklens, self._asked, self._journal = marklens, asked, journal
         self._searched = self._skipped = 0
         self._unreadable: list[tuple[str, str]] = []
+        self._met: set[str] = set()  # keys of the pictures that the source has now
 
     def lines(self, rows: Iterator[SourceRow | RejectedRow]) -> Iterator[Mapping[str, Any]]:
         """Search with each row's picture, and note the result."""
@@ -202,7 +204,29 @@ class _Batch:
         write_report(report, file)
         return {"report": file.name}
 
+    def finish(self, blocks: list[str]) -> None:
+        """Write the table, or remove the reports of what the source no longer has; forget the rest.
+
+        Raises:
+            MarkLensError: the disk refuses, or the table holds no such number of rows.
+        """
+        out, journal = self._asked.out, self._journal
+        lines = (line for line in journal if line["key"] in self._met)
+        try:
+            if self._asked.is_table:
+                unfinished = journal.folder / out.name
+                write_table(unfinished, lines, blocks)
+                unfinished.replace(out)
+            else:
+                for name in journal.reports() - {line.get("report") for line in lines}:
+                    (out / name).unlink(missing_ok=True)
+            sync_folder(out.parent)
+        except OSError as error:
+            raise MarkLensError(f"cannot write {out}: {error.strerror or error}") from error
+        journal.remove()
+
     def _noted(self, line: dict[str, Any]) -> dict[str, Any]:
+        self._met.add(line["key"])
         if line.get("skipped"):
             self._skipped += 1
             return line
@@ -212,15 +236,3 @@ class _Batch:
         else:
             self._searched += 1
         return line
-
-
-def _finish(asked: BatchRequest, journal: Journal, blocks: list[str]) -> None:
-    """Write the table, and forget the journal."""
-    if asked.is_table:
-        unfinished = journal.folder / asked.out.name
-        try:
-            write_table(unfinished, journal, blocks)
-            unfinished.replace(asked.out)
-        except OSError as error:
-            raise MarkLensError(f"cannot write {asked.out}: {error.strerror or error}") from error
-    journal.remove()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
@@ -10,23 +11,33 @@ from typing import Any
 import xlsxwriter
 
 from indexer.marks import MARK_FIELDS, FieldKind
+from indexer.register.durable import write_to_disk
+from models.errors import MarkLensError
 from search_api.report.columns import Cell
 from search_api.report.csv_table import csv_rows
 
 SUFFIXES = (".csv", ".xlsx", ".jsonl")
 _FIELDS = tuple(one for one in MARK_FIELDS if one.name != "image_name")
+_MOST_ROWS = 1_048_576  # Excel's own limit
 _WIDEST = 400  # pixels of a column
 _NEAR = ("score", "probability", "band")
 
 
 def write_table(file: Path, lines: Iterable[dict[str, Any]], blocks: list[str]) -> None:
-    """Write the results of a journal's lines into a file, whose suffix is one of `SUFFIXES`."""
+    """Write the results of a journal's lines into a file, whose suffix is one of `SUFFIXES`.
+
+    Raises:
+        MarkLensError: a workbook's sheet cannot hold so many rows.
+        OSError: the disk refuses.
+    """
     if file.suffix.lower() == ".jsonl":
         shown = ("id", "image", "error", "query", "plan", "better_than_chance", "hits")
         with file.open("w", encoding="utf-8", newline="\n") as stream:
             for line in lines:
                 picked = {name: line[name] for name in shown if name in line}
                 stream.write(json.dumps(picked, ensure_ascii=False) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
         return
     header = [
         *("query", "query_image", "error", "rank", "score", "probability", "band", *blocks),
@@ -37,7 +48,7 @@ def write_table(file: Path, lines: Iterable[dict[str, Any]], blocks: list[str]) 
     content = (
         csv_rows([header, *rows]) if file.suffix.lower() == ".csv" else _workbook(header, rows)
     )
-    file.write_bytes(content)
+    write_to_disk(file, content)
 
 
 def _rows(line: dict[str, Any], blocks: list[str]) -> Iterator[list[Cell]]:
@@ -69,6 +80,11 @@ def _workbook(header: list[str], rows: Iterable[list[Cell]]) -> bytes:
     sheet.write_row(0, 0, header, book.add_format({"bold": True}))
     last = 0
     for last, row in enumerate(rows, start=1):
+        if last >= _MOST_ROWS:  # XlsxWriter would leave them out
+            raise MarkLensError(
+                f"a workbook's sheet holds {_MOST_ROWS:,} rows, and here are more: name the table "
+                ".csv or .jsonl, and the folder .part as the table to go on from what is done"
+            )
         for column, cell in enumerate(row):
             shown = {date: day, float: score}.get(type(cell))
             sheet.write(last, column, cell, shown)

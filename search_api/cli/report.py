@@ -68,7 +68,7 @@ class ReportOptions:
         """Take the `REPORT_OPTIONS` out of all of a command's; None where no report is asked for.
 
         Raises:
-            typer.BadParameter: one cannot be read, or is given without --report.
+            typer.BadParameter: one cannot be read, or is given without --report; or --out is, too.
             BadQuery: the file's name says no format.
         """
         file, shortlist, notes, day = (options.pop(one.name) for one in REPORT_OPTIONS)
@@ -78,6 +78,8 @@ class ReportOptions:
                     "--shortlist, --note and --report-date are about a report: add --report FILE"
                 )
             return None
+        if options.get("out") is not None:
+            raise typer.BadParameter("give --report for one search, or --out for many, not both")
         from search_api.report.writing import format_of
 
         format_of(file)

@@ -171,8 +171,6 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     files = pictures or []
     _check_pictures(files, mark_id, together)
     report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, files)
-    if report is not None and batch is not None:
-        raise typer.BadParameter("give --report for one search, or --out for many, not both")
     asked |= {"mark_id": mark_id, "k": k, "offset": offset, "rerank": rerank, "weights": weights}
     asked |= {"crop": crop, "page": page, "turn": turn, "ignore_words": ignore_words}
     request = read_fields(asked).request(*files)

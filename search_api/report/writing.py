@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from indexer.errors import BadQuery
+from indexer.register.durable import sync_folder, write_to_disk
 from models.errors import MarkLensError
 from search_api.report.contents import Report
 
@@ -55,8 +56,9 @@ def write_report(report: Report, file: Path) -> None:
     content = report_bytes(report, format_of(file))
     unfinished = file.with_name(f".{file.name}.new")
     try:
-        unfinished.write_bytes(content)
+        write_to_disk(unfinished, content)
         unfinished.replace(file)
+        sync_folder(file.parent)
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise MarkLensError(f"cannot write {file}: {error.strerror or error}") from error
