@@ -13,6 +13,7 @@ folder is closed to other accounts of the machine; servers that share it share t
 
 import hashlib
 import logging
+import os
 import re
 import secrets
 import shutil
@@ -58,7 +59,7 @@ class KeptPictures:
         """
         handle, digest = secrets.token_hex(16), hashlib.sha256(content).hexdigest()
         # The handle first: what no handle names may be removed.
-        self.note(handle, "picture", digest.encode())
+        self._write(self._of(handle) / "picture", digest.encode())
         self._write(self.folder / "pictures" / digest, content)
         self._unpurged += len(content)
         if self._unpurged * _OVER > self._most_bytes:
@@ -81,12 +82,14 @@ class KeptPictures:
         return content
 
     def note(self, handle: str, name: str, data: bytes) -> None:
-        """Keep what was found out of a picture.
+        """Keep what was found out of a picture, unless that was forgotten meanwhile.
 
         Raises:
             OSError: the disk refuses.
         """
-        self._write(self._of(handle) / name, data)
+        folder = self._of(handle)
+        if (folder / "picture").exists():
+            self._write(folder / name, data)
 
     def noted(self, handle: str, name: str) -> bytes | None:
         """What `note` kept under a name; None where that is nothing.
@@ -107,47 +110,50 @@ class KeptPictures:
             return None
 
     def forget(self, handle: str) -> None:
-        """Remove a picture now; one that is not kept is none already."""
-        shutil.rmtree(self._of(handle), ignore_errors=True)  # another server may be at it
-        self.purge()
+        """Remove a picture now, unless another handle names an equal one."""
+        folder = self._of(handle)
+        digest = _named_by(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # another server may be at it
+        self.purge(digest)
 
-    def purge(self) -> None:
-        """Remove what is too old, and the oldest of what is too much."""
+    def purge(self, forgotten: str = "") -> None:
+        """Remove what is too old, and the oldest of what is too much.
+
+        Args:
+            forgotten: SHA-256 of a picture that is not waited for, if no handle names it.
+        """
         self._unpurged = 0
         now, used = time.time(), 0
-        sizes = {one.name: one.stat().st_size for one in _files(self.folder / "pictures")}
+        sizes = {one.name: state.st_size for one, state in _files(self.folder / "pictures")}
         named: set[str] = set()
-        for since, handle in sorted(self._handles(), reverse=True):
-            own = _files(handle)
-            digest = next((one.read_text() for one in own if one.name == "picture"), "")
-            used += sum(one.stat().st_size for one in own)
+        for since, handle, digest in sorted(self._handles(), reverse=True):
+            used += sum(state.st_size for _, state in _files(handle))
             used += 0 if digest in named else sizes.get(digest, 0)
-            if now - since > self._seconds or used > self._most_bytes:
+            most = self._seconds if digest else _BEING_WRITTEN_S
+            if now - since > most or used > self._most_bytes:
                 shutil.rmtree(handle, ignore_errors=True)  # another server may be at it
             else:
                 named.add(digest)
-        for one in _files(self.folder / "pictures"):
-            with suppress(FileNotFoundError):  # likewise
-                if one.name not in named and now - one.stat().st_mtime > _BEING_WRITTEN_S:
-                    one.unlink()
+        for one, state in _files(self.folder / "pictures"):
+            is_due = one.name == forgotten or now - state.st_mtime > _BEING_WRITTEN_S
+            if is_due and one.name not in named:
+                one.unlink(missing_ok=True)  # likewise
 
     def damaged(self) -> Iterator[tuple[Path, str]]:
         """Files that are not what they should be, and why."""
-        for one in _files(self.folder / "pictures"):
+        for one, _ in _files(self.folder / "pictures"):
             with suppress(FileNotFoundError):  # removed meanwhile
                 with one.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()
                 if digest != one.name and one.suffix != _UNFINISHED:
                     yield one, "has other bytes than its name says"
 
-    def _handles(self) -> Iterator[tuple[float, Path]]:
-        """Each handle's folder, and since when it is there."""
-        if not self.folder.is_dir():
-            return
-        for one in self.folder.iterdir():
-            with suppress(FileNotFoundError):  # removed meanwhile
-                if HANDLE.fullmatch(one.name):
-                    yield (one / "picture").stat().st_mtime, one
+    def _handles(self) -> Iterator[tuple[float, Path, str]]:
+        """Since when each handle is there, its folder, and the SHA-256 that it names."""
+        for one, state in _files(self.folder):
+            if HANDLE.fullmatch(one.name):
+                kept = dict(_files(one)).get(one / "picture", state)
+                yield kept.st_mtime, one, _named_by(one)
 
     def _of(self, handle: str) -> Path:
         """The folder of a handle, once it is sure to be one: it becomes part of a path."""
@@ -167,8 +173,20 @@ class KeptPictures:
             unfinished.unlink(missing_ok=True)
 
 
-def _files(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """What lies in a folder, without what others rename or remove meanwhile."""
+    with suppress(FileNotFoundError):
+        for one in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                yield one, one.stat()
+
+
+def _named_by(handle: Path) -> str:
+    """The SHA-256 that a handle's folder names; empty where it is being written, or removed."""
+    try:
+        return (handle / "picture").read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
 
 
 @contextmanager

@@ -191,6 +191,35 @@ def test_what_is_old_unknown_or_forgotten_is_gone(
     assert not picture.parent.exists()
 
 
+def test_what_is_forgotten_is_gone_from_the_disk_whatever_is_found_out_of_it_later(
+    client: httpx.Client, marklens: MarkLens, marks: list[bytes]
+) -> None:
+    handle, folder = handle_of(search(client, marks[3])), marklens.settings.queries_dir
+    client.delete(f"/api/v1/queries/{handle}")
+    assert list((folder / "pictures").iterdir()) == []
+    kept = marklens.queries.kept
+    kept.note(handle, "a crop", b"which was still being encoded")
+    assert not (folder / handle).exists()
+    late, young = folder / handle, folder / ("a" * 32)  # as two servers leave them
+    for one in (late, young):
+        one.mkdir()
+        (one / "a crop").touch()
+    os.utime(late, (time.time() - 100,) * 2)
+    kept.purge()
+    assert (late.exists(), young.exists()) == (False, True)
+
+
+def test_what_is_removed_while_it_is_looked_at_fails_nothing(
+    client: httpx.Client, marklens: MarkLens, marks: list[bytes]
+) -> None:
+    one, two = (handle_of(search(client, marks[number])) for number in (3, 4))
+    folder = marklens.settings.queries_dir
+    for place in (folder, folder / "pictures", folder / two):
+        (place / ("b" * 32)).symlink_to("gone")  # listed, and not there
+    assert client.delete(f"/api/v1/queries/{one}").status_code == 204
+    assert client.get(f"/api/v1/queries/{two}/image").content == marks[4]
+
+
 def test_equal_pictures_are_one_file_under_handles_that_tell_nothing(
     client: httpx.Client, marklens: MarkLens, marks: list[bytes], encoded: list[int]
 ) -> None:
