@@ -79,7 +79,8 @@ class WatchForm(SearchFields):
     webhook: Annotated[
         Text | Absent,
         Field(
-            description="Address that gets a POST of JSON for what came near.",
+            description="Address that gets a POST of JSON for what came near, each event at least "
+            "once: its `id` tells repeats.",
             examples=["https://example.org/hook"],
         ),
     ] = None
