@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,10 +17,18 @@ from indexer.errors import UnknownMark
 from indexer.query import MAX_K, Hit
 from indexer.words.likeness import WordMatch
 from models.errors import MarkLensError
-from search_api.errors import BadField, PictureGone, plain_fault, public_detail
+from search_api.errors import (
+    RETRY_AFTER_S,
+    BadField,
+    PictureGone,
+    plain_fault,
+    problem_for,
+    public_detail,
+)
 from search_api.fields import SearchFields, ViewFields
 from search_api.http.dependencies import MarkLensDep
 from search_api.http.problem_details import log_failure
+from search_api.marklens import MarkLens
 from search_api.request import KeptPicture, Picture, SearchRequest
 from search_api.schemas import image_path
 from search_api.web.pages import render
@@ -97,7 +106,9 @@ async def _results(
     fields = _fields(given, is_sent=bool(sent))
     at_fault = ""
     context: dict[str, Any] = {"hits": [], "problem": None, "matched": 0, "first": 1}
+    context["controls"], status = [], 422
     try:
+        context["controls"] = await run_in_threadpool(_controls, marklens)
         asked = _request(fields, sent)
         if not asked.is_ranked and asked.filter.is_empty:
             context["problem"] = ""  # the page says what lacks
@@ -118,16 +129,28 @@ async def _results(
         at_fault = str(fault["loc"][0])
     except MarkLensError as error:
         log_failure(request, error)
-        context["problem"] = public_detail(error)
+        context["problem"], status = public_detail(error), problem_for(error).status
         at_fault = error.field if isinstance(error, BadField) else _LOST.get(type(error), "")
-    context["controls"] = controls = ControlView.of(marklens.follower.facets())
+    controls = context["controls"]
     shown = {"vienna_any", "k", *(name for one in controls for name in (one.name, one.last_name))}
     # What is at fault and no input shows is left out, or the next search would fail as well.
     left_out = (fields.keys() - _KNOWN) | ({at_fault} - shown)
     context["given"] = kept = {name: fields[name] for name in fields if name not in left_out}
     context["query"] = urlencode(kept, doseq=True)  # also of a form, whose address has none
-    status = 200 if context["problem"] is None else 422
-    return render(request, "results.html", context, status=status)
+    return _page(request, context, status)
+
+
+def _page(request: Request, context: dict[str, Any], status: int) -> HTMLResponse:
+    """The page, with the status of its problem where it has one."""
+    page = render(request, "results.html", context, 200 if context["problem"] is None else status)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        page.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return page
+
+
+def _controls(marklens: MarkLens) -> list[ControlView]:
+    """What the form filters by; where no index is followed, the database counts it."""
+    return ControlView.of(marklens.follower.facets())
 
 
 async def _picture(given: FormData | QueryParams) -> bytes:

@@ -3,14 +3,17 @@
 import html
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
 from PIL import Image
 
-from indexer.marks import MarkRecord
+from indexer.errors import DatabaseLost
+from indexer.marks import Facets, MarkRecord
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 
@@ -22,24 +25,61 @@ def listed(page: httpx.Response) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "status", "said"),
     [
-        ({"query": "0" * 32}, "is gone"),
-        ({"mark_id": "NONE"}, "NONE"),
-        ({"utm_source": "x", "utm_medium": "y"}, "no such field"),
-        ({"weights": "smell", "mark_id": "M-1"}, "weights"),
-        ({"mark_id": "M-1", "crop": "soup"}, "crop"),
-        ({"turn": "soup"}, "turn"),
+        ({"query": "0" * 32}, 410, "is gone"),
+        ({"mark_id": "NONE"}, 404, "NONE"),
+        ({"utm_source": "x", "utm_medium": "y"}, 422, "no such field"),
+        ({"weights": "smell", "mark_id": "M-1"}, 422, "weights"),
+        ({"mark_id": "M-1", "crop": "soup"}, 422, "crop"),
+        ({"turn": "soup"}, 422, "turn"),
     ],
 )
 def test_what_failed_and_no_input_shows_is_not_asked_again(
-    client: httpx.Client, wrong: dict[str, str], said: str
+    client: httpx.Client, wrong: dict[str, str], status: int, said: str
 ) -> None:
     page = client.get("/results", params={"office": "US", **wrong})
-    assert (page.status_code, said in html.unescape(page.text)) == (422, True)
+    assert (page.status_code, said in html.unescape(page.text)) == (status, True)
     hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
     again = client.get("/results", params={"office": "US", **hidden})
     assert again.status_code == 200, again.text
+
+
+def test_a_register_that_is_away_is_told_as_a_page(
+    client: httpx.Client, marklens: MarkLens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise DatabaseLost("gone")
+
+    for owner, name in ((marklens, "search"), (marklens.follower, "facets")):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, lost)
+            page = client.get("/results", params={"office": "US"})
+        assert (page.status_code, page.headers["Retry-After"]) == (503, "2")
+        assert page.headers["content-type"].startswith("text/html")
+        assert "does not answer now" in page.text
+        assert re.search(r'name="office"[^>]* value="US"', page.text)
+
+
+def test_a_slow_register_holds_up_no_other_answer(
+    client: httpx.Client, marklens: MarkLens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, may_answer, facets = Event(), Event(), marklens.follower.facets
+
+    def slow() -> Facets:
+        asked.set()
+        may_answer.wait(20)
+        return facets()
+
+    monkeypatch.setattr(marklens.follower, "facets", slow)
+    with ThreadPoolExecutor() as pool:
+        page = pool.submit(client.get, "/results", params={"office": "US"})
+        assert asked.wait(20)
+        try:
+            assert client.get("/healthz", timeout=10).status_code == 200
+        finally:
+            may_answer.set()
+        assert page.result().status_code == 200
 
 
 @pytest.mark.parametrize("days", [0, 1])
