@@ -213,6 +213,10 @@ class Event:
     id: int
     sign: str
     mark: str
+    text: str | None
+    words_read: str | None
+    image_digest: str | None
+    withdrawn: bool
     score: float
     found: datetime
     read: bool

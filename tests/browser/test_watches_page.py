@@ -130,11 +130,13 @@ def test_a_mark_that_was_withdrawn_since_says_so(page, marklens):
     (sign,) = watches.get("Gone").signs
     near = NearMark(sign.id, "GONE-1", "0" * 64, 1, 0.95)
     watches.note("Gone", 0, [near], datetime.now(UTC))
-    page.allowed_messages.append("404 (Not Found)")
+    page.requested()
     try:
         page.open("/watches")
         page.until(lambda: page.all(".watch-event"), "what came near is gone with its mark")
         assert page.text(".watch-event").startswith("GONE-1\nWithdrawn since.")
         assert not page.all(".watch-event a")
+        asked = {url.split("/api/v1/")[1] for url in page.requested() if "/api/v1/" in url}
+        assert asked == {"watches", "watches/Gone/events?limit=1000"}  # each event costs nothing
     finally:
         watches.remove("Gone")

@@ -119,6 +119,9 @@ def test_new_marks_are_reported_with_the_scores_of_a_search(
     found = http.get(f"{URL}/our logo/events").json()["events"]
     searched = http.post("/api/v1/search", data={"k": "6"}, files={"image": content}).json()
     near = {one["mark"]: one["score"] for one in found if one["sign"] == "logo.png"}
+    assert {one["withdrawn"] for one in found} == {False}
+    digests = {hit["id"]: hit["image_digest"] for hit in searched["hits"]}
+    assert all(one["image_digest"] == digests[one["mark"]] for one in found)
     assert near == {
         hit["id"]: hit["score"]
         for hit in searched["hits"]

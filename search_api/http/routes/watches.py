@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response, UploadFile,
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from indexer.errors import UnknownWatch
+from indexer.marks import Mark
 from indexer.register.watches import MAX_NUMBER, Watch, WatchEvent
 from models.images.formats import ACCEPTED
 from search_api.fields import REPEATED, Absent, Fields, SearchFields, Text, Words
@@ -42,6 +43,10 @@ _EVENT: dict[str, Any] = {
     "id": 7,
     "sign": "lion.png",
     "mark": "EM-018000099",
+    "text": "LIONHEART",
+    "words_read": None,
+    "image_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "withdrawn": False,
     "score": 0.71,
     "found": "2026-11-29T10:00:00Z",
     "read": False,
@@ -156,17 +161,25 @@ class EventResponse(BaseModel):
     id: int = Field(description="Rising number.")
     sign: str = Field(description="What it came near.")
     mark: str = Field(description="The mark's id.")
+    text: str | None = Field(description="Its words, as a hit has them.")
+    words_read: str | None = Field(description="Words read in its picture, as a hit has them.")
+    image_digest: str | None = Field(description="SHA-256 (hex) of its picture now.")
+    withdrawn: bool = Field(description="Whether it is no longer in the register.")
     score: float
     found: datetime
     read: bool = Field(description="Whether somebody said so.")
 
     @classmethod
-    def of(cls, event: WatchEvent) -> "EventResponse":
-        """Show an event."""
+    def of(cls, event: WatchEvent, mark: Mark | None) -> "EventResponse":
+        """Show an event, and the mark as it is now."""
         return cls(
             id=event.id,
             sign=event.sign,
             mark=event.mark_id,
+            text=mark.record.text if mark else None,
+            words_read=mark.words_read if mark else None,
+            image_digest=mark.image_digest if mark else None,
+            withdrawn=mark is None,
             score=event.score,
             found=event.found,
             read=event.is_read,
@@ -255,7 +268,8 @@ def watch_events(
     """List the marks that scored at least the threshold when they were written."""
     watch = marklens.register.watches.get(name)
     found = marklens.register.watches.events(watch.name, after, limit)
-    return EventsResponse(events=[EventResponse.of(one) for one in found])
+    marks = marklens.register.marks(list({one.mark_id for one in found}))
+    return EventsResponse(events=[EventResponse.of(one, marks.get(one.mark_id)) for one in found])
 
 
 class ReadForm(Fields):

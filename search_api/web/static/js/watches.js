@@ -1,22 +1,21 @@
 // The page of watches: what came near each, with pictures, and whether somebody read it.
 
-import { findMark, imagePath, readWatch, removeWatch, watchEvents, watches } from './api.js'
+import { imagePath, readWatch, removeWatch, watchEvents, watches } from './api.js'
 import { byId, h, icon } from './dom.js'
 import { dismiss, notifyOf } from './notice.js'
 import { pageOf, score, showProblem, titleOfMark } from './results.js'
 import { day, number, plural, t } from './texts.js'
 
-const AT_ONCE = 100 // marks, each of which is asked for
+const AT_ONCE = 100 // marks
 
-async function eventItem(event) {
-  const mark = await findMark(event.mark)
-  const title = mark ? titleOfMark(mark) : event.mark
+function eventItem(event) {
+  const title = titleOfMark({ ...event, id: event.mark })
   return h('li', { class: `hit watch-event${event.read ? '' : ' is-new'}` },
-    mark && h('a', { class: 'hit-picture', href: pageOf(event.mark), 'aria-label': title },
-      mark.image && h('img', { src: imagePath(event.mark, { size: 320, digest: mark.image_digest }), alt: '', loading: 'lazy' })),
+    !event.withdrawn && h('a', { class: 'hit-picture', href: pageOf(event.mark), 'aria-label': title },
+      event.image_digest && h('img', { src: imagePath(event.mark, { size: 320, digest: event.image_digest }), alt: '', loading: 'lazy' })),
     h('div', { class: 'hit-body' },
       h('p', { class: 'hit-title', title }, title),
-      !mark && h('p', { class: 'hit-meta' }, t('Withdrawn since.')),
+      event.withdrawn && h('p', { class: 'hit-meta' }, t('Withdrawn since.')),
       h('p', { class: 'hit-meta' }, t('score %(score)s', { score: score(event.score) })),
       h('p', { class: 'hit-meta' }, t('near %(sign)s', { sign: event.sign })),
       h('p', { class: 'hit-meta' }, day(event.found.slice(0, 10)), !event.read && h('strong', { class: 'tag' }, t('new')))))
@@ -35,15 +34,15 @@ async function section(watch) {
   const remove = () => {
     if (confirm(t('Remove the watch %(name)s and what it found?', { name: watch.name }))) change(removeWatch(watch.name))
   }
-  async function showMore() {
+  function showMore() {
     const first = list.children.length
-    list.append(...await Promise.all(events.slice(first, first + AT_ONCE).map(eventItem)))
+    list.append(...events.slice(first, first + AT_ONCE).map(eventItem))
     const hidden = events.slice(list.children.length)
     read.hidden = !watch.unread || hidden.some(isUnread) // what nobody saw is not read
     more.hidden = !hidden.length
-    if (first) list.children[first].querySelector('a').focus()
+    if (first) list.children[first].querySelector('a')?.focus()
   }
-  await showMore()
+  showMore()
   return h('section', { class: 'sheet-part', 'aria-label': watch.name },
     h('header', { class: 'section-head' },
       h('h2', { tabindex: -1 }, watch.name, ' ', watch.unread > 0 && h('span', { class: 'badge' }, number(watch.unread))),
