@@ -1,17 +1,20 @@
 """Saves and loads views as snapshots, and checks a snapshot against the register."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from indexer.errors import SnapshotDamaged
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView, Segment, known_bounds, length_error_arrays
 from indexer.index.vectors import IndexBuilder, NoVectors
 from indexer.index.vectors.snapshot import Arrays, SnapshotFacts, SnapshotPart, SnapshotStore
+from indexer.marks import Change
 from indexer.register import Register
 
-_PROBED = 64  # of a snapshot's newest marks, asked for in the register
+_PROBED = 64  # of the register's rows up to a snapshot, looked for in it
 
 
 class ViewStore:
@@ -76,35 +79,24 @@ class ViewStore:
         return ReadView(parts, facts.sequence, bare, bounds)
 
     def probe(self, view: ReadView, saved: int) -> None:
-        """Compare the newest marks that a snapshot brought into a view with the register.
+        """Compare a view that a snapshot was brought into with the register.
 
         A register restored from a backup and written to since has the same identity, and perhaps
-        a higher sequence, but other marks under the numbers after the backup.
+        a higher sequence, but other rows under the numbers after the backup.
+
+        Args:
+            view: the snapshot, and what the register committed since.
+            saved: sequence of the snapshot.
 
         Raises:
             SnapshotDamaged: the register holds other marks.
         """
-        left = _PROBED
-        for part in (*view.parts[::-1], *view.without_vectors[::-1]):
-            rows = part.alive.rows()
-            rows = rows[part.segment.sequences[rows] <= saved][::-1][:left]
-            left -= len(rows)
-            if not all(self._holds(part.segment, row) for row in rows.tolist()):
-                if self._register.sequence() != view.sequence:
-                    return  # it has moved on meanwhile, and may rightly hold others
-                raise SnapshotDamaged(
-                    "the register holds other marks: it was restored from a backup"
-                )
-
-    def _holds(self, segment: Segment, row: int) -> bool:
-        """Whether the register holds a row as it is in a segment."""
-        sequence = int(segment.sequences[row])
-        for change in self._register.changes(sequence - 1, 1, sequence):
-            vector = segment.vectors.vectors(np.array([row]))[0]
-            held = vector[:0] if change.embedding is None else change.embedding[0]
-            same = not len(vector) or np.array_equal(vector, held)
-            return same and change.number == int(segment.numbers[row])
-        return False
+        changes = self._register.changes(max(0, saved - _PROBED), _PROBED, saved)
+        live = view.total + sum(part.count for part in view.without_vectors)
+        # Counted first: as of the view, if nothing is written until the sequence is asked.
+        is_same = live == self._register.count() or self._register.sequence() != view.sequence
+        if not (is_same and _shows(view, changes)):
+            raise SnapshotDamaged("the register holds other marks: it was restored from a backup")
 
     def saved_by_another(self, view: ReadView) -> int | None:
         """Sequence of the snapshot on disk, if it is of this register and as new as a view."""
@@ -125,3 +117,23 @@ class ViewStore:
 def _part(part: LiveSegment, known: Arrays) -> SnapshotPart:
     changing = {"alive": part.alive.mask(), **known}
     return SnapshotPart(part.segment, part.segment.arrays, changing)
+
+
+def _shows(view: ReadView, changes: Sequence[Change]) -> bool:
+    """Whether a view has rows of the register, withdrawn ones too, as the register holds them."""
+    numbers = np.array([change.number for change in changes], np.int64)
+    held = dict[int, tuple[int, NDArray[np.float16]]]()
+    for part in (*view.parts, *view.without_vectors):
+        segment, rows = part.segment, part.segment.rows_of(numbers)
+        rows = rows[part.alive.contains(rows)]
+        of = segment.numbers[rows].tolist(), segment.sequences[rows].tolist()
+        held |= zip(of[0], zip(of[1], segment.vectors.vectors(rows), strict=True), strict=True)
+    for change in changes:
+        sequence, vector = held.get(change.number, (None, None))
+        if sequence != (None if change.deleted else change.sequence):
+            return False
+        if vector is not None and len(vector):
+            stored = vector[:0] if change.embedding is None else change.embedding[0]
+            if not np.array_equal(vector, stored):
+                return False
+    return True

@@ -227,6 +227,28 @@ def test_a_register_restored_from_a_backup_is_read_anew(
         restored.close()
 
 
+@pytest.mark.parametrize("since", ["others are written", "others are withdrawn"])
+def test_what_was_withdrawn_after_the_backup_is_found_again(
+    register, tmp_path, caplog, since
+) -> None:
+    path, folder = tmp_path / "restored.db", tmp_path / "snapshot"
+    register.add([mark(at) for at in range(100, 200)])
+    copy_database(tmp_path / "register.db", path)
+    register.delete(["m005", "m006", "m007"])
+    reopened(register, folder).save_snapshot()
+    restored = Register.open(f"sqlite:///{path}")
+    try:
+        if since == "others are withdrawn":
+            restored.delete(["m025", "m026", "m027"])
+        else:
+            restored.add([mark(300 + at) for at in range(3)])
+            restored.add([mark(300 + at, seed=at) for at in range(3)])
+        assert answers(restored, reopened(restored, folder)) == truth(restored)
+        assert "restored from a backup" in caplog.text
+    finally:
+        restored.close()
+
+
 def test_a_register_restored_under_a_running_follower_is_read_anew(
     register, tmp_path, caplog
 ) -> None:
