@@ -25,7 +25,7 @@ from indexer.register.listing import FacetCounts
 from models.vienna import ViennaCode
 
 _Counted = Literal[CodeSource, "nice"]
-_FACETS = ("vienna_any", "nice", "status", "office")  # fields of a filter, each a facet of its own
+FACETS = ("vienna_any", "nice", "status", "office")  # fields of a filter, each a facet of its own
 _KEPT = 6  # of codes from another probability on, what is kept of a segment at once
 
 
@@ -72,7 +72,7 @@ def count_passing(
         with_pictures: whether only marks that a picture can find count.
     """
     parts = view.parts if with_pictures else _parts(view)
-    passing = {facet: [*_passing(parts, _without(wanted, facet), among)] for facet in _FACETS}
+    passing = {facet: [*_passing(parts, without(wanted, facet), among)] for facet in FACETS}
     source, least = wanted.vienna_source, wanted.min_probability
     codes = _summed(
         (_rows_of(columns, source, least), mask) for columns, mask in passing["vienna_any"]
@@ -89,7 +89,8 @@ def count_passing(
 _Rows = tuple[FilterColumns, NDArray[np.bool_]]
 
 
-def _without(wanted: Filter, facet: str) -> Filter:
+def without(wanted: Filter, facet: str) -> Filter:
+    """The same filter without what a facet's own field asks."""
     return replace(wanted, **{facet: getattr(Filter(), facet)})
 
 
@@ -124,14 +125,15 @@ def _rows_of(columns: FilterColumns, counted: _Counted, least: float | None = No
         counted: classes, or codes of which source.
         least: probability from which a predicted code counts; None for its own threshold.
     """
-    known = columns.known_rows
+    known = columns.known_rows  # other threads add and take out
     asked = (counted, None if counted in ("nice", "assigned") else least)
-    if asked not in known:
-        others = [key for key in known if key[1] is not None]
+    rows = known.get(asked)
+    if rows is None:
+        others = [key for key in list(known) if key[1] is not None]
         if len(others) >= _KEPT:
             known.pop(others[0], None)
-        known[asked] = _find_rows(columns, counted, least)
-    return known[asked]
+        rows = known[asked] = _find_rows(columns, counted, least)
+    return rows
 
 
 def _find_rows(columns: FilterColumns, counted: _Counted, least: float | None) -> KeyRows:

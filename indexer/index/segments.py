@@ -145,7 +145,7 @@ class Segment:
             build: what makes indexes.
             merge: has it make one of the kept rows of several.
         """
-        known = {bounds for segment, _ in kept for bounds in segment._length_errors}
+        known = {bounds for segment, _ in kept for bounds in list(segment._length_errors)}
         vectors: VectorIndex = NoVectors(sum(len(rows) for _, rows in kept))
         if not all(isinstance(segment.vectors, NoVectors) for segment, _ in kept):
             vectors = merge(build, [(segment.vectors, rows) for segment, rows in kept])

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from indexer.index.facets import FACETS, without
 from indexer.index.following import RegisterIndex
 from indexer.pages import WORDS_ORDER, Page
 from indexer.query import MAX_K, Filter
@@ -27,6 +28,8 @@ def facet_counts(
     if wanted.text is None or compared:
         return follower.count_passing(wanted, None, compared)
     page = Page(MAX_K, order=WORDS_ORDER)
-    listed, _ = register.find_words(Filter(text=wanted.text), page)
-    among = register.numbers_of([one.mark.record.id for one in listed])
+    # Of many marks with like words the likest are found: among those that pass the rest, too.
+    asked = {wanted, *(without(wanted, facet) for facet in FACETS)}
+    listed = [one for some in asked for one in register.find_words(some, page)[0]]
+    among = register.numbers_of(sorted({one.mark.record.id for one in listed}))
     return follower.count_passing(replace(wanted, text=None), among, compared)
