@@ -325,7 +325,7 @@ def _pairs(
         return sum(marks.get(term, 0) for term in one.paired)
 
     for one, other in combinations(sorted(words, key=many), 2):
-        if other.at in cut:
+        if not cut.isdisjoint((one.at, other.at)):
             yield one, other
 
 

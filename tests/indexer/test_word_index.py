@@ -79,6 +79,20 @@ def test_common_words_do_not_hide_the_marks_that_have_both(register: Register) -
     assert found(register, "lion king")[0] == "both"
 
 
+def test_a_word_with_many_near_spellings_does_not_hide_the_mark_that_has_another_too(
+    register: Register,
+) -> None:
+    word = "international"
+    near = [f"{word[:at]}{letter}{word[at + 1 :]}" for at in range(2, 12) for letter in "qxz"]
+    longer = [word + "".join(two) * 9 for two in itertools.islice(itertools.permutations("abe"), 6)]
+    texts = [f"{one} xy{letter}" for one in [*near, *longer] for letter in "abcdef"]
+    texts += [f"rex {at:03}abcdefgh" for at in range(145)]  # fewer than are read of a word
+    texts += [f"{word}rex{letter}" for letter in "abcdefghij"]
+    written(register, {f"m{at}": text for at, text in enumerate(texts)})
+    written(register, {"both": "internaqional rex holding company limited"})
+    assert "both" in found(register, f"{word} rex")
+
+
 def test_words_follow_every_writing(register: Register, mark: Mark) -> None:
     written(register, {"a": "Bulldog", "b": "Bulldog", "c": "Bulldog"})
     written(register, {"a": "Google", "b": None})
