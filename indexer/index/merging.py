@@ -64,7 +64,7 @@ class Merge:
     def swapped(self, parts: Sequence[LiveSegment], merged: Segment) -> list[LiveSegment] | None:
         """Segments of a later view with the merged one in its place; None if one is gone.
 
-        Rows that died since this merge was planned are dead in it.
+        Rows that died since this merge was planned are dead in it; if all did, it is left out.
         """
         places = {part.segment: at for at, part in enumerate(parts)}
         found = [places.get(part.segment) for part in self.parts]
@@ -76,7 +76,7 @@ class Merge:
             for at, part in enumerate(self.parts)
         ]
         new = LiveSegment.of(merged, RowSet.of_mask(np.concatenate(alive)))
-        return [*parts[:first], new, *parts[first + len(found) :]]
+        return [*parts[:first], *([new] if new.count else []), *parts[first + len(found) :]]
 
 
 def next_merge(parts: Sequence[LiveSegment], build: IndexBuilder) -> Merge | None:

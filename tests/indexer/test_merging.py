@@ -144,6 +144,20 @@ def test_a_mark_withdrawn_during_a_merge_is_dead_in_the_merged_segment() -> None
     assert shown(live.now.parts)["m4"] == embedding(99).tolist()
 
 
+def test_a_merge_whose_rows_have_all_died_leaves_no_segment() -> None:
+    live = LiveView(LISTS)
+    live.advance(draft_of(added(1, 20)), 20)
+    merge = live.plan()
+    assert merge is not None
+    merged = merge.segment(LISTS, lambda: None)
+    live.advance(draft_of([Change(f"m{at}", 20 + at, True, number=at) for at in range(1, 21)]), 40)
+    assert live.put(merge, merged)
+    while merge := live.plan():
+        live.put(merge, merge.segment(LISTS, lambda: None))
+    assert list(live.now.whole_vectors(np.array([1, 2]))) == []
+    assert live.now.parts == ()
+
+
 def test_many_marks_without_picture_are_merged_once_and_then_left_alone() -> None:
     live = LiveView(CpuBuilder(most_exact=8, most_plain=4))
     changes = [Change(f"m{at}", at, False, None, number=at) for at in range(1, 31)]

@@ -1,11 +1,12 @@
 """MARKLENS_INDEX as the address of a Milvus server."""
 
+import numpy as np
 import pytest
 from pymilvus import MilvusException
 
 from indexer.errors import IndexUnavailable
 from indexer.index.milvus import MilvusAddress
-from indexer.index.milvus.collection import Collection, Held
+from indexer.index.milvus.collection import WHOLES, Collection, Held
 from models.errors import MarkLensError
 from search_api.settings import BadSettings, Settings
 
@@ -55,6 +56,27 @@ def test_a_failure_that_the_server_says_nothing_of_is_told_by_its_number(
     monkeypatch.setattr(collection, "_client", fail)
     with pytest.raises(IndexUnavailable, match="error 65535"):
         collection.drop()
+
+
+@pytest.mark.parametrize("level", ["Strong", "Bounded", "Eventually"])
+def test_each_search_asks_for_the_consistency_of_the_address(
+    monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    asked: list[object] = []
+
+    class Client:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def search(self, *_: object, **given: object) -> list[list[object]]:
+            asked.append(given.get("consistency_level"))
+            return [[]]
+
+    monkeypatch.setattr("pymilvus.MilvusClient", Client)
+    address = MilvusAddress.parse(f"milvus://db?consistency={level}")
+    collection = Collection(address, "marks", Held("register", "network", "FLAT"), 4)
+    collection.search(np.zeros((1, 4), np.float32), "", 5, {}, WHOLES)
+    assert asked == [level]
 
 
 @pytest.mark.parametrize(

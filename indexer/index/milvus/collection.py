@@ -279,6 +279,7 @@ class Collection:
                 limit=k,
                 output_fields=["sequence"],
                 search_params={"metric_type": "IP", "params": params},
+                consistency_level=self.address.consistency,  # else the collection's own
                 partition_names=[partition],
                 timeout=_ANSWER_S,
             )
