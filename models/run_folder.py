@@ -28,7 +28,11 @@ def claim_folder(request: Path, wanted: Mapping[str, object]) -> None:
             f"{request}: damaged ({error}); what was asked for cannot be told, so name another "
             "folder"
         ) from error
-    other = sorted(key for key in wanted if kept.get(key) != wanted[key])
+    other = sorted(
+        key if key in kept else f"{key}, which an older version did not note"
+        for key in wanted
+        if kept.get(key) != wanted[key]
+    )
     if other:
         raise BadLabels(
             f"{request.parent} holds what was asked for otherwise ({', '.join(other)}); go on with "

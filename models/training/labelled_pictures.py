@@ -30,7 +30,8 @@ class LabelledPictures:
         labels: the codes of the labels file and those above them; a code that the file does not
             speak of is not predicted, since nothing says whether these pictures bear it.
         targets: (n, labels) float32 of 0 and 1.
-        missing: names in the labels file for which there is no picture.
+        missing: names in the labels file for which there is no picture that can be read.
+        digest: of the names and contents of all, in their order.
     """
 
     jobs: tuple[PictureJob, ...]
@@ -38,6 +39,7 @@ class LabelledPictures:
     labels: LabelSet
     targets: NDArray[np.float32]
     missing: tuple[str, ...]
+    digest: str
 
     @classmethod
     def gather(cls, table: LabelTable, images: Path, size: int) -> "LabelledPictures":
@@ -52,14 +54,16 @@ class LabelledPictures:
             BadLabels: too few pictures are there, or no label has both yes and no among them.
         """
         folder = PictureFolder(images)
-        found, rows, missing = [], [], []
+        found, rows, missing, digests = [], [], [], []
         for row, name in enumerate(table.filenames):
             path = folder.find(name)
-            if path is None:
+            digest = None if path is None else _digest(path)
+            if path is None or digest is None:
                 missing.append(name)
             else:
                 found.append((name, path))
                 rows.append(row)
+                digests.append(digest)
         if len(found) < _LEAST:
             example = f"; missing, for example: {missing[0]}" if missing else ""
             raise BadLabels(
@@ -72,10 +76,11 @@ class LabelledPictures:
             raise BadLabels("every label says the same of all pictures; nothing can be learnt")
         return cls(
             tuple(PictureJob(name, _Drawer(path), size) for name, path in found),
-            np.array([_side(path) for _, path in found]),
+            np.array([_side(digest) for digest in digests]),
             labels,
             targets,
             tuple(missing),
+            _digest_of_all([name for name, _ in found], digests),
         )
 
     def kept(self, keys: Sequence[str]) -> "LabelledPictures":
@@ -88,6 +93,7 @@ class LabelledPictures:
             self.labels,
             self.targets[rows],
             self.missing,
+            self.digest,
         )
 
     def rows(self, side: str) -> NDArray[np.int64]:
@@ -107,9 +113,21 @@ class _Drawer:
         return decode_image(content, self.path.name)
 
 
-def _side(path: Path) -> str:
+def _digest(path: Path) -> bytes | None:
+    """SHA-256 of a file; None where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).digest()
+    except OSError:
+        return None
+
+
+def _digest_of_all(names: Sequence[str], digests: Sequence[bytes]) -> str:
+    lines = (f"{name}\0{one.hex()}\n" for name, one in zip(names, digests, strict=True))
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _side(digest: bytes) -> str:
     """By content, for ever: a picture added later moves no other, equal files stay together."""
-    digest = hashlib.sha256(path.read_bytes()).digest()
     at = int.from_bytes(digest[:8], "big") / 2**64
     if at < _SHARE["test"]:
         return "test"

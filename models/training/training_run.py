@@ -185,6 +185,8 @@ def _claim(
         "start": start.fingerprint,
         "depth": depth,
         "pictures": str(len(pictures.jobs)),
+        # The cache of the lower layers goes by names: of other pictures it would be wrong.
+        "names and contents of the pictures": pictures.digest[:16],
         "codes": ";".join(map(str, pictures.labels.codes)),
         "targets": hashlib.sha256(pictures.targets.tobytes()).hexdigest()[:16],
     }
@@ -222,7 +224,10 @@ def _lower_layers(
 
 
 def _note_left_out(out: Path, pictures: LabelledPictures, unreadable: Sequence[str]) -> None:
-    lines = [*(f"{name}: no such picture" for name in pictures.missing), *unreadable]
+    lines = [
+        *(f"{name}: no such picture, or it cannot be read" for name in pictures.missing),
+        *unreadable,
+    ]
     write_atomically(out / "left_out.txt", "".join(f"{line}\n" for line in lines))
 
 

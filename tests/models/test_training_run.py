@@ -1,7 +1,9 @@
 """Fine-tuning on one's own pictures: it learns, resumes, stops early, and says what is wrong."""
 
 import csv
+import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +15,12 @@ from PIL import Image, ImageDraw
 
 from models.encoder import Encoder
 from models.errors import BadCheckpoint, BadLabels
+from models.evaluation.labels_csv import read_labels
 from models.explanation import Explainer
 from models.network.checkpoint import Checkpoint
 from models.network.marknet import Lower, MarkNet
 from models.network.parts import Parts
+from models.training.labelled_pictures import LabelledPictures
 from models.training.lower_maps import (
     LowerMaps,
     PictureJob,
@@ -149,6 +153,44 @@ def test_another_run_in_the_folder_is_refused(run_request: TrainingRequest) -> N
     train(replace(run_request, epochs=1), quiet())
     with pytest.raises(BadLabels, match=r"\(epochs, seed\)"):
         train(replace(run_request, epochs=2, seed=5), quiet())
+
+
+def test_a_run_is_not_resumed_with_other_pictures_than_it_began_with(
+    run_request: TrainingRequest, shapes: Path, tmp_path: Path
+) -> None:
+    """A file and its row renamed, a file replaced: the cached layers would be of other rows."""
+    folder = tmp_path / "shapes"
+    shutil.copytree(shapes, folder)
+    labels, images = folder / "labels.csv", folder / "images"
+    request = replace(run_request, labels=labels, images=images)
+    with pytest.raises(KeyboardInterrupt):
+        train(request, quiet(stop_after=2))
+    before = labels.read_text()
+    (images / "3.png").rename(images / "fixed3.png")
+    labels.write_text(before.replace("\n3.png", "\nfixed3.png"))
+    with pytest.raises(BadLabels, match="names and contents of the pictures"):
+        train(request, quiet())
+    labels.write_text(before)
+    shutil.copy(images / "4.png", images / "3.png")
+    with pytest.raises(BadLabels, match="names and contents of the pictures"):
+        train(request, quiet())
+    note = request.out / "run.json"
+    kept = json.loads(note.read_text())
+    del kept["names and contents of the pictures"]
+    note.write_text(json.dumps(kept))
+    with pytest.raises(BadLabels, match="which an older version did not note"):
+        train(request, quiet())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_file_that_cannot_be_read_is_left_out_and_named(shapes: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(shapes / "images", images)
+    (images / "5.png").unlink()
+    (images / "5.png").symlink_to("/proc/self/mem")  # a file that even root cannot read from 0 on
+    found = LabelledPictures.gather(read_labels(shapes / "labels.csv"), images, 64)
+    assert found.missing == ("5.png",)
+    assert len(found.jobs) == len(found.split) == 299
 
 
 def test_what_resuming_reads_is_replaced_and_never_rewritten_in_place(
