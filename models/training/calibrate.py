@@ -1,6 +1,7 @@
 """Calibrates a network: logits → probabilities, and from which of them a code counts."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -40,11 +41,11 @@ def calibrate(
         usual: (labels,) how often pictures of the kind bear each code, NaN where unknown.
     """
     below = np.array([_BELOW * (c.level == "category" and is_thing(c)) for c in codes], np.float32)
-    logits = gather_below(logits, tuple(codes), below)
+    gathered = gather_below(logits, tuple(codes), below)
     # In units of the logits' own size, and in float64: a network that learnt unscaled features says
     # thousands, and no step would suit both such a slope and the offsets.
-    size = max(1.0, float(np.abs(logits).mean()))
-    x = torch.from_numpy(logits.astype(np.float64) / size)
+    size = max(1.0, float(np.abs(gathered).mean()))
+    x = torch.from_numpy(gathered.astype(np.float64) / size)
     y = torch.from_numpy(targets.clip(0.0, 1.0).astype(np.float64))
     known = torch.from_numpy((targets >= 0).astype(np.float64))
     slope = torch.ones(1, dtype=torch.float64, requires_grad=True)
@@ -68,10 +69,13 @@ def calibrate(
     optimiser.step(closure)  # type: ignore[no-untyped-call]
     offset = (common + leaning * odds + own).detach().numpy().astype(np.float32)
     slopes = np.full(x.shape[1], slope.item() / size, np.float32)
-    probabilities = 1.0 / (1.0 + np.exp(-(slopes * logits + offset).clip(-30, 30)))
+    nothing = np.zeros_like(offset)
+    found = Calibration(slopes, offset, nothing, nothing, below)
     rows = slice(None) if deciding is None else deciding
-    chosen = choose_thresholds(probabilities[rows], targets[rows], codes)
-    return Calibration(slopes, offset, *chosen, below).coherent(tuple(codes))
+    # Of what is shown: a category is at least as probable as what lies below it.
+    probabilities = found.probabilities(logits[rows], tuple(codes))
+    shown, perhaps = choose_thresholds(probabilities, targets[rows], codes)
+    return replace(found, threshold=shown, perhaps=perhaps).coherent(tuple(codes))
 
 
 def _odds(usual: NDArray[np.float32] | None, labels: int) -> NDArray[np.float64]:

@@ -167,6 +167,20 @@ def test_three_of_five_shown_codes_are_right_and_half_are_found_with_those_that_
         assert (targets[~easy][shown].mean() >= 0.6) == is_precise
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_three_of_five_shown_categories_are_right_where_divisions_speak_for_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = tuple(map(ViennaCode.parse, ("03", "03.01", "03.02", "03.03", "05", "05.01")))
+    targets = np.zeros((400, 6), np.float32)
+    targets[:, 1:4] = rng.random((400, 3)) < 0.06
+    targets[:, 0] = targets[:, 1:4].any(axis=1)
+    targets[:, 4:] = rng.random((400, 1)) < 0.1
+    logits = (2 * targets - 3 + rng.normal(scale=1.2, size=targets.shape)).astype(np.float32)
+    fitted = calibrate(logits, targets, codes)
+    shown = fitted.probabilities(logits, codes) >= fitted.threshold
+    assert targets[:, [0, 4]][shown[:, [0, 4]]].mean() >= 0.6
+
+
 def test_codes_without_examples_are_as_likely_as_they_are_usual() -> None:
     """Rare codes that no validation picture bears were said as often as common ones."""
     rng = np.random.default_rng(5)
