@@ -40,7 +40,10 @@ def read_groups(path: Path, images: Path) -> Groups:
     except (OSError, UnicodeDecodeError) as error:
         raise BadLabels(f"{path}: cannot be read ({error})") from error
     sign = max(",;\t", key=text.partition("\n")[0].count)
-    rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=sign))
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=sign))
+    except csv.Error as error:  # a field of more than 131,072 characters
+        raise BadLabels(f"{path}: cannot be read ({error})") from error
     if not rows or not {"file", "group"} <= set(rows[0]):
         raise BadLabels(f"{path}: needs the columns file and group, and a row a picture")
     folder, pictures, missing = PictureFolder(images), {}, []

@@ -139,8 +139,9 @@ def _from_lists(
                 f"{path}, row {number}: {len(cells)} cells, the heading has {width}; put codes "
                 "between quotes"
             )
-        # Codes of the last column that are not between quotes take the rest of the line.
-        listed = ";".join(cells[at:] if at == width - 1 else cells[at : at + 1])
+        # Codes of the last column that are not between quotes take the rest of the line, as if they
+        # were: 5,3,13 is refused either way.
+        listed = ",".join(filter(None, cells[at:] if at == width - 1 else cells[at : at + 1]))
         try:
             marked.append(set(map(ViennaCode.parse, split_codes(listed))))
         except BadViennaCode as error:

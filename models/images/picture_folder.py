@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePath
 
 from models.errors import BadLabels
@@ -83,8 +84,9 @@ class PictureFolder:
         Returns:
             None if there is none, or if several could be meant.
         """
-        if (self.path / name).is_file():
-            return self.path / name
+        with suppress(OSError):  # a name that no file can have
+            if (self.path / name).is_file():
+                return self.path / name
         if self._listed is None:
             self._listed = self._list()
         wanted = spelling(name)

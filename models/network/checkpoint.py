@@ -36,6 +36,7 @@ from models.network.parts import Parts
 from models.network.places import PlaceCoder
 from models.network.preprocess import Preprocess
 from models.network.score_calibration import ScoreCalibration
+from models.run_folder import write_atomically
 from models.vienna import ViennaCode
 
 if TYPE_CHECKING:
@@ -106,13 +107,13 @@ class Checkpoint:
         """
         path = folder / CONFIG
         try:
-            config = json.loads(path.read_text("utf-8"))
+            config = dict(json.loads(path.read_text("utf-8")))
         except OSError as error:
             raise BadCheckpoint(
                 f"{folder} holds no network ({CONFIG} cannot be read: {error.strerror}); "
                 "set MARKLENS_CHECKPOINT to a checkpoint's folder, or leave it unset"
             ) from error
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise BadCheckpoint(f"{path}: damaged, not JSON; copy the folder again") from error
         if config.get("format") != FORMAT:
             raise BadCheckpoint(f"{folder}: format {config.get('format')!r}, not {FORMAT}")
@@ -120,7 +121,7 @@ class Checkpoint:
             raise BadCheckpoint(f"{folder}: {WEIGHTS} is missing; copy the whole folder again")
         try:
             return cls._from_config(folder, config)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadCheckpoint(f"{path}: incomplete or damaged ({error!r})") from error
 
     @classmethod
@@ -326,7 +327,7 @@ def write_config(folder: Path, config: dict[str, Any]) -> Checkpoint:
         known["openvino_sha256"] = None  # of old, too
     checkpoint = Checkpoint._from_config(folder, known)
     known["fingerprint"] = checkpoint.computed_fingerprint()
-    (folder / CONFIG).write_text(json.dumps(known, indent=1) + "\n", "utf-8")
+    write_atomically(folder / CONFIG, json.dumps(known, indent=1) + "\n")
     return Checkpoint.open(folder)
 
 

@@ -305,6 +305,7 @@ def test_groups_from_a_table_and_its_faults(tmp_path: Path) -> None:
         ("file,group\na.png,x\na.png,y\n", "row 3: 'a.png' stands there twice"),
         ("file,group\na.png,x\nb.png\n", "row 3: file and group are both needed"),
         ("name,group\na.png,x\n", "columns file and group"),
+        (f"file,group\na.png,{'x' * 200_000}\n", "cannot be read"),
     ):
         table.write_text(text)
         with pytest.raises(BadLabels, match=words):

@@ -60,6 +60,14 @@ def test_codes_without_quotes_between_semicolons_are_not_lost(tmp_path: Path) ->
         read_labels(written(tmp_path, "filename,codes,text\na.png,05,27,Nova\n"))
 
 
+@pytest.mark.parametrize("codes", ['"5,3,13"', "5,3,13", "5,3,13,,"])
+def test_codes_that_could_be_one_or_three_are_refused_with_and_without_quotes(
+    tmp_path: Path, codes: str
+) -> None:
+    with pytest.raises(BadLabels, match="row 2, column 'codes'"):
+        read_labels(written(tmp_path, f"filename,codes\na.png,{codes}\nb.png,01\n"))
+
+
 def test_blank_lines_do_not_shift_the_row_that_a_fault_names(tmp_path: Path) -> None:
     with pytest.raises(BadLabels, match="row 5"):
         read_labels(written(tmp_path, "filename,01\na.png,1\n\n,\nb.png,maybe\n"))

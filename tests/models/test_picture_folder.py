@@ -39,7 +39,7 @@ def test_a_name_finds_its_picture(folder: PictureFolder, name: str, found: str) 
     assert folder.find(name) == folder.path / found
 
 
-@pytest.mark.parametrize("name", ["d.png", "t.png", "t", "notes", "deep", ""])
+@pytest.mark.parametrize("name", ["d.png", "t.png", "t", "notes", "deep", "", "x" * 300])
 def test_what_is_not_there_or_could_be_several_is_not_guessed(
     folder: PictureFolder, name: str
 ) -> None:

@@ -105,6 +105,10 @@ def test_a_damaged_or_missing_checkpoint_is_refused_in_words(
 ) -> None:
     with pytest.raises(BadCheckpoint, match="holds no network"):
         Encoder.load(tmp_path)
+    for config in ("[]", "7", '["format"]', '{"format": 1'):
+        (tmp_path / "config.json").write_text(config)
+        with pytest.raises(BadCheckpoint):
+            Encoder.load(tmp_path)
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((tiny_checkpoint / name).read_bytes())
     assert Encoder.load(tmp_path, device="cpu", runtime="torch").dimension == 96
