@@ -126,7 +126,7 @@ class Explainer:
         views, frames = self._views(picture)
         heat = []
         for row, seen in zip(rows, codes, strict=True):
-            # Where the encoder counted it: in the part that shows it best, or the whole.
+            # In the part that shows it best, or the whole; votes of neighbours are left out.
             logits = [view.logits[0, row] for view in views]
             best = int(np.argmax(logits)) if is_thing(seen.code) else 0
             added = self._heads.added(row, views[best].conv5[0], views[best].hidden[0])
@@ -191,8 +191,8 @@ class _Heads:
     ) -> NDArray[np.float32]:
         """What each place adds to a logit; what speaks against it counts 0.
 
-        The slope is that of ``MarkNet.judge``, written out: a sum over the place's own vote, the
-        channels whose maximum it holds, and its share in the channels' averages.
+        The slope is that of ``MarkNet.forward_heads``, written out: a sum over the place's own
+        vote, the channels whose maximum it holds, and its share in the channels' averages.
 
         Args:
             row: of the logit.

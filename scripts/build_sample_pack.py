@@ -21,7 +21,7 @@ LARGEST = 2500  # characters of SVG
 
 
 def main(shared: Path) -> None:
-    """Write the pack, its combinations and its notice."""
+    """Write the pack and its combinations."""
     out = Path("models/synthesis/sample")
     out.mkdir(exist_ok=True)
     drawings = [

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import BadViennaCode
 from models.vienna import ViennaCode
 
 CATEGORIES: tuple[ViennaCode, ...] = tuple(ViennaCode(number) for number in range(1, 30))
@@ -50,11 +49,3 @@ class LabelSet:
         if not marks:
             return np.zeros((0, len(self.codes)), np.float32)
         return np.stack([self.encode(codes) for codes in marks])
-
-    def decode(self, row: NDArray[np.float32]) -> tuple[ViennaCode, ...]:
-        """Return the codes whose entry in a row is at least one half."""
-        if row.shape != (len(self.codes),):
-            raise BadViennaCode(
-                f"a row of shape {row.shape} for {len(self.codes)} labels; encode it with this set"
-            )
-        return tuple(code for code, value in zip(self.codes, row, strict=True) if value >= 0.5)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,16 +99,23 @@ def _pictures(coded: bytes) -> Iterator[Places]:
         return
     if coded[0] != VERSION:
         raise ValueError(f"places of version {coded[0]}; this MarkLens reads version {VERSION}")
-    _, numbers, count = _HEADER.unpack_from(coded)
+    _, numbers, count = _unpacked(_HEADER, coded, 0)
     at = _HEADER.size
     for _ in range(count):
-        grid, places, *square = _PICTURE.unpack_from(coded, at)
+        grid, places, *square = _unpacked(_PICTURE, coded, at)
         at += _PICTURE.size
         cells = np.frombuffer(coded, _CELL, places, at)
         at += cells.nbytes
         vectors = np.frombuffer(coded, np.int8, places * numbers, at)
         at += vectors.nbytes
         yield Places(vectors.reshape(places, numbers), cells, grid, (*square,))
+
+
+def _unpacked(form: struct.Struct, coded: bytes, at: int) -> tuple[Any, ...]:
+    try:
+        return form.unpack_from(coded, at)
+    except struct.error as error:
+        raise ValueError(f"places are cut short ({error})") from error
 
 
 @dataclass(frozen=True, eq=False)

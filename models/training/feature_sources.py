@@ -1,7 +1,7 @@
 """Runs a network on a step's pictures, from the lowest layer that learns.
 
-From conv5's maps where the heads alone learn, from cached maps of the lower layers where conv5
-does too, and from cached pixels where everything does; in parts of one picture size.
+From cached maps of the lower layers where conv5 or the heads alone learn, from cached pixels where
+everything does; in parts of one picture size.
 """
 
 from collections.abc import Iterator

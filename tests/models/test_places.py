@@ -137,6 +137,8 @@ def test_places_of_another_version_or_cut_short_are_refused(
         from_bytes(b"\x09" + coded[1:])
     with pytest.raises(ValueError, match="buffer"):
         from_bytes(coded[:-5])
+    with pytest.raises(ValueError, match="cut short"):
+        from_bytes(coded[:2])
 
 
 def test_nothing_agrees_with_a_picture_without_places(
