@@ -72,10 +72,18 @@ def calibrate(
     nothing = np.zeros_like(offset)
     found = Calibration(slopes, offset, nothing, nothing, below)
     rows = slice(None) if deciding is None else deciding
-    # Of what is shown: a category is at least as probable as what lies below it.
-    probabilities = found.probabilities(logits[rows], tuple(codes))
-    shown, perhaps = choose_thresholds(probabilities, targets[rows], codes)
-    return replace(found, threshold=shown, perhaps=perhaps).coherent(tuple(codes))
+    return _with_thresholds(found, logits[rows], targets[rows], tuple(codes))
+
+
+def _with_thresholds(
+    found: Calibration,
+    logits: NDArray[np.float32],
+    targets: NDArray[np.float32],
+    codes: tuple[ViennaCode, ...],
+) -> Calibration:
+    """Chosen on what is shown: a category is at least as probable as what lies below it."""
+    shown, perhaps = choose_thresholds(found.probabilities(logits, codes), targets, codes)
+    return replace(found, threshold=shown, perhaps=perhaps).coherent(codes)
 
 
 def _odds(usual: NDArray[np.float32] | None, labels: int) -> NDArray[np.float64]:
