@@ -5,10 +5,10 @@ With S the score by picture, B the sum of the blocks' weights, t the likeness of
 
     (B · S + w · t) / (B + w)
 
-Marks that are near by picture and marks that are near by words are scored on both: by picture from
-their stored embeddings, by words from their texts. Ranked are these candidates: a mark that is
-neither among the nearest by picture nor among those that `Register.find_words` finds is not.
-Marks without picture have no score by it and are left out.
+Words are compared of the nearest by picture, of which there are always as many, and of the marks
+that `Register.find_words` finds. The latter are scored by picture as they are in the whole ranking,
+where only the first are ranked again. All others are ranked by their pictures alone. So score and
+order of a mark are the same however many are asked for. Marks without picture are left out.
 """
 
 from dataclasses import replace
@@ -20,7 +20,7 @@ from indexer.search.searcher import Searcher
 from indexer.words.forms import Words
 from indexer.words.likeness import WordMatch, match_all
 
-_BY_PICTURE = 200  # at least so many of the nearest by picture are candidates
+_BY_PICTURE = 200  # at least so many of the nearest by picture have their words compared
 _BY_WORDS = 300
 
 
@@ -32,25 +32,27 @@ def search_with_words(register: Register, searcher: Searcher, query: SearchQuery
     """
     text = query.filter.text or ""
     rest = replace(query.filter, text=None)
-    pictures = replace(query, k=max(query.k, _BY_PICTURE), filter=rest)
+    nearest = max(_BY_PICTURE, query.rerank)  # what is not among them is not ranked again
+    pictures = replace(query, k=max(query.k, nearest), filter=rest)
     near = searcher.search(pictures)
     hits = {hit.id: hit for hit in near.hits}
     page = Page(_BY_WORDS, order=WORDS_ORDER)
     listed, _ = register.find_words(query.filter, page)
-    others = [one.mark.record.id for one in listed if one.mark.record.id not in hits]
+    found_by_words = {one.mark.record.id for one in listed}
+    counted = found_by_words | {hit.id for hit in near.hits[:nearest]}
+    others = sorted(found_by_words - hits.keys())
     if query.among is not None:
         others = sorted(set(others) & set(query.among))
     spent = dict(near.plan.milliseconds)
     if others:
-        found = searcher.search(replace(pictures, k=len(others), among=tuple(others)))
+        found = searcher.search(replace(pictures, k=len(others), among=tuple(others), rerank=0))
         hits |= {hit.id: hit for hit in found.hits}
         spent = {name: spent[name] + found.plan.milliseconds[name] for name in spent}
-    matches = match_all(Words.of(text), [Words.of(hit.mark.words) for hit in hits.values()])
+    compared = [hit for hit in hits.values() if hit.id in counted]
+    alike = match_all(Words.of(text), [Words.of(hit.mark.words) for hit in compared])
+    matches = dict(zip((hit.id for hit in compared), alike, strict=True))
     total, weight = searcher.total_weight(query.weights), (query.weights or {}).get(WORDS, 0.0)
-    scored = [
-        _with_words(hit, match, total, weight)
-        for hit, match in zip(hits.values(), matches, strict=True)
-    ]
+    scored = [_with_words(hit, matches.get(hit.id), total, weight) for hit in hits.values()]
     best = sorted(scored, key=lambda hit: (-(hit.score or 0.0), hit.id))[: query.k]
     return SearchResult(tuple(best), replace(near.plan, milliseconds=spent))
 

@@ -15,6 +15,7 @@ from indexer.search.with_words import search_with_words
 from indexer.words.forms import Words
 from indexer.words.likeness import match_words
 from models.encoder import Block, Embedding
+from models.vienna import ViennaCode
 
 BLOCKS = (Block("visual", 0, 8, 1.0), Block("concept", 8, 12, 0.5))
 TEXTS = ("Google", "Gogle", "Star", "Goggles", "Lion", None)
@@ -68,6 +69,29 @@ def test_both_are_scored_as_the_documentation_says(
     best = hits[0]
     assert best.words is not None
     assert best.scores["words"] == best.words.score
+
+
+def test_score_and_order_are_the_same_however_many_are_asked_for(register: Register) -> None:
+    register.bind_fingerprint("test", 12)
+    lion = ViennaCode.parse("03.01.01")
+    marks = [
+        MarkRecord(f"m{at}", text="Gogle" if at % 2 else "Lion", vienna=(lion,) * (at % 3 == 0))
+        for at in range(900)
+    ]
+    register.add([EncodedMark(one, "d", embedding=embedding(at)) for at, one in enumerate(marks)])
+    follower = Follower(register, None, 12, "test", IndexChoice("cpu"))
+    follower.refresh()
+    searcher = Searcher(register, follower, BLOCKS)
+    asked = SearchQuery(
+        embedding(999), filter=Filter(text="gogle"), weights={"words": 1.0}, shown={lion: 1.0}
+    )
+    *shorter, whole = (
+        [(hit.id, hit.score) for hit in search_with_words(register, searcher, query).hits]
+        for query in (replace(asked, k=k) for k in (20, 100, 250, 500, 900))
+    )
+    assert len(whole) == 900
+    for hits in shorter:
+        assert hits == whole[: len(hits)]
 
 
 def test_a_word_far_down_by_picture_comes_up(
