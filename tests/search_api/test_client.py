@@ -228,7 +228,11 @@ def test_a_server_that_is_not_there_is_unreachable(face: Callable[..., Face]) ->
         (b"<html>", "identity"),
         (b"", "identity"),
         (b"no gzip", "gzip"),
-        (b'{"events": [{"id": 1, "sign": "a", "mark": "b", "score": 1, "found": "soon"}]}', ""),
+        (
+            b'{"events": [{"id": 1, "sign": "a", "mark": "b", "withdrawn": false, "score": 1,'
+            b' "read": false, "found": "soon"}]}',
+            "",
+        ),
     ],
 )
 def test_an_answer_that_cannot_be_read_is_a_client_error(
