@@ -126,12 +126,17 @@ def test_merges_interleaved_with_any_writes_leave_what_a_fresh_view_shows(
     assert live.plan() is None, "a view that was settled needs nothing more"
 
 
-def test_a_mark_withdrawn_during_a_merge_is_dead_in_the_merged_segment() -> None:
+def merge_under_way() -> tuple[LiveView, Merge, Segment]:
+    """A view of the marks m1 to m20, and a merge of it that is made but not yet in its place."""
     live = LiveView(LISTS)
     live.advance(draft_of(added(1, 20)), 20)
     merge = live.plan()
     assert merge is not None
-    merged = merge.segment(LISTS, lambda: None)
+    return live, merge, merge.segment(LISTS, lambda: None)
+
+
+def test_a_mark_withdrawn_during_a_merge_is_dead_in_the_merged_segment() -> None:
+    live, merge, merged = merge_under_way()
     live.advance(
         draft_of(
             [Change("m3", 21, True, number=3), Change("m4", 22, False, embedding(99), number=4)]
@@ -145,15 +150,11 @@ def test_a_mark_withdrawn_during_a_merge_is_dead_in_the_merged_segment() -> None
 
 
 def test_a_merge_whose_rows_have_all_died_leaves_no_segment() -> None:
-    live = LiveView(LISTS)
-    live.advance(draft_of(added(1, 20)), 20)
-    merge = live.plan()
-    assert merge is not None
-    merged = merge.segment(LISTS, lambda: None)
+    live, merge, merged = merge_under_way()
     live.advance(draft_of([Change(f"m{at}", 20 + at, True, number=at) for at in range(1, 21)]), 40)
     assert live.put(merge, merged)
-    while merge := live.plan():
-        live.put(merge, merge.segment(LISTS, lambda: None))
+    while planned := live.plan():
+        live.put(planned, planned.segment(LISTS, lambda: None))
     assert list(live.now.whole_vectors(np.array([1, 2]))) == []
     assert live.now.parts == ()
 
