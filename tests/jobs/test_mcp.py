@@ -46,7 +46,12 @@ def test_an_assistant_searches_classifies_and_looks_up(
         ("show_mark", {"mark_id": "EM-2"}),
     )
     alone = parsed(run("search", logo, "-k", "3", "--json"))
-    assert search.structured_content["hits"] == alone["hits"]
+    hits = search.structured_content["hits"]
+    assert [hit.keys() for hit in hits] == [hit.keys() for hit in alone["hits"]]
+    assert [hit["id"] for hit in hits] == [hit["id"] for hit in alone["hits"]]
+    # Another process sums floating-point numbers in another order.
+    scores = [hit["score"] for hit in alone["hits"]]
+    assert [hit["score"] for hit in hits] == pytest.approx(scores, abs=1e-3)
     assert {hit["id"] for hit in among.structured_content["hits"]} >= {"EM-3", "EM-7"}
     assert listed.structured_content["marks"][0]["id"] == "EM-5"
     assert "vienna" in classes.structured_content
