@@ -80,6 +80,25 @@ def test_the_register_is_in_postgresql_where_its_password_is_given() -> None:
         assert found["services"]["api"]["environment"]["MARKLENS_DATABASE_URL"] == url
 
 
+@pytest.mark.parametrize(("password", "is_healthy"), [("", False), ("p", True)])
+def test_with_postgresql_but_without_its_password_no_server_starts(
+    tmp_path: Path, password: str, is_healthy: bool
+) -> None:
+    services = resolved("postgres", "scale", MARKLENS_DB_PASSWORD=password)["services"]
+    for name in ("api", "api-1", "api-2"):
+        assert services[name]["depends_on"]["database"]["condition"] == "service_healthy"
+    (tmp_path / "pg_isready").write_text("#!/bin/sh\n")  # the database is there from before
+    (tmp_path / "pg_isready").chmod(0o755)
+    kind, check = services["database"]["healthcheck"]["test"]
+    given = services["database"]["environment"]["POSTGRES_PASSWORD"]
+    checked = subprocess.run(  # noqa: S603 - of our own file
+        ["/bin/sh", "-c", check.replace("$$", "$")],
+        env={"PATH": str(tmp_path), "POSTGRES_PASSWORD": given},
+        check=False,
+    )
+    assert (kind, checked.returncode == 0) == ("CMD-SHELL", is_healthy)
+
+
 def test_other_machines_are_not_served_without_a_key() -> None:
     with pytest.raises(AssertionError, match="choose a key of scope admin"):
         resolved(key="")

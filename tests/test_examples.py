@@ -6,11 +6,12 @@ server; one that begins with ```` ```sh no-run: REASON ```` is not. Only the add
 """
 
 import re
+import sqlite3
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from indexer.marks import MarkRecord
+from indexer.marks import EncodedMark, MarkRecord
+from indexer.register import Register
+from indexer.register.database import sqlite_url
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 
@@ -183,6 +186,30 @@ def test_the_backup_of_every_night_replaces_the_one_before_and_is_its_owners_alo
     nowhere = {**place.environment, "MARKLENS_DATA_DIR": "nowhere"}
     assert replace(place, environment=nowhere).run(backup).returncode != 0
     assert not (place.folder / "nowhere").exists()
+
+
+@pytest.mark.slow
+def test_the_backup_of_every_night_holds_the_marks_whatever_the_folders_name(
+    place: Place, tmp_path: Path
+) -> None:
+    (backup,) = (one for one in RUN if "VACUUM INTO" in one.code)
+    data, kept = tmp_path / "O'Brien #2?mode=%20", tmp_path / "backup/register.db"
+    at_night = replace(
+        place, folder=tmp_path, environment={**place.environment, "MARKLENS_DATA_DIR": str(data)}
+    )
+    with closing(Register.open(sqlite_url(data / "register.db"))) as register:
+        register.add([EncodedMark(MarkRecord("EM-1", text="Google"), "d")])
+        (data / "images").mkdir()
+        done: Any = at_night.run(backup)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with closing(sqlite3.connect(kept)) as copy:
+        assert copy.execute("SELECT id FROM marks").fetchall() == [("EM-1",)]
+    copied = kept.read_bytes()
+    for file in data.glob("register.db*"):
+        file.unlink()
+    (data / "register.db").touch()  # what is no register does not take the last good copy's place
+    assert at_night.run(backup).returncode != 0
+    assert kept.read_bytes() == copied
 
 
 @pytest.mark.slow
