@@ -24,6 +24,10 @@ is, and 130 after Ctrl-C. With `--json` a command prints one JSON object and not
 
 This page is written by `make docs`.
 """
+_VARIABLES = (
+    "Environment variables; what a command line says wins. An empty one counts as unset; a "
+    "`MARKLENS_…` that is no setting is warned of."
+)
 
 
 def page() -> str:
@@ -36,7 +40,7 @@ def page() -> str:
     for name, command in _named(group, ""):
         lines += [f"## marklens {name}", "", "```", _usage(name, command), "```", ""]
         lines += [inspect.cleandoc(command.help or ""), "", *_options(command)]
-    lines += ["## Settings", "", "Environment variables; what a command line says wins.", ""]
+    lines += ["## Settings", "", _VARIABLES, ""]
     lines += ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "" if field.default is None else f"`{field.default}`"

@@ -3,7 +3,10 @@
 A variable is ``MARKLENS_`` and the field's name in capitals: ``MARKLENS_DATA_DIR``.
 """
 
+import logging
+import os
 import typing
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from socket import gethostname
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
     from indexer.index.milvus.address import MilvusAddress
 
 IndexKind = Literal["auto", "exact", "ivf"]
+_PREFIX = "MARKLENS_"
+# What docker-compose.yml asks for beside settings; who runs it may have them in the environment.
+_OF_COMPOSE = ("MEMORY", "DB_PASSWORD", "DB_MEMORY", "MILVUS_INDEX", "MILVUS_MEMORY")
+
+logger = logging.getLogger(__name__)
 
 
 class BadSettings(MarkLensError):
@@ -30,7 +38,10 @@ class Settings(BaseSettings):
     Build it with `Settings.read`, which turns a wrong value into one plain sentence.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MARKLENS_", extra="ignore", frozen=True)
+    # An empty variable is unset: compose files pass ``VAR=`` for what is not given.
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     data_dir: Path = Field(
         Path("marklens-data"), description="Folder of the pictures, snapshots and SQLite register."
@@ -179,12 +190,6 @@ class Settings(BaseSettings):
         "were read first make room.",
     )
 
-    @field_validator("database_url", "checkpoint", "api_token", "traces_url", mode="before")
-    @classmethod
-    def _empty_is_unset(cls, value: Any) -> Any:
-        """Read an empty variable as unset: compose files pass ``VAR=`` for what is not given."""
-        return None if value == "" else value
-
     @field_validator("index")
     @classmethod
     def _known_index(cls, value: str) -> str:
@@ -198,9 +203,18 @@ class Settings(BaseSettings):
     def read(cls, **overrides: Any) -> "Settings":
         """Read the environment; `overrides` (from a command line) win, None meaning "not given".
 
+        A variable that is no setting is warned of: most probably one is misspelt.
+
         Raises:
             BadSettings: a value cannot be used; the text names the variable and the reason.
         """
+        known = [name.upper() for name in cls.model_fields]
+        for variable in sorted(map(str.upper, os.environ)):
+            name = variable.removeprefix(_PREFIX)
+            if name not in (variable, *known, *_OF_COMPOSE):
+                near = get_close_matches(name, known, 1)
+                meant = f"; did you mean {_PREFIX}{near[0]}?" if near else ""
+                logger.warning("%s is no setting and changes nothing%s", variable, meant)
         given = {name: value for name, value in overrides.items() if value is not None}
         try:
             return cls(**given)

@@ -1,5 +1,6 @@
 """The Python API: what is loaded when, what a write shows, what another network means."""
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -316,14 +317,37 @@ def test_settings_come_from_the_environment_and_are_checked_in_words(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("MARKLENS_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("MARKLENS_API_TOKEN", "")
     read = Settings.read(port=9000, host=None)
     assert (read.data_dir, read.port, read.host) == (tmp_path, 9000, "127.0.0.1")
-    assert read.api_token is None
     assert read.register_url == f"sqlite:///{tmp_path}/register.db"
     monkeypatch.setenv("MARKLENS_DEVICE", "abacus")
     with pytest.raises(BadSettings, match="MARKLENS_DEVICE"):
         Settings.read()
+
+
+def test_an_empty_variable_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    unset = Settings.read()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"MARKLENS_{name.upper()}", "")
+    assert Settings.read() == unset
+
+
+def test_a_variable_that_is_no_setting_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text("utf-8")
+    for name in re.findall(r"\$\{(MARKLENS_\w+)", compose):
+        monkeypatch.setenv(name, "1")
+    Settings.read()
+    assert caplog.messages == []
+    monkeypatch.setenv("MARKLENS_DATABSE_URL", "postgresql://host/secret")
+    monkeypatch.setenv("MARKLENS_ZZZ", "1")
+    Settings.read()
+    assert caplog.messages == [
+        "MARKLENS_DATABSE_URL is no setting and changes nothing; did you mean "
+        "MARKLENS_DATABASE_URL?",
+        "MARKLENS_ZZZ is no setting and changes nothing",
+    ]
 
 
 @pytest.mark.parametrize("name", ["x%20y", "100%", "a?b=c", "d#e", "f:g@h"])
