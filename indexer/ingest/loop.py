@@ -46,9 +46,9 @@ def ingest(
     """Write every row of a source into the register: new ones, changed ones, nothing twice.
 
     A row that cannot be read is put into the rejects file and does not stop the run. Of several
-    rows with one id the first counts in a table, the others being rejected; in offices' files a
-    later record amends or withdraws what an earlier one, or an earlier file, brought. A mark
-    without picture is kept for its words, codes and dates.
+    rows with one id the first counts in a table, the others being rejected; in a journal and in
+    offices' files a later one amends or withdraws what an earlier one, or an earlier file, brought.
+    A mark without picture is kept for its words, codes and dates.
 
     Args:
         source: from `open_source`.

@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import re
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -14,10 +14,17 @@ from typing import TextIO
 from indexer.errors import BrokenSource, SourceError
 from indexer.marks import MAX_TEXT
 from indexer.sources.containers import SourceFile
-from indexer.sources.field_reader import COLUMNS, FieldReader, check_columns
+from indexer.sources.field_reader import (
+    COLUMNS,
+    FieldReader,
+    check_columns,
+    column_name,
+    is_journal,
+)
 from indexer.sources.old_encodings import EncodingSample, OldEncoding
 from indexer.sources.pictures import Pictures
-from indexer.sources.source_rows import MAX_LINE, TOO_LONG, LineEnds, RejectedRow, Row, state_of
+from indexer.sources.source_rows import MAX_LINE, TOO_LONG, LineEnds, RejectedRow, Row
+from indexer.sources.table import Table
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CHUNK = 2**20
@@ -31,7 +38,7 @@ _LETTER = re.compile(r"[^\x00-\x7f\udc80-\udcff]")
 _UNDEFINED_IN_1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 
-class CsvTable:
+class CsvTable(Table):
     """A CSV file with a header row; positions are line numbers, the header's is usually 1."""
 
     def __init__(
@@ -53,23 +60,18 @@ class CsvTable:
         Raises:
             SourceError: it is no table, or lacks columns, or nobody knows the encoding.
         """
-        self.name = file.path.name
-        self.state = state_of(file.path)
-        self.amends = False
-        self.warnings: list[str] = []
-        self.broken: list[str] = []
-        self._file = file
-        self._pictures, self._strict = pictures, strict
+        super().__init__(file, pictures, strict=strict)
         known = None if encoding is None else _known(encoding)
         self._encoding, self.last_position, self._ends_well = _scan(file, known)
         self._header = self._read_header()
         if isinstance(self._encoding, OldEncoding):
             self.warnings.append(f"{file.name} is not UTF-8; read as {self._encoding.name}")
         self.warnings.extend(check_columns(file.name, self._header.columns))
+        self.amends = is_journal(self._header.columns)
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
-        reader = FieldReader(self._pictures, strict=self._strict)
+        reader = self._reader()
         position = 0
         cells: list[str] | str = self._header.columns
         try:
@@ -130,7 +132,7 @@ class CsvTable:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
-    columns: list[str]  # lower-case names as they stand in the table
+    columns: list[str]  # as `column_name` has them
     delimiter: str
     lines: int  # how many lines of the file come before the first row
 
@@ -143,12 +145,8 @@ def _header(name: str, line: str, count: int) -> _Header:
             cells = next(csv.reader([line], delimiter=delimiter), [])
         except csv.Error as error:
             raise SourceError(f"{name}, line {count}: broken header: {error}") from error
-        candidates.append(_Header([cell.strip().lower() for cell in cells], delimiter, count))
-    best = max(candidates, key=lambda header: len({*header.columns} & {*COLUMNS}))
-    twice = [column for column, n in Counter(best.columns).items() if n > 1 and column in COLUMNS]
-    if twice:
-        raise SourceError(f"{name} has two columns {twice[0]!r}; leave one")
-    return best
+        candidates.append(_Header([*map(column_name, cells)], delimiter, count))
+    return max(candidates, key=lambda header: len({*header.columns} & {*COLUMNS}))
 
 
 def _miscounted(position: int, cells: list[str], columns: list[str]) -> RejectedRow:

@@ -277,17 +277,37 @@ def examples(texts: Iterable[str]) -> str:
     return ", ".join(names[:_MANY]) + more
 
 
+def column_name(text: str) -> str:
+    """A column's name, or a key, whatever its case."""
+    return text.strip().lower()
+
+
+def is_journal(names: Iterable[str]) -> bool:
+    """Whether a table's rows say what happened to marks one after the other.
+
+    There a mark may be withdrawn and registered again; elsewhere a second row of it is a mistake.
+    """
+    return OPERATION in names
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Those of a table's columns that mean something here and stand there more than once."""
+    return [name for name, count in Counter(names).items() if count > 1 and name in _KNOWN]
+
+
 def unknown_columns(names: Iterable[str]) -> list[str]:
     """Those of a table's columns that mean nothing here, each once."""
     return [name for name in dict.fromkeys(names) if name and name not in _KNOWN]
 
 
 def check_columns(table: str, names: Sequence[str]) -> list[str]:
-    """Warnings on a table's columns.
+    """Warnings on a table's columns, as `column_name` has them.
 
     Raises:
-        SourceError: without them no row says anything of a mark.
+        SourceError: without them no row says anything of a mark; or one is there twice.
     """
+    for name in repeated(names):
+        raise SourceError(f"{table} has two columns {name!r}; leave one")
     known = _KNOWN.intersection(names)
     missing = [name for name in ("id", "image") if name not in known]
     if "id" in missing or known == {"id"}:

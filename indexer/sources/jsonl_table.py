@@ -2,38 +2,37 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import BinaryIO
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import SourceFile
-from indexer.sources.field_reader import FieldReader, unknown_columns
+from indexer.sources.field_reader import OPERATION, column_name, repeated, unknown_columns
 from indexer.sources.pictures import Pictures
-from indexer.sources.source_rows import MAX_LINE, TOO_LONG, LineEnds, RejectedRow, Row, state_of
+from indexer.sources.source_rows import MAX_LINE, TOO_LONG, LineEnds, RejectedRow, Row
+from indexer.sources.table import Table
 
 _CHUNK = 2**20
+# A text that holds these letters has them escaped: \"operation\":
+_JOURNAL = re.compile(rb'(?<!\\)"\s*%b\s*"\s*:' % OPERATION.encode(), re.IGNORECASE)
+_KEY = 64  # bytes; no program writes a longer one of these letters
 _BLANK = codecs.BOM_UTF8 + b" \t\r\n"
 
 
-class JsonlTable:
+class JsonlTable(Table):
     """A JSON Lines file; positions are line numbers. `nice` and `vienna` may be arrays."""
 
     def __init__(self, file: SourceFile, pictures: Pictures, *, strict: bool = False) -> None:
-        self.name = file.path.name
-        self.state = state_of(file.path)
-        self.amends = False
-        self.warnings: list[str] = []
-        self.broken: list[str] = []
-        self._file = file
-        self._pictures, self._strict = pictures, strict
+        super().__init__(file, pictures, strict=strict)
         if file.head().startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise SourceError(f"{file.name} is UTF-16; JSON Lines are UTF-8: save it as that")
-        self.last_position = _count_lines(file)
+        self.last_position, self.amends = _scan(file)
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
-        reader = FieldReader(self._pictures, strict=self._strict)
+        reader = self._reader()
         unknown: dict[str, None] = {}
         is_empty = True
         try:
@@ -85,13 +84,18 @@ def _parse(line: bytes) -> Mapping[str, object] | str:
         return "broken JSON: nested too deeply or a number too long"
     if not isinstance(value, dict):
         return "the line is not a JSON object in braces"
-    return value
+    names = [*map(column_name, value)]
+    for name in repeated(names):
+        return f"the line has two keys {name!r}; leave one"
+    return dict(zip(names, value.values(), strict=True))
 
 
-def _count_lines(file: SourceFile) -> int:
-    ends, end = LineEnds(file.name), b"\n"
+def _scan(file: SourceFile) -> tuple[int, bool]:
+    """Number of lines, and whether a line has the key that makes the table a journal."""
+    ends, end, is_journal = LineEnds(file.name), b"\n", False
     with file.open() as stream, suppress(BrokenSource):
         while chunk := stream.read1(_CHUNK):  # type: ignore[attr-defined]
             ends.take(chunk)
-            end = chunk[-1:]
-    return ends.newlines + (end != b"\n")
+            is_journal = is_journal or _JOURNAL.search(end + chunk) is not None
+            end = chunk[-_KEY:]  # a key may be cut by the chunk's end
+    return ends.newlines + (not end.endswith(b"\n")), is_journal

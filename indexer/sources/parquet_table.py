@@ -10,43 +10,49 @@ from typing import Any, cast
 
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import SourceFile
-from indexer.sources.field_reader import FieldReader, check_columns, unknown_columns
+from indexer.sources.field_reader import (
+    check_columns,
+    column_name,
+    is_journal,
+    unknown_columns,
+)
 from indexer.sources.pictures import Pictures
-from indexer.sources.source_rows import Row, state_of
+from indexer.sources.source_rows import Row
+from indexer.sources.table import Table
 from models.errors import MissingPackage
 
 _ROWS = 4096  # rows in memory at once
 _BUFFER = 2**20  # bytes of a column read at once
 
 
-class ParquetTable:
+class ParquetTable(Table):
     """A Parquet file; positions count its rows from 1."""
 
     def __init__(self, file: SourceFile, pictures: Pictures, *, strict: bool = False) -> None:
-        self.name = file.path.name
-        self.state = state_of(file.path)
-        self.amends = False
-        self.warnings: list[str] = []
-        self.broken: list[str] = []
-        self._file = file
-        self._pictures, self._strict = pictures, strict
+        super().__init__(file, pictures, strict=strict)
         with self._open() as table:
             self.last_position = table.metadata.num_rows
-            names = table.schema_arrow.names
+            written = table.schema_arrow.names
+        names = [*map(column_name, written)]
         self.warnings.extend(check_columns(file.name, names))
-        unknown = {*unknown_columns(names)}
-        self._columns = [name for name in names if name and name not in unknown]
+        self.amends = is_journal(names)
+        unknown = {"", *unknown_columns(names)}
+        # As they are written in the file → as we call them.
+        self._columns = {
+            one: name for one, name in zip(written, names, strict=True) if name not in unknown
+        }
 
     def __iter__(self) -> Iterator[Row]:
         """Read the rows from the beginning."""
-        reader = FieldReader(self._pictures, strict=self._strict)
+        reader = self._reader()
         position = 0
         with self._open() as table:
-            batches = table.iter_batches(_ROWS, columns=self._columns, use_threads=False)
+            batches = table.iter_batches(_ROWS, columns=[*self._columns], use_threads=False)
             while (rows := self._next(batches, position)) is not None:
                 for fields in rows:
                     position += 1
-                    yield reader.row(position, {key: _plain(fields[key]) for key in fields})
+                    cells = {name: _plain(fields[one]) for one, name in self._columns.items()}
+                    yield reader.row(position, cells)
         self.warnings.extend(reader.warnings())
 
     def _next(self, batches: Iterator[Any], position: int) -> list[Mapping[str, object]] | None:

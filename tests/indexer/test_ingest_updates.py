@@ -12,8 +12,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from indexer.errors import SourceError
 from indexer.ingest import IngestOptions
 from indexer.marks import MarkRecord
+from indexer.sources import open_source
 from models.vienna import ViennaCode
 
 Office = Any  # the fixture `office`
@@ -109,17 +111,82 @@ def test_a_later_table_withdraws_marks(office: Office, format: str, publish: Pub
         {"id": "m2", "operation": "update"},
         {"id": "m3", "operation": "delete"},
         {"id": "m4", "operation": "burn"},
-        {"id": "m1", "operation": "insert"},
         {"id": "", "operation": "delete"},
     )
     dry = office.ingest_file(later, IngestOptions(dry_run=True))
     assert office.register.count() == 2
     report = office.ingest_file(later)
-    assert office.counts(dry) == office.counts(report) == (6, 0, 1, 2, 3)
+    assert office.counts(dry) == office.counts(report) == (5, 0, 1, 2, 2)
     assert report.withdrawn == 1
     assert [mark.record.id for mark in office.register.every_mark()] == ["m2"]
     assert [row["reason"] for row in office.rejects(report)] == [
         "operation 'burn' is none of insert, update and delete",
-        "id appears twice; the first row with it counts",
         "id is empty",
     ]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_table_with_operations_is_a_journal_whose_last_row_of_a_mark_counts(
+    office: Office, format: str, publish: Publish
+) -> None:
+    office.ingest_file(publish(format, FIRST, FIRST | {"id": "m3"}))
+    new = {"text": "NEW", "image": "1.png"}
+    journal = publish(
+        format,
+        {"id": "m1", "operation": "delete"} | dict.fromkeys(new, ""),
+        {"id": "m2", "operation": "insert"} | new,
+        {"id": "m1", "operation": "insert"} | new,
+        {"id": "m2", "operation": "delete"} | new,
+        {"id": "m3", "operation": "delete"} | new,
+        {"id": "m3", "operation": "insert"} | new,
+        {"id": "m3", "operation": "update"} | new | {"text": "NEWER"},
+    )
+    dry = office.ingest_file(journal, IngestOptions(dry_run=True))
+    stopped = office.ingest_file(journal, IngestOptions(batch=1, stop=lambda: True))
+    assert stopped.interrupted
+    assert stopped.read < 7
+    report = office.ingest_file(journal, IngestOptions(batch=2, resume=True))
+    assert office.counts(dry) == office.counts(report) == (7, 3, 4, 0, 0)
+    assert {one.record.id: one.record.text for one in office.register.every_mark()} == {
+        "m1": "NEW",
+        "m3": "NEWER",
+    }
+    assert office.counts(office.ingest_file(journal)) == (7, 3, 4, 0, 0)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_word_that_reads_operation_makes_no_journal(
+    office: Office, format: str, publish: Publish
+) -> None:
+    row = FIRST | {"text": '"operation":', "owner": "operation"}
+    assert office.counts(office.ingest_file(publish(format, row, row))) == (2, 1, 0, 0, 1)
+
+
+def test_a_key_that_makes_a_journal_is_seen_wherever_it_stands(office: Office) -> None:
+    table = office.folder / "marks.jsonl"
+    key = b'"Operation"'
+    for cut in range(1, len(key) + 3):
+        line = b'{"id": "m1", "text": "' + b"x" * (4096 - cut - 22) + b'", '
+        table.write_bytes(line + key + b' : "insert"}\n')
+        assert open_source(table).amends, cut
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_names_of_columns_and_keys_may_be_in_any_case(
+    office: Office, format: str, publish: Publish
+) -> None:
+    named = {f" {name.title()} ": value for name, value in FIRST.items()}
+    report = office.ingest_file(publish(format, named))
+    assert not report.warnings
+    assert office.register.mark("m1").record == HELD
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_name_that_stands_twice_is_refused(office: Office, format: str, publish: Publish) -> None:
+    table = publish(format, FIRST | {"Text": "TIGER"})
+    if format == "jsonl":  # where each line has its own
+        (reject,) = office.rejects(office.ingest_file(table))
+        assert reject["reason"] == "the line has two keys 'text'; leave one"
+    else:
+        with pytest.raises(SourceError, match="two columns 'text'; leave one"):
+            office.ingest_file(table)
