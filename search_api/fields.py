@@ -5,23 +5,12 @@ refused, never ignored: a filter that was misspelt must not look as if it had be
 """
 
 import json
-import re
 from collections.abc import Iterable, Mapping
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    create_model,
-    model_validator,
-)
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from indexer.marks import NICE_CLASSES, is_storable
+from indexer.marks import is_storable
 from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
@@ -32,25 +21,15 @@ from indexer.query import (
     FilterKind,
 )
 from models.errors import BadViennaCode
-from models.vienna import ViennaCode, split_codes
+from models.vienna import ViennaCode
 from search_api.errors import BadField
+from search_api.field_types import Absent, Codes, Day, NiceClasses, Text, Words, split_list
 from search_api.request import Box, Picture, SearchRequest, View
 
 MAX_PAGE = 1000
 MAX_TURN = 360
 MAX_OFFSET = 10**12  # more marks than there are, and SQL's numbers hold it
 _LONGEST = 500
-_BLANK = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # Unicode's Zs
-
-
-def split_list(texts: Iterable[str]) -> list[str]:
-    """Read a field that may be repeated, hold commas or semicolons, or both."""
-    return stripped(part for text in texts for part in re.split(r"[,;]", text))
-
-
-def stripped(texts: Iterable[str]) -> list[str]:
-    """Those of some texts that are not blank, without the blanks around them."""
-    return [part for text in texts if (part := text.strip())]
 
 
 def parse_codes(field: str, texts: Iterable[str]) -> tuple[ViennaCode, ...]:
@@ -124,77 +103,6 @@ def _plain_pairs(text: str) -> list[tuple[str, str]]:
         pairs.append((name.strip(), number))
     return pairs
 
-
-def _listed(value: Any) -> Any:
-    """Take what came from a form as a list; anything else is pydantic's to judge."""
-    return [value] if isinstance(value, str) else value
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-def _split(value: Any) -> Any:
-    value = _listed(value)
-    return split_list(value) if _is_texts(value) else value
-
-
-def _divided(value: Any) -> Any:
-    """Divide codes as tables' are: ``5,3,13`` is one text, which is no code."""
-    value = _listed(value)
-    if _is_texts(value):
-        return [code for text in value for code in split_codes(text)]
-    return value
-
-
-def _repeated(value: Any) -> Any:
-    """Keep commas: an office may be called "Benelux, BOIP"."""
-    value = _listed(value)
-    return stripped(value) if _is_texts(value) else value
-
-
-def _nice_class(value: Any) -> Any:
-    if isinstance(value, str):
-        number = int(value) if value.isascii() and value.isdigit() and len(value) < 4 else 0
-        if number not in NICE_CLASSES:
-            raise ValueError(f"{value[:40]!r} is not a Nice class; they go from 1 to 45")
-        return number
-    return value
-
-
-def with_plain_blanks(text: str) -> str:
-    """A text with a plain blank for each no-break, narrow or wide one."""
-    return _BLANK.sub(" ", text)
-
-
-def _printable(text: str) -> str:
-    """Refuse control characters: PostgreSQL cannot hold some, and no name has any."""
-    text = with_plain_blanks(text)
-    if not text.isprintable():
-        raise ValueError("contains a control character")
-    return text
-
-
-def _day(value: Any) -> Any:
-    """Read ISO 8601 only: pydantic would also take 0 for the first day of 1970."""
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value.strip())
-        except ValueError as error:
-            raise ValueError("is not a date like 2024-01-31") from error
-    return value
-
-
-Absent = SkipJsonSchema[None]  # left out; a form cannot send null, so its schema must not allow it
-Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
-Codes = Annotated[list[Text], BeforeValidator(_divided), Field(max_length=200)]
-Words = Annotated[list[Text], BeforeValidator(_repeated), Field(max_length=200)]
-NiceClasses = Annotated[
-    list[Annotated[int, Field(ge=1, le=45), BeforeValidator(_nice_class)]],
-    BeforeValidator(_split),
-    Field(max_length=200),
-]
-Day = Annotated[date, BeforeValidator(_day)]
 
 REPEATED = "May be repeated."
 LISTED = "Repeated, or separated by commas or semicolons."

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from indexer.pages import ORDERS, WORDS_ORDER
-from search_api.fields import Absent, SearchFields, Text, WantedFields
+from search_api.field_types import Absent, Text
+from search_api.fields import SearchFields, WantedFields
 from search_api.request import Picture, SearchRequest
 
 

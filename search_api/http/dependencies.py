@@ -58,6 +58,8 @@ def form_of(model: type[Fields]) -> Any:
             )
         sent = Counter(name for name, _ in (await request.form()).multi_items())
         for name, times in sent.items():
+            if name not in model.model_fields:
+                continue  # refused with all that is wrong
             if times > 1 and name not in lists:
                 raise BadField(name, f"{name} was sent {times} times; send it once.")
 

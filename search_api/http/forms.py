@@ -10,20 +10,15 @@ from pydantic.config import JsonDict
 from indexer.marks import MARK_FIELDS, MAX_ID, FieldKind, MarkField, MarkRecord
 from models.images.formats import ACCEPTED
 from search_api.errors import BadField
+from search_api.field_types import Absent, Codes, Day, NiceClasses, Text, with_plain_blanks
 from search_api.fields import (
     LISTED,
     REPEATED,
-    Absent,
-    Codes,
-    Day,
     Fields,
     MarkId,
-    NiceClasses,
     SearchFields,
-    Text,
     ViewFields,
     parse_codes,
-    with_plain_blanks,
 )
 from search_api.kept_pictures import HANDLE
 from search_api.marklens import MarkLens

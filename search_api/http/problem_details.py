@@ -30,6 +30,8 @@ from search_api.log_records import REQUEST_ID, request_id
 from search_api.schemas import FieldProblem, ProblemResponse
 
 logger = logging.getLogger(__name__)
+_MOST_FAULTS = 20  # that one answer names
+_LONGEST_NAME = 80  # of a field that there is not
 
 
 def problem_response(
@@ -161,14 +163,18 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
         raise error
     # A field that may be left out also fails to be None, which nobody can send.
     faults = [fault for fault in error.errors() if fault["type"] != "none_required"]
-    errors = [_field_problem(fault) for fault in faults]
-    detail = "; ".join(f"{one.field}: {one.detail}" if one.field else one.detail for one in errors)
+    errors = [_field_problem(fault) for fault in faults[:_MOST_FAULTS]]
+    told = [f"{one.field}: {one.detail}" if one.field else one.detail for one in errors]
+    if more := len(faults) - len(errors):
+        told.append(f"and {more} more")
+    detail = "; ".join(told)
     return problem_response(PROBLEMS[BadField], detail, request.url.path, errors)
 
 
 def _field_problem(fault: dict[str, Any]) -> FieldProblem:
     place = fault["loc"]
-    return FieldProblem(field=str(place[1]) if len(place) > 1 else "", detail=plain_fault(fault))
+    name = str(place[1])[:_LONGEST_NAME] if len(place) > 1 else ""
+    return FieldProblem(field=name, detail=plain_fault(fault))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -81,6 +81,11 @@ def test_other_forms_may_be_json_too(
         (b'{"query": "\\ud800"}', 422, "query"),
         (b'{"image": "\\ud800"}', 422, "not base64"),
         (b"{}", 422, "mark_id"),
+        (b'{"nice": [0' + b",0" * 120_000 + b"]}", 400, "too many values"),
+        (b'{"nice": [0' + b",0" * 5000 + b"]}", 400, "more than 3000 values"),
+        (b'{"nice": [0' + b",0" * 2000 + b"]}", 422, "nice: has 2001 values; 200 may be sent"),
+        (b'{"office": [0' + b",0" * 200 + b"]}", 422, "office: has 201 values"),
+        (b'{"image": "%s"}' % (b"A " * 140_000), 422, "not a picture"),
     ],
 )
 def test_a_body_that_says_nothing_sensible_is_a_problem(

@@ -160,3 +160,20 @@ def test_a_lost_browser_gets_a_page_and_a_program_a_problem(
     assert (page.status_code, problem.status_code) == (404, 404)
     assert page.headers["content-type"].startswith("text/html")
     assert problem.headers["content-type"] == "application/problem+json"
+
+
+def test_one_small_request_makes_no_large_answer(client: httpx.Client) -> None:
+    def short(answer: httpx.Response) -> str:
+        assert (answer.status_code, len(answer.content) < 10_000) == (422, True)
+        return str(answer.json()["detail"])
+
+    listed = "0," * 15_000
+    assert "nice: is longer than" in short(client.get("/api/v1/facets", params={"nice": listed}))
+    for name in ("nice", "vienna_any"):
+        assert f"{name}: is longer than" in short(client.post(SEARCH, data={name: listed * 4}))
+    unknown = {f"f{number}": "1" for number in range(30)}
+    answer = client.post(SEARCH, data=unknown | {"nice": "0," * 9})
+    assert short(answer).endswith("; and 19 more")
+    assert len(answer.json()["errors"]) == 20
+    long_name = "n" * 100_000
+    assert "no such field" in short(client.post(SEARCH, data={long_name: ["1", "2"]}))

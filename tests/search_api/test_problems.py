@@ -4,7 +4,8 @@ import pytest
 
 from models.errors import BadViennaCode, MarkLensError, UnreadableImage
 from search_api.errors import PROBLEMS, BadField, problem_for
-from search_api.fields import parse_codes, parse_crop, parse_weights, split_list
+from search_api.field_types import split_list
+from search_api.fields import parse_codes, parse_crop, parse_weights
 
 
 def kinds(of: type[MarkLensError]) -> list[type[MarkLensError]]:

@@ -10,7 +10,8 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from search_api.errors import BadField
-from search_api.fields import REPEATED, Absent, Day, Words
+from search_api.field_types import Absent, Day, Words
+from search_api.fields import REPEATED
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import AskedForm, shown_name
 from search_api.http.json_bodies import FieldsRoute

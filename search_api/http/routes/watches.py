@@ -13,7 +13,8 @@ from indexer.errors import UnknownWatch
 from indexer.marks import Mark
 from indexer.register.watches import MAX_NUMBER, Watch, WatchEvent
 from models.images.formats import ACCEPTED
-from search_api.fields import REPEATED, Absent, Fields, SearchFields, Text, Words
+from search_api.field_types import Absent, Text, Words
+from search_api.fields import REPEATED, Fields, SearchFields
 from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
 from search_api.http.forms import HANDLE_EXAMPLE, Handle, shown_name
 from search_api.http.problem_details import documented
