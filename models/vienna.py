@@ -22,8 +22,8 @@ _ACCEPTED = "write it like 3, 03.01, 5.3.13 or 050313"
 # the "A" of an auxiliary section.
 _BEFORE = re.compile(
     r"^(?:\(531\)|531(?=\s+[A-Z(]))?\s*"
-    r"(?:(?:VCL|VC|CFE|VIENNA)(?:[0-9]{1,2}-(?=[0-9]{1,2}\.))?[\s:]*)?"
-    r"(?:\([0-9]{1,2}\)\s*)?(?:A\s*)?(?=[0-9])",
+    r"(?:(?:VCL|VC|CFE|VIENNA)(?:[0-9]{1,2}(?:-|\s+)(?=[0-9]{1,2}\.))?[\s:]*)?"
+    r"(?:\([0-9]{1,2}\)(?:-|\s*))?(?:A\s*)?(?=[0-9])",
     re.IGNORECASE | re.ASCII,
 )
 # And behind it: a title, or signs and the edition.
@@ -33,9 +33,10 @@ _BETWEEN = r"(?:\s*[./:-]\s*|\s+)"
 _NUMBERS = re.compile(rf"[0-9]{{1,2}}(?:{_BETWEEN}[0-9]{{1,2}}){{0,2}}", re.ASCII)
 _PACKED = re.compile(r"[0-9]{4}|[0-9]{6}", re.ASCII)
 _NO_LEADING_ZERO = re.compile(r"[0-9]{5}", re.ASCII)
-_SEPARATORS = re.compile(r"[;|+\r\n、・]")
+_SEPARATORS = re.compile(r"[;|+\r\n・]")
 _WHOLE = r"A?(?:[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}|[0-9]{6})"
 _IN_A_ROW = re.compile(rf"{_WHOLE}(?:(?:\s+|\s*/\s*){_WHOLE})+", re.ASCII)
+_SECTION = re.compile(rf"[0-9]{{1,2}}(?:{_BETWEEN}[0-9]{{1,2}}){{2}}|[0-9]{{5,6}}", re.ASCII)
 _BARE = re.compile(r"[0-9]{1,2}", re.ASCII)
 
 
@@ -114,20 +115,26 @@ def split_codes(text: str) -> list[str]:
 
     Between codes may stand ``; , | + 、 ・``, line ends, and blanks or slashes between codes with
     points in them. ``5,3,13`` stays in one piece, which is no code: it could be 05.03.13 or three
-    categories (which are told apart by two digits each: ``05,03,13``).
+    categories (which are told apart by two digits each: ``05,03,13``). So does ``5.3.13, 14``
+    beside 05.03.13: it could be 05.03.14, as gazettes shorten it, or a category (``5.3.13; 14``).
     """
     plain = unicodedata.normalize("NFKC", text).strip()
     if plain.startswith("[") and plain.endswith("]"):  # a list as JSON or Python writes it
-        plain = plain[1:-1].replace('"', "").replace("'", "")
+        plain = re.sub(r"[\"']", "", re.sub(r"([\"'])\s*,\s*\1", ";", plain[1:-1]))
     found: list[str] = []
     for piece in _SEPARATORS.split(plain):
-        parts = [part.strip() for part in piece.split(",")]
+        parts = [one for part in re.split("[,、]", piece) if (one := part.strip())]
         if len(parts) > 1 and all(map(_BARE.fullmatch, parts)) and min(map(len, parts)) == 1:
             parts = [piece.strip()]
+        section = ""
         for part in parts:
             bare = _BEFORE.sub("", part, count=1)
+            if section and _BARE.fullmatch(bare):
+                found.append(f"{section}, {part}")
+                continue
+            section = part if _SECTION.search(bare) else ""
             found += re.findall(_WHOLE, bare) if _IN_A_ROW.fullmatch(bare) else [part]
-    return [one for one in found if one]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

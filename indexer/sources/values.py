@@ -21,12 +21,17 @@ _CLASS = re.compile(
 _CLASSES_IN_A_ROW = re.compile(r"[0-9]{1,3}(?:\s+[0-9]{1,3})+", re.ASCII)
 _DESIGN_CODE = re.compile(r"[0-9]{6}|[0-9]{2}\.[0-9]{2}\.[0-9]{2}", re.ASCII)
 
-_TIME = r"(?:[T\sZ+-].*)?"  # and the zone
+# Behind a day: a time, its zone and what a program adds; or the zone alone. Another day is neither.
+_TIME = r"(?:(?:T|,?\s+(?=[0-9]{1,2}[:h]))[0-9].*|\s*(?:Z|[+-][0-9]{2}:?[0-9]{2}))?"
 _YEAR_FIRST = re.compile(rf"([0-9]{{4}})([./-])([0-9]{{1,2}})\2([0-9]{{1,2}}){_TIME}", re.ASCII)
 _PACKED = re.compile(rf"([0-9]{{4}})([0-9]{{2}})([0-9]{{2}}){_TIME}", re.ASCII)
-_YEAR_LAST = re.compile(r"([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})", re.ASCII)
-_DAY_NAMED_MONTH = re.compile(r"([0-9]{1,2})[.\s-]*([A-Z]{3,9})[.,\s-]*([0-9]{4})", re.I | re.ASCII)
-_MONTH_NAMED_DAY = re.compile(r"([A-Z]{3,9})\.?\s*([0-9]{1,2}),?\s+([0-9]{4})", re.I | re.ASCII)
+_YEAR_LAST = re.compile(rf"([0-9]{{1,2}})([./-])([0-9]{{1,2}})\2([0-9]{{4}}){_TIME}", re.ASCII)
+_DAY_NAMED_MONTH = re.compile(
+    rf"([0-9]{{1,2}})[.\s-]*([A-Z]{{3,9}})[.,\s-]*([0-9]{{4}}){_TIME}", re.I | re.ASCII
+)
+_MONTH_NAMED_DAY = re.compile(
+    rf"([A-Z]{{3,9}})\.?\s*([0-9]{{1,2}}),?\s+([0-9]{{4}}){_TIME}", re.I | re.ASCII
+)
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july", "august", "september"),
     *("october", "november", "december"),
@@ -80,7 +85,9 @@ def read_texts(value: object, kind: FieldKind, column: str) -> list[str]:
         return split_codes(text)
     if kind is FieldKind.NICE and _CLASS.fullmatch(text):  # "25,0" is one
         return [text]
-    parts = [part.strip() for part in _SEPARATORS.split(text.strip("[]"))]
+    if text.startswith("[") and text.endswith("]"):  # a list as JSON or Python writes it
+        text = re.sub(r"[\[\]\"']", "", text)
+    parts = [part.strip() for part in _SEPARATORS.split(text)]
     return [
         one
         for part in parts

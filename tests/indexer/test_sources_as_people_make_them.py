@@ -66,6 +66,15 @@ def test_what_excel_makes_of_a_table_is_read_where_it_can_mean_one_thing_only() 
     [
         *((text, DAY) for text in ("31.01.2020", "31/01/2020", "01/31/2020", "31. January 2020")),
         *((text, DAY) for text in ("2020/01/31", "20200131", "Jan 31, 2020", "31 jan 2020")),
+        *((text, DAY) for text in ("31.01.2020 00:00:00", "31/01/2020 00:00", "31-Jan-2020 9:30")),
+        *((text, DAY) for text in ("1/31/2020 12:00:00 AM", "Jan 31, 2020, 10:00 AM")),
+        *(
+            (text, DAY)
+            for text in ("2020-01-31T00:00:00.000+0100", "20200131 00:00", "2020-01-31Z")
+        ),
+        ("01/02/2020 00:00", None),
+        ("31.01.2020 - 05.02.2020", None),
+        ("2020-01-31 - 2020-02-05", None),
         ("01/02/2020", None),  # the first of February, or the second of January
         ("43861", None),  # days since 1900, or since 1904
         ("31.13.2020", None),
@@ -142,10 +151,31 @@ def test_vienna_codes_are_read_in_every_spelling_that_can_mean_one_thing_only() 
         assert f"Vienna code {text!r}" in left_out
 
 
-@pytest.mark.parametrize("text", ["5,3,13", "3,5", "26.4.1-26.4.4", "26.04.2001", "26.4.1;x"])
+@pytest.mark.parametrize(
+    "text",
+    ["5,3,13", "3,5", "5,3,", "26.4.1-26.4.4", "26.04.2001", "26.4.1;x",
+     "26.4.1, 18", "260401,2,18", "27.5.1 26.4.1, 18", "26.4.1、18", "[26.4.1, 18]", "26.4.1, A18"],
+)  # fmt: skip
 def test_codes_that_cannot_be_told_are_refused_by_quoting_them(text: str) -> None:
     with pytest.raises(BadViennaCode, match=r"' is not a Vienna code"):
         [ViennaCode.parse(one) for one in split_codes(text)]
+
+
+@pytest.mark.parametrize(
+    "text", ["26.4.1;18", "18, 26.4.1", '["26.4.1", "18"]', "['26.4.1','18']", "26.4.1\n18"]
+)
+def test_a_category_beside_a_section_is_told_from_a_shortened_code(text: str) -> None:
+    found = {ViennaCode.parse(one) for one in split_codes(text)}
+    assert found == {ViennaCode(26, 4, 1), ViennaCode(18)}
+
+
+def test_of_a_list_with_a_shortened_code_the_whole_ones_are_kept(tmp_path: Path) -> None:
+    table = tmp_path / "marks.csv"
+    table.write_text('id,text,vienna,nice\n1,x,"26.4.1, 18; 3.1","[""9"", ""25""]"\n')
+    (record,), warnings = read(open_source(table))
+    assert record.vienna == (ViennaCode(3, 1), ViennaCode(26, 4, 1))
+    assert record.nice == (9, 25)
+    assert any("Vienna code '26.4.1, 18'" in one for one in warnings)
 
 
 @pytest.mark.parametrize(
