@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from indexer.errors import BrokenSource, SourceError
 from indexer.register.database import is_open_database
 from indexer.sources.pictures import open_zip, refuse_database
-from indexer.sources.source_rows import SourceState, state_of
+from indexer.sources.source_rows import SourceState, state_of, state_of_folder
 from models.images.picture_folder import is_picture, walk
 
 _GZIP = b"\x1f\x8b"
@@ -166,23 +166,18 @@ def files_of(path: Path) -> Iterator[SourceFile]:
     if not path.is_dir():
         yield from _of_file(path, path.name)
         return
-    for file in _files_in(path):
-        name = file.relative_to(path).as_posix()
-        try:
-            yield from _of_file(file, name)
-        except SourceError:
-            yield SourceFile(name, file)
+    for folder, names in _folders_in(path):
+        for file in (folder / name for name in names):
+            name = file.relative_to(path).as_posix()
+            try:
+                yield from _of_file(file, name)
+            except SourceError:
+                yield SourceFile(name, file)
 
 
 def state_of_files(path: Path) -> SourceState:
     """What tells whether a file or folder is still the same."""
-    if not path.is_dir():
-        return state_of(path)
-    count, newest = 0, path.stat().st_mtime_ns
-    for file in _files_in(path):
-        count += 1
-        newest = max(newest, file.stat().st_mtime_ns)
-    return SourceState(str(path.resolve()), count, newest)
+    return state_of_folder(path, _folders_in(path)) if path.is_dir() else state_of(path)
 
 
 def _of_file(file: Path, name: str) -> Iterator[SourceFile]:
@@ -209,9 +204,11 @@ def walk_folder(path: Path) -> Iterator[tuple[Path, list[str]]]:
         raise SourceError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
-def _files_in(path: Path) -> Iterator[Path]:
-    """The files of a folder that are neither pictures nor the register's database."""
+def _folders_in(path: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and those below it with their files that are neither pictures nor the database."""
     for folder, names in walk_folder(path):
-        for file in (folder / name for name in names if not is_picture(name)):
-            if file.is_file() and not is_open_database(file):
-                yield file
+        yield folder, [name for name in names if not is_picture(name) and _is_read(folder / name)]
+
+
+def _is_read(file: Path) -> bool:
+    return file.is_file() and not is_open_database(file)

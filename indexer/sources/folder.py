@@ -8,7 +8,7 @@ from indexer.errors import BadRecord, SourceError
 from indexer.marks import MarkRecord
 from indexer.sources.containers import walk_folder
 from indexer.sources.field_reader import examples
-from indexer.sources.source_rows import RejectedRow, SourceRow, SourceState
+from indexer.sources.source_rows import RejectedRow, SourceRow, state_of_folder
 from models.images.picture_folder import SUFFIXES, is_picture
 
 
@@ -25,25 +25,23 @@ class FolderSource:
         self.warnings: list[str] = []
         self.broken: list[str] = []
         self._path = path
-        count, newest = 0, path.stat().st_mtime_ns
         others: list[str] = []
-        for folder, names in walk_folder(path):
-            newest = max(newest, folder.stat().st_mtime_ns)
-            for name in names:
-                if is_picture(name):
-                    count += 1
-                    newest = max(newest, (folder / name).lstat().st_mtime_ns)
-                else:
-                    others.append(name)
-        if not count:
+
+        def pictures() -> Iterator[tuple[Path, list[str]]]:
+            for folder, names in walk_folder(path):
+                shown = list(filter(is_picture, names))
+                others.extend(sorted(set(names).difference(shown)))
+                yield folder, shown
+
+        self.state = state_of_folder(path, pictures())
+        self.last_position = self.state.size
+        if not self.last_position:
             kinds = ", ".join(SUFFIXES)
             raise SourceError(f"no table, no XML file and no picture ({kinds}) in {path}")
         if others:
             self.warnings.append(
                 f"files that are not pictures, left out: {len(others)} ({examples(others)})"
             )
-        self.last_position = count
-        self.state = SourceState(str(path.resolve()), count, newest)
 
     def __iter__(self) -> Iterator[SourceRow | RejectedRow]:
         """Read the rows from the beginning."""

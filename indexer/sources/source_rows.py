@@ -1,6 +1,9 @@
 """What every source yields, whatever its format."""
 
-from collections.abc import Iterator
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +16,7 @@ from models.errors import UnreadableImage
 
 MAX_LINE = 4 * 2**20  # bytes or characters of a table's line; the longest marks have some thousands
 HOPELESS = 64 * 2**20  # bytes without the end of a line or record after which a file is given up
+_DIGEST_BYTES = 7  # of a folder: what a column of 64 bits with a sign holds
 TOO_LONG = f"the line is longer than {MAX_LINE // 2**20} MiB, more than a mark can need"
 
 
@@ -106,7 +110,8 @@ class SourceState:
     Attributes:
         path: absolute path.
         size: bytes of the file; for a folder, the number of its files.
-        mtime_ns: last change (for a folder: the latest change in it), nanoseconds since 1970.
+        mtime_ns: last change, nanoseconds since 1970; for a folder, a digest of the names, sizes
+            and last changes of its files, as the newest of them does not tell of the others.
     """
 
     path: str
@@ -169,3 +174,34 @@ def state_of(path: Path) -> SourceState:
     except OSError as error:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     return SourceState(str(path.resolve()), status.st_size, status.st_mtime_ns)
+
+
+def state_of_folder(path: Path, folders: Iterable[tuple[Path, Sequence[str]]]) -> SourceState:
+    """The state of a source that is files of a folder; none is opened.
+
+    Args:
+        path: of the folder.
+        folders: it and those below it, in a fixed order, each with the names of its files.
+
+    Raises:
+        SourceError: a file cannot be looked at.
+    """
+    digest, count = hashlib.blake2b(digest_size=_DIGEST_BYTES), 0
+    for folder, names in folders:
+        place = folder.relative_to(path)
+        for name in names:
+            status = _status(folder / name)
+            said = f"{place}/{name}\0{status.st_size}\0{status.st_mtime_ns}\0"
+            digest.update(os.fsencode(said))
+            count += 1
+    return SourceState(str(path.resolve()), count, int.from_bytes(digest.digest(), "big"))
+
+
+def _status(file: Path) -> os.stat_result:
+    """What a name leads to, or the link itself where it leads nowhere."""
+    with suppress(OSError):
+        return file.stat()
+    try:
+        return file.lstat()
+    except OSError as error:
+        raise SourceError(f"cannot read {file}: {error.strerror}") from error

@@ -1,5 +1,6 @@
 """Runs that stop or break: whole batches stay, and the next run does the rest."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -166,6 +167,23 @@ def test_there_is_nothing_to_resume_in_a_changed_table(office: Office) -> None:
     report = office.ingest(IngestOptions(resume=True))
     assert office.counts(report) == (12, 8, 4, 0, 0)
     assert "nothing to resume" in report.warnings[0]
+
+
+def test_there_is_nothing_to_resume_in_a_folder_in_which_a_file_was_replaced(
+    office: Office, st66: Any
+) -> None:
+    files = [office.folder / "daily" / name for name in ("1.xml", "2.xml")]
+    files[0].parent.mkdir()
+    for file, first in zip(files, (100, 200), strict=True):
+        st66.write(file, [st66.mark(first + n, "LION") for n in range(20)])
+        os.utime(file, ns=(0, first))
+    part = IngestOptions(batch=4, stop=lambda: office.register.count() >= 16)
+    assert office.ingest_file(files[0].parent, part).interrupted
+    st66.write(files[0], [st66.mark(100 + n, "LION") for n in range(10)])
+    os.utime(files[0], ns=(0, 50))  # fewer records, and not the newest: the place is another mark's
+    report = office.ingest_file(files[0].parent, IngestOptions(resume=True))
+    assert office.register.count() == 40
+    assert (report.read, report.resumed_after) == (30, 0)
 
 
 def test_without_resume_a_stopped_run_is_completed_from_the_start(office: Office) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -350,6 +351,29 @@ def test_a_folders_state_changes_when_a_picture_does(tmp_path: Path) -> None:
     assert open_source(tmp_path).state == before
     (tmp_path / "b.png").write_bytes(b"x")
     assert open_source(tmp_path).state != before
+
+
+@pytest.mark.parametrize("suffix", ["png", "xml"])
+def test_a_folders_state_changes_when_a_file_is_replaced_that_is_not_the_newest(
+    tmp_path: Path, st66: Any, suffix: str
+) -> None:
+    files = [tmp_path / "daily" / f"{n}.{suffix}" for n in range(2)]
+    files[0].parent.mkdir()
+    for at, file in enumerate(files):
+        st66.write(file, [st66.mark(at, "LION")])
+        os.utime(file, ns=(0, at))
+    before = open_source(tmp_path).state
+    assert open_source(tmp_path / "daily" / "..").state == before
+    st66.write(files[0], [st66.mark(2, "LION")])  # of the same size
+    os.utime(files[0], ns=(0, 0))
+    os.utime(files[0], ns=(0, 1))
+    assert open_source(tmp_path).state != before
+
+
+def test_a_link_to_nothing_in_a_folder_of_pictures_is_a_rejected_row(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone")
+    source = open_source(tmp_path)
+    assert (source.state.size, source.state) == (1, open_source(tmp_path).state)
 
 
 def test_wrong_places_are_one_plain_sentence(tmp_path: Path, write: Write) -> None:
