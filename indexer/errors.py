@@ -14,6 +14,7 @@
     ├── SourceError           a table or folder that cannot be read at all
     │   └── BrokenSource      one that ends or breaks in its middle
     ├── RunUnderWay           a run that another process goes on with
+    ├── ChangedMeanwhile      marks that somebody else wrote since they were looked at
     ├── WorkersLost           no worker can decode and encode pictures
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
     │   └── DatabaseLost      its connection broke; it may come back
@@ -82,6 +83,18 @@ class BrokenSource(SourceError):
 
 class RunUnderWay(MarkLensError):
     """A run that is to be resumed goes on in another process."""
+
+
+class ChangedMeanwhile(MarkLensError):
+    """Marks are not written, as somebody else has written some of them since they were looked at.
+
+    Attributes:
+        ids: of those marks.
+    """
+
+    def __init__(self, ids: frozenset[str]) -> None:
+        super().__init__(f"Somebody else has written {len(ids)} of these marks meanwhile.")
+        self.ids = ids
 
 
 class WorkersLost(MarkLensError):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,19 @@ def encode_marks(encoder: Encoder, marks: Sequence[tuple[MarkRecord, bytes]]) ->
 
 
 @dataclass(frozen=True, slots=True)
+class Filling:
+    """What a mark was filled from, where its source leaves something to the register.
+
+    Attributes:
+        sequence: of the mark that the register held; 0 where it held none.
+        again: fills it from what the register holds now; None where that is the mark just so.
+    """
+
+    sequence: int
+    again: "Callable[[], PreparedMark | None]"
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedMark:
     """A mark whose picture is decoded and ready for the network.
 
@@ -46,12 +59,14 @@ class PreparedMark:
             no network sees. Its digest is the mark's `pixels_digest`.
         is_new: the register holds no mark of this id.
         pages: of the picture's file; the first is what is indexed.
+        filling: of a mark whose source does not say all of it.
     """
 
     mark: EncodedMark
     picture: Any
     is_new: bool = True
     pages: int = 1
+    filling: Filling | None = None
 
 
 def prepare(
@@ -90,11 +105,13 @@ def prepare(
 
 def encode(workers: Workers, marks: Sequence[PreparedMark]) -> list[EncodedMark]:
     """Run the network once for each different picture of some marks."""
-    pictures = {
-        one.mark.pixels_digest or "": one.picture for one in marks if one.picture is not None
-    }
-    encodings = run_network(workers, pictures)
+    encodings = run_network(workers, pictures_of(marks))
     return [with_encoding(one, encodings) for one in marks]
+
+
+def pictures_of(marks: Sequence[PreparedMark]) -> dict[str, Any]:
+    """The different pictures of some marks, by the digest of their pixels."""
+    return {one.mark.pixels_digest or "": one.picture for one in marks if one.picture is not None}
 
 
 def run_network(workers: Workers, pictures: Mapping[str, Any]) -> dict[str, Encoding]:

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from indexer.ingest.encoding import PreparedMark, run_network, with_encoding
+from indexer.errors import ChangedMeanwhile
+from indexer.ingest.encoding import PreparedMark, pictures_of, run_network, with_encoding
 from indexer.ingest.retry import Retry
 from indexer.ingest.workers import Workers
 from indexer.marks import RunPosition
@@ -84,16 +86,8 @@ class Pipeline:
         """
         while len(self._under_way) >= self._workers.encoding + _MORE_UNDER_WAY:
             self._under_way.popleft()[1].result()
-        pictures = {
-            one.mark.pixels_digest or "": one.picture
-            for one in batch.marks
-            if one.picture is not None
-        }
-        known = (
-            self._retry.until_done(lambda: self._register.encodings(sorted(pictures)))
-            if pictures
-            else {}
-        )
+        pictures = pictures_of(batch.marks)
+        known = self._known(pictures)
         recent = {one: self._recent[one] for one in pictures if one in self._recent}
         fresh = {
             digest: picture
@@ -168,12 +162,40 @@ class Pipeline:
             for digest, before in recent.items():
                 if (found := before.result()) is not None:
                     held[digest] = found.encodings[digest]
-            marks = [with_encoding(one, held) for one in batch.marks]
-            # Written twice, where only the answer was lost, a batch changes nothing but numbers.
-            self._retry.until_done(
-                lambda: self._register.add(marks, batch.position, batch.withdrawn)
-            )
+            self._write_batch(batch, held)
         except BaseException:
             self._has_ended = True
             raise
         self.committed = batch.position
+
+    def _write_batch(self, batch: Batch, encodings: Mapping[str, Encoding]) -> None:
+        """Write a batch; marks that somebody else has written since are filled from that first."""
+        prepared = {one.mark.record.id: one for one in batch.marks}
+        while True:
+            marks = [with_encoding(one, encodings) for one in prepared.values()]
+            fillings = {key: one.filling for key, one in prepared.items() if one.filling}
+            seen = {mark_id: filling.sequence for mark_id, filling in fillings.items()}
+            add = partial(self._register.add, marks, batch.position, batch.withdrawn, seen=seen)
+            try:
+                # Written twice, where only the answer was lost, a batch changes but numbers.
+                self._retry.until_done(add)
+            except ChangedMeanwhile as error:
+                again = {mark_id: fillings[mark_id].again() for mark_id in error.ids}
+            else:
+                return
+            filled = {key: one for key, one in again.items() if one is not None}
+            prepared = {key: one for key, one in prepared.items() if key not in again} | filled
+            encodings = {**encodings, **self._encodings(pictures_of(list(filled.values())))}
+
+    def _encodings(self, pictures: Mapping[str, Any]) -> dict[str, Encoding]:
+        """What the network says of pictures that marks have got meanwhile."""
+        known = self._known(pictures)
+        fresh = {digest: one for digest, one in pictures.items() if digest not in known}
+        self.encoded += len(fresh)
+        return known | run_network(self._workers, fresh)
+
+    def _known(self, pictures: Mapping[str, Any]) -> dict[str, Encoding]:
+        """What the register holds of some pictures."""
+        if not pictures:
+            return {}
+        return self._retry.until_done(lambda: self._register.encodings(sorted(pictures)))

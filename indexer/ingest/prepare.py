@@ -3,14 +3,15 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
-from indexer.ingest.encoding import PreparedMark, mark_digest, prepare
+from indexer.ingest.encoding import Filling, PreparedMark, mark_digest, prepare
 from indexer.ingest.retry import Retry
 from indexer.ingest.workers import Workers
 from indexer.marks import Mark, MarkRecord
 from indexer.register import Register
 from indexer.register.image_store import ImageStore
-from indexer.sources import RejectedRow, Row, Withdrawal
+from indexer.sources import RejectedRow, Row, SourceRow, Withdrawal
 from models.errors import MarkLensError, UnreadableImage
 
 
@@ -69,7 +70,11 @@ class Preparer:
             return Outcome(row)
         if isinstance(row, Withdrawal):
             return Outcome(row if row.id in known else None)
-        record, before = row.record, known.get(row.record.id)
+        return self._outcome(row, known.get(row.record.id))
+
+    def _outcome(self, row: SourceRow, before: str | None) -> Outcome:
+        """What becomes of a mark, of which the register held one with that digest."""
+        record = row.record
         held = self._held(record.id) if before is not None and row.left_out else None
         if held is not None:
             kept = {name: getattr(held.record, name) for name in row.left_out}
@@ -81,20 +86,33 @@ class Preparer:
                     content = self._stored(held) if row.keeps_picture else None
                 else:
                     content = row.read_picture()
-                return Outcome(self._prepared(record, content, before))
+                prepared = self._prepared(record, content, before)
             except UnreadableImage as error:
                 if row.needs_picture or row.picture is None:
                     raise
                 fault = PictureFault(record.id, error)
-            # The mark is kept: as it is said to be, with the picture that the register holds.
-            held = held or (None if before is None else self._held(record.id))
-            content = self._stored(held)
-            if held is not None and content is not None:
-                record = replace(record, image_name=held.record.image_name)
-            return Outcome(self._prepared(record, content, before), fault)
+                # The mark is kept: as it is said to be, with the picture that the register holds.
+                held = held or (None if before is None else self._held(record.id))
+                content = self._stored(held)
+                if held is not None and content is not None:
+                    record = replace(record, image_name=held.record.image_name)
+                prepared = self._prepared(record, content, before)
         except UnreadableImage as error:
             name = row.record.image_name
             return Outcome(RejectedRow(row.position, record.id, name, str(error)))
+        if prepared is not None and (row.left_out or fault is not None):
+            sequence = 0 if held is None else held.sequence
+            prepared = replace(prepared, filling=Filling(sequence, partial(self._again, row)))
+        return Outcome(prepared, fault)
+
+    def _again(self, row: SourceRow) -> PreparedMark | None:
+        """The mark of a row, filled from what the register holds by now; None if it is that."""
+        mark_id = row.record.id
+        digests = self._retry.until_done(lambda: self._register.digests([mark_id]))
+        result = self._outcome(row, digests.get(mark_id)).result
+        if isinstance(result, RejectedRow):
+            raise UnreadableImage(f"{mark_id} has been written meanwhile: {result.reason}")
+        return result if isinstance(result, PreparedMark) else None
 
     def _prepared(
         self, record: MarkRecord, content: bytes | None, before: str | None

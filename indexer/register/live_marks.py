@@ -1,11 +1,12 @@
 """Live marks by their ids: read, looked for, and withdrawn."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from indexer.errors import ChangedMeanwhile
 from indexer.marks import Mark, is_mark_id
 from indexer.register import counters, rows, schema
 from indexer.register.among import among
@@ -30,15 +31,30 @@ def columns(
     yield from map(tuple, connection.execute(wanted.where(rows.LIVE, asked)))
 
 
-def live_ids(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """The ids among some that live marks have, ascending, each once."""
+def sequences(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Sequence of each live mark among these ids."""
     marks = schema.marks.c
-    return sorted(dict(columns(connection, sa.select(marks.id, marks.sequence), ids)))
+    return dict(columns(connection, sa.select(marks.id, marks.sequence), ids))
+
+
+def refuse_changed(known: Mapping[str, int], seen: Mapping[str, int]) -> None:
+    """Refuse to write over marks that have changed.
+
+    Args:
+        known: sequences of live marks.
+        seen: those that some marks should have, 0 of one that should not be there.
+
+    Raises:
+        ChangedMeanwhile: there is one that has another.
+    """
+    changed = frozenset(one for one, sequence in seen.items() if known.get(one, 0) != sequence)
+    if changed:
+        raise ChangedMeanwhile(changed)
 
 
 def withdraw(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
     """Withdraw the live ones among these ids: how many, and the last sequence number taken."""
-    live = live_ids(connection, ids)
+    live = sorted(sequences(connection, ids))
     last = counters.take_sequences(connection, len(live))
     if live:
         rows.leave_tombstones(connection, live, first=last - len(live) + 1)

@@ -6,7 +6,7 @@ and nobody ever sees a later number before an earlier one.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -158,6 +158,7 @@ class Register:
         run: RunPosition | None = None,
         withdrawn: Sequence[str] = (),
         *,
+        seen: Mapping[str, int] | None = None,
         is_noted: bool = True,
     ) -> int:
         """Write marks, new or in place of those with their ids, in one transaction.
@@ -166,12 +167,15 @@ class Register:
             marks: of one id the last counts.
             run: the position that is reached with them, saved in the same transaction.
             withdrawn: ids of other marks to delete in the same transaction.
+            seen: sequence of each mark that some of these were made from, 0 of one that was not
+                there; the others replace whatever there is.
             is_noted: whether the audit log names the marks; of a run it does not.
 
         Returns:
             The last sequence number given, or the register's if nothing was written.
 
         Raises:
+            ChangedMeanwhile: a mark has another sequence than was seen; nothing is written.
             FingerprintMismatch: an embedding has another dimension than the register's.
         """
         latest = list({mark.record.id: mark for mark in marks}.values())
@@ -179,7 +183,8 @@ class Register:
             last = counters.take_sequences(connection, len(latest))
             rows.refuse_other_shapes(latest, counters.dimension(connection))
             if latest:
-                known = live_marks.live_ids(connection, [mark.record.id for mark in latest])
+                known = live_marks.sequences(connection, [mark.record.id for mark in latest])
+                live_marks.refuse_changed(known, seen or {})
                 rows.write(connection, latest, first=last - len(latest) + 1)
                 counters.add_live_marks(connection, len(latest) - len(known))
             if withdrawn:

@@ -370,12 +370,6 @@ def test_a_folders_state_changes_when_a_file_is_replaced_that_is_not_the_newest(
     assert open_source(tmp_path).state != before
 
 
-def test_a_link_to_nothing_in_a_folder_of_pictures_is_a_rejected_row(tmp_path: Path) -> None:
-    (tmp_path / "a.png").symlink_to(tmp_path / "gone")
-    source = open_source(tmp_path)
-    assert (source.state.size, source.state) == (1, open_source(tmp_path).state)
-
-
 def test_wrong_places_are_one_plain_sentence(tmp_path: Path, write: Write) -> None:
     table = write("id,image\n1,1.png\n", "list.xls")
     book = write(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "book.xls")

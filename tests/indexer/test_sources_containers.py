@@ -170,3 +170,9 @@ def test_a_zip_without_table_or_xml_is_refused_by_what_it_holds(
             archive.writestr(name, b"PK\x03\x04" if name.endswith("zip") else b"\x89PNG\r\n\0\0\0")
     with pytest.raises(SourceError, match=rf"daily\.zip: it holds {held}; known .* unpack it"):
         open_source(path)
+
+
+def test_a_link_to_nothing_in_a_folder_of_pictures_is_a_rejected_row(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone")
+    source = open_source(tmp_path)
+    assert (source.state.size, source.state) == (1, open_source(tmp_path).state)
