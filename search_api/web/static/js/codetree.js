@@ -11,6 +11,11 @@ export function startCodeTree(stateOf, onchoose, onerror) {
   const body = byId('tree-body')
   const filter = byId('tree-filter')
 
+  /** Choose, which may take a code above or below out of the filter. */
+  const choose = (code, chosen) => {
+    onchoose(code, chosen)
+    for (const main of body.querySelectorAll('.node-main')) showState(main, stateOf(main.dataset.code))
+  }
   const node = (entry) => {
     const branch = h('ul', { class: 'branch', hidden: true })
     const toggle = entry.children.length > 0 && h(
@@ -28,7 +33,7 @@ export function startCodeTree(stateOf, onchoose, onerror) {
       },
       icon('right'),
     )
-    return h('li', {}, row(entry, toggle || h('span'), stateOf, onchoose), branch)
+    return h('li', {}, row(entry, toggle || h('span'), stateOf(entry.code), choose), branch)
   }
 
   const show = async () => {
@@ -62,27 +67,25 @@ export function startCodeTree(stateOf, onchoose, onerror) {
   }
 }
 
-function row(entry, toggle, stateOf, onchoose) {
-  const state = stateOf(entry.code)
-  const label = h('span', { class: 'chip-state' }, labelOf(state))
+function showState(main, state) {
+  main.dataset.state = state
+  main.querySelector('.chip-state').textContent = labelOf(state)
+}
+
+function row(entry, toggle, state, onchoose) {
   const main = h(
     'button',
     {
       type: 'button',
       class: 'node-main',
       'data-code': entry.code,
-      'data-state': state,
-      onclick: () => {
-        const chosen = nextState(main.dataset.state)
-        main.dataset.state = chosen
-        label.textContent = labelOf(chosen)
-        onchoose(entry.code, chosen)
-      },
+      onclick: () => onchoose(entry.code, nextState(main.dataset.state)),
     },
     h('span', { class: 'code' }, entry.code),
     h('span', { lang: 'en' }, entry.title),
-    label,
+    h('span', { class: 'chip-state' }),
   )
+  showState(main, state)
   return h(
     'div',
     { class: marksOf(entry.code) ? 'node' : 'node is-unused' },

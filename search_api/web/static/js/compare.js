@@ -22,16 +22,20 @@ export function startCompare() {
   })
   let compared = null
   let place = 0
+  let shown = null // the hit there
 
   const go = async (to) => {
     const hit = to < 0 ? null : await compared.hits.at(to)
-    if (!hit) return
-    place = to
-    const total = compared.hits.total()
-    const values = { place: number(place + 1), total: number(total), mark: titleOfMark(hit) }
+    if (hit) {
+      place = to
+      shown = hit
+      byId('compare-body').replaceChildren(comparison(hit, { ...compared, query: compared.queryOf(hit) }))
+      zoom.show()
+    }
+    // Also where none came: how many there are is known then.
+    const total = compared.hits.onShow()
+    const values = { place: number(place + 1), total: number(total), mark: titleOfMark(shown) }
     byId('compare-title').textContent = t('%(place)s of %(total)s · %(mark)s', values)
-    byId('compare-body').replaceChildren(comparison(hit, { ...compared, query: compared.queryOf(hit) }))
-    zoom.show()
     control('previous').disabled = place === 0
     control('next').disabled = place === total - 1
   }

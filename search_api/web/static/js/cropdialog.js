@@ -50,6 +50,7 @@ export function startCropDialog(drawnAt, onchoose) {
     if (wanted !== turn() || !drawn) return
     image.src = drawn.src
     await image.decode().catch(() => null)
+    if (wanted !== turn()) return
     size = drawn.size
     setBox(box)
     fit()
@@ -63,6 +64,8 @@ export function startCropDialog(drawnAt, onchoose) {
   const turnTo = (degrees, slanted) => {
     straight = degrees
     slant = slanted
+    size = null // a box would be one of the picture as it was
+    setBox(null)
     showTurn()
     drawSoon()
   }

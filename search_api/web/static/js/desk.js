@@ -1,51 +1,91 @@
-// What a person does with the marks of a search: some are hidden, some are on a shortlist with a note.
-// It is kept in this browser, by what is searched with: other filters are the same work.
+// What a person does with the marks of a search: some are hidden, some are on a shortlist, some have a note.
+// It is kept in this browser, of whose tabs several may show the same search.
 
-const STORED = 'marklens-desk'
+import { Problem } from './api.js'
+import { notify } from './notice.js'
+import { keep, kept, onElsewhere } from './storage.js'
+import { t } from './texts.js'
+
+const STORED = 'marklens-desks'
 const KEPT = 40 // searches, those worked on last
+const NOTHING = { names: [], hidden: [], listed: [], notes: [] }
 
-/** What a search is kept under; `query` as in the state. */
-const keyOf = (query) => (query ? query.id ?? query.key : 'list')
+/** Of each search {names: it is found by any of them, hidden, listed: ids, notes: [id, text] of each}, what
+ *  was worked on last at the end. No objects by id: they put ids that are numbers first. */
+function read() {
+  try {
+    const all = JSON.parse(kept(STORED) ?? '[]')
+    return isList(all, () => true) ? all.filter(isWork) : []
+  } catch {
+    return [] // damaged
+  }
+}
 
-const read = () => JSON.parse(localStorage.getItem(STORED) ?? '{}')
+const isList = (value, isOne) => Array.isArray(value) && value.every(isOne)
+const isTexts = (value) => isList(value, (one) => typeof one === 'string')
+const isPair = (value) => isTexts(value) && value.length === 2
+const isWork = (one) => [one?.names, one?.hidden, one?.listed].every(isTexts) && isList(one.notes, isPair)
 
-/** Make the desk; `onchange()` is called when something was put on the shortlist or taken off. */
-export function startDesk(onchange) {
-  let key = keyOf(null)
-  let held = { hidden: [], shortlist: {} } // shortlist: id → note
+const without = (ids, id) => ids.filter((one) => one !== id)
 
-  const keep = () => {
+/** Make the desk; `onchange()` is called when what is kept of the search may be another, `onelsewhere()` when
+ *  another tab has changed it. */
+export function startDesk(onchange, onelsewhere) {
+  let names = []
+  let held = NOTHING
+  let isLossTold = false
+
+  const find = (all) => names.map((name) => all.find((one) => one.names.includes(name))).find(Boolean) ?? NOTHING
+  const isUsed = ({ hidden, listed, notes }) => hidden.length + listed.length + notes.length > 0
+
+  /** Change what is kept now, which is another tab's work, too. */
+  const change = (edit) => {
     const all = read()
-    delete all[key] // the newest comes last
-    if (held.hidden.length || Object.keys(held.shortlist).length) all[key] = held
-    localStorage.setItem(STORED, JSON.stringify(Object.fromEntries(Object.entries(all).slice(-KEPT))))
+    const before = find(all)
+    const others = all.filter((one) => one !== before)
+    const free = names.filter((name) => !others.some((one) => one.names.includes(name)))
+    held = { ...before, names: [...new Set([...before.names, ...free])], ...edit(before) }
+    if (!keep(STORED, JSON.stringify([...others, held].filter(isUsed).slice(-KEPT)))) tellLoss()
+    onchange()
   }
 
+  const tellLoss = () => {
+    if (isLossTold) return
+    isLossTold = true
+    notify(new Problem(
+      t('This browser keeps nothing more'),
+      t('Its storage is full or forbidden: what you hide, shortlist and note is lost with this page.'),
+    ))
+  }
+
+  onElsewhere(STORED, () => {
+    held = find(read())
+    onchange()
+    onelsewhere()
+  })
+
   return {
-    /** Take up what is kept of a search. */
-    of(query) {
-      key = keyOf(query)
-      held = { hidden: [], shortlist: {}, ...read()[key] }
+    /** Take up what is kept of a search, which is known by any of `known`; new names of it are kept, too. */
+    of(known) {
+      names = known
+      held = find(read())
+      if (isUsed(held) && names.some((name) => !held.names.includes(name))) change(() => ({}))
       onchange()
     },
     hidden: () => held.hidden,
-    setHidden(ids) {
-      held = { ...held, hidden: ids }
-      keep()
-    },
-    isListed: (id) => id in held.shortlist,
+    /** Hide other marks: `edit` makes their ids of those that are hidden now. */
+    setHidden: (edit) => change(({ hidden }) => ({ hidden: edit(hidden) })),
+    isListed: (id) => held.listed.includes(id),
     /** Ids of the shortlist, each with its note. */
-    listed: () => Object.entries(held.shortlist),
-    /** Put a mark on the shortlist, or take it off. */
+    listed: () => held.listed.map((id) => [id, new Map(held.notes).get(id) ?? '']),
+    /** Put a mark on the shortlist, or take it off, where its note stays for when it is put back. */
     toggle(id) {
-      const { [id]: note, ...others } = held.shortlist
-      held = { ...held, shortlist: note === undefined ? { ...others, [id]: '' } : others }
-      keep()
-      onchange()
+      const added = held.listed.includes(id) ? [] : [id]
+      change(({ listed }) => ({ listed: [...without(listed, id), ...added] }))
     },
     note(id, text) {
-      held.shortlist[id] = text
-      keep()
+      const added = text ? [[id, text]] : []
+      change(({ notes }) => ({ notes: [...notes.filter(([one]) => one !== id), ...added] }))
     },
   }
 }

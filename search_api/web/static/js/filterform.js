@@ -44,22 +44,24 @@ export function startFilterForm(onchange) {
     onchange({ [name]: type === 'checkbox' ? ticked(form, name, shown[name]) : value }, null)
   })
   reset.addEventListener('click', () => onchange({ weights: new Map() }, null))
+  const flush = () => {
+    typed.flush()
+    slid.flush()
+  }
+  form.addEventListener('focusout', flush) // the next edit must not take the place of this one
 
   return {
     /** Show how many marks the present search would find with each value of a field. */
     count(counts) {
       for (const count of form.querySelectorAll('[data-count-of]')) {
         const box = count.parentElement.querySelector('input')
-        const found = counts[box.name][box.value] ?? 0
+        const found = new Map(Object.entries(counts[box.name])).get(box.value) ?? 0
         count.textContent = number(found)
         count.parentElement.classList.toggle('is-empty', !found)
       }
     },
     /** Report an edit that still waits for more of the same. */
-    flush() {
-      typed.flush()
-      slid.flush()
-    },
+    flush,
     /** Show a state; the control being edited, if any, is left as it is. */
     set(state, edited) {
       shown = state

@@ -21,6 +21,8 @@ export function startHistory(onarrive, hits) {
   const soon = debounced(remember, SCROLLED_MS)
 
   history.scrollRestoration = 'manual'
+  // What is kept of hidden marks counts: another tab may have hidden some since this page was left.
+  history.replaceState({ ...history.state, hidden: null }, '')
   arriving = history.state
   addEventListener('scroll', soon)
   panel.addEventListener('scroll', soon)

@@ -12,9 +12,7 @@ const FIRST = 10 // of a new ranking, drawn before the others: what most windows
 const DRAWN = 20 // at once: a quarter of the time after which a task is a long one
 const UNSEEN_MS = 500 // between pieces in a window that is not in sight
 const NEAR = '600px' // how far below the window the next ones are drawn
-
-/** How many hits are asked for first, where `shown` were seen before. */
-export const firstPiece = (shown = 0) => FETCHED.find((count) => count >= shown) ?? FETCHED.at(-1)
+const RANKED = { field: null, isDown: false }
 
 /** Make the list. `onerror(error)` is told when more hits cannot be fetched. */
 export function startHits(onerror) {
@@ -23,7 +21,7 @@ export function startHits(onerror) {
   let ranking = { hits: [], total: 0 } // fetch(offset, k) gives more hits, context, actions
   let isGrouped = false // whether hits that show one sign are folded into the first of them
   let opened = new Set() // groups that are not
-  let order = { field: null, isDown: false } // null: as ranked
+  let order = RANKED
   let view = [] // the hits in the order in which they are shown
   let rows = [] // the elements of those that are drawn
   let wanted = 0 // how many are drawn, or are about to be
@@ -83,13 +81,14 @@ export function startHits(onerror) {
   }
   const drawnTo = () => Math.max(rows.length, wanted)
   const isAll = () => ranking.hits.length >= ranking.total
+  const onShow = () => ranking.total - ranking.hits.length + view.length
   const grow = async () => {
     if (rows.length >= view.length && !isAll()) await fetchMore()
     drawTo(rows.length + DRAWN)
     showEnd()
   }
   const showEnd = () => {
-    const left = ranking.total - ranking.hits.length + view.length - rows.length
+    const left = onShow() - rows.length
     more.textContent = left > 0 ? plural(left, '%(n)s more mark below', '%(n)s more marks below') : endOf(ranking)
   }
 
@@ -140,7 +139,7 @@ export function startHits(onerror) {
   const sortBy = async (field) => {
     const drawn = drawnTo()
     const isDown = order.field === field && !order.isDown
-    order = field === null ? { field: null, isDown: false } : { field, isDown }
+    order = field === null ? RANKED : { field, isDown }
     showHead()
     try {
       while (order.field && !isAll()) await fetchMore()
@@ -152,9 +151,12 @@ export function startHits(onerror) {
   }
 
   const hits = {
+    /** How many hits are asked for first, where `shown` were seen before; all where they are to be sorted. */
+    firstPiece: (shown = 0) => FETCHED.find((count) => !order.field && count >= shown) ?? FETCHED.at(-1),
     /** Show a new ranking; resolves when `drawn` of its hits are drawn, and the first ones painted. */
     async show(found, drawn) {
       ranking = { ...found, hits: ranked(found.hits, 0) }
+      if (!isAll()) order = RANKED // sorting began after they were asked for
       opened = new Set()
       byId('problem').replaceChildren()
       await Promise.all([redraw(Math.max(drawn, FETCHED[0]), FIRST), painted()])
@@ -182,10 +184,12 @@ export function startHits(onerror) {
     setDensity(density) {
       const isAsDrawn = [density, list.dataset.density].every((one) => one !== 'list')
       list.dataset.density = density
-      if (density !== 'list') order = { field: null, isDown: false }
+      if (density !== 'list') order = RANKED
       if (view.length && !isAsDrawn) redraw(drawnTo())
     },
     total: () => ranking.total,
+    /** How many can be gone through: without hidden and folded ones, as far as they are known. */
+    onShow,
     /** Do what a key means at a place; whether it means something. */
     press(place, key) {
       const act = { s: ranking.actions?.onlist, x: ranking.actions?.onhide, g: view[place]?.alike && ongroup }[key]

@@ -3,7 +3,7 @@
 import { search } from './api.js'
 import { startCompare, startDialogs } from './compare.js'
 import { byId } from './dom.js'
-import { firstPiece, showSkeletons, startHits } from './hits.js'
+import { showSkeletons, startHits } from './hits.js'
 import { planLine, showNothing, showProblem } from './results.js'
 import { blank, toFields } from './state.js'
 import { plural, t } from './texts.js'
@@ -17,7 +17,7 @@ async function showSimilar() {
   results.setAttribute('aria-busy', 'true')
   showSkeletons(6)
   try {
-    const [answer] = await Promise.all([piece(0, firstPiece()), loadVienna().catch(() => null)])
+    const [answer] = await Promise.all([piece(0, hits.firstPiece()), loadVienna().catch(() => null)])
     await show(answer)
   } catch (error) {
     fail(error)

@@ -95,6 +95,7 @@ export function startQueryPanel(onview) {
 
   const start = async (query, view, signal) => {
     const mine = query.kind === 'mark' ? await ofMark(query, signal) : await ofPicture(query)
+    signal.throwIfAborted() // another query is shown by now
     shown?.forget()
     byId('parts').hidden = true
     byId('add-view').hidden = query.kind === 'mark'

@@ -13,9 +13,10 @@ import { startFilterForm } from './filterform.js'
 import { byId, h } from './dom.js'
 import { compared, listed } from './finding.js'
 import { startHistory } from './history.js'
-import { firstPiece, showSkeletons, startHits } from './hits.js'
+import { showSkeletons, startHits } from './hits.js'
 import { followIndexing } from './indexing.js'
 import { startIntake } from './intake.js'
+import { startLooks } from './looks.js'
 import { dismiss, notify, notifyOf } from './notice.js'
 import { savePicture } from './pictures.js'
 import { startQueryPanel } from './querypanel.js'
@@ -27,7 +28,7 @@ import { startShortlist } from './shortlist.js'
 import { startWatch } from './watch.js'
 import { startWords } from './words.js'
 import {
-  activeFilters, blank, fromAddress, toAddress, toFacets, toReport, toWatch, WHOLE, withCode,
+  activeFilters, blank, fromAddress, namesOf, toAddress, toFacets, toReport, toWatch, WHOLE, withCode,
   withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
@@ -35,8 +36,6 @@ import { countCodes, loadVienna, titleOf } from './vienna.js'
 
 const MOST = 1000 // marks that a search ranks
 const REPORTED = 50 // marks of a report
-const DENSITY = 'marklens-density' // what local storage keeps the chosen look of hits under
-const GROUPED = 'marklens-grouped' // and whether hits that show one sign are one
 
 const page = byId('content')
 const results = byId('results')
@@ -53,7 +52,7 @@ const form = startFilterForm(go)
 const hits = startHits(notifyOf)
 const steps = startHistory(arrive, hits)
 const compare = startCompare()
-const desk = startDesk(showShortlist)
+const desk = startDesk(showShortlist, showElsewhere)
 const showSeenCodes = startSeenCodes(chooseCode, (code) => panel.point(code))
 const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode, notifyOf)
 
@@ -63,31 +62,29 @@ function go(change, control = null) {
   if (!control) form.flush()
   state = { ...state, ...change }
   hasFailed = false
-  if ('query' in change) {
-    answer = null
-    desk.of(state.query)
-  }
+  if ('query' in change) answer = null
+  desk.of(namesOf(state))
   steps.add(toAddress(state), state.query?.key ?? null, control, desk.hidden())
   show(control)
   return run()
 }
 
-/** Hide marks, or show them again; a step for the back button. */
-function setHidden(ids) {
-  desk.setHidden(ids)
-  steps.add(toAddress(state), state.query?.key ?? null, null, ids)
+/** Hide marks, or show them again, as `edit` changes the ids of hidden ones; a step for the back button. */
+function setHidden(edit) {
+  desk.setHidden(edit)
+  steps.add(toAddress(state), state.query?.key ?? null, null, desk.hidden())
   hits.rearrange()
   showHidden()
 }
 
 function showHidden() {
   const ids = desk.hidden()
-  const button = (text, left) => h('button', { type: 'button', class: 'link', onclick: () => setHidden(left) }, text)
+  const button = (text, edit) => h('button', { type: 'button', class: 'link', onclick: () => setHidden(edit) }, text)
   byId('hidden-marks').replaceChildren(...(ids.length
     ? [
-        h('span', {}, plural(ids.length, '%(n)s mark hidden', '%(n)s marks hidden')),
-        button(t('Undo'), ids.slice(0, -1)),
-        ids.length > 1 ? button(t('Show all'), []) : '',
+        h('span', {}, plural(ids.length, '%(n)s mark hidden, but not from a report', '%(n)s marks hidden, but not from a report')),
+        button(t('Undo'), (hidden) => hidden.slice(0, -1)),
+        ids.length > 1 ? button(t('Show all'), () => []) : '',
       ]
     : []))
 }
@@ -96,6 +93,12 @@ function showShortlist() {
   const count = desk.listed().length
   byId('shortlist-count').textContent = number(count)
   byId('shortlist-count').hidden = !count
+}
+
+/** Show what another tab did with the marks of this search. */
+function showElsewhere() {
+  showHidden()
+  if (answer?.hits.length) hits.rearrange()
 }
 
 function shortlist({ id }) {
@@ -136,35 +139,43 @@ const clearFilters = () => go(withoutFilters())
 
 async function run() {
   running?.abort()
+  running = null
   counting?.abort()
   hasFailed = false
   dismiss()
   const phase = phaseOf(state)
   if (phase !== 'query') panel.hide()
   if (phase === 'empty') {
+    setBusy(false)
     hits.clear()
     steps.place()
     return count()
   }
   const mine = new AbortController()
   running = mine
-  results.setAttribute('aria-busy', 'true')
-  byId('progress').hidden = false
+  setBusy(true)
   if (!byId('hits').querySelector('[data-id]')) showSkeletons(8)
   try {
     const find = phase === 'list' ? listed : compared
-    const came = await find(state, firstPiece(steps.drawn()), mine.signal, panel, keepHandles)
+    const came = await find(state, hits.firstPiece(steps.drawn()), mine.signal, panel, keepHandles)
     if (running === mine) await showAnswer(came, mine)
   } catch (error) {
     if (running === mine && error.name !== 'AbortError') showFailure(error)
   } finally {
     if (running === mine) {
-      results.setAttribute('aria-busy', 'false')
-      byId('progress').hidden = true
+      running = null
+      setBusy(false)
       steps.place()
       count() // after the hits, which are waited for
     }
   }
+}
+
+/** Say that other hits are to come; those on show belong to what was asked before. */
+function setBusy(isBusy) {
+  results.setAttribute('aria-busy', String(isBusy))
+  byId('progress').hidden = !isBusy
+  byId('hits').inert = isBusy
 }
 
 /** Take the handles of a query into the state, and so into the address, if it is still asked for. */
@@ -172,6 +183,7 @@ function keepHandles(asked, query) {
   if (state.query !== asked) return
   state = { ...state, query }
   steps.rename(toAddress(state))
+  desk.of(namesOf(state))
   panel.know(query)
 }
 
@@ -245,7 +257,7 @@ const actionsFor = ({ query }) => ({
   isHidden: (id) => desk.hidden().includes(id),
   isListed: desk.isListed,
   onlist: shortlist,
-  onhide: (hit) => setHidden([...desk.hidden(), hit.id]),
+  onhide: ({ id }) => setHidden((hidden) => [...hidden.filter((one) => one !== id), id]),
   ...(query
     ? {
         oncompare: (place) => compare(place, { hits, queryOf: (hit) => panel.figure(hit.pair.picture), ...context() }),
@@ -260,10 +272,16 @@ function searchFrom(id) {
 }
 
 /** Search with another picture of the same sign, too. */
-function addPicture(file) {
-  if (isTooLarge(file)) return
-  const key = savePicture(file)
-  go({ query: withPicture(state.query, key) })
+const addPicture = (file) => takeIn(file, (key) => ({ query: withPicture(state.query, key) }))
+
+/** Keep a file and change the state as `change(key)` says; whether it could be read. */
+async function takeIn(file, change) {
+  if (isTooLarge(file)) return false
+  setBusy(true)
+  const key = await savePicture(file).catch(notifyOf)
+  if (!key) setBusy(Boolean(running))
+  else go(change(key))
+  return Boolean(key)
 }
 
 function isTooLarge(file) {
@@ -277,10 +295,8 @@ function isTooLarge(file) {
 }
 
 /** Search with a file, one of `count` that came at once. */
-function searchPicture(file, count = 1) {
-  if (isTooLarge(file)) return
-  const key = savePicture(file)
-  go({ query: { kind: 'picture', key, handles: [] }, ...WHOLE })
+async function searchPicture(file, count = 1) {
+  if (!await takeIn(file, (key) => ({ query: { kind: 'picture', key, handles: [] }, ...WHOLE }))) return
   scrollTo({ top: 0 })
   if (count > 1) {
     const detail = t('The search is for %(file)s. Add others of the same sign with +.', { file: file.name })
@@ -289,7 +305,7 @@ function searchPicture(file, count = 1) {
 }
 
 function startPage() {
-  byId('hits').dataset.density = localStorage.getItem(DENSITY) ?? 'cards'
+  startLooks(hits)
   startDialogs()
   followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
@@ -318,20 +334,6 @@ function startPage() {
   for (const link of document.querySelectorAll('.sample')) {
     link.addEventListener('click', (event) => onsearch(event, { id: link.dataset.markId }))
   }
-  const grouped = byId('grouped')
-  grouped.checked = localStorage.getItem(GROUPED) !== 'no'
-  hits.setGrouped(grouped.checked)
-  grouped.addEventListener('change', () => {
-    localStorage.setItem(GROUPED, grouped.checked ? 'yes' : 'no')
-    hits.setGrouped(grouped.checked)
-  })
-  for (const radio of document.getElementsByName('density')) {
-    radio.checked = radio.value === byId('hits').dataset.density
-    radio.addEventListener('change', () => {
-      localStorage.setItem(DENSITY, radio.value)
-      hits.setDensity(radio.value)
-    })
-  }
   arrive(steps.picture())
   loadTitles()
 }
@@ -347,8 +349,9 @@ function arrive(picture) {
   hasFailed = false
   state = fromAddress(location.href)
   if (picture) state.query = { kind: 'picture', key: picture, handles: state.query?.handles ?? [] }
-  desk.of(state.query)
-  desk.setHidden(steps.hidden(desk.hidden()))
+  desk.of(namesOf(state))
+  const ids = steps.hidden(desk.hidden())
+  if (String(ids) !== String(desk.hidden())) desk.setHidden(() => ids)
   show()
   run()
 }

@@ -2,6 +2,7 @@
 // (shareable) and the fields of a search request.
 
 import { FILTER_FIELDS, isList } from './fields.js'
+import { nameOfKey } from './pictures.js'
 import { day, percent, t } from './texts.js'
 import { covers } from './vienna.js'
 
@@ -133,6 +134,18 @@ function* fields(state) {
   yield* weightFields(state)
 }
 
+/** What work on a search is kept under, any of them; with other filters it is the same work, but for a list
+ *  that no words are looked for in. */
+export function namesOf(state) {
+  const { query } = state
+  if (query?.kind === 'mark') return [`mark ${query.id}`]
+  if (query) return [...query.key.split(',').map(nameOfKey), ...query.handles].map((name) => `picture ${name}`)
+  const asked = [...filterFields(state)]
+  const isText = (name) => FILTER_FIELDS.some((field) => field.kind === 'text' && field.name === name)
+  const words = asked.filter(([name]) => isText(name))
+  return [`list ${new URLSearchParams(words.length ? words : asked)}`]
+}
+
 function* weightFields(state) {
   if (state.weights.size) {
     yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
@@ -183,7 +196,8 @@ export function withCode(codes, code, chosen) {
 }
 
 /** Search with another picture of the same sign, too. */
-export const withPicture = ({ key, handles }, added) => ({ kind: 'picture', key: `${key},${added}`, handles })
+export const withPicture = (query, added) =>
+  ({ kind: 'picture', key: query?.key ? `${query.key},${added}` : added, handles: query?.handles ?? [] })
 
 /** Search with those of a query's pictures that `order` counts, in its order. */
 export function withOrder({ key, handles }, order) {
@@ -208,7 +222,7 @@ export function activeFilters(state, titleOf) {
   }
   const matters = state.codes.size > 0
   if (matters && state.vienna_source !== DEFAULT_SOURCE) {
-    add(SOURCES[state.vienna_source] ?? state.vienna_source, { vienna_source: DEFAULT_SOURCE })
+    add(SOURCES.get(state.vienna_source) ?? state.vienna_source, { vienna_source: DEFAULT_SOURCE })
   }
   if (matters && state.min_probability) {
     add(t('predicted from %(share)s', { share: percent(state.min_probability) }), { min_probability: '' })
@@ -224,7 +238,7 @@ export function activeFilters(state, titleOf) {
   return active
 }
 
-const SOURCES = { assigned: t('assigned codes only'), predicted: t('predicted codes only') }
+const SOURCES = new Map([['assigned', t('assigned codes only')], ['predicted', t('predicted codes only')]])
 
 const FILTER_LABELS = {
   classes: (title, values) => `${title} ${values.join(', ')}`,

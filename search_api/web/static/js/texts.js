@@ -2,17 +2,17 @@
 // texts stand where they are shown, and are the keys of the catalogue (search_api/web/catalogue).
 
 export const language = document.documentElement.lang
-const texts = JSON.parse(document.body.dataset.texts) // none in English
+const texts = new Map(Object.entries(JSON.parse(document.body.dataset.texts))) // none in English
 const rules = new Intl.PluralRules(language)
 
-const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name])
+const fill = (text, values) => text.replace(/%\((\w+)\)s/g, (said, name) => (Object.hasOwn(values, name) ? values[name] : said))
 
 /** A text, `%(name)s` in it filled from `values`. */
-export const t = (text, values = {}) => fill(texts[text] ?? text, values)
+export const t = (text, values = {}) => fill(texts.get(text) ?? text, values)
 
 /** A text for `count` things, which `%(n)s` says: singular and plural. */
 export function plural(count, one, many, values = {}) {
-  const [singular, others] = texts[one] ?? [one, many]
+  const [singular, others] = texts.get(one) ?? [one, many]
   return fill(rules.select(count) === 'one' ? singular : others, { n: number(count), ...values })
 }
 
@@ -26,5 +26,5 @@ export const percent = (share) => `${Math.round(100 * share)} %`
 
 const days = new Intl.DateTimeFormat(language, { dateStyle: 'short', timeZone: 'UTC' })
 
-/** A day as ISO 8601 has it; English keeps that, which cannot be misread. */
-export const day = (iso) => (language === 'en' ? iso : days.format(new Date(iso)))
+/** A day as ISO 8601 has it; English keeps that, which cannot be misread, and an address may hold what is none. */
+export const day = (iso) => (language === 'en' || Number.isNaN(Date.parse(iso)) ? iso : days.format(new Date(iso)))
