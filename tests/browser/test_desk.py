@@ -122,3 +122,102 @@ def test_a_shortlisted_mark_that_was_withdrawn_since_says_so_and_can_be_taken_of
     assert page.text(".shortlisted").startswith("GONE-1 Withdrawn since.")
     page.click(".shortlisted .button")
     page.until(lambda: not page.all(".shortlisted"), "the mark is not taken off")
+
+
+def test_the_work_on_a_list_is_not_that_on_another_list(page):
+    page.open("/?text=sign")
+    hidden, listed = page.hits()[:2]
+    page.click(f'.hit[data-id="{hidden}"] [title^=Hide]')
+    page.until_hits(lambda ids: hidden not in ids)
+    page.click(_star(listed))
+    page.open("/?text=sign&status=registered&status=expired&status=opposed, pending")
+    assert hidden not in page.hits(), "filters do not end the work on some words"
+    assert page.text("#shortlist-count") == "1"
+    for other in ("owner=owner", "number=EM-0", "office=EM&office=US&office=GB"):
+        page.open(f"/?{other}")
+        page.hits()
+        assert (page.text("#hidden-marks"), page.text("#shortlist-count")) == ("", ""), other
+
+
+def test_two_tabs_add_to_one_shortlist_whose_notes_outlast_the_star(
+    page, marklens, draw_mark, as_png
+):
+    numbers = ["97123452", "97123451"]
+    for at, number in enumerate(numbers):
+        marklens.add(MarkRecord(number, text="NUMERAL"), as_png(draw_mark(at)))
+    first = page.driver.current_window_handle
+    try:
+        page.open("/?text=numeral")
+        page.until_hits(lambda ids: set(ids) == set(numbers))
+        page.driver.switch_to.new_window("tab")
+        page.open("/?text=numeral")
+        page.until_hits(lambda ids: set(ids) == set(numbers))
+        second = page.driver.current_window_handle
+        page.driver.switch_to.window(first)
+        page.click(_star(numbers[0]))
+        page.click("#shortlist")
+        page.one(".shortlisted textarea").send_keys("Same device")
+        page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        page.driver.switch_to.window(second)
+        page.until(lambda: page.text("#shortlist-count") == "1", "the other tab is not heard of")
+        pressed = page.one(_star(numbers[0])).get_attribute("aria-pressed")
+        assert pressed == "true"
+        page.click(_star(numbers[1]))
+        page.click(_star(numbers[0]))
+        page.click(_star(numbers[1]))
+        page.click(_star(numbers[0]))
+        page.click(_star(numbers[1]))
+        page.click("#shortlist")
+        page.until(lambda: len(page.all(".shortlisted")) == 2, "the marks are not listed")
+        shown = [item.get_attribute("data-id") for item in page.all(".shortlisted")]
+        assert shown == numbers, "in the order in which they were put there"
+        assert page.one(".shortlisted textarea").get_attribute("value") == "Same device"
+        page.driver.close()
+    finally:
+        page.driver.switch_to.window(first)
+        for number in numbers:
+            marklens.delete(number)
+    assert page.text("#shortlist-count") == "2"
+
+
+_FORBIDDEN = """
+if (location.protocol === 'http:') Object.defineProperty(window, 'localStorage', {
+  get() { throw new DOMException('Access is denied', 'SecurityError') },
+})
+"""
+
+
+def test_a_storage_that_is_damaged_full_or_forbidden_does_not_end_the_page(page):
+    page.open("/")
+    for damaged in ("{bad", "null", '[null, {"names": ["mark EM-001"], "hidden": null}]'):
+        page.js("localStorage['marklens-desks'] = arguments[0]", damaged)
+        page.js("localStorage['marklens-density'] = arguments[0]", damaged)
+        page.open("/?mark_id=EM-001")
+        first = page.until_hits(bool)[0]
+    page.js(
+        "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') }"
+    )
+    page.click(_star(first))
+    assert page.one(_star(first)).get_attribute("aria-pressed") == "true"
+    assert "keeps nothing more" in page.text("#notice")
+    script = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": _FORBIDDEN}
+    )
+    try:
+        page.open("/?mark_id=EM-001")
+        page.until_hits(bool)
+        page.click("#grouped")
+        page.click(_star(first))
+        assert page.text("#shortlist-count") == "1"
+        assert "keeps nothing more" in page.text("#notice")
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+        page.open("/")
+
+
+def test_hits_of_the_search_before_take_no_orders_while_another_is_under_way(page):
+    page.open("/?mark_id=EM-001")
+    page.hits()
+    page.js("window.fetch = () => new Promise(() => {})")
+    page.button("Search from this").click()
+    assert page.js("return document.getElementById('hits').inert")

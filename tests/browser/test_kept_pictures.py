@@ -197,6 +197,74 @@ def test_another_picture_of_the_sign_is_added_put_first_and_removed(page, pictur
     page.until_hits(lambda ids: set(ids[:2]) == {"EM-007", "EM-004"})
 
 
+def test_the_shortlist_of_a_picture_is_found_by_its_link_its_file_and_with_another_picture(
+    page, picture
+):
+    page.open()
+    page.upload(picture(7))
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    _until_handles(page, 1)
+    page.click('.hit[data-id="EM-007"] .is-star')
+    link = page.path
+    page.open("/watches")
+    page.open(link)
+    page.until_hits(bool)
+    assert page.text("#shortlist-count") == "1"
+    page.js("HTMLInputElement.prototype.click = () => {}")  # no dialog of the system
+    page.click("#add-view")
+    page.upload(picture(4))
+    _until_handles(page, 2)
+    assert page.text("#shortlist-count") == "1"
+    page.click('[aria-label="Show picture 2 first"]')
+    page.settle()
+    assert page.text("#shortlist-count") == "1"
+    page.open()
+    page.upload(picture(7))
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    assert page.text("#shortlist-count") == "1"
+    page.upload(picture(9))
+    page.until_hits(lambda ids: ids[0] == "EM-009")
+    assert page.text("#shortlist-count") == ""
+
+
+_LATE = """
+const real = window.fetch
+const isAsked = new Promise((resolve) => { window.__send = resolve })
+window.fetch = async (path, options) => {
+  if (!String(path).includes('/queries/')) return real(path, options)
+  const answer = await isAsked.then(() => real(path, options))
+  const picture = await answer.blob()
+  answer.blob = async () => { setTimeout(() => { window.__came = true }); return picture }
+  return answer
+}
+"""
+
+
+def test_a_picture_that_comes_late_does_not_take_the_place_of_another_query(page, picture):
+    page.open()
+    page.upload(picture(7))
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    _until_handles(page, 1)
+    link = page.path
+    page.open("/watches")
+    page.js(_FORGET)
+    script = page.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _LATE})
+    try:
+        page.open(link)
+        page.click(".brand")
+        page.until(lambda: page.one(".sample").is_displayed(), "no start page")
+        assert page.one("#results").get_attribute("aria-busy") == "false"
+        page.click(".sample")
+        page.until_hits(bool)
+        title = page.driver.title
+        page.js("window.__send()")
+        page.until(lambda: page.js("return window.__came"), "the picture does not come")
+        assert page.driver.title == title
+        assert page.text("#query-title") == "Query mark"
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 _WHERE_SHOWN = """
 const layer = document.querySelector(`.stage-heat[data-code="${arguments[0]}"]`)
 return layer?.querySelector('image') && layer.closest('#others, #stage').id

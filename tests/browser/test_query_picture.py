@@ -126,6 +126,21 @@ def test_a_picture_is_turned_before_it_is_searched(page, tmp_path, draw_mark):
     page.until(lambda: page.js(_DRAWN_WIDTH, "#query-image") == 192, "not drawn turned")
 
 
+def test_a_box_of_the_picture_before_it_was_turned_is_not_one_of_the_turned_picture(page):
+    page.open("/?mark_id=EM-004&crop=10,10,40,40")
+    page.hits()
+    page.js(
+        "window.fetch = (real => (path, options) =>"  # the turned picture never comes
+        " path.endsWith('/preview') ? new Promise(() => {}) : real(path, options))(window.fetch)"
+    )
+    page.click('[data-action="crop"]')
+    page.until(lambda: page.one(".crop-handle").is_displayed(), "no handles")
+    page.click('[data-action="turn-right"]')
+    page.click('[data-action="use-crop"]')
+    page.until(lambda: "turn=90" in page.path, "the turn is not in the address")
+    assert "crop=" not in page.path
+
+
 @pytest.mark.parametrize("suffix", ["tif", "pdf"])
 def test_a_page_is_chosen_on_the_stage(page, tmp_path, draw_mark, suffix):
     path = tmp_path / f"paged.{suffix}"

@@ -245,7 +245,13 @@ def test_leafing_through_the_classification_adds_a_code(page, marklens):
     crowns = next(row for row in page.all("#tree-body .node") if row.text.startswith("24"))
     assert crowns.text.endswith("6")
     crowns.find_element("css selector", ".node-toggle").click()
+    page.one('#tree-body [data-code="24"]').click()
     page.one('#tree-body [data-code="24.09"]').click()
+    states = {
+        row.get_attribute("data-code"): row.get_attribute("data-state")
+        for row in page.all("#tree-body .node-main")
+    }
+    assert (states["24"], states["24.09"]) == ("off", "any"), "it narrows the one above it"
     page.one("#tree-dialog [data-action=close-dialog]").click()
     hits = page.until_hits(lambda ids: len(ids) == 6)
     assert all(_has(marklens, mark_id, "24.09") for mark_id in hits)
@@ -262,10 +268,17 @@ def test_filters_by_register_data_leave_the_marks_that_pass(page, marklens):
         "day.dispatchEvent(new Event('change', {bubbles: true}))"
     )
     page.one('#filters [name="text"]').send_keys("sign")
+    page.one('#filters [name="owner"]').send_keys("owner")  # before the words are taken up
     expected = {"EM-011", "EM-013", "EM-015", "EM-017", "EM-019", "EM-021", "EM-023"}
-    page.until(lambda: "text=sign" in page.path, "the words are no filter")
+    page.until(lambda: "owner=owner" in page.path, "the owner is no filter")
     page.until_hits(lambda ids: set(ids) == expected)
-    for part in ("status=registered", "nice=25", "filed_from=2010-01-01", "text=sign"):
+    for part in (
+        "status=registered",
+        "nice=25",
+        "filed_from=2010-01-01",
+        "text=sign",
+        "owner=owner",
+    ):
         assert part in page.path
     assert page.text("#nice-value") == "25"
     address = page.path

@@ -188,3 +188,12 @@ def test_older_addresses_that_say_how_many_marks_are_still_read(page):
     assert len(page.hits()) == 20
     scroll_to_the_end(page)
     assert len(page.until_hits(lambda ids: len(ids) > 20)) == 23
+
+
+def test_what_an_address_makes_up_is_shown_as_it_is_in_any_language(page):
+    page.allowed_messages = ["422", "counts: vienna_source"]
+    page.speak("fr")
+    page.open("/?text=sign&filed_from=abc&status=constructor&vienna_any=26&vienna_source=toString")
+    page.until(lambda: page.all("#problem [role=alert]"), "the refusal is not shown")
+    chips = page.text("#active-filters")
+    assert all(made_up in chips for made_up in ("abc", "constructor", "toString"))

@@ -69,6 +69,11 @@ def test_the_list_is_sorted_by_a_column_over_all_marks(page):
     assert by_date == sorted(by_date)  # EM-000 was filed in 2000, EM-001 in 2001
     page.click('[data-field="filed"]')
     assert page.until_hits(lambda ids: ids != by_date) == by_date[::-1]
+    page.resize(1440, 200)  # no further ones are fetched because they are near
+    page.one('#filters [name="text"]').send_keys("sign")
+    named = page.until_hits(lambda ids: "EM-005" not in ids)
+    assert named == [one for one in by_date[::-1] if one != "EM-005"][: len(named)]
+    page.back()
     page.click('[data-field=""]')
     assert page.until_hits(lambda ids: ids[0] == by_rank[0])[:20] == by_rank
     page.open("/?mark_id=EM-001")
@@ -91,6 +96,22 @@ def test_on_a_phone_the_first_hit_is_on_the_first_screen_and_filters_are_in_a_sh
     page.click('[data-action="show-results"]')
     assert not page.one("#filter-sheet").is_displayed()
     assert page.text("#filter-count") == "1"
+
+
+def test_comparing_ends_with_the_last_mark_on_show_and_long_words_break(page):
+    page.open("/?mark_id=EM-001&office=US")
+    hits = page.hits()
+    page.click(f'.hit[data-id="{hits[0]}"] [title^=Hide]')
+    page.until_hits(lambda ids: ids == hits[1:])
+    page.all(".hit-picture")[-1].click()
+    page.until(lambda: page.text("#compare-title"), "no comparison")
+    assert page.text("#compare-title").startswith(f"{len(hits) - 1} of {len(hits) - 1}")
+    assert not page.one('#compare-dialog [data-action="next"]').is_enabled()
+    widths = page.js(
+        "document.querySelector('.comparison figcaption').textContent = 'x'.repeat(500);"
+        "return [...document.querySelectorAll('.comparison-plate')].map(x => x.clientWidth)"
+    )
+    assert widths[0] == widths[1]
 
 
 _SHIFTS = """
