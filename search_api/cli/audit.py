@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
-from search_api.cli.register import AsJson
+from search_api.cli.console import AsJson, opened, print_plain, print_table, print_to_stderr
 
 
 def audit(
@@ -35,10 +34,7 @@ def audit(
     Keys and the request's id name what came over HTTP, an account what was done on the command
     line. Bulk indexing notes where each run begins and ends.
     """
-    from search_api.marklens import MarkLens
-
-    given: Context = context.obj
-    with MarkLens.open(given.settings(), create=False) as marklens:
+    with opened(context) as marklens:
         if forget_before is not None:
             gone = marklens.register.audit.forget(forget_before.replace(tzinfo=UTC))
             print_to_stderr(f"{gone:,} writes of before {forget_before:%Y-%m-%d} are forgotten")

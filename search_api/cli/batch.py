@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from search_api.cli.console import INTERRUPTED, print_plain, print_to_stderr
+from search_api.cli.console import BAD_INPUT, INTERRUPTED, print_plain, print_to_stderr
 from search_api.cli.index import stop_at_signal
 from search_api.cli.progress import progress
 from search_api.cli.report import keyword_option
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from search_api.batch.running import BatchReport
     from search_api.marklens import MarkLens
     from search_api.request import SearchRequest
-
-_BAD_INPUT = 2
 
 BATCH_OPTIONS = (
     keyword_option(
@@ -94,7 +92,7 @@ def run_batch_of(
         print_to_stderr("stopped; the same command goes on where it was")
         raise typer.Exit(INTERRUPTED)
     if report.unreadable:
-        raise typer.Exit(_BAD_INPUT)
+        raise typer.Exit(BAD_INPUT)
 
 
 def _print_summary(report: "BatchReport", out: Path, *, as_json: bool) -> None:

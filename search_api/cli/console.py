@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
@@ -15,8 +15,10 @@ from models.errors import MarkLensError
 from models.redaction import redacted
 
 if TYPE_CHECKING:
+    from search_api.marklens import MarkLens
     from search_api.settings import Settings
 
+BAD_INPUT = 2
 INTERRUPTED = 130
 _PIPED_WIDTH = 200  # columns of a table that no terminal limits
 # Typer carries its own copy of Click from some version on; either way this is the class.
@@ -41,6 +43,22 @@ class Context:
         from search_api.settings import Settings
 
         return Settings.read(data_dir=self.data_dir, **overrides)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option("--device", metavar="DEVICE", help="auto takes a GPU if there is one."),
+]
+PictureFolder = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the pictures.")]
+
+
+def opened(context: typer.Context, *, create: bool = False) -> "MarkLens":
+    """Open the register that was named; `create` makes it where there is none."""
+    from search_api.marklens import MarkLens
+
+    given: Context = context.obj
+    return MarkLens.open(given.settings(), create)
 
 
 class Commands(TyperGroup):

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from search_api.cli.console import print_plain, print_table, print_to_stderr
+from search_api.cli.console import (
+    AsJson,
+    Device,
+    PictureFolder,
+    print_plain,
+    print_table,
+    print_to_stderr,
+)
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -16,20 +23,14 @@ if TYPE_CHECKING:
     from models.evaluation.classification_protocol import ClassificationResult
     from models.evaluation.retrieval_protocol import RetrievalResult
 
-Images = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the pictures.")]
 Checkpoint = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="The network; by default the one that ships."),
-]
-Device = Annotated[
-    Literal["auto", "cpu", "cuda"],
-    typer.Option("--device", metavar="DEVICE", help="auto takes a GPU if there is one."),
 ]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Gets metrics.json and report.html."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _COLUMNS = ("metric", "value", "95 % interval")
 _SHOWN_LEFT_OUT = 10
 
@@ -67,7 +68,7 @@ def classify(
         Path,
         typer.Option(metavar="FILE", help="CSV of one-hot columns, or of names and codes."),
     ],
-    images: Images,
+    images: PictureFolder,
     checkpoint: Checkpoint = None,
     device: Device = "auto",
     out: Out = None,
@@ -95,7 +96,7 @@ def classify(
 
 @evaluate.command()
 def retrieve(  # noqa: PLR0913 - its parameters are the command's options
-    images: Images,
+    images: PictureFolder,
     groups: Groups = None,
     metu: Metu = False,
     mpeg7: Mpeg7 = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from search_api.cli.console import Context, print_plain
+from search_api.cli.console import opened, print_plain
 from search_api.cli.progress import progress
 
 File = Annotated[
@@ -49,11 +49,9 @@ def export(
     number; searches and indexing go on meanwhile. FILE appears once it is complete.
     """
     from indexer.export import export as write_table
-    from search_api.marklens import MarkLens
 
-    given: Context = context.obj
     with (
-        MarkLens.open(given.settings(), create=False) as marklens,
+        opened(context) as marklens,
         progress(f"exporting to {file.name}", quiet=as_json) as advance,
     ):
         report = write_table(

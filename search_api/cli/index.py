@@ -13,7 +13,7 @@ import typer
 
 import indexer
 from models.errors import MarkLensError
-from search_api.cli.console import INTERRUPTED, Context, print_plain, print_to_stderr
+from search_api.cli.console import BAD_INPUT, INTERRUPTED, Context, print_plain, print_to_stderr
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from indexer.sources import SourceOptions
     from search_api.marklens import MarkLens
 
-_BAD_INPUT = 2
 _PATIENCE_S = 15  # after a signal; a batch takes a second or two
 
 
@@ -164,10 +163,10 @@ def _refuse_unread(report: "IngestReport") -> None:
     for sentence in report.broken:
         print_to_stderr(f"{sentence}; what stood before is indexed")
     if report.broken:
-        raise typer.Exit(_BAD_INPUT)
+        raise typer.Exit(BAD_INPUT)
     if report.read and report.read == report.rejected:
         print_to_stderr("no row could be read; the rejects file says why")
-        raise typer.Exit(_BAD_INPUT)
+        raise typer.Exit(BAD_INPUT)
 
 
 def ingest_with_progress(

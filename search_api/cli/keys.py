@@ -3,15 +3,11 @@
 import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
-from search_api.cli.register import AsJson
-
-if TYPE_CHECKING:
-    from search_api.marklens import MarkLens
+from search_api.cli.console import AsJson, opened, print_plain, print_table, print_to_stderr
 
 keys = typer.Typer(help="Keys of the HTTP API.", no_args_is_help=True)
 
@@ -56,7 +52,7 @@ def create(
         raise BadKey("A key's name has 1 to 64 printable characters.")
     secret, now = new_secret(), datetime.now(UTC)
     until = None if expires is None else now + timedelta(days=expires)
-    with _opened(context, create=True) as marklens:
+    with opened(context, create=True) as marklens:
         marklens.register.keys.add(
             Key(name, Scope[scope.name], digest_of(secret), now, expires=until)
         )
@@ -67,7 +63,7 @@ def create(
 @keys.command("list")
 def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
     """List the keys, and when each was last used."""
-    with _opened(context) as marklens:
+    with opened(context) as marklens:
         found = marklens.register.keys.all()
     now = datetime.now(UTC)
     rows = [
@@ -97,17 +93,10 @@ def list_keys(context: typer.Context, as_json: AsJson = False) -> None:
 @keys.command()
 def revoke(context: typer.Context, name: Name) -> None:
     """Refuse a key from now on; servers that run do so within seconds."""
-    with _opened(context) as marklens:
+    with opened(context) as marklens:
         marklens.register.keys.revoke(name, datetime.now(UTC))
     print_plain(f"{name} is revoked")
 
 
 def _minute(time: object) -> str:
     return f"{time:%Y-%m-%d %H:%M}" if isinstance(time, datetime) else "-"
-
-
-def _opened(context: typer.Context, *, create: bool = False) -> "MarkLens":
-    from search_api.marklens import MarkLens
-
-    given: Context = context.obj
-    return MarkLens.open(given.settings(), create)

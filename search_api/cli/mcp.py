@@ -2,7 +2,7 @@
 
 import typer
 
-from search_api.cli.console import Context
+from search_api.cli.console import opened
 
 
 def mcp(context: typer.Context) -> None:
@@ -14,11 +14,9 @@ def mcp(context: typer.Context) -> None:
     from models.errors import MissingPackage
 
     MissingPackage.check("mcp", "mcp", "marklens mcp")
-    from search_api.marklens import MarkLens
     from search_api.mcp_server import create_server
 
-    given: Context = context.obj
-    with MarkLens.open(given.settings(), create=False) as marklens:
+    with opened(context) as marklens:
         marklens.start_following()
         create_server(marklens).run("stdio")
 

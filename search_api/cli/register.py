@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from models.errors import MarkLensError
-from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
+from search_api.cli.console import AsJson, opened, print_plain, print_table, print_to_stderr
 from search_api.cli.index import compare_with_watches
 from search_api.cli.progress import progress
 
@@ -20,7 +20,6 @@ _RUNS = 5
 # Only the disk is looked at: what a server holds in memory no other process can see.
 _IN_MEMORY = "a running server has the index in memory; otherwise the next search builds it"
 _NOT_SAVED = f"no snapshot yet: {_IN_MEMORY}"
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def status(context: typer.Context, as_json: AsJson = False) -> None:
@@ -28,10 +27,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 
     Its marks, how fresh its index is, the last runs, and which network computes on what.
     """
-    from search_api.marklens import MarkLens
-
-    given: Context = context.obj
-    with MarkLens.open(given.settings(), create=False) as marklens:
+    with opened(context) as marklens:
         state = _state(marklens)
     if as_json:
         print_plain(json.dumps(state, indent=2, default=str))
@@ -60,10 +56,7 @@ def rebuild(
     as_json: AsJson = False,
 ) -> None:
     """Make the index afresh from the register."""
-    from search_api.marklens import MarkLens
-
-    given: Context = context.obj
-    with MarkLens.open(given.settings(), create=False) as marklens:
+    with opened(context) as marklens:
         if tables:
             marklens.register.derived.make_anew()
         report = rebuild_with_progress(marklens, encode=encode, quiet=as_json)

@@ -11,7 +11,14 @@ import typer
 from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import FILTER_FIELDS, MAX_K, RERANK, FilterKind
 from search_api.cli.batch import BATCH_OPTIONS, BatchOptions, run_batch_of
-from search_api.cli.console import Context, print_plain, print_table, print_to_stderr
+from search_api.cli.console import (
+    BAD_INPUT,
+    AsJson,
+    opened,
+    print_plain,
+    print_table,
+    print_to_stderr,
+)
 from search_api.cli.report import REPORT_OPTIONS, ReportOptions, write_report_of
 
 if TYPE_CHECKING:
@@ -21,7 +28,6 @@ if TYPE_CHECKING:
     from search_api.list_fields import OptionFields
     from search_api.query_schemas import ClassifyResponse
 
-_BAD_INPUT = 2
 _SHOWN_CODES = 4  # codes of a hit that fit its line
 _METAVARS: Mapping[FilterKind, str] = {
     "any_code": "CODE",
@@ -106,9 +112,6 @@ IgnoreWords = Annotated[
         help="Paint the lettering of the picture over and compare the rest; needs the extra words.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-
-
 _LIST_OPTIONS = tuple(
     Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
     for name, kind in (("order", Order), ("after", After))
@@ -178,10 +181,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
         raise typer.BadParameter(
             "give a picture, or --mark with the id of a mark, or a filter such as --text to list by"
         )
-    from search_api.marklens import MarkLens
-
-    given: Context = context.obj
-    with MarkLens.open(given.settings(), create=False) as marklens:
+    with opened(context) as marklens:
         if batch is not None:
             return run_batch_of(marklens, request, batch, as_json=as_json)
         if report is not None:
@@ -229,14 +229,12 @@ def classify(
         raise typer.BadParameter("--explain draws one IMAGE, into a folder that is there")
 
     from models.errors import UnreadableImage
-    from search_api.marklens import MarkLens
     from search_api.query_schemas import ClassifyResponse
     from search_api.request import View
 
     view = View(page=page)
-    given: Context = context.obj
     results: list[dict[str, object]] = []
-    with MarkLens.open(given.settings()) as marklens:
+    with opened(context, create=True) as marklens:
         for image in images:
             try:
                 seen = ClassifyResponse.of(marklens.codes(image, view))
@@ -252,7 +250,7 @@ def classify(
     if as_json:
         print_plain(json.dumps({"images": results}, indent=2))
     if any("error" in result for result in results):
-        raise typer.Exit(_BAD_INPUT)
+        raise typer.Exit(BAD_INPUT)
 
 
 def read_fields(texts: Mapping[str, Any]) -> "OptionFields":

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from search_api.cli.console import print_plain, print_table
+from search_api.cli.console import Device, PictureFolder, print_plain, print_table
 from search_api.cli.progress import progress
 from search_api.cli.training_progress import training_progress
 
@@ -26,7 +26,6 @@ Labels = Annotated[
         "codes), or a column `codes` with ; between them.",
     ),
 ]
-Images = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the pictures.")]
 Out = Annotated[
     Path, typer.Option(metavar="FOLDER", help="The run's folder; the same command resumes it.")
 ]
@@ -52,15 +51,11 @@ Depth = Annotated[
 Loss = Annotated[
     Literal["asymmetric", "bce"], typer.Option("--loss", metavar="LOSS", help="asymmetric or bce.")
 ]
-Device = Annotated[
-    Literal["auto", "cpu", "cuda"],
-    typer.Option("--device", metavar="DEVICE", help="auto takes a GPU if there is one."),
-]
 
 
 def train(  # noqa: PLR0913 - its parameters are the command's options
     labels: Labels,
-    images: Images,
+    images: PictureFolder,
     out: Out,
     start: Start = None,
     epochs: Epochs = 12,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from models.errors import BadCheckpoint, MarkLensError
-from search_api.cli.console import Context, plain, print_plain, print_to_stderr
+from search_api.cli.console import AsJson, Context, plain, print_plain, print_to_stderr
 from search_api.cli.progress import progress
-from search_api.cli.register import AsJson
 
 if TYPE_CHECKING:
     from indexer.damage import Fault

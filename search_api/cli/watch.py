@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search_api.cli.console import Context, print_plain, print_table
+from search_api.cli.console import AsJson, opened, print_plain, print_table
 from search_api.cli.search import Crop, IgnoreWords, Page, Turn, read_fields, with_filter
 
 if TYPE_CHECKING:
     from indexer.register.watches import Watch
-    from search_api.marklens import MarkLens
 
 watch = typer.Typer(help="Watch for new marks that come near some signs.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of the watch.", metavar="NAME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 Images = Annotated[list[Path] | None, typer.Argument(help="Pictures to watch.", metavar="IMAGE...")]
@@ -73,7 +71,6 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     A server does so as marks come, `marklens index` at its end. The filters are those of a search;
     crop, page and turn are of the first sign.
     """
-    from search_api.marklens import MarkLens
     from search_api.query_encoder import read_picture
     from search_api.watch.watching import NewWatch, Watching
 
@@ -81,8 +78,7 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     fields = read_fields({"weights": weights, **asked})
     pictures = [(image.name, read_picture(image)) for image in images or []]
     new = NewWatch(name, threshold, marks or (), pictures, fields, webhook)
-    given: Context = context.obj
-    with MarkLens.open(given.settings()) as marklens:
+    with opened(context, create=True) as marklens:
         made = Watching(marklens).add(new)
     if as_json:
         print_plain(json.dumps(_as_json(made), indent=2))
@@ -93,7 +89,7 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
 @watch.command("list")
 def list_watches(context: typer.Context, as_json: AsJson = False) -> None:
     """List the watches."""
-    with _opened(context) as marklens:
+    with opened(context) as marklens:
         found = marklens.register.watches.all()
     if as_json:
         print_plain(json.dumps({"watches": [_as_json(one) for one in found]}, indent=2))
@@ -119,7 +115,7 @@ def show(
     """Show the marks that came near a watch, the newest first."""
     from search_api.watch.watching import event_as_json
 
-    with _opened(context) as marklens:
+    with opened(context) as marklens:
         made = marklens.register.watches.get(name)
         events = marklens.register.watches.events(name, after, limit)
     if as_json:
@@ -161,7 +157,7 @@ def read(
     ] = None,
 ) -> None:
     """Mark what came near as read, for the page, the feed and everybody."""
-    with _opened(context) as marklens:
+    with opened(context) as marklens:
         marklens.register.watches.read(name, upto)
         left = marklens.register.watches.get(name).unread
     print_plain(f"{left:,} marks of {name} are new")
@@ -172,7 +168,7 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
     """Compare what was written since the last time, and tell the webhooks."""
     from search_api.watch.watching import Watching
 
-    with _opened(context) as marklens:
+    with opened(context) as marklens:
         found = Watching(marklens).check()
     print_plain(json.dumps({"near": found}) if as_json else f"{found:,} marks came near")
 
@@ -180,16 +176,9 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
 @watch.command()
 def remove(context: typer.Context, name: Name) -> None:
     """Remove a watch and what it found."""
-    with _opened(context) as marklens:
+    with opened(context) as marklens:
         marklens.register.watches.remove(name)
     print_plain(f"{name} is no longer watched")
-
-
-def _opened(context: typer.Context) -> "MarkLens":
-    from search_api.marklens import MarkLens
-
-    given: Context = context.obj
-    return MarkLens.open(given.settings(), create=False)
 
 
 def _shown(webhook: str | None) -> str | None:

@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-from search_api.cli.console import INTERRUPTED, Context, print_plain, print_table, print_to_stderr
+from search_api.cli.console import (
+    INTERRUPTED,
+    AsJson,
+    opened,
+    print_plain,
+    print_table,
+    print_to_stderr,
+)
 from search_api.cli.index import stop_at_signal
 from search_api.cli.progress import progress
 
 words = typer.Typer(help="Read the words in pictures; needs the extra words.", no_args_is_help=True)
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @words.command()
@@ -25,12 +31,10 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the words in a picture: what to give a search as --text."""
-    from search_api.marklens import MarkLens
     from search_api.query_schemas import WordsResponse
     from search_api.request import View
 
-    given: Context = context.obj
-    with MarkLens.open(given.settings()) as marklens:
+    with opened(context, create=True) as marklens:
         found = WordsResponse.of(marklens.queries.read(image, View(page=page)))
     if as_json:
         print_plain(found.model_dump_json(indent=2))
@@ -50,12 +54,10 @@ def read(context: typer.Context, as_json: AsJson = False) -> None:
     Ctrl-C ends after the pictures in hand; running again goes on there.
     """
     from indexer.ingest.read_words import read_words
-    from search_api.marklens import MarkLens
 
-    given: Context = context.obj
     with (
         stop_at_signal() as stop,
-        MarkLens.open(given.settings(), create=False) as marklens,
+        opened(context) as marklens,
         progress("reading words", quiet=as_json) as advance,
     ):
         report = read_words(

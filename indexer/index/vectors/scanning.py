@@ -7,7 +7,6 @@ not offer together with a selector.
 """
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 import faiss
@@ -247,12 +246,7 @@ class Scan:
         self.scanner.set_list(0, 0.0)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give it back."""
         self._scanners.take_back(self.scanner, self._selector is not None)
 
