@@ -229,29 +229,37 @@ class PostgresServer:
     """A private PostgreSQL that no network reaches; its socket is in its folder.
 
     Attributes:
-        folder: of its socket, its data and its log. binaries: folder of its programs.
+        folder: of its socket, its data and its log. data: of its data alone.
+        binaries: folder of its programs.
         account: that it runs as. owner: the same for `subprocess`.
     """
 
-    def __init__(self, binaries: Path, account: str) -> None:
+    def __init__(self, binaries: Path, account: str, made: Path | None = None) -> None:
+        """Make a folder of its own.
+
+        Args:
+            binaries: folder of its programs.
+            account: that it runs as.
+            made: data folder to copy; made anew without.
+        """
         self.binaries = binaries
         # pytest's own folders are closed to other accounts, and a socket's path must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="marklens-pg-"))
         shutil.chown(self.folder, account)
-        self._cluster = self.folder / "data"
+        self.data = self.folder / "data"
+        self._made = made
         self.account = account
         self.owner = {"user": account} if os.geteuid() == 0 else {}
         self._server: subprocess.Popen[bytes] | None = None
 
     def make(self) -> None:
-        """Make its data folder."""
-        made = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run(  # noqa: S603 - Debian's own binary
-            [self.binaries / "initdb", "-D", self._cluster, *made],
-            check=True,
-            capture_output=True,
-            cwd=self.folder,
-            **self.owner,
+        """Make its data folder, or copy it: that takes a tenth of the time."""
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        command = [self.binaries / "initdb", "-D", self.data, *options]
+        if self._made:
+            command = ["cp", "-a", self._made, self.data]
+        subprocess.run(  # noqa: S603 - Debian's own binaries
+            command, check=True, capture_output=True, cwd=self.folder, **self.owner
         )
 
     def start(self) -> None:
@@ -267,7 +275,7 @@ class PostgresServer:
         leash = ("setpriv", "--pdeathsig", "QUIT")  # no server outlives tests that are killed
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(  # noqa: S603
-                [*leash, self.binaries / "postgres", "-D", self._cluster, *options],
+                [*leash, self.binaries / "postgres", "-D", self.data, *options],
                 stderr=log,
                 cwd=self.folder,
                 **self.owner,
@@ -325,11 +333,8 @@ class PostgresServer:
 
 
 @contextmanager
-def _running_postgres() -> Iterator[PostgresServer]:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.skip("no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
-    server = PostgresServer(found[-1].parent, _postgres_account())
+def _running_postgres(made: Path) -> Iterator[PostgresServer]:
+    server = PostgresServer(_postgres_binaries(), _postgres_account(), made)
     try:
         server.make()
         server.start()
@@ -338,17 +343,35 @@ def _running_postgres() -> Iterator[PostgresServer]:
         server.remove()
 
 
+def _postgres_binaries() -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("no PostgreSQL under /usr/lib/postgresql: apt-get install postgresql")
+    return found[-1].parent
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_data() -> Iterator[Path]:
+    """The data folder of a PostgreSQL that was never started."""
+    server = PostgresServer(_postgres_binaries(), _postgres_account())
+    try:
+        server.make()
+        yield server.data
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_data: Path) -> Iterator[PostgresServer]:
     """The PostgreSQL of all tests of this process."""
-    with _running_postgres() as server:
+    with _running_postgres(postgres_data) as server:
         yield server
 
 
 @pytest.fixture
-def own_postgres() -> Iterator[PostgresServer]:
+def own_postgres(postgres_data: Path) -> Iterator[PostgresServer]:
     """A PostgreSQL of the test's own, which it may stop and start."""
-    with _running_postgres() as server:
+    with _running_postgres(postgres_data) as server:
         yield server
 
 

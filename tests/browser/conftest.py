@@ -191,7 +191,7 @@ class Page:
             assert time.monotonic() < deadline, (
                 f"{failure}; {self.path} says: {self.text('main')[:300]!r}"
             )
-            time.sleep(0.02)
+            time.sleep(0.05)
         return found
 
     def js(self, script: str, *values: Any) -> Any:

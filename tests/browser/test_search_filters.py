@@ -132,7 +132,8 @@ def test_a_code_outside_the_classification_is_refused_at_the_field(page):
     page.open("/?mark_id=EM-000")
     page.hits()
     page.one("#code-input").send_keys("3.77", Keys.ENTER)
-    assert page.one("#code-error").text == "03.77 is not in the Vienna Classification."
+    refusal = "03.77 is not in the Vienna Classification."
+    page.until(lambda: page.text("#code-error") == refusal, "not refused")
     assert "vienna" not in page.path
 
 

@@ -1,6 +1,5 @@
 """`marklens index` as a user types it, and how it tells its progress."""
 
-import os
 import re
 import signal
 import time
@@ -146,7 +145,7 @@ def test_a_signal_ends_also_what_takes_longer_than_a_batch(
 
     def read_a_line_of_a_gigabyte() -> None:
         with stop_at_signal() as stop:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)  # to this thread: no other one may take it later
             assert stop.is_set()
             time.sleep(30)
 
