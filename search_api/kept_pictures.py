@@ -19,10 +19,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
+from search_api.beside import beside
 from search_api.errors import PictureGone
 
 logger = logging.getLogger(__name__)
@@ -189,12 +190,10 @@ def _named_by(handle: Path) -> str:
         return ""
 
 
-@contextmanager
-def purging(kept: KeptPictures) -> Iterator[None]:
+def purging(kept: KeptPictures) -> AbstractContextManager[None]:
     """Remove old pictures in the background while the block runs, also where none are sent."""
-    stopping = Event()
 
-    def purge() -> None:
+    def purge(stopping: Event) -> None:
         while True:
             try:
                 kept.purge()
@@ -203,10 +202,4 @@ def purging(kept: KeptPictures) -> Iterator[None]:
             if stopping.wait(_PURGE_EVERY_S):
                 return
 
-    thread = Thread(target=purge, name="marklens-purge", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
+    return beside("purge", purge)

@@ -6,13 +6,15 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from math import inf
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from time import monotonic
 
 from indexer.register.keys import Key, Keys
 from models.errors import MarkLensError
+from search_api.beside import beside
 
 logger = logging.getLogger(__name__)
 _PREFIX = "mlk_"  # by which scanners for leaked secrets can know them
@@ -73,16 +75,8 @@ class KeyRing:
             DatabaseUnavailable: the keys cannot be read at the beginning.
         """
         self.refresh()
-        stopping = Event()
-        thread = Thread(
-            target=self._follow, args=(poll_s, stopping), name="marklens-keys", daemon=True
-        )
-        thread.start()
-        try:
+        with beside("keys", partial(self._follow, poll_s)):
             yield
-        finally:
-            stopping.set()
-            thread.join()
 
     def _follow(self, poll_s: float, stopping: Event) -> None:
         fails = False

@@ -4,7 +4,7 @@ import hashlib
 import io
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,10 @@ MAX_SIGNS = 1000  # of a list
 _PER_REQUEST = 100  # events that a webhook gets at once
 _ASKED = {*FilterFields.model_fields, "weights"}  # fields of which a watch is made for good
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=6)
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -138,11 +142,16 @@ class Watching:
             BadWatch: some watches cannot be compared; all others were.
         """
         try:
-            return self._compare()
+            return self.compare()
         finally:
             self.deliver()
 
-    def _compare(self) -> int:
+    def compare(self, is_stopping: Callable[[], bool] = _never) -> int:
+        """Compare the marks written since the last time with every watch; see `check`.
+
+        Args:
+            is_stopping: whether to go on another time.
+        """
         failed: dict[str, Exception] = {}
         lists = []
         for watch in self._watches.all():
@@ -152,6 +161,8 @@ class Watching:
         oldest = min((watch.checked for watch in lists), default=now)
         for view, last in self._new_marks(oldest, now):
             for watch in lists:
+                if is_stopping():
+                    return found
                 if watch.checked < last and watch.name not in failed:
                     with _by_itself(watch, failed):
                         signs = watch.signs
@@ -161,20 +172,26 @@ class Watching:
             raise BadWatch("; ".join(f"watch {name}: {error}" for name, error in failed.items()))
         return found
 
-    def deliver(self) -> None:
-        """Tell the webhooks what they have not been told; those not reached are tried later."""
+    def deliver(self, is_stopping: Callable[[], bool] = _never) -> None:
+        """Tell the webhooks what they have not been told; those not reached are tried later.
+
+        Args:
+            is_stopping: whether to go on another time.
+        """
         for watch in self._watches.all():
+            if is_stopping():
+                return
             now = datetime.now(UTC)
             if watch.webhook is None or (watch.next_try is not None and watch.next_try > now):
                 continue
             try:
-                self._tell(watch, watch.webhook)
+                self._tell(watch, watch.webhook, is_stopping)
             except (BadWatch, WebhookFailed) as error:  # BadWatch: a version before took it
                 wait = min(_FIRST_WAIT * 2 ** min(watch.failures, 16), _LONGEST_WAIT)
                 logger.warning("watch %s: %s; again in %s", watch.name, error, wait)
                 self._watches.failed(watch.name, watch.failures + 1, now + wait, str(error))
 
-    def _tell(self, watch: Watch, webhook: str) -> None:
+    def _tell(self, watch: Watch, webhook: str, is_stopping: Callable[[], bool]) -> None:
         """Send all that a webhook has not got.
 
         Raises:
@@ -185,6 +202,8 @@ class Watching:
             document = {"watch": watch.name, "events": [event_as_json(one) for one in events]}
             post(webhook, document, allow_private=private)
             self._watches.delivered(watch.name, [one.id for one in events])
+            if is_stopping():
+                return
 
     def _new_marks(self, after: int, upto: int) -> Iterator[tuple[ReadView, int]]:
         """The marks written after a change, as small views, each with its last sequence."""

@@ -24,8 +24,19 @@ from models.version import marklens_version
 TIMEOUT_S = 10.0  # of each step
 DEADLINE_S = 30.0  # of all of them
 _MAX_URL = 2000
-# Networks of IPv6 that stand for addresses of IPv4, private ones too: NAT64, 6to4, Teredo.
-_TRANSLATED = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
+# What `ipaddress` takes for addresses of the internet, and is none, or leads to any of IPv4.
+_NOT_PUBLIC = tuple(
+    map(
+        ip_network,
+        (
+            *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"),  # NAT64, 6to4, Teredo
+            *("::/96", "::ffff:0:0:0/96"),  # IPv4 written as IPv6, in ways that are given up
+            "fec0::/10",  # sites' own, before fc00::/7
+            "192.88.99.0/24",  # relays of 6to4
+            "168.63.129.16/32",  # Azure, to its own machines
+        ),
+    )
+)
 
 
 class WebhookFailed(MarkLensError):
@@ -73,6 +84,7 @@ def post(url: str, document: Mapping[str, Any], *, allow_private: bool) -> None:
         address = _public_address(parts, allow_private=allow_private)
         connection = _connection(parts, address)
         alarm = Timer(DEADLINE_S, _cut, [connection])
+        alarm.daemon = True  # a server that ends does not wait for it
         alarm.start()
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -116,9 +128,9 @@ def is_public(text: str) -> bool:
     """Whether an IP address is one of the internet, and not of a network of one's own."""
     address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address):
-        if any(address in network for network in _TRANSLATED):
-            return False
         address = address.ipv4_mapped or address
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not address.is_multicast
 
 
