@@ -26,7 +26,6 @@ MAX_ID = 128
 MAX_TEXT = 10_000  # characters a field; the longest owners' names on record have some hundreds
 NICE_CLASSES = range(1, 46)  # the Nice Classification's goods and services classes
 
-RunState = Literal["running", "interrupted", "failed", "finished"]
 _US_DESIGN = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CodeSource = Literal["assigned", "predicted", "either"]
@@ -351,42 +350,6 @@ class Change:
     status: str | None = None
     office: str | None = None
     filed: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunCounts:
-    """What a run over a source did so far; read = the sum of the others."""
-
-    read: int = 0
-    indexed: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RunPosition:
-    """Where a run stands, committed in the same transaction as the marks up to there."""
-
-    run_id: int
-    position: int
-    counts: RunCounts
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run over a source, named by path, size (bytes) and time of change (ns)."""
-
-    id: int
-    source: str
-    size: int
-    mtime_ns: int
-    position: int
-    counts: RunCounts
-    state: RunState
-    started: datetime
-    finished: datetime | None
-    rejects_file: str | None
 
 
 @dataclass(frozen=True)

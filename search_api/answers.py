@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.ingest import IngestProgress
-from indexer.marks import Box, Mark, RunCounts
+from indexer.marks import Box, Mark
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
+from indexer.runs import RunCounts
 from indexer.search.reranking import certainty
 from models.vienna import PredictedCode, ViennaCode
 

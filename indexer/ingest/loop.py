@@ -11,23 +11,22 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 
-from indexer.errors import MissingPicture
 from indexer.ingest.disk_dict import DiskDict
 from indexer.ingest.encoding import PreparedMark
+from indexer.ingest.findings import Findings
 from indexer.ingest.pipeline import Batch, Pipeline
-from indexer.ingest.prepare import Outcome, PictureFault, Preparer
+from indexer.ingest.prepare import Outcome, Preparer
 from indexer.ingest.rejects import RejectsFile
 from indexer.ingest.report import IngestOptions, IngestProgress, IngestReport
 from indexer.ingest.retry import Retry
 from indexer.ingest.run import open_run
 from indexer.ingest.workers import Workers
-from indexer.marks import RunState
-from indexer.register import Register, Run, RunCounts, RunPosition
+from indexer.register import Register
 from indexer.register.image_store import ImageStore
+from indexer.runs import Run, RunCounts, RunPosition, RunState
 from indexer.sources import MarkSource, RejectedRow, Row, SourceRow, Withdrawal
 from models.errors import MarkLensError
 from models.reading import READER
@@ -109,11 +108,8 @@ class _Loop:
         self._retry = Retry(options.retry_s, options.stop)
         self._resumed_after = self._position = run.position if run else 0
         self._counts = Counter(asdict(run.counts) if run else {})
-        self._faults = _PictureFaults()
+        self._findings = Findings(run.found if run else {})
         self._batch: list[PreparedMark | Withdrawal] = []
-        self._withdrawn = 0
-        # With its position, of more batches than may be under way.
-        self._saved: deque[tuple[int, _Findings]] = deque(maxlen=workers.encoding + 8)
         self._preparer = Preparer(
             register,
             images,
@@ -122,7 +118,6 @@ class _Loop:
             dry_run=options.dry_run,
             read_words=options.read_words,
         )
-        self._read: Counter[bool] = Counter()  # whether words were read in a picture
         self._pipeline = Pipeline(register, workers, self._retry)
         self._handed_over = self._resumed = self._reached()
         folder = options.rejects_dir or images.folder.parent / "rejects"
@@ -180,23 +175,21 @@ class _Loop:
             rejects_file=self._rejects.file,
             interrupted=self.stopped,
             resumed_after=self._resumed_after,
-            warnings=(*warnings, *self._source.warnings, *self._faults.warnings()),
-            withdrawn=self._withdrawn,
+            warnings=(*warnings, *self._source.warnings, *self._findings.warnings()),
+            withdrawn=self._findings.count("withdrawn"),
             broken=tuple(self._source.broken),
             encoded=self._pipeline.encoded,
-            words_read=self._read[True],
-            without_words=self._read[False],
+            words_read=self._findings.count("words"),
+            without_words=self._findings.count("no words"),
             encoding_s=self._pipeline.encoding_s,
             seconds=time.monotonic() - self._begun,
         )
 
     def _note_end(self, run: Run, state: RunState) -> None:
-        saved = self._pipeline.committed or RunPosition(run.id, run.position, run.counts)
+        reached = self._pipeline.committed or run.reached
         file = self._rejects.file
         rejects = None if file is None else str(file)
-        self._retry.until_done(
-            lambda: self._register.finish_run(run.id, state, saved.position, saved.counts, rejects)
-        )
+        self._retry.until_done(lambda: self._register.finish_run(reached, state, rejects))
 
     def _rows(self) -> Iterator[Row]:
         """The rows still to do; in a table, a second row of an id becomes a rejected one."""
@@ -279,8 +272,8 @@ class _Loop:
     def _count(self, outcome: Outcome) -> None:
         result = outcome.result
         self._counts["read"] += 1
-        if outcome.picture_fault is not None:
-            self._faults.add(outcome.picture_fault)
+        if outcome.finding is not None:
+            self._findings.add(*outcome.finding)
         if result is None:
             self._counts["unchanged"] += 1
         elif isinstance(result, RejectedRow):
@@ -288,13 +281,14 @@ class _Loop:
             self._rejects.add(result)
         elif isinstance(result, Withdrawal):
             self._counts["updated"] += 1
-            self._withdrawn += 1
+            self._findings.add("withdrawn", result.id)
         else:
+            mark_id, words = result.mark.record.id, result.mark.words_read
             self._counts["indexed" if result.is_new else "updated"] += 1
-            if result.mark.words_read is not None:
-                self._read[bool(result.mark.words_read)] += 1
+            if words is not None:
+                self._findings.add("words" if words else "no words", mark_id)
             if result.pages > 1:
-                self._faults.add_pages(result.mark.record.id, result.pages)
+                self._findings.add("paged", f"{mark_id} ({result.pages} pages)")
 
     def _is_save_due(self) -> bool:
         return self._counts["read"] - self._handed_over.counts.read >= _SAVE_EVERY
@@ -311,69 +305,22 @@ class _Loop:
             self._seen.update({one.mark.record.id: one.mark.digest for one in marks})
             self._seen.update(dict.fromkeys(withdrawn))
         self._batch.clear()
-        found = self._withdrawn, copy(self._read), copy(self._faults)
-        self._saved.append((self._position, found))
 
     def _go_back(self) -> None:
         """Count what is committed, and no more."""
         reached = self._pipeline.committed or self._resumed
         self._position, self._counts = reached.position, Counter(asdict(reached.counts))
-        nothing: _Findings = (0, Counter(), _PictureFaults())
-        found = dict(self._saved).get(self._position, nothing)
-        self._withdrawn, self._read, self._faults = found
+        self._findings = Findings(reached.found)
 
     def _reached(self) -> RunPosition:
-        return RunPosition(self._run.id if self._run else 0, self._position, self._tally())
+        run_id = self._run.id if self._run else 0
+        return RunPosition(run_id, self._position, self._tally(), self._findings.found)
 
     def _tally(self) -> RunCounts:
         return RunCounts(**self._counts)
 
     def _progress(self) -> IngestProgress:
         return IngestProgress(self._position, self._source.last_position, self._tally())
-
-
-class _PictureFaults:
-    """Counts the marks whose picture is not, or not wholly, indexed, and names the first."""
-
-    def __init__(self) -> None:
-        self._missing = self._unreadable = self._paged = 0
-        self._first_missing = self._first_unreadable = self._first_paged = ""
-
-    def add_pages(self, mark_id: str, pages: int) -> None:
-        self._paged += 1
-        self._first_paged = self._first_paged or f"{mark_id} ({pages} pages)"
-
-    def add(self, fault: PictureFault) -> None:
-        if isinstance(fault.reason, MissingPicture):
-            self._missing += 1
-            self._first_missing = self._first_missing or fault.mark_id
-        else:
-            self._unreadable += 1
-            self._first_unreadable = self._first_unreadable or f"{fault.mark_id} ({fault.reason})"
-
-    def warnings(self) -> Iterator[str]:
-        if self._paged:
-            yield (
-                f"{self._paged} marks have a picture of several pages, first {self._first_paged}: "
-                "the first page is indexed; save the page that shows the mark as a file of its own "
-                "where it is another"
-            )
-        if self._unreadable:
-            yield (
-                f"{self._unreadable} marks have a picture that cannot be read, first "
-                f"{self._first_unreadable}: they are kept without it, or with the one that the "
-                "register holds"
-            )
-        if self._missing:
-            yield (
-                f"{self._missing} marks name a picture that is not there, first "
-                f"{self._first_missing}: those that the register has no picture of can be found "
-                "by words, codes and dates only; give the pictures' folder or zip file with "
-                "--images and index again"
-            )
-
-
-_Findings = tuple[int, Counter[bool], _PictureFaults]  # withdrawn, pictures read, their faults
 
 
 def _id_of(row: Row) -> str | None:

@@ -17,9 +17,9 @@ from indexer.errors import ChangedMeanwhile
 from indexer.ingest.encoding import PreparedMark, pictures_of, run_network, with_encoding
 from indexer.ingest.retry import Retry
 from indexer.ingest.workers import Workers
-from indexer.marks import RunPosition
 from indexer.register import Register
 from indexer.register.rows import Encoding
+from indexer.runs import RunPosition
 from models.errors import MarkLensError
 
 _MORE_UNDER_WAY = 2  # batches than are encoded: one is committed, one waits for the network

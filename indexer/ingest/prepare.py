@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from indexer.errors import MissingPicture
 from indexer.ingest.encoding import Filling, PreparedMark, mark_digest, prepare
+from indexer.ingest.findings import Kind
 from indexer.ingest.retry import Retry
 from indexer.ingest.workers import Workers
 from indexer.marks import Mark, MarkRecord
@@ -16,25 +18,17 @@ from models.errors import MarkLensError, UnreadableImage
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFault:
-    """Why the picture of a mark, which is kept all the same, could not be read."""
-
-    mark_id: str
-    reason: UnreadableImage
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What becomes of a row.
 
     Attributes:
         result: what is to be written, or why nothing is; None where the register holds the mark
             just so.
-        picture_fault: of a mark that is kept without the picture its source names.
+        finding: that is to be told at the run's end: its kind, and what to call it.
     """
 
     result: PreparedMark | Withdrawal | RejectedRow | None
-    picture_fault: PictureFault | None = None
+    finding: tuple[Kind, str] | None = None
 
 
 class Preparer:
@@ -69,7 +63,7 @@ class Preparer:
         if isinstance(row, RejectedRow):
             return Outcome(row)
         if isinstance(row, Withdrawal):
-            return Outcome(row if row.id in known else None)
+            return Outcome(row) if row.id in known else Outcome(None, ("unknown", row.id))
         return self._outcome(row, known.get(row.record.id))
 
     def _outcome(self, row: SourceRow, before: str | None) -> Outcome:
@@ -79,7 +73,7 @@ class Preparer:
         if held is not None:
             kept = {name: getattr(held.record, name) for name in row.left_out}
             record = replace(record, **kept)
-        fault = None
+        finding: tuple[Kind, str] | None = None
         try:
             try:
                 if row.picture is None:
@@ -90,7 +84,9 @@ class Preparer:
             except UnreadableImage as error:
                 if row.needs_picture or row.picture is None:
                     raise
-                fault = PictureFault(record.id, error)
+                finding = "unreadable", f"{record.id} ({error})"
+                if isinstance(error, MissingPicture):
+                    finding = "missing", record.id
                 # The mark is kept: as it is said to be, with the picture that the register holds.
                 held = held or (None if before is None else self._held(record.id))
                 content = self._stored(held)
@@ -100,10 +96,10 @@ class Preparer:
         except UnreadableImage as error:
             name = row.record.image_name
             return Outcome(RejectedRow(row.position, record.id, name, str(error)))
-        if prepared is not None and (row.left_out or fault is not None):
+        if prepared is not None and (row.left_out or finding is not None):
             sequence = 0 if held is None else held.sequence
             prepared = replace(prepared, filling=Filling(sequence, partial(self._again, row)))
-        return Outcome(prepared, fault)
+        return Outcome(prepared, finding)
 
     def _again(self, row: SourceRow) -> PreparedMark | None:
         """The mark of a row, filled from what the register holds by now; None if it is that."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.marks import RunCounts
+from indexer.runs import RunCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class IngestReport:
             is indexed.
         encoded: pictures the network saw: each once, however many marks bear it.
         words_read: marks without words in whose picture some were read, and `without_words` those
-            in whose picture there are none; of a resumed run since it was resumed.
+            in whose picture there are none.
         encoding_s: how long the network computed, seconds (of several workers the mean), and
             `seconds` the whole run took; of a resumed run since it was resumed.
     """

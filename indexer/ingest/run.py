@@ -7,7 +7,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from indexer.errors import RunUnderWay
-from indexer.register import Register, Run
+from indexer.register import Register
+from indexer.runs import Run
 from indexer.sources import MarkSource, SourceState
 from models.errors import MarkLensError
 
@@ -92,7 +93,7 @@ def open_run(
         lock = RunLock(folder, register.identity(), last.id)
     if last is not None and last.state == "running":
         # Killed: nobody could note it then. (Two runs over one source at once do no harm.)
-        register.finish_run(last.id, "interrupted", last.position, last.counts, last.rejects_file)
+        register.finish_run(last.reached, "interrupted", last.rejects_file)
     if lock is not None and last is not None:
         return last, lock, ()
     run = register.start_run(state.path, state.size, state.mtime_ns)

@@ -5,6 +5,6 @@
 and search import it; it imports `indexer.marks`, `indexer.query` and `models`.
 """
 
-from indexer.register.register import Register, Run, RunCounts, RunPosition
+from indexer.register.register import Register
 
-__all__ = ["Register", "Run", "RunCounts", "RunPosition"]
+__all__ = ["Register"]

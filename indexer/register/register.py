@@ -21,10 +21,6 @@ from indexer.marks import (
     EncodedMark,
     Facets,
     Mark,
-    Run,
-    RunCounts,
-    RunPosition,
-    RunState,
     is_mark_id,
 )
 from indexer.matches import Candidate
@@ -48,10 +44,9 @@ from indexer.register.derived import DerivedTables
 from indexer.register.keys import Keys
 from indexer.register.watches import Watches
 from indexer.register.words_read import WordsRead
+from indexer.runs import Run, RunPosition, RunState
 from models.encoder import Embedding
 from models.vienna import ViennaCode
-
-__all__ = ["Register", "Run", "RunCounts", "RunPosition"]
 
 
 class Register:
@@ -360,18 +355,14 @@ class Register:
             return runs.start(connection, source, size, mtime_ns)
 
     def finish_run(
-        self,
-        run_id: int,
-        state: RunState,
-        position: int,
-        counts: RunCounts,
-        rejects_file: str | None = None,
+        self, reached: RunPosition, state: RunState, rejects_file: str | None = None
     ) -> None:
-        """Note how a run ended."""
+        """Note where and how a run ended."""
         with self._writing() as connection:
-            runs.save_position(connection, RunPosition(run_id, position, counts))
-            runs.finish(connection, run_id, state, rejects_file)
-            audit.note(connection, f"end run: {state}", f"run {run_id}, {counts.read:,} rows read")
+            runs.save_position(connection, reached)
+            runs.finish(connection, reached.run_id, state, rejects_file)
+            said = f"run {reached.run_id}, {reached.counts.read:,} rows read"
+            audit.note(connection, f"end run: {state}", said)
 
     def last_runs(self, limit: int = 5, source: str | None = None) -> list[Run]:
         """The newest runs, newest first; of one source only, if named."""

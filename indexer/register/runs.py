@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from indexer.marks import Run, RunCounts, RunPosition, RunState
 from indexer.register import schema
+from indexer.runs import Finding, Run, RunCounts, RunPosition, RunState
 
 
 def start(connection: Connection, source: str, size: int, mtime_ns: int) -> Run:
@@ -30,7 +30,7 @@ def save_position(connection: Connection, run: RunPosition) -> None:
     connection.execute(
         sa.update(schema.runs)
         .where(schema.runs.c.id == run.run_id)
-        .values(position=run.position, **asdict(run.counts))
+        .values(position=run.position, found=run.found, **asdict(run.counts))
     )
 
 
@@ -61,6 +61,7 @@ def newest(connection: Connection, limit: int, source: str | None) -> list[Run]:
             started=aware(row["started"]),
             finished=row["finished"] and aware(row["finished"]),
             rejects_file=row["rejects_file"],
+            found={kind: Finding(*held) for kind, held in (row["found"] or {}).items()},
         )
         for row in connection.execute(wanted).mappings()
     ]

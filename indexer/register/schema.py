@@ -164,6 +164,8 @@ runs = Table(
     Column("updated", BigInteger, nullable=False, default=0),
     Column("unchanged", BigInteger, nullable=False, default=0),
     Column("rejected", BigInteger, nullable=False, default=0),
+    # What is to be told at its end: kind → how often, where first.
+    Column("found", JSON(none_as_null=True)),
     Column("state", String(11), nullable=False),
     Column("started", DateTime(timezone=True), nullable=False),
     Column("finished", DateTime(timezone=True)),

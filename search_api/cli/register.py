@@ -13,7 +13,7 @@ from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
     from indexer.index.milvus.address import MilvusAddress
-    from indexer.marks import Run
+    from indexer.runs import Run
     from search_api.marklens import MarkLens
 
 _RUNS = 5

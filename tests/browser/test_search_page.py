@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from indexer.ingest import IngestProgress
-from indexer.marks import RunCounts
+from indexer.runs import RunCounts
 
 pytestmark = pytest.mark.browser
 

@@ -17,7 +17,8 @@ from indexer.ingest.encoding import prepare
 from indexer.ingest.pipeline import Batch, Pipeline
 from indexer.ingest.retry import Retry
 from indexer.ingest.workers import LocalWorkers
-from indexer.marks import MarkRecord, RunCounts, RunPosition
+from indexer.marks import MarkRecord
+from indexer.runs import RunCounts, RunPosition
 
 Office = Any  # the fixture `office`
 
@@ -112,6 +113,35 @@ def test_a_resumed_run_names_each_rejected_row_once(office: Office) -> None:
     positions = [row["position"] for row in office.rejects(second)]
     assert positions == [str(n + 2) for n in range(20) if n % 3 == 0]
     assert second.rejected == 7
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_resumed_run_tells_what_was_found_before_it_broke_off(
+    office: Office, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    office.marks(4)
+    office.ingest()
+    rows = [f"m{n},,,,delete" for n in range(4)] + [f"g{n},,,,delete" for n in range(4)]
+    rows += [f"n{n},gone.png,word,," for n in range(12)]
+    path = office.table([])
+    path.write_text("\n".join(["id,image,text,vienna,operation", *rows, ""]), "utf-8")
+
+    def break_off(progress: IngestProgress) -> None:
+        if progress.counts.read >= 12:
+            raise OSError("the cable")
+
+    with monkeypatch.context() as patched:
+        if is_killed:  # who is killed notes no end
+            patched.setattr(office.register, "finish_run", lambda *_: None)
+        with pytest.raises(OSError, match="the cable"):
+            office.ingest(IngestOptions(batch=4), break_off)
+    report = office.ingest(IngestOptions(resume=True))
+    assert report.resumed_after == 13
+    assert office.counts(report) == (20, 12, 4, 4, 0)
+    assert report.withdrawn == 4
+    unknown, missing = report.warnings
+    assert "4 rows withdraw marks that the register does not hold, first g0" in unknown
+    assert "12 marks name a picture that is not there, first n0" in missing
 
 
 def test_a_resumed_run_killed_before_its_first_batch_keeps_the_rejects_of_the_run_before(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from indexer.errors import ChangedMeanwhile
-from indexer.marks import EncodedMark, MarkRecord, RunCounts, RunPosition
+from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
+from indexer.runs import RunCounts, RunPosition
 
 Office = Any  # the fixture `office`
 Mark = Callable[..., EncodedMark]  # the fixture `mark`

@@ -118,6 +118,11 @@ def test_a_later_table_withdraws_marks(office: Office, format: str, publish: Pub
     report = office.ingest_file(later)
     assert office.counts(dry) == office.counts(report) == (5, 0, 1, 2, 2)
     assert report.withdrawn == 1
+    assert report.warnings == dry.warnings
+    assert report.warnings[-1] == (
+        "1 rows withdraw marks that the register does not hold, first m3: see whether their ids "
+        "are written as in the register"
+    )
     assert [mark.record.id for mark in office.register.every_mark()] == ["m2"]
     assert [row["reason"] for row in office.rejects(report)] == [
         "operation 'burn' is none of insert, update and delete",

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from indexer.errors import BadKey, FingerprintMismatch, UnknownKey
-from indexer.marks import EncodedMark, MarkRecord, RunCounts
+from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
 from indexer.register.audit import Actor, acting
 from indexer.register.keys import Key, Scope
+from indexer.runs import RunCounts, RunPosition
 
 NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
 
@@ -57,7 +58,7 @@ def test_every_write_is_noted_with_who_did_it_and_in_which_request(register: Reg
     assert register.delete(["m1", "m2", "nobody"]) == 2
     assert register.delete(["nobody"]) == 0
     run = register.start_run("marks.csv", 1, 1)
-    register.finish_run(run.id, "finished", 3, RunCounts(read=3))
+    register.finish_run(RunPosition(run.id, 3, RunCounts(read=3)), "finished")
     assert noted(register) == [
         ("write marks", "m0, m1, m2, m3, m4 and 3 more"),
         ("withdraw marks", "m1, m2, nobody"),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from indexer.errors import FingerprintMismatch
-from indexer.marks import EncodedMark, MarkRecord, RunCounts, RunPosition
+from indexer.marks import EncodedMark, MarkRecord
 from indexer.register import Register
+from indexer.runs import Finding, RunCounts, RunPosition
 from models.encoder import Embedding
 
 Mark = Callable[..., EncodedMark]  # the fixture `mark`
@@ -41,8 +42,10 @@ def test_a_write_that_fails_does_not_move_its_run(register: Register) -> None:
 
 def test_a_finished_run_says_how_it_ended(register: Register) -> None:
     run = register.start_run("x", 1, 1)
-    register.finish_run(run.id, "failed", 7, RunCounts(read=7, rejected=7), "rejects.csv")
+    reached = RunPosition(run.id, 7, RunCounts(read=7, rejected=7), {"missing": Finding(2, "m1")})
+    register.finish_run(reached, "failed", "rejects.csv")
     (ended,) = register.last_runs()
+    assert ended.reached == reached
     assert (ended.state, ended.position, ended.rejects_file) == ("failed", 7, "rejects.csv")
     assert ended.started == run.started
     assert ended.finished is not None
