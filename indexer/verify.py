@@ -170,6 +170,9 @@ def _foreign(snapshot: SnapshotCheck, moment: Moment) -> Fault | None:
     if facts.sequence > moment.sequence:
         says = f"stands at change {facts.sequence:,}, the register at {moment.sequence:,}"
         return Fault("snapshot-other", "snapshot", says)
+    if facts.stamp != moment.stamp(facts.sequence):
+        says = "made from the register before it was restored from a backup"
+        return Fault("snapshot-other", "snapshot", says)
     return None
 
 

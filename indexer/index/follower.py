@@ -265,10 +265,10 @@ class Follower:
     def _catch_up(self) -> None:
         sequence, view = self._register.sequence(), self._live.now
         self._committed = sequence
-        if sequence < view.sequence:
+        if sequence < view.sequence or self._register.stamp(view.sequence) != view.stamp:
             logger.warning(
-                "the register stands at %d, before the index at %d: it was restored or replaced; "
-                "reading it anew", sequence, view.sequence,
+                "the register stands at %d, and not where the index at %d comes from: it was "
+                "restored or replaced; reading it anew", sequence, view.sequence,
             )  # fmt: skip
             self._begin_anew()
         elif sequence > view.sequence:
@@ -278,11 +278,12 @@ class Follower:
     def _begin_anew(self) -> None:
         """Show what the register holds, read from its beginning."""
         empty = ReadView(bounds=self._live.now.bounds)
-        self._live.set(grown(empty, *self._read(0), self._build))
+        draft, sequence, stamp = self._read(0)
+        self._live.set(grown(empty, draft, sequence, self._build, stamp=stamp))
         self._merger.wake()
 
-    def _read(self, after: int) -> tuple[SegmentDraft, int]:
-        """Every change the register has committed by now, and the last one's sequence."""
+    def _read(self, after: int) -> tuple[SegmentDraft, int, int | None]:
+        """Every change the register has committed by now; the last one's sequence and its stamp."""
         bound = self._register.bound()
         if bound is not None and bound != (self._fingerprint, self.dimension):
             raise FingerprintMismatch(
@@ -296,7 +297,7 @@ class Follower:
             with _without_collection():
                 draft.add(changes)
             sequence = max(sequence, known)
-        return draft, sequence
+        return draft, sequence, self._register.stamp(sequence)
 
     def _changes(self, after: int) -> Iterator[tuple[list[Change], int]]:
         """Chunks of changes, each with the sequence number up to which all is known then.
@@ -319,8 +320,8 @@ class Follower:
         try:
             saved = ReadView() if self._store is None else self._store.load()
             if self._store is not None and saved.sequence:
-                view = grown(saved, *self._read(saved.sequence), self._build)
-                self._store.probe(view, saved.sequence)
+                draft, sequence, stamp = self._read(saved.sequence)
+                view = grown(saved, draft, sequence, self._build, stamp=stamp)
                 self._saved = saved.sequence
                 self._in_file = view if view.sequence == saved.sequence else None
                 self._live.set(view)

@@ -25,7 +25,7 @@ _GROWTH_LISTED = 50  # the same of a segment with lists: all of the next is scan
 _MOST_DEAD = 0.25  # share of dead rows above which a segment is written anew
 
 
-class Interrupted(Exception):
+class _Interrupted(Exception):
     """The follower stops: the merge under way is given up."""
 
 
@@ -122,6 +122,7 @@ def grown(
     sequence: int,
     build: IndexBuilder,
     busy: frozenset[Segment] = frozenset(),
+    stamp: int | None = None,
 ) -> ReadView:
     """Return the view after the changes of a draft, its small segments merged; see `tidied`."""
     found, bare = draft.segment(build), draft.segment_without_vectors()
@@ -130,6 +131,7 @@ def grown(
         view,
         parts=tuple(tidied(view.parts, build, busy)),
         without_vectors=tuple(tidied(view.without_vectors, build, busy)),
+        stamp=stamp,
     )
 
 
@@ -146,11 +148,10 @@ class LiveView:
         self._busy: frozenset[Segment] = frozenset()
         self.now = ReadView()
 
-    def advance(self, draft: SegmentDraft, sequence: int) -> ReadView:
-        """Show the changes of a draft."""
+    def advance(self, draft: SegmentDraft, sequence: int, stamp: int | None = None) -> None:
+        """Show the changes of a draft; `stamp` is of the last one's sequence."""
         with self._lock:
-            self.now = grown(self.now, draft, sequence, self._build, self._busy)
-            return self.now
+            self.now = grown(self.now, draft, sequence, self._build, self._busy, stamp)
 
     def measure(self, bounds: Bounds) -> None:
         """Compute the length error of every segment; see `ReadView.measured`."""
@@ -158,11 +159,10 @@ class LiveView:
         with self._lock:
             self.now = self.now.measured(bounds)
 
-    def set(self, view: ReadView) -> ReadView:
+    def set(self, view: ReadView) -> None:
         """Show another view altogether."""
         with self._lock:
             self.now = view
-            return view
 
     def plan(self) -> Merge | None:
         """The next merge; until it is put back or dropped its segments stay where they are."""
@@ -255,7 +255,7 @@ class Merger:
                 while self._merge_one(self._proceed):
                     pause, self.error = self._retry_s[0], None
                 self.error = None
-            except Interrupted:
+            except _Interrupted:
                 return
             except Exception as error:
                 # The segments stay as they are, and searches right, only slower; said once.
@@ -268,7 +268,7 @@ class Merger:
 
     def _proceed(self) -> None:
         if self._stopping.is_set():
-            raise Interrupted
+            raise _Interrupted
 
     def _merge_one(self, proceed: Callable[[], None]) -> bool:
         merge = self._view.plan()

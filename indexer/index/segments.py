@@ -121,7 +121,10 @@ class Segment:
         Raises:
             KeyError, ValueError: arrays are missing or do not fit together.
         """
-        vectors = NoVectors.restored(arrays) or build.restore(arrays)
+        vectors: VectorIndex | None
+        vectors = NoVectors.restored(arrays)
+        if vectors is None:
+            vectors = build.restore(arrays)
         return cls(
             numbers=arrays["numbers"],
             sequences=arrays["sequences"],
@@ -203,6 +206,7 @@ class ReadView:
         sequence: the last change it knows.
         without_vectors: segments of the marks without picture, which can be counted and not found.
         bounds: blocks whose length error is known for all of `parts`; None before a search.
+        stamp: of the sequence in the register; see `indexer.register.counters.stamp`.
         total: marks that can be found.
     """
 
@@ -210,6 +214,7 @@ class ReadView:
     sequence: int = 0
     without_vectors: tuple[LiveSegment, ...] = ()
     bounds: Bounds | None = None
+    stamp: int | None = None
     total: int = field(init=False)
 
     def __post_init__(self) -> None:

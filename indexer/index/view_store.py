@@ -1,20 +1,13 @@
 """Saves and loads views as snapshots, and checks a snapshot against the register."""
 
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from indexer.errors import SnapshotDamaged
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView, Segment, known_bounds, length_error_arrays
 from indexer.index.vectors import IndexBuilder, NoVectors
 from indexer.index.vectors.snapshot import Arrays, SnapshotFacts, SnapshotPart, SnapshotStore
-from indexer.marks import Change
 from indexer.register import Register
-
-_PROBED = 64  # of the register's rows up to a snapshot, looked for in it
 
 
 class ViewStore:
@@ -45,7 +38,7 @@ class ViewStore:
         """
         parts = [_part(part, length_error_arrays(part, view.bounds)) for part in view.parts]
         parts += [_part(part, {}) for part in view.without_vectors]
-        self._store.save(self._facts(view.sequence), parts)
+        self._store.save(self._facts(view.sequence, view.stamp), parts)
 
     def load(self) -> ReadView:
         """What the snapshot holds; an empty view if there is none.
@@ -57,10 +50,12 @@ class ViewStore:
         if snapshot is None:
             return ReadView()
         facts = snapshot.facts
-        if facts != self._facts(facts.sequence):
+        if facts != self._facts(facts.sequence, facts.stamp):
             raise SnapshotDamaged("it was made from another register or for another network")
-        if facts.sequence > self._register.sequence():
-            raise SnapshotDamaged("it is ahead of the register, which was restored from a backup")
+        if not self._is_of_past(facts):
+            raise SnapshotDamaged(
+                "it holds what the register never wrote, which was restored from a backup"
+            )
         try:
             live = [
                 LiveSegment.of(
@@ -76,27 +71,7 @@ class ViewStore:
         parts = tuple(part for part in live if part not in bare)
         measured = {known_bounds(arrays) for arrays in snapshot.parts if "no_vectors" not in arrays}
         bounds = measured.pop() if len(measured) == 1 else None
-        return ReadView(parts, facts.sequence, bare, bounds)
-
-    def probe(self, view: ReadView, saved: int) -> None:
-        """Compare a view that a snapshot was brought into with the register.
-
-        A register restored from a backup and written to since has the same identity, and perhaps
-        a higher sequence, but other rows under the numbers after the backup.
-
-        Args:
-            view: the snapshot, and what the register committed since.
-            saved: sequence of the snapshot.
-
-        Raises:
-            SnapshotDamaged: the register holds other marks.
-        """
-        changes = self._register.changes(max(0, saved - _PROBED), _PROBED, saved)
-        live = view.total + sum(part.count for part in view.without_vectors)
-        # Counted first: as of the view, if nothing is written until the sequence is asked.
-        is_same = live == self._register.count() or self._register.sequence() != view.sequence
-        if not (is_same and _shows(view, changes)):
-            raise SnapshotDamaged("the register holds other marks: it was restored from a backup")
+        return ReadView(parts, facts.sequence, bare, bounds, facts.stamp)
 
     def saved_by_another(self, view: ReadView) -> int | None:
         """Sequence of the snapshot on disk, if it is of this register and as new as a view."""
@@ -104,36 +79,23 @@ class ViewStore:
             facts = self._store.facts()
         except SnapshotDamaged:
             return None
-        if facts is None or facts != self._facts(facts.sequence):
+        if facts is None or facts != self._facts(facts.sequence, facts.stamp):
             return None
-        is_new = view.sequence <= facts.sequence <= self._register.sequence()
+        is_new = view.sequence <= facts.sequence and self._is_of_past(facts)
         return facts.sequence if is_new else None
 
-    def _facts(self, sequence: int) -> SnapshotFacts:
+    def _facts(self, sequence: int, stamp: int | None) -> SnapshotFacts:
         identity = self._register.identity()
-        return SnapshotFacts(identity, *self._network, sequence)
+        return SnapshotFacts(identity, *self._network, sequence, stamp)
+
+    def _is_of_past(self, facts: SnapshotFacts) -> bool:
+        """Whether the register once stood where a snapshot does, and went on from there."""
+        return (
+            facts.sequence <= self._register.sequence()
+            and self._register.stamp(facts.sequence) == facts.stamp
+        )
 
 
 def _part(part: LiveSegment, known: Arrays) -> SnapshotPart:
     changing = {"alive": part.alive.mask(), **known}
     return SnapshotPart(part.segment, part.segment.arrays, changing)
-
-
-def _shows(view: ReadView, changes: Sequence[Change]) -> bool:
-    """Whether a view has rows of the register, withdrawn ones too, as the register holds them."""
-    numbers = np.array([change.number for change in changes], np.int64)
-    held = dict[int, tuple[int, NDArray[np.float16]]]()
-    for part in (*view.parts, *view.without_vectors):
-        segment, rows = part.segment, part.segment.rows_of(numbers)
-        rows = rows[part.alive.contains(rows)]
-        of = segment.numbers[rows].tolist(), segment.sequences[rows].tolist()
-        held |= zip(of[0], zip(of[1], segment.vectors.vectors(rows), strict=True), strict=True)
-    for change in changes:
-        sequence, vector = held.get(change.number, (None, None))
-        if sequence != (None if change.deleted else change.sequence):
-            return False
-        if vector is not None and len(vector):
-            stored = vector[:0] if change.embedding is None else change.embedding[0]
-            if not np.array_equal(vector, stored):
-                return False
-    return True

@@ -1,5 +1,7 @@
 """Reads and writes the register's counters and facts: two small tables of named values."""
 
+import secrets
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -14,12 +16,27 @@ def take_sequences(connection: Connection, n: int) -> int:
 
     The counter's row stays locked until the transaction ends: so writers take turns.
     """
-    return _add(connection, _SEQUENCE, n)
+    last = _add(connection, _SEQUENCE, n)
+    if n:
+        insert(connection, schema.stamps, [(last, secrets.randbits(63))])
+    return last
 
 
 def sequence(connection: Connection) -> int:
     """The last committed sequence number; 0 in an empty register."""
     return _value(connection, _SEQUENCE)
+
+
+def stamp(connection: Connection, sequence: int) -> int | None:
+    """A random number that was noted with the writing that reached a sequence number.
+
+    A register that was restored from a backup, and written to until it stands there again, has
+    another one under the same sequence. None of what versions without stamps wrote.
+    """
+    stamps = schema.stamps.c
+    wanted = sa.select(stamps.stamp).where(stamps.sequence <= sequence)
+    held: int | None = connection.scalar(wanted.order_by(stamps.sequence.desc()).limit(1))
+    return held
 
 
 def add_live_marks(connection: Connection, n: int) -> None:

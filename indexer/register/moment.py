@@ -66,7 +66,7 @@ class Moment:
         self._connection = connection
         self.identity = counters.fact(connection, "identity")
         self.fingerprint = counters.fact(connection, "fingerprint")
-        self.dimension = int(counters.fact(connection, "dimension") or 0)
+        self.dimension = counters.dimension(connection)
         self.sequence = counters.sequence(connection)
         self.count = counters.live_marks(connection)
 
@@ -121,6 +121,10 @@ class Moment:
         yield from derived.strays(self._connection, entries)
         yield from derived.counter_faults(self._connection)
         yield from self._watch_faults()
+
+    def stamp(self, sequence: int) -> int | None:
+        """What tells the writings up to a sequence number from others; see `counters.stamp`."""
+        return counters.stamp(self._connection, sequence)
 
     def sequences_now(self, numbers: Sequence[int]) -> dict[int, int]:
         """Sequences of marks by their numbers, withdrawn ones too."""

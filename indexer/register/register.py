@@ -118,10 +118,8 @@ class Register:
         """Fingerprint and dimension of the embeddings; None before the first."""
         with self._reading() as connection:
             fingerprint = counters.fact(connection, "fingerprint")
-            dimension = counters.fact(connection, "dimension")
-        if fingerprint is None or dimension is None:
-            return None
-        return fingerprint, int(dimension)
+            dimension = counters.dimension(connection)
+        return None if fingerprint is None or not dimension else (fingerprint, dimension)
 
     def bind_fingerprint(self, fingerprint: str, dimension: int) -> None:
         """Say which network the embeddings come from; the first call decides.
@@ -279,6 +277,11 @@ class Register:
         """The last committed sequence number; 0 in an empty register."""
         with self._reading() as connection:
             return counters.sequence(connection)
+
+    def stamp(self, sequence: int) -> int | None:
+        """What tells the writings up to a sequence number from others; see `counters.stamp`."""
+        with self._reading() as connection:
+            return counters.stamp(connection, sequence)
 
     def changes(self, after: int, limit: int, upto: int | None = None) -> list[Change]:
         """Rows in sequence order, tombstones included.

@@ -144,6 +144,14 @@ counter = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+# One row for each transaction that took sequence numbers: see `counters.stamp`.
+stamps = Table(
+    "stamps",
+    metadata,
+    Column("sequence", _Identity, primary_key=True, autoincrement=False),  # the last one taken
+    Column("stamp", BigInteger, nullable=False),
+)
+
 meta = Table(
     "meta",
     metadata,

@@ -17,64 +17,10 @@ import pytest
 
 from indexer.index.follower import Follower
 from indexer.index.segments import bounds_of
-from indexer.index.vectors import IndexChoice
-from indexer.marks import EncodedMark, MarkRecord
-from indexer.query import Filter, SearchQuery
 from indexer.register import Register
-from indexer.search.searcher import Searcher
-from models.encoder import Block, Embedding
-from models.vienna import ViennaCode
+from tests.faults.followers import BLOCKS, DIMENSION, answers, mark, reopened, truth
 
-BLOCKS = (Block("visual", 0, 8, 1.0), Block("colour", 8, 12, 0.5))
-DIMENSION = 12
 MARKS = 40
-
-
-def embedding(seed: int) -> Embedding:
-    """Of a whole sign and of up to two parts."""
-    vectors = np.random.default_rng(seed).standard_normal((1 + seed % 3, DIMENSION))
-    for block in BLOCKS:
-        part = vectors[:, block.start : block.stop]
-        part /= np.linalg.norm(part, axis=1, keepdims=True)
-    return Embedding.without_boxes(vectors.astype(np.float16))
-
-
-def mark(at: int, seed: int | None = None) -> EncodedMark:
-    codes = (ViennaCode(1 + at % 3, 1 + at % 2),)
-    record = MarkRecord(f"m{at:03d}", vienna=codes, status=["filed", None, "expired"][at % 3])
-    return EncodedMark(record, "0" * 64, embedding=embedding(at if seed is None else seed))
-
-
-def copy_database(path: Path, to: Path) -> None:
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(to)) as target:
-        source.backup(target)
-
-
-def answers(register: Register, follower: Follower) -> list:
-    """All that can be found, in order, for a few searches."""
-    searcher = Searcher(register, follower, BLOCKS)
-    wanted = [
-        Filter(),
-        Filter(vienna_any=(ViennaCode(2),)),
-        Filter(status=frozenset({"expired"}), vienna_none=(ViennaCode(3, 1),)),
-    ]
-    return [
-        (hit.id, hit.score, dict(hit.scores), hit.mark.sequence)
-        for filter_ in wanted
-        for hit in searcher.search(SearchQuery(embedding(3), k=100, filter=filter_)).hits
-    ]
-
-
-def truth(register: Register) -> list:
-    follower = Follower(register, None, DIMENSION, "tiny", IndexChoice("cpu"))
-    follower.refresh()
-    return answers(register, follower)
-
-
-def reopened(register: Register, folder: Path, fingerprint: str = "tiny") -> Follower:
-    follower = Follower(register, folder, DIMENSION, fingerprint, IndexChoice("cpu"))
-    follower.refresh()
-    return follower
 
 
 @pytest.fixture
@@ -207,59 +153,21 @@ def test_a_snapshot_of_another_network_is_not_used(register, folder, caplog) -> 
     assert "another network" in caplog.text
 
 
-@pytest.mark.parametrize("written_since", [0, 4, 100])
-def test_a_register_restored_from_a_backup_is_read_anew(
-    register, folder, tmp_path, caplog, written_since
+def test_register_and_snapshot_of_versions_without_stamps_go_on(
+    register, folder, tmp_path, caplog
 ) -> None:
-    path = tmp_path / "restored.db"
-    copy_database(tmp_path / "register.db", path)
+    with closing(sqlite3.connect(tmp_path / "register.db")) as database:
+        database.execute("DELETE FROM stamps")
+        database.commit()
+    body = json.loads((folder / "manifest.json").read_bytes())["body"]
+    del body["facts"]["stamp"]
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({"sha256": digest, "body": body}))
+    register.add([mark(95)])
     follower = reopened(register, folder)
-    register.add([mark(at) for at in range(200, 230)])
-    register.delete(["m007"])
-    follower.refresh()
-    follower.save_snapshot()
-    restored = Register.open(f"sqlite:///{path}")
-    try:
-        restored.add([mark(300 + at) for at in range(written_since)])
-        assert answers(restored, reopened(restored, folder)) == truth(restored)
-        assert "restored from a backup" in caplog.text
-    finally:
-        restored.close()
-
-
-@pytest.mark.parametrize("since", ["others are written", "others are withdrawn"])
-def test_what_was_withdrawn_after_the_backup_is_found_again(
-    register, tmp_path, caplog, since
-) -> None:
-    path, folder = tmp_path / "restored.db", tmp_path / "snapshot"
-    register.add([mark(at) for at in range(100, 200)])
-    copy_database(tmp_path / "register.db", path)
-    register.delete(["m005", "m006", "m007"])
-    reopened(register, folder).save_snapshot()
-    restored = Register.open(f"sqlite:///{path}")
-    try:
-        if since == "others are withdrawn":
-            restored.delete(["m025", "m026", "m027"])
-        else:
-            restored.add([mark(300 + at) for at in range(3)])
-            restored.add([mark(300 + at, seed=at) for at in range(3)])
-        assert answers(restored, reopened(restored, folder)) == truth(restored)
-        assert "restored from a backup" in caplog.text
-    finally:
-        restored.close()
-
-
-def test_a_register_restored_under_a_running_follower_is_read_anew(
-    register, tmp_path, caplog
-) -> None:
-    backup = tmp_path / "backup.db"
-    copy_database(tmp_path / "register.db", backup)
-    register.add([mark(at) for at in range(200, 210)])
-    follower = reopened(register, tmp_path / "none")
-    copy_database(backup, tmp_path / "register.db")
-    follower.refresh()
+    assert follower.status.saved == 46
     assert answers(register, follower) == truth(register)
-    assert "reading it anew" in caplog.text
+    assert caplog.text == ""
 
 
 def test_a_disk_that_refuses_costs_no_search(register, tmp_path, caplog) -> None:

@@ -190,6 +190,7 @@ DAMAGES: dict[str, tuple[Callable[[Held], object], str, list[str]]] = {
         [REBUILD],
     ),
     "of another register": (of_another, "snapshot-other", [REBUILD]),
+    "of what a restore lost": (sqls("UPDATE stamps SET stamp = 7"), "snapshot-other", [REBUILD]),
     "ahead of the register": (
         lambda held: ahead(held.data / "snapshots"),
         "snapshot-other",

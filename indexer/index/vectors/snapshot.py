@@ -48,12 +48,14 @@ class SnapshotFacts:
         fingerprint: of the network whose embeddings it holds.
         dimension: of an embedding.
         sequence: the register's state that it holds.
+        stamp: of that state; see `indexer.register.counters.stamp`.
     """
 
     register: str
     fingerprint: str
     dimension: int
     sequence: int
+    stamp: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
