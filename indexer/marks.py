@@ -7,14 +7,15 @@ the digest, the export, and what people see all follow it, so that a new field i
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from indexer.errors import BadRecord
-from models.vienna import PredictedCode, ViennaCode
+from indexer.texts import MAX_ID, is_mark_id, is_storable
+from models.vienna import PredictedCode, ViennaCode, ViennaTree
 
 if TYPE_CHECKING:  # the command line lists its options without loading NumPy
     import numpy as np
@@ -22,12 +23,10 @@ if TYPE_CHECKING:  # the command line lists its options without loading NumPy
 
     from models.encoder import Embedding
 
-MAX_ID = 128
 MAX_TEXT = 10_000  # characters a field; the longest owners' names on record have some hundreds
 NICE_CLASSES = range(1, 46)  # the Nice Classification's goods and services classes
 
 _US_DESIGN = re.compile(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}", re.ASCII)
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CodeSource = Literal["assigned", "predicted", "either"]
 Box = tuple[float, float, float, float]  # left, top, right, bottom, as shares of a picture
 
@@ -95,31 +94,16 @@ def _described(
     return {"described": {**described, **others}}
 
 
-def is_mark_id(text: str) -> bool:
-    """Whether a mark can have this id.
-
-    The rule keeps every id whole in an address, a file name and a database: ``.`` and ``..``
-    would be taken for folders.
-    """
-    # Of all white space, only the plain blank is printable to Python.
-    signs = text.isprintable() and " " not in text and "/" not in text
-    return 1 <= len(text) <= MAX_ID and signs and text not in (".", "..")
-
-
-def is_storable(text: str) -> bool:
-    """Whether both databases can hold a text: no NUL, no half of a surrogate pair."""
-    return not _UNSTORABLE.search(text)
-
-
 @dataclass(frozen=True, slots=True)
 class MarkRecord:
     """A mark as a source or a user describes it; only the id is required.
 
-    Lists are sorted and hold each value once; a status is brought to lower case. USPTO design
-    search codes look like Vienna codes and are not: below the category the two differ.
+    Lists are sorted and hold each value once; texts lose blanks around them, and are None where
+    nothing is left; a status is brought to lower case. USPTO design search codes look like Vienna
+    codes and are not: below the category the two differ.
 
     Raises:
-        BadRecord: the id or a Nice class is out of its rules, or a text cannot be stored.
+        BadRecord: the id, a Nice class or a code is out of its rules, or a text cannot be stored.
     """
 
     id: str = field(
@@ -238,23 +222,27 @@ def _checked(one: MarkField, value: Any) -> Any:
     Raises:
         BadRecord: no mark can have it.
     """
-    if one.kind is FieldKind.NICE:
-        wrong = [number for number in value if number not in NICE_CLASSES]
-        if wrong:
-            raise BadRecord(f"Nice class {wrong[0]} does not exist; they go from 1 to 45")
-    if one.kind is FieldKind.US_DESIGN:
-        odd = [code for code in value if not _US_DESIGN.fullmatch(code)]
-        if odd:
-            raise BadRecord(f"{odd[0]!r} is not a USPTO design search code such as 26.01.21")
     if one.kind.is_list:
+        _check_list(one.kind, value)
         return tuple(sorted(set(value)))
     if isinstance(value, str):
         if not is_storable(value):
             raise BadRecord(f"{one.name} holds a NUL character or half a character; remove it")
         if len(value) > MAX_TEXT:
             raise BadRecord(f"{one.name} has {len(value)} characters; give it at most {MAX_TEXT}")
-        return value.lower() if one.kind is FieldKind.WORD else value
+        value = value.strip() or None
+        return value.lower() if value and one.kind is FieldKind.WORD else value
     return value
+
+
+def _check_list(kind: FieldKind, values: Iterable[Any]) -> None:
+    for value in values:
+        if kind is FieldKind.NICE and value not in NICE_CLASSES:
+            raise BadRecord(f"Nice class {value} does not exist; they go from 1 to 45")
+        if kind is FieldKind.US_DESIGN and not _US_DESIGN.fullmatch(value):
+            raise BadRecord(f"{value!r} is not a USPTO design search code such as 26.01.21")
+        if kind is FieldKind.VIENNA and not ViennaTree.load().has_category_of(value):
+            raise BadRecord(f"{value} is in no category of the Vienna Classification")
 
 
 MARK_FIELDS = tuple(

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from indexer.errors import BadFilter, BadQuery
-from indexer.marks import MARK_FIELDS, NICE_CLASSES, CodeSource, FieldKind, Mark, is_storable
+from indexer.marks import MARK_FIELDS, NICE_CLASSES, CodeSource, FieldKind, Mark
 from indexer.matches import Pair, PlaceMatches
+from indexer.texts import is_storable
 from models.network.score_calibration import Band, band_of
 from models.vienna import ViennaCode
 

@@ -179,6 +179,10 @@ class ViennaTree:
         """All codes in order, or those of one level."""
         return tuple(code for code in self._titles if level in (None, code.level))
 
+    def has_category_of(self, code: ViennaCode) -> bool:
+        """Whether the classification holds the code's category; below it editions differ."""
+        return ViennaCode(code.category) in self
+
     def require(self, code: ViennaCode) -> ViennaCode:
         """Return the code if the classification holds it.
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from indexer.marks import is_storable
 from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
@@ -20,6 +19,7 @@ from indexer.query import (
     FilterField,
     FilterKind,
 )
+from indexer.texts import is_storable
 from models.errors import BadViennaCode
 from models.vienna import ViennaCode
 from search_api.errors import BadField

@@ -12,10 +12,10 @@ import json
 from datetime import date
 from time import perf_counter
 
-from indexer.marks import is_mark_id
 from indexer.pages import DAYS, WORDS_ORDER, Listed, Page, Place
 from indexer.query import Hit, PlanReport
 from indexer.register import Register
+from indexer.texts import is_mark_id
 from search_api.answers import Answer
 from search_api.errors import BadField
 from search_api.request import SearchRequest

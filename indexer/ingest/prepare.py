@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from indexer.errors import MissingPicture
+from indexer.errors import BadRecord, MissingPicture
 from indexer.ingest.encoding import Filling, PreparedMark, mark_digest, prepare
 from indexer.ingest.findings import Kind
 from indexer.ingest.retry import Retry
@@ -70,11 +70,11 @@ class Preparer:
         """What becomes of a mark, of which the register held one with that digest."""
         record = row.record
         held = self._held(record.id) if before is not None and row.left_out else None
-        if held is not None:
-            kept = {name: getattr(held.record, name) for name in row.left_out}
-            record = replace(record, **kept)
         finding: tuple[Kind, str] | None = None
         try:
+            if held is not None:
+                kept = {name: getattr(held.record, name) for name in row.left_out}
+                record = replace(record, **kept)
             try:
                 if row.picture is None:
                     content = self._stored(held) if row.keeps_picture else None
@@ -93,7 +93,7 @@ class Preparer:
                 if held is not None and content is not None:
                     record = replace(record, image_name=held.record.image_name)
                 prepared = self._prepared(record, content, before)
-        except UnreadableImage as error:
+        except (BadRecord, UnreadableImage) as error:  # bad is what the register holds, from before
             name = row.record.image_name
             return Outcome(RejectedRow(row.position, record.id, name, str(error)))
         if prepared is not None and (row.left_out or finding is not None):

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from indexer.errors import ChangedMeanwhile
-from indexer.marks import Mark, is_mark_id
+from indexer.marks import Mark
 from indexer.register import counters, rows, schema
 from indexer.register.among import among
+from indexer.texts import is_mark_id
 
 
 def possible(ids: Sequence[str]) -> Sequence[str]:

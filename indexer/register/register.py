@@ -21,7 +21,6 @@ from indexer.marks import (
     EncodedMark,
     Facets,
     Mark,
-    is_mark_id,
 )
 from indexer.matches import Candidate
 from indexer.pages import Listed, Page
@@ -45,6 +44,7 @@ from indexer.register.keys import Keys
 from indexer.register.watches import Watches
 from indexer.register.words_read import WordsRead
 from indexer.runs import Run, RunPosition, RunState
+from indexer.texts import is_mark_id
 from models.encoder import Embedding
 from models.vienna import ViennaCode
 

@@ -30,6 +30,7 @@ from indexer.sources.source_rows import (
     SourceState,
     Withdrawal,
 )
+from indexer.texts import showable
 
 __all__ = [
     "FORMATS",
@@ -97,7 +98,7 @@ def open_source(
         raise SourceError(f"unknown format {format!r}; one of {', '.join(FORMATS)}")
     if not path.exists():
         raise SourceError(f"{path} does not exist")
-    shown = str(path.resolve()).encode("utf-8", "replace").decode()
+    shown = showable(str(path.resolve()))
     if shown != str(path.resolve()):
         raise SourceError(f"{shown}: a name in this path is not UTF-8, rename it")
     if not (path.is_dir() or path.is_file()):

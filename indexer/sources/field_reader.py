@@ -23,6 +23,7 @@ from indexer.sources.values import (
     read_us_design,
     read_vienna,
 )
+from indexer.texts import showable
 from models.errors import UnreadableImage
 from models.vienna import ViennaCode, ViennaTree
 
@@ -242,8 +243,7 @@ def _value(one: MarkField, cell: object) -> tuple[Any, list[_Fault]]:
 def _shown(value: object) -> str | None:
     """A field as the rejects file can show it: whatever can be read of a faulty row."""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        text = str(value).strip()[:200]
-        return text.encode("utf-8", "replace").decode() or None
+        return showable(str(value).strip()[:200]) or None
     return None
 
 

@@ -9,6 +9,7 @@ from indexer.marks import MarkRecord
 from indexer.sources.containers import walk_folder
 from indexer.sources.field_reader import examples
 from indexer.sources.source_rows import RejectedRow, SourceRow, state_of_folder
+from indexer.texts import showable
 from models.images.picture_folder import SUFFIXES, is_picture
 
 
@@ -53,12 +54,11 @@ class FolderSource:
 
     def _row(self, position: int, picture: Path) -> SourceRow | RejectedRow:
         name = picture.relative_to(self._path).as_posix()
+        if showable(name) != name:
+            reason = "the file's name is not UTF-8"
+            return RejectedRow(position, None, showable(name), reason)
         try:
-            name.encode("utf-8")
             record = MarkRecord(id=re.sub(r"\s+", "_", picture.stem.strip()), image_name=name)
-        except UnicodeEncodeError:
-            shown = name.encode("utf-8", "replace").decode()
-            return RejectedRow(position, None, shown, "the file's name is not UTF-8")
         except BadRecord as fault:
             return RejectedRow(position, None, name, str(fault))
         return SourceRow(position, record, picture)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from indexer.errors import BadRecord, MissingPicture, SourceError
-from indexer.marks import MARK_FIELDS, is_mark_id
+from indexer.marks import MARK_FIELDS
 from indexer.sources.containers import SourceFile, files_of, state_of_files
 from indexer.sources.field_reader import FieldReader, examples
 from indexer.sources.office_record import OfficeFormat, OfficeRecord
@@ -13,6 +13,7 @@ from indexer.sources.offices import OFFICES
 from indexer.sources.pictures import PictureFile, Pictures
 from indexer.sources.source_rows import RejectedRow, Row, Withdrawal
 from indexer.sources.xml_records import read_head, read_records
+from indexer.texts import is_mark_id
 from models.errors import UnreadableImage
 
 _COUNTED = 64  # files; of more the number of records is not counted beforehand

@@ -124,7 +124,7 @@ def read_vienna(text: str) -> ViennaCode:
         code = ViennaCode.parse(text)
     except BadViennaCode as error:
         raise BadRecord(str(error)) from error
-    if ViennaCode(code.category) not in ViennaTree.load():
+    if not ViennaTree.load().has_category_of(code):
         raise BadRecord(f"{text!r} is in no category of the Vienna Classification")
     return code
 

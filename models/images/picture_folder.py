@@ -78,8 +78,8 @@ class PictureFolder:
         """The picture that a table calls ``name``.
 
         A name may lack its suffix, differ in case (``A.PNG`` for ``a.png``) or in how accents are
-        written, have backslashes, or
-        folders before it that are not below this one; without folders it may lie in any of them.
+        written, have backslashes, or folders before it that are not below this one; without folders
+        it may lie in any of them.
 
         Returns:
             None if there is none, or if several could be meant.

@@ -7,8 +7,10 @@ from fastapi import UploadFile
 from pydantic import Field, create_model, model_validator
 from pydantic.config import JsonDict
 
-from indexer.marks import MARK_FIELDS, MAX_ID, FieldKind, MarkField, MarkRecord
+from indexer.marks import MARK_FIELDS, FieldKind, MarkField, MarkRecord
+from indexer.texts import MAX_ID
 from models.images.formats import ACCEPTED
+from models.vienna import ViennaTree
 from search_api.errors import BadField
 from search_api.field_types import Absent, Codes, Day, NiceClasses, Text, with_plain_blanks
 from search_api.fields import (
@@ -24,7 +26,6 @@ from search_api.kept_pictures import HANDLE
 from search_api.marklens import MarkLens
 from search_api.request import MAX_PICTURES, KeptPicture, Picture, SearchRequest
 
-_CATEGORIES = 29
 # By contentMediaType alone, as OpenAPI 3.1 has it, generated clients take a picture for a text.
 _FILE: JsonDict = {"format": "binary"}
 
@@ -188,7 +189,7 @@ class MarkForm(RecordFields):
         if one.kind is not FieldKind.VIENNA:
             return value
         codes = parse_codes(one.name, value)
-        for code in codes:
-            if not 1 <= code.category <= _CATEGORIES:
-                raise BadField(one.name, f"{code} is in none of the Vienna Classification's 29.")
+        for code in codes:  # so that the answer names the field
+            if not ViennaTree.load().has_category_of(code):
+                raise BadField(one.name, f"{code} is in no category of the Vienna Classification.")
         return codes

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from indexer.errors import BadQuery, UnknownMark
-from indexer.marks import MARK_FIELDS, Mark, is_storable
+from indexer.marks import MARK_FIELDS, Mark
 from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
@@ -21,6 +21,7 @@ from indexer.query import (
     Hit,
 )
 from indexer.register.image_store import ImageStore
+from indexer.texts import is_storable, showable
 from models.errors import MarkLensError
 from models.images import decode_image, full_size
 from models.version import marklens_version
@@ -304,8 +305,7 @@ def _named(
     given = asked.search.picture
     name = given.name if isinstance(given, Path) else asked.picture_name
     width, height = full_size(picture)
-    shown = name.encode("utf-8", "replace").decode()  # a file's name may be no UTF-8
-    parts = [shown or "a picture", f"{width} × {height} pixels"]
+    parts = [showable(name) or "a picture", f"{width} × {height} pixels"]
     if isinstance(content, bytes):
         parts.append(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
     return ", ".join(parts)

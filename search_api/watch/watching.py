@@ -19,6 +19,7 @@ from indexer.index.vectors import IndexChoice
 from indexer.query import MAX_K, WORDS, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
+from indexer.texts import showable
 from models.errors import MarkLensError
 from search_api.fields import FilterFields, SearchFields
 from search_api.marklens import MarkLens
@@ -279,8 +280,7 @@ class Watching:
                 raise BadWatch(f"the mark {mark_id!r} has no picture to watch")
             yield mark_id, self._marklens.image(mark_id), mark_id
         for name, picture in new.pictures:
-            # A file's name may be no UTF-8.
-            yield Path(name).name.encode("utf-8", "replace").decode(), picture, None
+            yield showable(Path(name).name), picture, None
 
     def _sign(
         self, label: str, picture: bytes | KeptPicture, mark_id: str | None, view: View

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -195,3 +197,17 @@ def test_a_name_that_stands_twice_is_refused(office: Office, format: str, publis
     else:
         with pytest.raises(SourceError, match="two columns 'text'; leave one"):
             office.ingest_file(table)
+
+
+def test_a_mark_that_holds_a_code_of_no_category_from_before_costs_its_row_only(
+    office: Office, publish: Publish
+) -> None:
+    office.ingest_file(publish("csv", FIRST, FIRST | {"id": "m2", "vienna": ""}))
+    with closing(sqlite3.connect(office.folder.parent / "register.db")) as database, database:
+        database.execute("UPDATE marks SET lists = replace(lists, '03.01.08', '30.01.08')")
+    assert office.register.mark("m1").record.vienna == (ViennaCode(30, 1, 8),)
+    states = ({"id": one, "status": "registered"} for one in ("m1", "m2"))
+    report = office.ingest_file(publish("csv", *states))
+    assert office.counts(report) == (2, 0, 1, 0, 1)
+    (reject,) = office.rejects(report)
+    assert "30.01.08 is in no category" in reject["reason"]

@@ -42,6 +42,22 @@ def test_a_text_that_cannot_be_stored_is_refused_by_its_field(name: str, bad: st
         MarkRecord("a", **{name: bad})
 
 
+@pytest.mark.parametrize("name", ["text", "owner", "office", "status", "image_name"])
+def test_blanks_around_a_text_are_no_part_of_it(name: str) -> None:
+    assert MarkRecord("a", **{name: "\u3000 lead \n"}) == MarkRecord("a", **{name: "lead"})
+    assert MarkRecord("a", **{name: " \t"}) == MarkRecord("a")
+
+
+@pytest.mark.parametrize("category", [30, 97])
+def test_a_code_of_no_category_is_refused_and_those_of_other_editions_are_not(
+    category: int,
+) -> None:
+    known = (ViennaCode(29, 99), ViennaCode(99, 1))
+    assert MarkRecord("a", vienna=known).vienna == known
+    with pytest.raises(BadRecord, match=rf"^{category}\.01 is in no category"):
+        MarkRecord("a", vienna=(*known, ViennaCode(category, 1)))
+
+
 def test_lists_come_out_sorted_and_without_doubles() -> None:
     record = MarkRecord("a", nice=(25, 3, 25), vienna=(TREE, SUN, TREE))
     assert record.nice == (3, 25)

@@ -161,7 +161,7 @@ def test_ids_of_any_printable_signs_work_in_addresses(client: httpx.Client, pict
         ({"id": "x" * 129}, "id"),
         ({}, "id"),
         ({"id": "B-1", "nice": "46"}, "nice"),
-        ({"id": "B-1", "vienna": "99.01"}, "vienna"),
+        ({"id": "B-1", "vienna": "45.01"}, "vienna"),
         ({"id": "B-1", "vienna": "lion"}, "vienna"),
         ({"id": "B-1", "filed": "31.12.2020"}, "filed"),
         ({"id": "B-1", "filed": "0"}, "filed"),
@@ -177,6 +177,17 @@ def test_a_mark_that_breaks_a_rule_is_refused_by_field(
     if field is not None:
         assert [one["field"] for one in answer.json()["errors"]] == [field]
     assert client.get(f"{MARKS}/B-1").status_code == 404
+
+
+def test_a_marks_texts_come_without_blanks_around_them(
+    client: httpx.Client, picture: bytes
+) -> None:
+    fields = {"id": "B-3", "text": "  lead ", "owner": "\u3000x", "vienna": "99.01"}
+    posted = client.post(MARKS, data=fields, files={"image": picture})
+    assert posted.status_code == 201, posted.text
+    mark = client.get(posted.headers["location"]).json()
+    assert (mark["text"], mark["owner"], mark["vienna"]) == ("lead", "x", ["99.01"])
+    assert client.delete(posted.headers["location"]).status_code == 204
 
 
 def test_a_mark_needs_a_picture_that_is_a_file(client: httpx.Client) -> None:
