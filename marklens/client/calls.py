@@ -26,7 +26,7 @@ from marklens.client.asking import (
     view_form,
     watch_form,
 )
-from marklens.client.problems import ClientError
+from marklens.client.problems import ClientError, sendable
 
 API = "/api/v1"
 T = TypeVar("T")
@@ -66,14 +66,19 @@ class Call(Generic[T]):
             raise ClientError(f"the server's answer cannot be read: {error}") from error
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
-        """The request as httpx sends it."""
-        return http.build_request(
-            self.method,
-            API + self.path,
-            params=self.params or None,
-            data=self.form or None,
-            files=list(self.files) or None,
-        )
+        """The request as httpx sends it.
+
+        Raises:
+            ClientError: it cannot be sent.
+        """
+        with sendable():
+            return http.build_request(
+                self.method,
+                API + self.path,
+                params=self.params or None,
+                data=self.form or None,
+                files=list(self.files) or None,
+            )
 
 
 def search(query: Query) -> Call[Answer]:

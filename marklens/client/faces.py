@@ -12,7 +12,7 @@ from marklens.client import calls
 from marklens.client.answers import ListedMark
 from marklens.client.asking import Filter
 from marklens.client.calls import Call
-from marklens.client.problems import Busy, ClientError, Unreachable, problem_of
+from marklens.client.problems import Busy, ClientError, Unreachable, problem_of, sendable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,7 +57,9 @@ class _Attempts:
 def _sync(make: Callable[P, Call[T]]) -> Callable[Concatenate["Client", P], T]:
     @wraps(make)
     def run(self: "Client", /, *args: P.args, **options: P.kwargs) -> T:
-        return self.run(make(*args, **options))
+        with sendable():
+            call = make(*args, **options)
+        return self.run(call)
 
     return run
 
@@ -65,7 +67,9 @@ def _sync(make: Callable[P, Call[T]]) -> Callable[Concatenate["Client", P], T]:
 def _async(make: Callable[P, Call[T]]) -> Callable[Concatenate["AsyncClient", P], Awaitable[T]]:
     @wraps(make)
     async def run(self: "AsyncClient", /, *args: P.args, **options: P.kwargs) -> T:
-        return await self.run(make(*args, **options))
+        with sendable():
+            call = make(*args, **options)
+        return await self.run(call)
 
     return run
 
@@ -85,13 +89,14 @@ class Client:
             its ``Retry-After`` says) or cannot be connected to; calls that would do something
             twice are tried once.
 
-    Every method raises a `ClientError`; `marklens.client.problems` lists the kinds.
+    All of it raises a `ClientError` and nothing else; `marklens.client.problems` lists the kinds.
     """
 
     def __init__(
         self, address: str, *, key: str | None = None, timeout_s: float = 30.0, attempts: int = 3
     ) -> None:
-        self._http = httpx.Client(base_url=address, headers=_headers(key), timeout=timeout_s)
+        with sendable():
+            self._http = httpx.Client(base_url=address, headers=_headers(key), timeout=timeout_s)
         self._attempts = attempts
 
     search = _sync(calls.search)
@@ -153,7 +158,10 @@ class AsyncClient:
     def __init__(
         self, address: str, *, key: str | None = None, timeout_s: float = 30.0, attempts: int = 3
     ) -> None:
-        self._http = httpx.AsyncClient(base_url=address, headers=_headers(key), timeout=timeout_s)
+        with sendable():
+            self._http = httpx.AsyncClient(
+                base_url=address, headers=_headers(key), timeout=timeout_s
+            )
         self._attempts = attempts
 
     search = _async(calls.search)

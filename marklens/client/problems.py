@@ -12,6 +12,8 @@ ClientError
     └── Busy       429, 503: asking again later may help
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -23,6 +25,20 @@ class ClientError(Exception):
 
 class Unreachable(ClientError):
     """No answer came."""
+
+
+@contextmanager
+def sendable() -> Iterator[None]:
+    """Make a request, or what makes requests.
+
+    Raises:
+        ClientError: it cannot be sent: a picture's file cannot be read, the key or an id holds
+            signs that HTTP does not carry, or the address is none.
+    """
+    try:
+        yield
+    except (OSError, UnicodeError, httpx.InvalidURL) as error:
+        raise ClientError(f"this cannot be sent: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

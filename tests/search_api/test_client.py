@@ -244,6 +244,30 @@ def test_an_answer_that_cannot_be_read_is_a_client_error(
         face(address)("events", "Lions")
 
 
+@pytest.mark.parametrize(
+    ("options", "call"),
+    [
+        ({}, ("search", asking.Query(picture=Path("not-there.png")))),
+        ({}, ("classify", Path("/"))),
+        ({"key": "Schlüssel"}, ("watches",)),
+        ({}, ("mark", "\ud800")),
+        ({}, ("page", asking.Filter(owner="\ud800"))),
+        ({}, ("search", asking.Query(filter=asking.Filter(owner="\ud800")))),
+        ({}, ("mark", "x" * 100_000)),
+    ],
+)
+def test_what_cannot_be_sent_is_a_client_error(
+    face: Callable[..., Face], options: dict[str, Any], call: tuple[Any, ...]
+) -> None:
+    with pytest.raises(api.ClientError, match="this cannot be sent"):
+        face("http://127.0.0.1:9", **options)(*call)
+
+
+def test_an_address_that_is_none_is_a_client_error(face: Callable[..., Face]) -> None:
+    with pytest.raises(api.ClientError, match="this cannot be sent"):
+        face("http://" + "ö" * 80)("watches")
+
+
 def test_an_answer_of_another_kind_is_said_to_be_one() -> None:
     with pytest.raises(api.ClientError, match="no Page"):
         answers.read(answers.Page, {"total": 1})
