@@ -133,7 +133,7 @@ def serving(settings: Settings) -> Iterator[tuple[str, int]]:
         "MARKLENS_RATE_PER_MINUTE": "0",
         "MARKLENS_CHECKPOINT": str(settings.checkpoint or ""),
     }
-    command = [sys.executable, "-m", "search_api.cli", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "search_api", "serve", "--port", str(port)]
     with subprocess.Popen(  # noqa: S603 - our own interpreter
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:

@@ -182,7 +182,7 @@ def server(settings: Settings) -> Iterator[str]:
     command = [
         sys.executable,
         "-m",
-        "search_api.cli",
+        "search_api",
         "--data-dir",
         str(settings.data_dir),
         "serve",

@@ -17,6 +17,7 @@
     ├── ChangedMeanwhile      marks that somebody else wrote since they were looked at
     ├── WorkersLost           no worker can decode and encode pictures
     ├── DatabaseUnavailable   the database cannot be opened, reached or written
+    │   ├── NoRegister        it holds none, and none may be made
     │   └── DatabaseLost      its connection broke; it may come back
     ├── StorageFull           the disk, or the account's share of it, is full
     ├── FingerprintMismatch   embeddings of two networks would meet
@@ -103,6 +104,10 @@ class WorkersLost(MarkLensError):
 
 class DatabaseUnavailable(MarkLensError):
     """The database cannot be opened, reached or written."""
+
+
+class NoRegister(DatabaseUnavailable):
+    """There is no register where one is looked for."""
 
 
 class DatabaseLost(DatabaseUnavailable):

@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from indexer.errors import BadQuery
 from indexer.formulas import neutralised
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.register import Register
@@ -79,8 +80,8 @@ def export(
             with other words where those begin as a formula.
 
     Raises:
-        MarkLensError: the suffix is none of these, or not .csv for spreadsheets; a picture is
-            missing, or the disk refuses.
+        BadQuery: the suffix is none of these, or not .csv for spreadsheets.
+        MarkLensError: a picture is missing, or the disk refuses.
         MissingPackage: Parquet is asked for and pyarrow is not installed.
     """
     write = _writer(file, for_spreadsheets=for_spreadsheets)
@@ -117,11 +118,11 @@ def export(
 def _writer(file: Path, *, for_spreadsheets: bool) -> _Write:
     write = _FORMATS.get(file.suffix.lower())
     if write is None:
-        raise MarkLensError(f"{file.name}: name the table .csv, .jsonl or .parquet")
+        raise BadQuery(f"{file.name}: name the table .csv, .jsonl or .parquet")
     if not for_spreadsheets:
         return write
     if write is not _write_csv:
-        raise MarkLensError(f"{file.name}: a table for spreadsheets is a .csv")
+        raise BadQuery(f"{file.name}: a table for spreadsheets is a .csv")
     return partial(_write_csv, for_spreadsheets=True)
 
 

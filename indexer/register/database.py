@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
-from indexer.errors import DatabaseLost, DatabaseUnavailable, StorageFull
+from indexer.errors import DatabaseLost, DatabaseUnavailable, NoRegister, StorageFull
 from indexer.register.durable import private_folder
 from models.errors import MarkLensError
 from models.redaction import HIDDEN, redacted
@@ -175,7 +175,7 @@ def create_engine(url: URL, create: bool = True, answer_s: float = ANSWER_S) -> 
             ) from error
     file = Path(url.database or "")
     if not create and not file.exists():
-        raise DatabaseUnavailable(
+        raise NoRegister(
             f"There is no register at {file}: check --data-dir or MARKLENS_DATA_DIR, or make one "
             "with `marklens index SOURCE`."
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from indexer.errors import DatabaseUnavailable
+from indexer.errors import DatabaseUnavailable, NoRegister
 from indexer.register import counters, database
 from indexer.register.database import shown
 
@@ -42,7 +42,7 @@ def prepare(engine: Engine, create: bool = True) -> None:
     if held == max(known):
         return
     if held is None and not create:
-        raise DatabaseUnavailable(
+        raise NoRegister(
             f"The database {shown(engine.url)} holds no register: check MARKLENS_DATABASE_URL, "
             "or make one with `marklens index SOURCE`."
         )

@@ -4,9 +4,10 @@ Results go to stdout; progress, warnings and errors to stderr. Exit code 2 says 
 1 "the set-up or the machine", 130 "interrupted".
 """
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,8 +69,20 @@ def _start(
 
 def main() -> None:
     """Run the command line; the script `marklens`."""
+    _open_streams()
     if sys.platform == "win32":
         # No fork and no resource limits for drawing an SVG, no fsync of a folder.
         print_to_stderr("MarkLens runs on Linux and macOS; on Windows, run it in WSL")
         sys.exit(1)
     app()
+
+
+def _open_streams() -> None:
+    """Let output go on where stdout or stderr is closed, or cannot show a sign."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            # It takes the descriptor that is free; a register's file must not be opened as it.
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for good
+        else:
+            stream.reconfigure(errors="replace")

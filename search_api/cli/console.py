@@ -78,19 +78,32 @@ class Commands(TyperGroup):
             print_to_stderr(error.format_message())
             sys.exit(error.exit_code)
         except typer.Abort:
+            print_to_stderr("stopped")
             sys.exit(INTERRUPTED)
         except Exception as error:  # noqa: BLE001 - the last stop: nobody shall see a traceback
-            print_to_stderr(
-                redacted(f"unexpected {type(error).__name__}: {error}")
-                + f" (details: {_keep_details()})"
-            )
+            print_unexpected(error)
             sys.exit(1)
         sys.exit(result if isinstance(result, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; Ctrl-C that it does not tell of itself is told of here."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print_to_stderr("stopped")
+            raise typer.Exit(INTERRUPTED) from None
 
 
 def print_to_stderr(sentence: str) -> None:
     """Print a progress line, a warning or an error to stderr."""
     _write(sys.stderr, f"marklens: {plain(sentence)}\n")
+
+
+def print_unexpected(error: Exception) -> None:
+    """Say on stderr what nobody thought of, and keep its traceback for a bug report."""
+    print_to_stderr(
+        redacted(f"unexpected {type(error).__name__}: {error}") + f" (details: {_keep_details()})"
+    )
 
 
 def print_plain(text: str) -> None:
@@ -124,8 +137,7 @@ def plain(text: str) -> str:
 
 
 def _write(stream: Any, text: str) -> None:
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "replace").decode(encoding))
+    stream.write(text)
     stream.flush()
 
 

@@ -4,8 +4,9 @@ import json
 import shlex
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Unpack
 
@@ -130,7 +131,6 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     The exit code is 2 when nothing could be read or a file breaks off in its middle.
     """
     from indexer.ingest import IngestOptions
-    from search_api.marklens import MarkLens
 
     given: Context = context.obj
     reading: SourceOptions = {
@@ -139,23 +139,51 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
         "encoding": encoding,
         "strict": strict,
     }
-    with stop_at_signal() as stop, MarkLens.open(given.settings()) as marklens:
-        options = IngestOptions(
-            resume=resume, dry_run=dry_run, stop=stop.is_set, read_words=read_words
-        )
-        report = ingest_with_progress(
-            marklens, source, options, quiet=as_json, workers=workers, **reading
-        )
-        if not dry_run:
-            compare_with_watches(marklens)
-    if as_json:
-        print_plain(json.dumps(_as_json(report), indent=2))
-    else:
-        _print_summary(report, dry_run=dry_run)
+    again = {**reading, "read-words": read_words, "workers": workers, "dry-run": dry_run}
+    try:
+        with stop_at_signal() as stop, _opened(given, source, reading, dry_run) as marklens:
+            options = IngestOptions(
+                resume=resume, dry_run=dry_run, stop=stop.is_set, read_words=read_words
+            )
+            report = ingest_with_progress(
+                marklens, source, options, quiet=as_json, workers=workers, **reading
+            )
+            if not dry_run and not report.interrupted:
+                compare_with_watches(marklens)
+    except KeyboardInterrupt:
+        _end_interrupted(given, source, again)
+    _print_summary(report, dry_run=dry_run, as_json=as_json)
     if report.interrupted:
-        more = {"read-words": read_words, "workers": workers}
-        _end_interrupted(given, source, {**reading, **more})
+        _end_interrupted(given, source, again)
     _refuse_unread(report)
+
+
+@contextmanager
+def _opened(
+    given: Context, source: Path, reading: "SourceOptions", dry_run: bool
+) -> Iterator["MarkLens"]:
+    """The register; where there is none, a dry run gets an empty one that is thrown away."""
+    from pydantic import SecretStr
+
+    from indexer.errors import NoRegister
+    from indexer.register import Register
+    from indexer.register.database import sqlite_url
+    from indexer.sources import open_source
+    from search_api.marklens import MarkLens
+
+    settings = given.settings()
+    with ExitStack() as ending:
+        try:
+            marklens = MarkLens.open(settings, create=False)
+        except NoRegister:
+            open_source(source, **reading)  # a mistyped name makes no register
+            if dry_run:
+                folder = Path(ending.enter_context(TemporaryDirectory(prefix="marklens-")))
+                url = sqlite_url(folder / "register.db")
+                Register.open(url).close()
+                settings = settings.model_copy(update={"database_url": SecretStr(url)})
+            marklens = MarkLens.open(settings, create=not dry_run)
+        yield ending.enter_context(marklens)
 
 
 def _refuse_unread(report: "IngestReport") -> None:
@@ -259,7 +287,10 @@ def _as_json(report: "IngestReport") -> dict[str, object]:
     }
 
 
-def _print_summary(report: "IngestReport", *, dry_run: bool) -> None:
+def _print_summary(report: "IngestReport", *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_plain(json.dumps(_as_json(report), indent=2))
+        return
     would = "would be " if dry_run else ""
     resumed = f", resumed after {report.resumed_after:,}" if report.resumed_after else ""
     print_plain(

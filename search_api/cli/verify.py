@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from models.errors import BadCheckpoint, MarkLensError
-from search_api.cli.console import AsJson, Context, plain, print_plain, print_to_stderr
+from search_api.cli.console import (
+    AsJson,
+    Context,
+    plain,
+    print_plain,
+    print_to_stderr,
+    print_unexpected,
+)
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -46,6 +53,9 @@ def verify(
         _check(given.settings(), findings, reads_pictures=not quick, quiet=as_json)
     except (MarkLensError, OSError) as error:
         print_to_stderr(f"cannot be checked: {error}")
+        is_checked = False
+    except Exception as error:  # noqa: BLE001 - exit code 1 would say that something is damaged
+        print_unexpected(error)
         is_checked = False
     if is_checked or not findings.is_sound:  # what was found until then is worth as much
         if as_json:

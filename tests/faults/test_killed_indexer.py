@@ -75,7 +75,7 @@ def _start(source: Path, data: Path, network: Path, *options: str) -> subprocess
         [
             sys.executable,
             "-m",
-            "search_api.cli",
+            "search_api",
             "index",
             str(source),
             "--json",

@@ -132,7 +132,7 @@ def test_an_answer_that_is_not_read_is_given_up(
 
 def _process(settings: dict[str, str], port: int, files: int) -> "subprocess.Popen[bytes]":
     """A server in a process of its own that may open so many files."""
-    script = f'ulimit -n {files}; exec "$0" -m search_api.cli serve --port {port}'
+    script = f'ulimit -n {files}; exec "$0" -m search_api serve --port {port}'
     process = subprocess.Popen(  # noqa: S603
         ["/bin/bash", "-c", script, sys.executable],
         cwd=ROOT,

@@ -293,7 +293,7 @@ def test_a_killed_run_on_this_machine_leaves_no_process_and_is_resumed(
     rows = [f"n{n},{n % MARKS}.png,more {n},03.01" for n in range(300)]
     source.write_text(source.read_text() + "\n".join(rows) + "\n")
     data = tmp_path / "there"
-    command = [sys.executable, "-m", "search_api.cli", "index", source, "--strict", "--workers=1"]
+    command = [sys.executable, "-m", "search_api", "index", source, "--strict", "--workers=1"]
     run = subprocess.Popen(  # noqa: S603
         [str(word) for word in command], env=settings(data, tiny_checkpoint), process_group=0
     )

@@ -119,7 +119,7 @@ def test_a_killed_run_goes_on_where_it_was(
         draw_mark(100 + number).save(queries / f"x-{number:02d}.png")
     out = tmp_path / "results.jsonl"
     words = ["search", str(queries), "--out", str(out), "-k", "2"]
-    command = [sys.executable, "-m", "search_api.cli", *words]
+    command = [sys.executable, "-m", "search_api", *words]
     given = {"PATH": os.defpath, **environment}
     process = subprocess.Popen(command, env=given, stderr=subprocess.PIPE)  # noqa: S603 - ours
     lines = out.with_name("results.jsonl.part") / "done.jsonl"

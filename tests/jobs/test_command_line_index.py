@@ -4,13 +4,17 @@ import re
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from models.encoder import Encoder
 from search_api.cli.index import stop_at_signal
 from search_api.cli.progress import Pace, progress
+from search_api.watch.watching import Watching
 
 Run = Callable[..., Any]
 Parsed = Callable[[Any], Any]
@@ -79,13 +83,60 @@ def test_a_run_that_rejects_everything_fails(run: Run, source: Path, tmp_path: P
 
 
 def test_a_dry_run_says_what_would_happen_and_changes_nothing(
-    run: Run, source: Path, parsed: Parsed
+    run: Run, source: Path, parsed: Parsed, tmp_path: Path
 ) -> None:
-    assert run("index", source, "--dry-run").stdout == (
-        "8 rows read: would be indexed 8, updated 0, unchanged 0, rejected 0\n"
-    )
+    def would(what: str) -> None:
+        said = run("index", source, "--dry-run")
+        assert said.stdout == f"8 rows read: would be {what}, rejected 0\n"
+
+    before = sorted(tmp_path.rglob("*"))
+    would("indexed 8, updated 0, unchanged 0")  # no register is there
+    assert sorted(tmp_path.rglob("*")) == before
+    run("keys", "create", "somebody")
+    would("indexed 8, updated 0, unchanged 0")
     state = parsed(run("status", "--json"))
     assert (state["marks"], state["runs"]) == (0, [])
+    run("index", source)
+    would("indexed 0, updated 0, unchanged 8")
+
+
+def test_a_source_that_is_not_there_makes_no_register(
+    run: Run, tmp_path: Path, complaint: Complaint
+) -> None:
+    failed = run("index", tmp_path / "typo.csv")
+    assert (failed.exit_code, complaint(failed)) == (2, f"{tmp_path / 'typo.csv'} does not exist")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_interrupted_where_it_does_not_look_says_so(
+    run: Run, source: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint
+) -> None:
+    def load(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Encoder, "load", load)
+    stopped = run("classify", source / "1.png")
+    assert (stopped.exit_code, complaint(stopped)) == (130, "stopped")
+    stopped = run("index", source, "--strict")
+    assert stopped.exit_code == 130
+    assert complaint(stopped) == f"stopped; go on with: marklens index {source} --strict --resume"
+
+
+def test_an_interrupted_run_ends_without_comparing_with_watches(
+    run: Run, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(_: Watching) -> int:
+        raise AssertionError
+
+    monkeypatch.setattr(Watching, "check", check)
+    at_once = Event()
+    at_once.set()
+    monkeypatch.setattr("search_api.cli.index.stop_at_signal", lambda: nullcontext(at_once))
+    rows = "".join(f"M-{number},,Lion\n" for number in range(40))  # more than a batch
+    (source / "marks.csv").write_text("id,image,text\n" + rows)
+    stopped = run("index", source)
+    assert stopped.exit_code == 130
+    assert stopped.stderr == f"marklens: stopped; go on with: marklens index {source} --resume\n"
 
 
 @pytest.mark.parametrize(

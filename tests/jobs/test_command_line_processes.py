@@ -30,7 +30,7 @@ Complaint = Callable[[Any], str]
 @contextmanager
 def _process(environment: dict[str, str], *words: object) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "search_api.cli", *(str(word) for word in words)],
+        [sys.executable, "-m", "search_api", *(str(word) for word in words)],
         cwd=ROOT,
         env={"PATH": os.defpath, "PYTHONUNBUFFERED": "1", **environment},
         stdout=subprocess.PIPE,
@@ -127,6 +127,54 @@ def test_serve_says_where_when_it_answers_and_ends_cleanly(
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=300)
     assert (process.returncode, "Traceback" in err) == (0, False)
+
+
+def _ran(environment: dict[str, str], shell: str) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command line in which "$@" is `marklens`."""
+    return subprocess.run(  # noqa: S603
+        ["/bin/sh", "-c", shell, "sh", sys.executable, "-m", "search_api"],
+        cwd=ROOT,
+        env={"PATH": os.defpath, **environment},
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_a_terminal_that_cannot_show_a_sign_gets_another_for_it(
+    environment: dict[str, str], run: Run
+) -> None:
+    run("keys", "create", "Łódź")
+    shown = _ran({**environment, "PYTHONIOENCODING": "ascii"}, '"$@" keys list')
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert b"\n??d? " in shown.stdout
+
+
+def test_output_may_be_closed(environment: dict[str, str], run: Run, empty_register: None) -> None:
+    assert _ran(environment, '"$@" keys create first >&-').returncode == 0
+    assert _ran(environment, '"$@" keys create second >&- 2>&-').returncode == 0
+    assert _ran(environment, '"$@" keys revoke third 2>&-').returncode == 2
+    assert run("verify", "--quick").exit_code == 0
+    assert [key["name"] for key in json.loads(run("keys", "list", "--json").stdout)["keys"]] == [
+        "first",
+        "second",
+    ]
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
+    program = (
+        "import sys\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+        "from search_api.__main__ import main\n"
+        "main()\n"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "marklens: stopped\n")
 
 
 @pytest.mark.slow

@@ -81,6 +81,15 @@ def test_where_no_register_is_none_is_made_and_no_backup_overwritten(
     assert not (tmp_path / "mistyped").exists()
 
 
+@pytest.mark.parametrize("words", [["all.foo"], ["all.jsonl", "--for-spreadsheets"]])
+def test_a_table_of_an_unknown_format_is_bad_input(
+    run: Run, empty_register: None, words: list[str], complaint: Complaint
+) -> None:
+    failed = run("export", *words)
+    assert failed.exit_code == 2
+    assert complaint(failed).startswith(words[0])
+
+
 def test_another_network_is_refused_until_rebuilt(
     run: Run,
     source: Path,

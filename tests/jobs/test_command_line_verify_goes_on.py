@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,18 @@ def test_what_was_found_is_said_though_the_rest_cannot_be_checked(held: Held) ->
     assert result.exit_code == 2
     assert "cannot be checked: cannot read from" in result.stderr
     assert [one["kind"] for one in json.loads(result.stdout)["found"]] == ["mark-altered"]
+
+
+def test_what_nobody_thought_of_is_not_told_as_damage(
+    run: Callable[..., Any], empty_register: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(*_: object, **__: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr("indexer.verify.verify", check)
+    result = run("verify")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "unexpected ValueError: a fault of ours" in result.stderr
 
 
 def test_a_rebuild_that_was_stopped_is_named_and_no_mark(held: Held) -> None:

@@ -53,7 +53,7 @@ def test_killed_in_the_middle_and_run_again_it_comes_to_the_same_end(
     undisturbed: Path, fonts: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     out = tmp_path / "marks"
-    command = [sys.executable, "-m", "search_api.cli", "compose", str(out), "-n", str(MARKS)]
+    command = [sys.executable, "-m", "search_api", "compose", str(out), "-n", str(MARKS)]
     command += ["--fonts", str(fonts), "--seed", "3"]
     place: dict[str, Any] = {"cwd": ROOT, "env": environment}
     unfinished = out / "labels.csv.tmp"

@@ -20,7 +20,7 @@ def ask(run: Run, source: Path, environment: dict[str, str]) -> Callable[..., li
     assert run("index", source).exit_code == 0
     command = mcp.StdioServerParameters(
         command=sys.executable,
-        args=["-m", "search_api.cli", "mcp"],
+        args=["-m", "search_api", "mcp"],
         env={"PATH": os.defpath, "PYTHONPATH": str(Path(__file__).parents[2]), **environment},
     )
 

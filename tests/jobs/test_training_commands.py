@@ -78,7 +78,7 @@ def test_a_training_that_is_killed_goes_on_where_it_was(
 ) -> None:
     out = tmp_path / "run"
     words = [str(word) for word in training(labelled, tiny_checkpoint, out, 40)]
-    command = [sys.executable, "-m", "search_api.cli", *words, "--patience", "40"]
+    command = [sys.executable, "-m", "search_api", *words, "--patience", "40"]
     place = {"cwd": ROOT, "env": {"PATH": os.defpath, **environment}}
     with subprocess.Popen(command, **place, stderr=subprocess.DEVNULL) as process:  # type: ignore[call-overload] # noqa: S603
         for _ in range(2400):
