@@ -5,12 +5,19 @@ from typing import Literal
 
 from indexer.runs import Finding
 
-Kind = Literal["withdrawn", "words", "no words", "unknown", "paged", "unreadable", "missing"]
+Kind = Literal[
+    "withdrawn", "words", "no words", "unknown", "apart", "paged", "unreadable", "missing"
+]
 
 _WARNINGS: Mapping[Kind, str] = {
     "unknown": (
         "{times} rows withdraw marks that the register does not hold, first {first}: see whether "
         "their ids are written as in the register"
+    ),
+    "apart": (
+        "{times} new marks have an id whose accents stand apart from their letters, as macOS names "
+        "files, first {first}: written in one, the id looks the same and is another mark's; see "
+        "that every table and folder writes it in the same way"
     ),
     "paged": (
         "{times} marks have a picture of several pages, first {first}: the first page is indexed; "

@@ -7,6 +7,7 @@ Reading, decoding, encoding and writing overlap: see `Pipeline` for the last two
 """
 
 import time
+import unicodedata
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -289,6 +290,8 @@ class _Loop:
                 self._findings.add("words" if words else "no words", mark_id)
             if result.pages > 1:
                 self._findings.add("paged", f"{mark_id} ({result.pages} pages)")
+            if result.is_new and not unicodedata.is_normalized("NFC", mark_id):
+                self._findings.add("apart", mark_id)
 
     def _is_save_due(self) -> bool:
         return self._counts["read"] - self._handed_over.counts.read >= _SAVE_EVERY

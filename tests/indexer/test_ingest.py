@@ -266,6 +266,20 @@ def test_a_folder_of_pictures_is_read_the_same_way(office: Office) -> None:
     assert office.register.mark("2").record.image_name == "sub/2.png"
 
 
+def test_a_new_id_that_looks_like_another_is_warned_of(office: Office) -> None:
+    office.picture("E\u0301toile.png", 1)
+    first, again = office.ingest_file(office.folder), office.ingest_file(office.folder)
+    assert office.counts(first) == (1, 1, 0, 0, 0)
+    (warning,) = first.warnings
+    assert warning.startswith("1 new marks have an id whose accents stand apart")
+    assert "first E\u0301toile: " in warning
+    assert not again.warnings
+    composed = office.folder / "marks.csv"
+    composed.write_text("id,image\n\u00c9toile,E\u0301toile.png\n")
+    assert not office.ingest_file(composed).warnings
+    assert office.register.count() == 2
+
+
 def test_a_source_that_vanishes_is_one_plain_sentence(office: Office) -> None:
     path = office.marks(2)
     source = office.open()
