@@ -139,44 +139,51 @@ def test_the_work_on_a_list_is_not_that_on_another_list(page):
         assert (page.text("#hidden-marks"), page.text("#shortlist-count")) == ("", ""), other
 
 
-def test_two_tabs_add_to_one_shortlist_whose_notes_outlast_the_star(
-    page, marklens, draw_mark, as_png
-):
-    numbers = ["97123452", "97123451"]
-    for at, number in enumerate(numbers):
+@pytest.fixture
+def numerals(marklens, draw_mark, as_png):
+    """Two marks "NUMERAL" whose ids are numbers, not in their order."""
+    ids = ["97123452", "97123451"]
+    for at, number in enumerate(ids):
         marklens.add(MarkRecord(number, text="NUMERAL"), as_png(draw_mark(at)))
+    yield ids
+    for number in ids:
+        marklens.delete(number)
+
+
+def test_two_tabs_add_to_one_shortlist_whose_notes_outlast_the_star(page, numerals):
     first = page.driver.current_window_handle
     try:
         page.open("/?text=numeral")
-        page.until_hits(lambda ids: set(ids) == set(numbers))
+        page.until_hits(lambda ids: set(ids) == set(numerals))
         page.driver.switch_to.new_window("tab")
         page.open("/?text=numeral")
-        page.until_hits(lambda ids: set(ids) == set(numbers))
+        page.until_hits(lambda ids: set(ids) == set(numerals))
         second = page.driver.current_window_handle
         page.driver.switch_to.window(first)
-        page.click(_star(numbers[0]))
+        page.click(_star(numerals[0]))
         page.click("#shortlist")
         page.one(".shortlisted textarea").send_keys("Same device")
         page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
         page.driver.switch_to.window(second)
         page.until(lambda: page.text("#shortlist-count") == "1", "the other tab is not heard of")
-        pressed = page.one(_star(numbers[0])).get_attribute("aria-pressed")
+        pressed = page.one(_star(numerals[0])).get_attribute("aria-pressed")
         assert pressed == "true"
-        page.click(_star(numbers[1]))
-        page.click(_star(numbers[0]))
-        page.click(_star(numbers[1]))
-        page.click(_star(numbers[0]))
-        page.click(_star(numbers[1]))
+        for at in (1, 0, 1, 0, 1):
+            page.click(_star(numerals[at]))
         page.click("#shortlist")
         page.until(lambda: len(page.all(".shortlisted")) == 2, "the marks are not listed")
         shown = [item.get_attribute("data-id") for item in page.all(".shortlisted")]
-        assert shown == numbers, "in the order in which they were put there"
+        assert shown == numerals, "in the order in which they were put there"
         assert page.one(".shortlisted textarea").get_attribute("value") == "Same device"
+        page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        page.click(f'.hit[data-id="{numerals[1]}"] [title^=Hide]')
         page.driver.close()
+        page.driver.switch_to.window(first)
+        page.until_hits(lambda ids: ids == numerals[:1])
+        page.driver.refresh()
+        page.until_hits(lambda ids: ids == numerals[:1])
     finally:
         page.driver.switch_to.window(first)
-        for number in numbers:
-            marklens.delete(number)
     assert page.text("#shortlist-count") == "2"
 
 

@@ -112,6 +112,14 @@ def test_comparing_ends_with_the_last_mark_on_show_and_long_words_break(page):
         "return [...document.querySelectorAll('.comparison-plate')].map(x => x.clientWidth)"
     )
     assert widths[0] == widths[1]
+    page.js(
+        "const long = ['#query-name', '.hit-dates span', '.filters .choice span'];"
+        "for (const css of long) document.querySelector(css).textContent = 'x'.repeat(500)"
+    )
+    panel = "const panel = document.querySelector('.panel-scroll'); return "
+    assert page.js(panel + "panel.scrollWidth === panel.clientWidth"), "the panel is pushed open"
+    card = "const card = document.querySelector('.hit'); return "
+    assert page.js(card + "card.scrollWidth === card.clientWidth"), "a card is pushed open"
 
 
 _SHIFTS = """
