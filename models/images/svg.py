@@ -1,15 +1,15 @@
 """SVG drawings become PNGs in a process of their own that can neither hang nor crash the server.
 
 An SVG is a program: shapes that refer to each other can ask for billions of others, filters for
-hours, and references for files of this machine. So a child process checks and draws it, held to a
-time, a memory and a file limit, and what comes back is an ordinary PNG.
+hours, and references for files of this machine; a few kilobytes in it may be a picture of millions
+of pixels. So a child process checks and draws it, held to a time, a memory and a file limit, and
+what comes back is an ordinary PNG.
 """
 
 import binascii
 import re
 import zlib
 from base64 import b64encode
-from functools import partial
 from io import BytesIO
 from urllib.parse import unquote_to_bytes
 
@@ -45,8 +45,15 @@ def draw_svg(content: bytes, name: str, cpu_s: int) -> bytes:
     """
     from models.images.svg_drawing import draw, left_out
 
-    document = _EMBEDDED.sub(lambda found: _readable(found, name), _unpacked(content, name))
-    status, answer, report = draw_apart(partial(draw, document), cpu_s)
+    document = _unpacked(content, name)
+
+    def drawn() -> tuple[int, bytes]:
+        try:
+            return draw(_EMBEDDED.sub(_readable, document))
+        except UnreadableImage as refusal:
+            return REFUSED, str(refusal).encode()
+
+    status, answer, report = draw_apart(drawn, cpu_s)
     lost = left_out(report) if status == DRAWN else ""
     if lost:
         raise UnreadableImage(f"{name}: {lost}")
@@ -62,13 +69,13 @@ def draw_svg(content: bytes, name: str, cpu_s: int) -> bytes:
     )
 
 
-def _readable(found: re.Match[bytes], name: str) -> bytes:
+def _readable(found: re.Match[bytes]) -> bytes:
     """A picture within the drawing, as a PNG where the renderer would leave it out or distort it.
 
     Raises:
         UnreadableImage: it is of a kind that is not read, or damaged.
     """
-    within = f"{name}, a picture in it"
+    within = "a picture in it"
     try:
         content = binascii.a2b_base64(unquote_to_bytes(re.sub(_BLANK, b"", found.group(1))))
     except binascii.Error as error:

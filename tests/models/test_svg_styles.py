@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from models.errors import UnreadableImage
 from models.images import decode_image
+from models.images.rasters import load_raster
 from models.images.svg import draw_svg
 
 GREEN = (0, 104, 48)
@@ -212,6 +214,24 @@ def test_a_jpeg_within_a_drawing_is_left_to_the_renderer(monkeypatch: pytest.Mon
     data = b64encode(jpeg()).decode()
     image = f'<image width="40" height="40" xlink:href="data:image/jpeg;base64,{data}"/>'
     assert draw_svg(f"{HEAD}>{image}</svg>".encode(), "mark.svg", 8)
+
+
+def test_a_picture_within_a_drawing_is_decoded_within_its_limits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here: list[object] = []
+
+    def noted(*arguments: Any) -> Any:
+        here.append(arguments)
+        return load_raster(*arguments)
+
+    monkeypatch.setattr("models.images.svg.load_raster", noted)
+    file = BytesIO()
+    Image.new("L", (40, 40)).save(file, "TIFF", compression="tiff_adobe_deflate")
+    data = b64encode(file.getvalue()).decode()
+    image = f'<image width="40" height="40" xlink:href="data:image/tiff;base64,{data}"/>'
+    assert draw_svg(f"{HEAD}>{image}</svg>".encode(), "mark.svg", 8)
+    assert not here  # but in the child that has them
 
 
 _STRANGE = chr(0x10F8F8)  # a private letter that no font has
