@@ -113,6 +113,8 @@ class KeptPictures:
     def forget(self, handle: str) -> None:
         """Remove a picture now, unless another handle names an equal one."""
         folder = self._of(handle)
+        if not folder.exists():
+            return  # nothing is looked through for a handle that somebody made up
         digest = _named_by(folder)
         shutil.rmtree(folder, ignore_errors=True)  # another server may be at it
         self.purge(digest)

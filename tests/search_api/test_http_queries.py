@@ -209,6 +209,19 @@ def test_what_is_forgotten_is_gone_from_the_disk_whatever_is_found_out_of_it_lat
     assert (late.exists(), young.exists()) == (False, True)
 
 
+def test_nothing_is_looked_through_for_a_handle_that_is_none(
+    client: httpx.Client, marklens: MarkLens
+) -> None:
+    unnamed = marklens.settings.queries_dir / "pictures" / ("c" * 64)
+    unnamed.parent.mkdir(parents=True, exist_ok=True)
+    unnamed.touch()
+    os.utime(unnamed, (time.time() - 100,) * 2)
+    assert client.delete(f"/api/v1/queries/{'0' * 32}").status_code == 204
+    assert unnamed.exists()
+    marklens.queries.kept.purge()
+    assert not unnamed.exists()
+
+
 def test_what_is_removed_while_it_is_looked_at_fails_nothing(
     client: httpx.Client, marklens: MarkLens, marks: list[bytes]
 ) -> None:

@@ -157,7 +157,7 @@ def get_mark_image(
     size = None if size is None else step_of(size)
     headers = {
         "ETag": f'"{mark.image_digest}-{size or "original"}"',
-        "Cache-Control": _cache_control(digest, mark),
+        "Cache-Control": _cache_control(digest, mark, marklens.settings.public_reading),
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
     if is_held(request, headers["ETag"]):
@@ -172,6 +172,10 @@ def get_mark_image(
     return Response(content, headers=headers, media_type=kind)
 
 
-def _cache_control(digest: str | None, mark: Mark) -> str:
-    """A mark's picture may be replaced; what a digest names never changes."""
-    return "public, max-age=31536000, immutable" if digest == mark.image_digest else "no-cache"
+def _cache_control(digest: str | None, mark: Mark, is_public: bool) -> str:
+    """A mark's picture may be replaced; what a digest names never changes.
+
+    A proxy keeps for all who ask it only what everybody may see.
+    """
+    whose = "public" if is_public else "private"
+    return f"{whose}, max-age=31536000, immutable" if digest == mark.image_digest else "no-cache"
