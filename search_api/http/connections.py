@@ -108,7 +108,9 @@ class BoundedConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Read what has come; bytes of a body buy it time."""
         if self._phase is _Phase.BODY:
-            self._deadline += len(data) / _SLOWEST
+            # No more than if it began now: a body that came fast and stops is not waited for.
+            latest = self.loop.time() + self._patience_s
+            self._deadline = min(self._deadline + len(data) / _SLOWEST, latest)
         super().data_received(data)
         self._look()
 

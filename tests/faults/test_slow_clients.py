@@ -98,6 +98,14 @@ def test_bytes_now_and_then_buy_no_time(serve: Callable[..., str]) -> None:
             assert time.monotonic() < end
 
 
+def test_a_body_that_came_fast_and_stops_is_not_waited_for(serve: Callable[..., str]) -> None:
+    head = HALF_A_BODY.replace(b"100000", b"2000000")
+    part = b"Content-Disposition: form-data; name=image; filename=a\r\n\r\n"
+    with connect(serve(request_timeout_s=1)) as connection:
+        connection.sendall(head + part + b"a" * 1_000_000)
+        assert b" 408 " in until_closed(connection)
+
+
 def test_a_body_may_take_long_while_it_comes(serve: Callable[..., str]) -> None:
     address = serve(request_timeout_s=1)
     body = b"--x\r\nContent-Disposition: form-data; name=mark_id\r\n\r\n" + b"a" * 60_000
