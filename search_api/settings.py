@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     public_reading: bool = Field(
         False,
         description="Whether everybody who reaches the server may search and look at marks. Else "
-        "only this machine may without a key, and not through a proxy.",
+        "only this machine may without a key, where there are none, and not through a proxy.",
     )
     allowed_hosts: str = Field(
         "",

@@ -177,9 +177,9 @@ def _anonymous(
     has_keys = settings.api_token is not None or not ring.is_empty
     must_ask = BadToken if has_keys else NotAllowed
     is_foreign = _is_foreign(scope, headers)
-    if settings.is_loopback and not is_foreign and _is_from_here(scope, headers):
-        may = keys.Scope.READ if has_keys else keys.Scope.ADMIN
-        return Client("this machine", may, is_counted=False, must_ask=must_ask)
+    is_trusted = settings.is_loopback and not has_keys  # a key says that others may come this way
+    if is_trusted and not is_foreign and _is_from_here(scope, headers):
+        return Client("this machine", keys.Scope.ADMIN, is_counted=False)
     may_read = settings.public_reading and not is_foreign
     return Client(address, keys.Scope.READ if may_read else None, True, must_ask)
 

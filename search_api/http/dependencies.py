@@ -19,8 +19,7 @@ from search_api.marklens import MarkLens
 _bearer = HTTPBearer(
     auto_error=False,
     description="A key, as `marklens keys create` makes them; browsers may send it as the password "
-    "of Basic instead. On a loopback address reading needs none, nor does writing where there are "
-    "no keys.",
+    "of Basic instead. On a loopback address none is needed where there are no keys.",
 )
 
 
