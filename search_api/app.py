@@ -54,17 +54,9 @@ that says what is wrong and what to do about it, and `errors` names the fields a
 """
 
 
-def create_app(settings: Settings | None = None, marklens: MarkLens | None = None) -> FastAPI:
-    """Make the server.
-
-    Args:
-        settings: what to open at start; the environment's by default.
-        marklens: an open register to serve instead; it stays its caller's to close.
-
-    Returns:
-        The application. It opens the register, and loads network and index, when it is started.
-    """
-    settings = marklens.settings if marklens else settings or Settings.read()
+def create_app(marklens: MarkLens) -> FastAPI:
+    """Make the server of an open register, which stays its caller's to close."""
+    settings = marklens.settings
     keep_secrets_out()
     traces = None if settings.traces_url is None else exporting(settings.traces_url)
     tracer = None if traces is None else traces.get_tracer("marklens")
@@ -77,7 +69,7 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
         openapi_url=f"{API}/openapi.json",
         docs_url=None,  # Swagger UI and ReDoc load their scripts from other hosts
         redoc_url=None,
-        lifespan=partial(_lifespan, settings, marklens, traces),
+        lifespan=partial(_lifespan, marklens, traces),
         generate_unique_id_function=_operation_id,
     )
     app.state.metrics = Metrics(tracer)
@@ -95,22 +87,19 @@ def create_app(settings: Settings | None = None, marklens: MarkLens | None = Non
 
 @asynccontextmanager
 async def _lifespan(
-    settings: Settings, marklens: MarkLens | None, traces: "TracerProvider | None", app: FastAPI
+    marklens: MarkLens, traces: "TracerProvider | None", app: FastAPI
 ) -> AsyncIterator[None]:
-    """Open what is served, if it is not open, and close it in the end."""
-    serving = await run_in_threadpool(MarkLens.open, settings) if marklens is None else marklens
+    """Follow the register while it is served."""
     try:
-        app.state.marklens = serving
-        app.state.metrics.watch(serving)
-        app.state.keys = keys = KeyRing(serving.register.keys)
-        await run_in_threadpool(serving.start_following)
-        with _background(serving, keys):
+        app.state.marklens = marklens
+        app.state.metrics.watch(marklens)
+        app.state.keys = keys = KeyRing(marklens.register.keys)
+        await run_in_threadpool(marklens.start_following)
+        with _background(marklens, keys):
             yield
     finally:
         if traces is not None:
             await run_in_threadpool(traces.shutdown)  # sends what it holds
-        if marklens is None:
-            await run_in_threadpool(serving.close)
 
 
 @contextmanager

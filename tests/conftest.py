@@ -197,7 +197,7 @@ def serving() -> Callable[[MarkLens], AbstractContextManager[str]]:
 
     @contextmanager
     def serve(marklens: MarkLens) -> Iterator[str]:
-        app = create_app(marklens=marklens)
+        app = create_app(marklens)
         config = server_config(app, marklens.settings, port=0, log_level="warning")
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, daemon=True)

@@ -215,7 +215,7 @@ def _server(marklens: "MarkLens", log_level: str, indexing: _Indexing | None) ->
                 await asyncio.to_thread(indexing.stop)
             await super().shutdown(sockets)
 
-    app = create_app(marklens=marklens)
+    app = create_app(marklens)
     how: dict[str, Any] = {"log_level": log_level}
     if marklens.settings.log_format == "json":
         how["log_config"] = json_logging("info")

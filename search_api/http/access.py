@@ -19,6 +19,7 @@ from indexer.register import keys
 from indexer.register.audit import Actor, acting
 from models.errors import MarkLensError
 from search_api.errors import BadToken, NotAllowed, Problem, TooMany, UnknownHost, problem_for
+from search_api.http.around import Around
 from search_api.http.problem_details import problem_response
 from search_api.http.rates import Rates
 from search_api.key_ring import KeyRing, digest_of
@@ -76,19 +77,16 @@ def require(needed: keys.Scope, scope: Scope) -> None:
     )
 
 
-class Access:
+class Access(Around):
     """Refuses requests by their head alone, and tells the rest of the server who asks."""
 
     def __init__(self, app: ASGIApp, rates: Rates, page: RefusedPage) -> None:
-        self._app = app
+        super().__init__(app)
         self._rates = rates
         self._page = page
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         state = scope["app"].state
         headers = Headers(scope=scope)
         try:

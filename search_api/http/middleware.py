@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from search_api.errors import PROBLEMS, ServerEnds, TooLarge
+from search_api.http.around import Around
 from search_api.http.metrics import Metrics
 from search_api.http.problem_details import problem_response
 from search_api.lanes import arrived
@@ -33,21 +34,18 @@ SECURITY_HEADERS = {
 }
 
 
-class BodyLimit:
+class BodyLimit(Around):
     """Refuses a body over `limit` bytes, by its announced length or as soon as it has come.
 
     It notes when the last of a body has come, from when on the request waits for its turn.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app = app
+        super().__init__(app)
         self._limit = limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         detail = f"The request is larger than {self._limit} bytes: send a smaller picture."
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > self._limit:
@@ -70,17 +68,11 @@ class BodyLimit:
         await self._app(scope, limited, send)
 
 
-class RequestIds:
+class RequestIds(Around):
     """Gives each request an id, which its answer and all that is logged of it bear."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; a proxy may have given it an id already."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         given = Headers(scope=scope).get(REQUEST_ID, "")
         identity = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         # Never reset: what answers failures lies outside of all middleware.
@@ -97,17 +89,11 @@ class RequestIds:
 _REQUEST_ID = re.compile(r"[\w.-]{8,64}", re.ASCII)
 
 
-class SecurityHeaders:
+class SecurityHeaders(Around):
     """Adds the headers that an answer does not set itself."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -119,17 +105,11 @@ class SecurityHeaders:
         await self._app(scope, receive, secured)
 
 
-class ServerEnd:
+class ServerEnd(Around):
     """Answers 503 where uvicorn cancels what took longer than a server that ends may wait."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         has_begun = False
 
         async def noted(message: Message) -> None:
@@ -147,15 +127,12 @@ class ServerEnd:
                 await response(scope, receive, send)
 
 
-class HeadRequests:
+class HeadRequests(Around):
     """Answers HEAD as GET is answered, without the body."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
         scope["method"] = "GET"  # for the routes; the server is to see HEAD when it is answered
@@ -169,18 +146,15 @@ class HeadRequests:
         await self._app(scope, receive, bodiless)
 
 
-class RequestMetrics:
+class RequestMetrics(Around):
     """Counts requests by route, so that ids in paths do not each make a series."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
+        super().__init__(app)
         self._metrics = metrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         began, status = perf_counter(), 500
         self._metrics.in_flight.inc()
 

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import MissingPackage
 from models.version import marklens_version
+from search_api.http.around import Around
 from search_api.log_records import request_id
 
 if TYPE_CHECKING:
@@ -37,18 +38,15 @@ def exporting(url: str) -> "TracerProvider":
     return provider
 
 
-class RequestTraces:
+class RequestTraces(Around):
     """Makes a span of each request, below the one that its header ``traceparent`` names."""
 
     def __init__(self, app: ASGIApp, tracer: "Tracer") -> None:
-        self._app = app
+        super().__init__(app)
         self._tracer = tracer
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         from opentelemetry.propagate import extract
         from opentelemetry.trace import SpanKind
 
