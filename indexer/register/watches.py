@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 from indexer.errors import BadWatch, UnknownWatch
 from indexer.register import audit, schema
 from indexer.register.runs import aware
+from indexer.register.stored_embeddings import STORED, STORED_BOXES
 from models.encoder import Embedding
 from models.vienna import ViennaCode
 
-_VECTORS, _BOXES = np.dtype("<f2"), np.dtype("<f4")
 MAX_NUMBER = 2**63 - 1  # of an event, and of any that SQL compares it with
 _Open = Callable[[], AbstractContextManager[Connection]]
 
@@ -321,16 +321,16 @@ def _columns(sign: WatchedSign) -> dict[str, Any]:
         "mark_id": sign.mark_id,
         "image_digest": sign.image_digest,
         "fingerprint": sign.fingerprint,
-        "vectors": np.ascontiguousarray(embedding.vectors, _VECTORS).tobytes(),
-        "boxes": np.ascontiguousarray(embedding.boxes, _BOXES).tobytes(),
+        "vectors": np.ascontiguousarray(embedding.vectors, STORED).tobytes(),
+        "boxes": np.ascontiguousarray(embedding.boxes, STORED_BOXES).tobytes(),
         "places": embedding.places,
         "codes": sign.shown and {str(code): share for code, share in sign.shown.items()},
     }
 
 
 def _sign(row: sa.RowMapping) -> WatchedSign:
-    boxes = np.frombuffer(row["boxes"], _BOXES).reshape(-1, 4).astype(np.float32)
-    vectors = np.frombuffer(row["vectors"], _VECTORS).reshape(len(boxes), -1).astype(np.float16)
+    boxes = np.frombuffer(row["boxes"], STORED_BOXES).reshape(-1, 4).astype(np.float32)
+    vectors = np.frombuffer(row["vectors"], STORED).reshape(len(boxes), -1).astype(np.float16)
     names = ("id", "label", "mark_id", "image_digest", "fingerprint")
     embedding = Embedding(vectors, boxes, row["places"])
     held = row["codes"]
