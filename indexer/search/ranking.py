@@ -74,13 +74,14 @@ class AllowedVectors:
         total = len(self.index)
         return choose(self.count, total, self.count <= self.index.exact_share * total)
 
-    def nearest(self, query: NDArray[np.float32], wanted: int, least: float) -> Nearest:
+    def nearest(self, scorer: Scorer, wanted: int, least: float) -> Nearest:
         """The nearest of them; those that score less than `least` may be missing."""
+        query, made_of = scorer.scaled, scorer.embedding
         if self.count == len(self.index):
-            return self.index.scan(query, wanted, None, least)
+            return self.index.scan(query, wanted, None, least, made_of)
         if self.plan == "gather":
             return self.index.gather(query, wanted, self.rows.rows(), least)
-        return self.index.scan(query, wanted, self.rows.dense(), least)
+        return self.index.scan(query, wanted, self.rows.dense(), least, made_of)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +195,7 @@ class _Scan:
         allowed, scorer = self._allowed, self._scorer
         wanted = min(wanted, allowed.count)
         least = last + self._loss - self._error - _FLOAT32
-        nearest = allowed.nearest(scorer.scaled, wanted, least)
+        nearest = allowed.nearest(scorer, wanted, least)
         if len(nearest.scores) and not self._of_parts:
             # Each of k rows scores as much as the last of them did to FAISS, less the error.
             least = max(least, float(nearest.scores[:k][-1]) - 2 * self._error)

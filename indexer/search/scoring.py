@@ -33,6 +33,7 @@ class Scorer:
             BadQuery: another number of dimensions, or numbers that are not finite.
         """
         self.blocks = blocks
+        self.embedding = embedding
         self._weights = weights
         if embedding.shape != (blocks[-1].stop,):
             raise BadQuery(

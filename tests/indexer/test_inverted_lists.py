@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 from indexer.index.drafts import SegmentDraft
-from indexer.index.merging import LiveView, Merger
+from indexer.index.merging import LiveView, Merge, Merger
 from indexer.index.row_sets import RowSet
+from indexer.index.segments import LiveSegment
 from indexer.index.vectors import CpuBuilder, Kept, VectorIndex
 from indexer.index.vectors.faiss_exact import FaissShortIndex
 from indexer.index.vectors.faiss_ivf import FaissIvfIndex
 from indexer.index.vectors.inverted_lists import InvertedLists, k_means, lists_for
 from indexer.marks import Change
+from indexer.search.ranking import AllowedRows, rank
+from indexer.search.scoring import Query
+from models.encoder import Block
 
 ROWS, DIMENSION, K = 8_000, 32, 50
 
@@ -189,6 +193,27 @@ def test_vectors_that_come_many_times_over_lose_none_to_the_least_score(
             nearest = index.scan(query, k, None if allowed.all() else RowSet.of_mask(allowed))
             # A list may be left out for one that scores 0.01 less; lost ones scored 0.1 more.
             np.testing.assert_allclose(nearest.scores, scores[:k], atol=0.02)
+
+
+def test_a_mark_is_found_by_its_own_vector_whatever_the_weights() -> None:
+    """Also in a list that promises little: of rows far from their centroid in what is weighed."""
+    blocks, rng = (Block("colour", 0, 8, 0.5), Block("form", 8, 48, 0.5)), np.random.default_rng(1)
+    spread = rng.choice([0.05, 0.3, 1.0, 3.0], size=(6_000, 1))
+    vectors = rng.standard_normal((300, 48))[rng.integers(0, 300, 6_000)]
+    vectors += spread * rng.standard_normal(vectors.shape)
+    vectors = np.concatenate([unit(vectors[:, one.start : one.stop]) for one in blocks], axis=1)
+    draft = SegmentDraft(48)
+    draft.add(
+        [Change(f"m{at}", at, False, vectors[at - 1 : at], number=at) for at in range(1, 6_001)]
+    )
+    quick = draft.segment(CpuBuilder())
+    assert quick is not None
+    segment = Merge((LiveSegment.of(quick),)).segment(CpuBuilder(most_exact=200), lambda: None)
+    assert not segment.vectors.is_exact
+    allowed = [AllowedRows(segment, RowSet.all(6_000), 6_000)]
+    for at in range(5_200, 6_000):
+        query = Query(blocks, vectors[at : at + 1], {"form": 1.0, "colour": 0.0})
+        assert at + 1 in {one.number for one in rank(allowed, query, 1).best}
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 17, 300])

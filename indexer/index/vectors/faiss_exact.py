@@ -61,7 +61,12 @@ class FaissExactIndex:
         return len(self._vectors)
 
     def scan(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: RowSet | None,
+        least: float = -np.inf,
+        made_of: NDArray[np.float16] | None = None,
     ) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) > _SKIPPED * len(self):
@@ -138,7 +143,12 @@ class FaissShortIndex(FaissExactIndex):
         return cls(arrays["vectors"], ShortForms.restored(arrays))
 
     def scan(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: RowSet | None,
+        least: float = -np.inf,
+        made_of: NDArray[np.float16] | None = None,
     ) -> Nearest:
         """Compare the query with every allowed row that may be near; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) <= _GATHERED * len(self):

@@ -6,7 +6,8 @@ lists that probably reach furthest, until those that are left reach no further t
 and compares the float16 vectors of the best few hundred rows. A filter that leaves up to `_NARROW`
 of the rows is searched exactly, by gathering. So is every query of which product codes say too
 little, such as one of colour alone: how far they are off is measured on the rows that were
-compared. What may be missed is a row whose list was not read.
+compared. What may be missed is a row whose list was not read; the list that the query's own vector
+belongs to always is.
 
 ``python -m benchmarks.search`` prints times and recall, filtered and not.
 """
@@ -92,20 +93,30 @@ class FaissIvfIndex(FaissShortIndex):
         return {**super().arrays(), **self._lists.arrays()}
 
     def scan(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: RowSet | None,
+        least: float = -np.inf,
+        made_of: NDArray[np.float16] | None = None,
     ) -> Nearest:
         """Compare the query with the best rows of some lists; see `VectorIndex.scan`."""
         if allowed is not None and len(allowed) <= self.exact_share * len(self):
             return self.gather(query, k, allowed.rows(), least)
-        found = self._best_of_lists(query, k, allowed, least)
+        found = self._best_of_lists(query, k, allowed, least, made_of)
         return super().scan(query, k, allowed, least) if found is None else found
 
     def _best_of_lists(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: RowSet | None,
+        least: float,
+        made_of: NDArray[np.float16] | None,
     ) -> Nearest | None:
         """The k best rows of the lists that were read; None if their codes say too little."""
         compared = max(_LEAST, _EACH * k)
-        rows, coded = self._lists.best(query, k, compared, allowed, least)
+        rows, coded = self._lists.best(query, k, compared, allowed, least, made_of)
         if len(rows) < k and least == -np.inf:
             return None
         if not len(rows):

@@ -48,7 +48,12 @@ class VectorIndex(Protocol):
         """Count the rows."""
 
     def scan(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: RowSet | None,
+        least: float = -np.inf,
+        made_of: NDArray[np.float16] | None = None,
     ) -> Nearest:
         """The nearest of the allowed rows; up to `exact_share` of all, none is missed.
 
@@ -57,6 +62,7 @@ class VectorIndex(Protocol):
             k: how many rows, at most the number of allowed ones.
             allowed: n rows; None allows all.
             least: rows that score less may be missing, which takes less time.
+            made_of: (d,) float16, of which the query was made: a row like it is never missed.
         """
 
     def gather(
@@ -97,7 +103,12 @@ class NoVectors:
         return self._count
 
     def scan(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: RowSet | None,
+        least: float = -np.inf,
+        made_of: NDArray[np.float16] | None = None,
     ) -> Nearest:
         """Find nothing."""
         return Nearest(np.zeros(0, np.int64), np.zeros(0, np.float32))

@@ -143,6 +143,7 @@ class InvertedLists:
         most: int,
         allowed: RowSet | None,
         least: float = -np.inf,
+        made_of: NDArray[np.float16] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best rows by their product codes, as far as lists were read.
 
@@ -152,6 +153,7 @@ class InvertedLists:
             most: how many rows to return, at least `k` and 2.
             allowed: by row; None allows all.
             least: a list that does not reach this score is not read.
+            made_of: (d,) float16, whose own list is read first, however little it seems to reach.
 
         Returns:
             rows (r,) and their scores (r,) float32, in no order.
@@ -165,6 +167,8 @@ class InvertedLists:
         offset = float(query @ self.mean)
         unread, last = np.ones(len(reach), np.bool_), least - offset
         count = max(1, int(_FIRST * len(reach)))
+        if made_of is not None:
+            reach[self._list_of(made_of)] = np.inf
         while len(lists := _furthest(reach, unread & (reach >= last), count)):
             chosen = self._with_empty_list(lists, scores, numbers)
             found = search_lists(self.index, numbers, most, chosen, selector)
@@ -177,6 +181,13 @@ class InvertedLists:
             unread[lists] = False
             count = (_GROWTH - 1) * int(np.count_nonzero(~unread))
         return rows, coded + np.float32(offset)
+
+    def _list_of(self, vector: NDArray[np.float16]) -> int:
+        """The list that a vector (d,) is in, or would be."""
+        numbers = (vector.astype(np.float32) - self.mean) @ self.components.T
+        return int(
+            self.index.quantizer.assign(numbers[None].astype(np.float32, copy=False), 1)[0, 0]
+        )
 
     def _with_empty_list(
         self, lists: NDArray[np.int64], scores: NDArray[np.float32], numbers: NDArray[np.float32]

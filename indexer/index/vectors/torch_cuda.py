@@ -35,7 +35,12 @@ class TorchIndex:
         return len(self._vectors)
 
     def scan(
-        self, query: NDArray[np.float32], k: int, allowed: RowSet | None, least: float = -np.inf
+        self,
+        query: NDArray[np.float32],
+        k: int,
+        allowed: RowSet | None,
+        least: float = -np.inf,
+        made_of: NDArray[np.float16] | None = None,
     ) -> Nearest:
         """Compare the query with every allowed row; see `VectorIndex.scan`."""
         scores = self._scores(self._vectors, query)
