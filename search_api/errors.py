@@ -32,6 +32,7 @@ from indexer.errors import (
     FingerprintMismatch,
     IndexUnavailable,
     MissingPicture,
+    NoRegister,
     RunUnderWay,
     SnapshotDamaged,
     SourceError,
@@ -172,6 +173,9 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
         "The register is unavailable",
         1,
         "The register cannot be read or written now.",
+    ),
+    NoRegister: Problem(
+        503, "no-register", "There is no register", 1, "The server has no register."
     ),
     DatabaseLost: Problem(
         503,
