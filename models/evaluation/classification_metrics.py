@@ -153,6 +153,9 @@ def label_scores(
     ]
 
 
+ABOVE_ONE = ("coverage_error", "log_loss")  # all others are shares
+
+
 @dataclass(frozen=True)
 class ClassificationMetrics:
     """The metrics of one set of pictures, named as scikit-learn and torchmetrics name them.
@@ -220,6 +223,23 @@ def classify_metrics(
 
 def _mean(values: Sequence[float] | NDArray[np.float64]) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
+
+
+def prior_thresholds(targets: Targets, frequencies: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From which frequency on the constant prior says a label: one for all, of best micro F1.
+
+    It has a threshold of its own, since at a network's the baseline would move with the network.
+
+    Args:
+        targets: of the pictures by which it is chosen.
+        frequencies: (labels,), what the prior says of every picture.
+    """
+    order = np.argsort(-frequencies, kind="stable")
+    there, asked = (targets > 0).sum(axis=0)[order], (targets >= 0).sum(axis=0)[order]
+    scores = 2 * there.cumsum() / np.maximum(1, there.sum() + asked.cumsum())
+    falls = np.append(np.diff(frequencies[order]) != 0, True)  # equal ones are said together
+    best = order[np.argmax(np.where(falls, scores, -1.0))]
+    return np.full(frequencies.shape, frequencies[best], np.float32)
 
 
 def constant_prior(targets: Targets, frequencies: NDArray[np.float32]) -> Scores:

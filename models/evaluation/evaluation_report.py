@@ -47,9 +47,26 @@ def classification_values(found: ClassificationResult) -> dict[str, Any]:
         "constant_prior": first["constant_prior"],
         "levels": levels,
         "pictures": found.pictures,
+        "seen": found.seen,
+        "seen_measured": found.with_seen,
         "left_out": list(found.left_out),
         "not_predicted": [str(code) for code in found.unknown],
     }
+
+
+def seen_note(found: ClassificationResult) -> str:
+    """How many pictures the network has seen; empty if it has seen none."""
+    if not found.seen:
+        return ""
+    if found.with_seen:
+        return (
+            f"{found.seen} of these {found.pictures} pictures were learnt from or chosen by: on "
+            "them the network looks better than it is"
+        )
+    return (
+        f"{found.seen} of these {found.seen + found.pictures} pictures were learnt from or chosen "
+        f"by; measured: the other {found.pictures}"
+    )
 
 
 def retrieval_values(found: RetrievalResult) -> dict[str, Any]:
@@ -106,6 +123,8 @@ def report_classification(out: Path, found: ClassificationResult) -> Path:
         for name, level in found.levels.items()
         for section in _level_sections(out, name, level)
     ]
+    if found.seen:
+        sections.insert(0, Section("Pictures", (f"{seen_note(found)}.",)))
     left_out = [line.partition(": ")[::2] for line in found.left_out]
     if left_out:
         columns = ("picture", "why")

@@ -20,20 +20,20 @@ class Groups:
     Attributes:
         pictures: every one once.
         members: group → names.
-        missing: names for which there is no picture.
+        left_out: for each name without a picture, why.
     """
 
     pictures: Sequence[Named]
     members: Mapping[str, Sequence[str]]
-    missing: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
 
 def read_groups(path: Path, images: Path) -> Groups:
     """Read ``file,group`` (comma, semicolon or tab).
 
     Raises:
-        BadLabels: the file cannot be read, lacks the columns, names a picture twice, or no group
-            has two members.
+        BadLabels: the file cannot be read, lacks the columns, names a picture twice (be it
+            differently), or no group has two members.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -46,23 +46,20 @@ def read_groups(path: Path, images: Path) -> Groups:
         raise BadLabels(f"{path}: cannot be read ({error})") from error
     if not rows or not {"file", "group"} <= set(rows[0]):
         raise BadLabels(f"{path}: needs the columns file and group, and a row a picture")
-    folder, pictures, missing = PictureFolder(images), {}, []
+    names: dict[str, None] = {}
     groups: dict[str, list[str]] = defaultdict(list)
     for number, row in enumerate(rows, 2):
         name, group = row["file"], row["group"]
         if not name or not group:
             raise BadLabels(f"{path}, row {number}: file and group are both needed")
-        if name in groups[group] or name in pictures:
+        if name in names:
             raise BadLabels(f"{path}, row {number}: {name!r} stands there twice")
+        names[name] = None
         groups[group].append(name)
-        found = folder.find(name)
-        if found is None:
-            missing.append(name)
-        else:
-            pictures[name] = found
     if all(len(members) < 2 for members in groups.values()):
         raise BadLabels(f"{path}: no group has two members, so there is nothing to be found")
-    return Groups(list(pictures.items()), dict(groups), missing)
+    pictures = PictureFolder(images).find_all(list(names))
+    return Groups(pictures.found, dict(groups), pictures.left_out)
 
 
 def read_metu(folder: Path) -> Groups:

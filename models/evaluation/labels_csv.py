@@ -7,7 +7,7 @@ One-hot::
 
 A heading names a Vienna code anywhere at its beginning (``01``, ``5.3``, ``cat_03``, ``Vienna_01``,
 ``03 Animals``) or is a category's title. The number of each row that pandas writes before the first
-column is passed over.
+column is passed over; file names may stand there, too.
 """
 
 import csv
@@ -28,9 +28,13 @@ _FILE_HEADINGS = (
     *("filename", "file_name", "file", "image", "image_name", "image_file", "img", "picture"),
     *("path", "file_path", "filepath", "image_path", "image_id", "id", "name"),
 )
-_CODE_HEADINGS = ("codes", "vienna", "vienna_codes", "code", "labels")
-_ROW_NUMBER = re.compile(r"(?:unnamed: \d+|index)?", re.IGNORECASE)
-_YES, _NO = {"1", "1.0", "true", "yes", "x"}, {"0", "0.0", "false", "no", ""}
+_CODE_HEADINGS = (
+    *("codes", "vienna", "vienna_codes", "code", "labels", "label", "categories", "category"),
+    *("classes", "class"),
+)
+_ROW_NUMBER = re.compile(r"(?:unnamed: [\d.]+|index|level_\d)?", re.IGNORECASE)
+_NOTHING = {"", "nan", "none", "null"}  # as pandas and others write it
+_YES, _NO = {"1", "1.0", "true", "yes", "x"}, {"0", "0.0", "false", "no", *_NOTHING}
 _PREFIX = re.compile(
     r"^(?:(?:vienna|category|cat|class|label|code|vc)?[\s_\-.:#]*)*", re.IGNORECASE
 )
@@ -74,6 +78,8 @@ def read_labels(path: Path) -> LabelTable:
     heading = lines[0].cells
     names = [re.sub(r"[\s\-]+", "_", cell.lower()) for cell in heading]
     at = next((names.index(name) for name in _FILE_HEADINGS if name in names), None)
+    if at is None and _is_index_of_names(lines):
+        at = 0
     if at is None:
         raise BadLabels(
             f"{path}: no column with the file names among {', '.join(heading[:6])}; "
@@ -86,6 +92,12 @@ def read_labels(path: Path) -> LabelTable:
     else:
         codes, targets = _from_columns(path, lines, at)
     return LabelTable(filenames, codes, targets)
+
+
+def _is_index_of_names(lines: "Sequence[_Line]") -> bool:
+    """Whether the first column is a table's index that is no row number."""
+    is_index = _ROW_NUMBER.fullmatch(lines[0].cells[0]) is not None
+    return is_index and not all(line.cells[0].isdecimal() for line in lines[1:])
 
 
 class _Line(NamedTuple):
@@ -142,8 +154,9 @@ def _from_lists(
         # Codes of the last column that are not between quotes take the rest of the line, as if they
         # were: 5,3,13 is refused either way.
         listed = ",".join(filter(None, cells[at:] if at == width - 1 else cells[at : at + 1]))
+        texts = [] if listed.lower() in _NOTHING else split_codes(listed)
         try:
-            marked.append(set(map(ViennaCode.parse, split_codes(listed))))
+            marked.append(set(map(ViennaCode.parse, texts)))
         except BadViennaCode as error:
             column = lines[0].cells[at]
             raise BadLabels(f"{path}, row {number}, column '{column}': {error}") from error
@@ -163,7 +176,10 @@ def _from_columns(
         for column, name in enumerate(heading)
         if column != at and not (column < at and _ROW_NUMBER.fullmatch(name))
     ]
-    codes = tuple(_code_of(path, heading[column]) for column in columns)
+    advice = "write it as 01 to 29, CC.DD or CC.DD.SS, or drop the column"
+    if len(columns) == 1:
+        advice = "call it 'codes' if it lists them"
+    codes = tuple(_code_of(path, heading[column], advice) for column in columns)
     if not codes:
         raise BadLabels(f"{path}: no label columns beside '{heading[at]}'")
     if len(set(codes)) < len(codes):
@@ -186,7 +202,7 @@ def _from_columns(
     return codes, targets
 
 
-def _code_of(path: Path, heading: str) -> ViennaCode:
+def _code_of(path: Path, heading: str, advice: str) -> ViennaCode:
     text = _PREFIX.sub("", heading.strip(), count=1)
     title = text.casefold()
     tree = ViennaTree.load()
@@ -198,6 +214,5 @@ def _code_of(path: Path, heading: str) -> ViennaCode:
         return ViennaCode.parse(number.group() if number else heading)
     except BadViennaCode as error:
         raise BadLabels(
-            f"{path}: heading {heading!r} names no Vienna code ({error}); write it as 01 to 29, "
-            "CC.DD or CC.DD.SS, or drop the column"
+            f"{path}: heading {heading!r} names no Vienna code ({error}); {advice}"
         ) from error

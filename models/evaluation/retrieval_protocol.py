@@ -155,7 +155,7 @@ def measure_retrieval(
         itself=_itself(encoder, gallery, dict(pictures), encoded),
         queries=sum(map(len, rows)),
         gallery=n,
-        left_out=(*(f"{name}: no such picture" for name in groups.missing), *encoded.left_out),
+        left_out=(*groups.left_out, *encoded.left_out),
     )
 
 

@@ -2,8 +2,9 @@
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from models.errors import BadLabels
@@ -15,6 +16,8 @@ SUFFIXES = (
 
 # A file in a data folder: what MarkLens itself keeps there is no source of pictures.
 DATA_FOLDER_MARK = ".marklens"
+_SHOWN = 3  # files of those that could be meant
+_Listed = dict[str, list[Path]]  # by spelling
 
 
 def is_picture(name: str) -> bool:
@@ -56,6 +59,19 @@ def walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
         yield Path(folder), sorted(name for name in files if not name.startswith("."))
 
 
+@dataclass(frozen=True, slots=True)
+class NamedPictures:
+    """What the names of a table mean.
+
+    Attributes:
+        found: name and file, in the table's order.
+        left_out: for each other name, why.
+    """
+
+    found: Sequence[tuple[str, Path]]
+    left_out: Sequence[str]
+
+
 class PictureFolder:
     """A folder of pictures and everything below it, listed once when a name is not there as is.
 
@@ -72,29 +88,58 @@ class PictureFolder:
         if not path.is_dir():
             raise BadLabels(f"{path}: not a folder; --images names the folder of the pictures")
         self.path = path
-        self._listed: dict[str, Path | None] | None = None
+        self._listed: tuple[_Listed, _Listed] | None = None
 
-    def find(self, name: str) -> Path | None:
-        """The picture that a table calls ``name``.
+    def find(self, name: str) -> Sequence[Path]:
+        """All pictures that a table can mean by ``name``.
 
         A name may lack its suffix, differ in case (``A.PNG`` for ``a.png``) or in how accents are
-        written, have backslashes, or folders before it that are not below this one; without folders
-        it may lie in any of them.
-
-        Returns:
-            None if there is none, or if several could be meant.
+        written, or have backslashes. One without folders may lie in any folder below this one. Of
+        one with folders the first ones may be missing here; ``2020/1.png`` is never ``2019/1.png``.
         """
         with suppress(OSError):  # a name that no file can have
             if (self.path / name).is_file():
-                return self.path / name
+                return [self.path / name]
         if self._listed is None:
             self._listed = self._list()
-        wanted = spelling(name)
-        for candidate in (wanted, wanted.rpartition("/")[2]):
-            found = self._listed.get(candidate)
-            if found is not None:
-                return found
-        return None
+        whole, anywhere = self._listed
+        parts = spelling(name).split("/")
+        if len(parts) == 1:
+            return anywhere.get(parts[0], [])
+        ends = ("/".join(parts[at:]) for at in range(len(parts)))
+        return next((whole[end] for end in ends if end in whole), [])
+
+    def find_all(self, names: Sequence[str]) -> NamedPictures:
+        """The one picture that each name of a table means.
+
+        Raises:
+            BadLabels: two names mean one file, so that the table would count it twice.
+        """
+        found: list[tuple[str, Path]] = []
+        left_out: list[str] = []
+        name_of: dict[tuple[int, int], str] = {}
+        for name in names:
+            paths = self.find(name)
+            if len(paths) != 1:
+                left_out.append(f"{name}: {self._why(paths)}")
+                continue
+            try:
+                status = paths[0].stat()
+            except OSError as error:
+                left_out.append(f"{name}: cannot be read ({error.strerror})")
+                continue
+            other = name_of.setdefault((status.st_dev, status.st_ino), name)
+            if other != name:
+                raise BadLabels(f"{other!r} and {name!r} both mean {paths[0]}; keep one row")
+            found.append((name, paths[0]))
+        return NamedPictures(found, left_out)
+
+    def _why(self, paths: Sequence[Path]) -> str:
+        if not paths:
+            return "no such picture"
+        several = [path.relative_to(self.path).as_posix() for path in paths[:_SHOWN]]
+        more = ", …" if len(paths) > _SHOWN else ""
+        return f"several files could be meant: {', '.join(several)}{more}"
 
     def pictures(self) -> list[tuple[str, Path]]:
         """Name (path below the folder) and file of each picture, sorted."""
@@ -104,17 +149,16 @@ class PictureFolder:
             if is_picture(path.name)
         ]
 
-    def _list(self) -> dict[str, Path | None]:
-        """In all spellings: whole path, file name, each with and without suffix; None: several."""
-        ranked: list[dict[str, Path | None]] = [{}, {}, {}, {}]
+    def _list(self) -> "tuple[_Listed, _Listed]":
+        """By whole path, and by that or the file's name alone; each with and without suffix."""
+        ranked: list[_Listed] = [{}, {}, {}, {}]
         for folder, files in walk(self.path):
             for file in filter(is_picture, files):
                 path = folder / file
-                whole = path.relative_to(self.path)
-                names = (whole.as_posix(), whole.with_suffix("").as_posix(), file, path.stem)
+                below = path.relative_to(self.path)
+                names = (below.as_posix(), below.with_suffix("").as_posix(), file, path.stem)
                 for known, key in zip(ranked, map(spelling, names), strict=True):
-                    known[key] = None if key in known else path
-        listed: dict[str, Path | None] = {}
-        for known in reversed(ranked):
-            listed.update(known)  # what is named exactly wins
-        return listed
+                    known.setdefault(key, []).append(path)
+        exact, plain, file_name, stem = ranked
+        whole = plain | exact  # what is named exactly wins
+        return whole, stem | file_name | whole

@@ -11,6 +11,7 @@ from PIL import Image
 
 from models.errors import BadLabels, UnreadableImage
 from models.evaluation.labels_csv import LabelTable
+from models.evaluation.seen_pictures import SeenPictures, content_of
 from models.images import decode_image
 from models.images.picture_folder import PictureFolder
 from models.network.label_set import LabelSet, with_ancestors
@@ -30,16 +31,16 @@ class LabelledPictures:
         labels: the codes of the labels file and those above them; a code that the file does not
             speak of is not predicted, since nothing says whether these pictures bear it.
         targets: (n, labels) float32 of 0 and 1.
-        missing: names in the labels file for which there is no picture that can be read.
-        digest: of the names and contents of all, in their order.
+        left_out: for each other name in the labels file, why.
+        contents: of each, the SHA-256 of its file.
     """
 
     jobs: tuple[PictureJob, ...]
     split: NDArray[np.str_]
     labels: LabelSet
     targets: NDArray[np.float32]
-    missing: tuple[str, ...]
-    digest: str
+    left_out: tuple[str, ...]
+    contents: tuple[str, ...]
 
     @classmethod
     def gather(cls, table: LabelTable, images: Path, size: int) -> "LabelledPictures":
@@ -51,36 +52,36 @@ class LabelledPictures:
             size: at which the network is to see them.
 
         Raises:
-            BadLabels: too few pictures are there, or no label has both yes and no among them.
+            BadLabels: too few pictures are there, two names mean one file, or no label has both yes
+                and no among the pictures.
         """
-        folder = PictureFolder(images)
-        found, rows, missing, digests = [], [], [], []
-        for row, name in enumerate(table.filenames):
-            path = folder.find(name)
-            digest = None if path is None else _digest(path)
-            if path is None or digest is None:
-                missing.append(name)
+        named = PictureFolder(images).find_all(table.filenames)
+        found, contents, left_out = [], [], [*named.left_out]
+        for name, path in named.found:
+            try:
+                contents.append(content_of(path))
+            except OSError as error:
+                left_out.append(f"{name}: cannot be read ({error.strerror})")
             else:
                 found.append((name, path))
-                rows.append(row)
-                digests.append(digest)
         if len(found) < _LEAST:
-            example = f"; missing, for example: {missing[0]}" if missing else ""
+            example = f"; left out, for example: {left_out[0]}" if left_out else ""
             raise BadLabels(
                 f"{images}: {len(found)} of {len(table.filenames)} labelled pictures are there, "
                 f"at least {_LEAST} are needed{example}"
             )
         labels = LabelSet(tuple(sorted(with_ancestors(table.codes))))
-        targets = labels.encode_all([table.of(row) for row in rows])
+        row_of = {name: row for row, name in enumerate(table.filenames)}
+        targets = labels.encode_all([table.of(row_of[name]) for name, _ in found])
         if not ((targets > 0).any(axis=0) & (targets == 0).any(axis=0)).any():
             raise BadLabels("every label says the same of all pictures; nothing can be learnt")
         return cls(
             tuple(PictureJob(name, _Drawer(path), size) for name, path in found),
-            np.array([_side(digest) for digest in digests]),
+            np.array([_side(content) for content in contents]),
             labels,
             targets,
-            tuple(missing),
-            _digest_of_all([name for name, _ in found], digests),
+            tuple(left_out),
+            tuple(contents),
         )
 
     def kept(self, keys: Sequence[str]) -> "LabelledPictures":
@@ -92,13 +93,24 @@ class LabelledPictures:
             self.split[rows],
             self.labels,
             self.targets[rows],
-            self.missing,
-            self.digest,
+            self.left_out,
+            tuple(self.contents[row] for row in rows),
         )
 
     def rows(self, side: str) -> NDArray[np.int64]:
         """Rows of one side of the split."""
         return np.flatnonzero(self.split == side)
+
+    def digest(self) -> str:
+        """Of the names and contents of all, in their order."""
+        both = zip(self.jobs, self.contents, strict=True)
+        lines = "".join(f"{job.key}\0{content}\n" for job, content in both)
+        return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def seen(self) -> SeenPictures:
+        """What a network has seen that is trained on these: all but those of the test."""
+        sides = zip(self.split, self.contents, strict=True)
+        return SeenPictures(content for side, content in sides if side != "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +125,9 @@ class _Drawer:
         return decode_image(content, self.path.name)
 
 
-def _digest(path: Path) -> bytes | None:
-    """SHA-256 of a file; None where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).digest()
-    except OSError:
-        return None
-
-
-def _digest_of_all(names: Sequence[str], digests: Sequence[bytes]) -> str:
-    lines = (f"{name}\0{one.hex()}\n" for name, one in zip(names, digests, strict=True))
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _side(digest: bytes) -> str:
+def _side(content: str) -> str:
     """By content, for ever: a picture added later moves no other, equal files stay together."""
-    at = int.from_bytes(digest[:8], "big") / 2**64
+    at = int(content[:16], 16) / 2**64
     if at < _SHARE["test"]:
         return "test"
     return "validation" if at < _SHARE["test"] + _SHARE["validation"] else "train"

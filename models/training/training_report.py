@@ -59,8 +59,12 @@ def _counted(out: Path, metrics: dict[str, Any]) -> str:
 
 
 def _training(out: Path, epochs: list[dict[str, Any]]) -> Section:
-    losses = {"loss": [epoch["loss"] for epoch in epochs]}
-    loss = curves_png(out / "loss.png", "Training loss", losses, "epoch", "loss")
+    losses = {
+        "training": [epoch["loss"] for epoch in epochs],
+        "validation (log_loss)": [epoch["validation"]["log_loss"] for epoch in epochs],
+        "constant prior (log_loss)": [epoch["prior"]["log_loss"] for epoch in epochs],
+    }
+    loss = curves_png(out / "loss.png", "Loss", losses, "epoch", "mean over labels")
     curves = {
         name: [epoch["validation"][name] for epoch in epochs]
         for name in ("mAP", "LRAP", "micro_F1")
@@ -69,7 +73,7 @@ def _training(out: Path, epochs: list[dict[str, Any]]) -> Section:
     path = out / "validation.png"
     validation = curves_png(path, "Validation pictures", curves, "epoch", "")
     pictures = [
-        (loss, "training loss by epoch"),
+        (loss, "loss by epoch"),
         (validation, "validation metrics by epoch"),
     ]
     best = next(epoch["epoch"] for epoch in reversed(epochs) if epoch["best"])

@@ -8,7 +8,8 @@
     ├── maps/             cache of the lower layers, or pixels/ if all train; may be deleted
     ├── state.pt          where the run stands; best.pt is its best epoch
     ├── history.jsonl     one line an epoch
-    ├── checkpoint/       the network: MARKLENS_CHECKPOINT=RUN/checkpoint serves it
+    ├── checkpoint/       the network: MARKLENS_CHECKPOINT=RUN/checkpoint serves it; seen.txt says
+    │                     which pictures `marklens evaluate` is not to measure it on
     ├── metrics.json      test metrics beside the constant prior's
     ├── labels.csv        every label: title, threshold, what the test says of it
     └── report.html       the same with curves and per-label tables, PNGs beside it
@@ -18,7 +19,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,8 +28,13 @@ import torch
 from numpy.typing import NDArray
 
 from models.errors import BadCheckpoint, BadLabels
-from models.evaluation.classification_metrics import classify_metrics, constant_prior
+from models.evaluation.classification_metrics import (
+    classify_metrics,
+    constant_prior,
+    prior_thresholds,
+)
 from models.evaluation.labels_csv import read_labels
+from models.evaluation.seen_pictures import SeenPictures
 from models.network.calibration import Calibration
 from models.network.checkpoint import (
     SHIPPED,
@@ -102,7 +108,17 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One line of ``history.jsonl``: loss, and metrics on the validation pictures."""
+    """One line of ``history.jsonl``: loss, and metrics on the validation pictures.
+
+    Attributes:
+        epoch: its number, from 1.
+        step: its last.
+        loss: on the training pictures as they were learnt, mean over pictures and labels.
+        validation: metrics of the network, not calibrated yet: what counts is at least 0.5.
+        prior: the same of the constant prior.
+        pictures_per_second: that were learnt.
+        best: whether its validation mAP is the highest so far.
+    """
 
     epoch: int
     step: int
@@ -186,7 +202,7 @@ def _claim(
         "depth": depth,
         "pictures": str(len(pictures.jobs)),
         # The cache of the lower layers goes by names: of other pictures it would be wrong.
-        "names and contents of the pictures": pictures.digest[:16],
+        "names and contents of the pictures": pictures.digest()[:16],
         "codes": ";".join(map(str, pictures.labels.codes)),
         "targets": hashlib.sha256(pictures.targets.tobytes()).hexdigest()[:16],
     }
@@ -224,10 +240,7 @@ def _lower_layers(
 
 
 def _note_left_out(out: Path, pictures: LabelledPictures, unreadable: Sequence[str]) -> None:
-    lines = [
-        *(f"{name}: no such picture, or it cannot be read" for name in pictures.missing),
-        *unreadable,
-    ]
+    lines = (*pictures.left_out, *unreadable)
     write_atomically(out / "left_out.txt", "".join(f"{line}\n" for line in lines))
 
 
@@ -273,10 +286,13 @@ def _learn(
 def _run_epoch(trainer: Trainer, last: int, callbacks: TrainingCallbacks) -> list[TrainingProgress]:
     """Train to the last step of an epoch; return how each step went."""
     steps: list[TrainingProgress] = []
+    labels = trainer.network.config.labels
 
     def report(progress: TrainingProgress) -> None:
-        steps.append(progress)
-        callbacks.stepped(progress, trainer.recipe.steps)
+        # It learns by the sum over labels; people compare the mean, which log_loss and Keras have.
+        shown = replace(progress, vienna=progress.vienna / labels)
+        steps.append(shown)
+        callbacks.stepped(shown, trainer.recipe.steps)
 
     trainer.run(last, report)
     return steps
@@ -334,11 +350,10 @@ def _conclude(
     calibration = calibrate(logits, pictures.targets[validation], codes)
     probabilities = calibration.probabilities(trainer.predict(test).logits, codes)
     targets = pictures.targets[test]
-    nothing = constant_prior(targets, prior_of(pictures))
     metrics = {
         "pictures": {side: len(pictures.rows(side)) for side in SIDES},
         "test": asdict(classify_metrics(targets, probabilities, calibration.threshold)),
-        "constant prior": asdict(classify_metrics(targets, nothing, calibration.threshold)),
+        "constant prior": _measure_prior(pictures),
         "epochs": read_history(request.out),
     }
     np.savez_compressed(
@@ -350,6 +365,8 @@ def _conclude(
         thresholds=calibration.threshold,
         prior=prior_of(pictures),
     )
+    # First, so that there is no network of which it is not known.
+    (SeenPictures.of(start.folder) | pictures.seen()).note(request.out / "checkpoint")
     saved = save_checkpoint(
         request.out / "checkpoint",
         trainer.network,
@@ -362,6 +379,13 @@ def _conclude(
     add_code_block(saved.folder, _code_block(calibration.probabilities(logits, codes), pictures))
     write_atomically(request.out / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     return metrics
+
+
+def _measure_prior(pictures: LabelledPictures) -> dict[str, float]:
+    """The constant prior on the test pictures, decided, as the network is, by the validation's."""
+    prior, targets = prior_of(pictures), pictures.targets[pictures.rows("test")]
+    thresholds = prior_thresholds(pictures.targets[pictures.rows("validation")], prior)
+    return asdict(classify_metrics(targets, constant_prior(targets, prior), thresholds))
 
 
 def _code_block(probabilities: NDArray[np.float32], pictures: LabelledPictures) -> CodeBlock:

@@ -63,18 +63,25 @@ Mpeg7 = Annotated[
 
 
 @evaluate.command()
-def classify(
+def classify(  # noqa: PLR0913 - its parameters are the command's options
     labels: Annotated[
         Path,
         typer.Option(metavar="FILE", help="CSV of one-hot columns, or of names and codes."),
     ],
     images: PictureFolder,
     checkpoint: Checkpoint = None,
+    with_seen: Annotated[
+        bool,
+        typer.Option("--with-seen", help="Also measure pictures that the network was trained on."),
+    ] = False,
     device: Device = "auto",
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare predicted Vienna codes with labels, by level; a constant prediction stands beside."""
+    """Compare predicted Vienna codes with labels, by level; a constant prediction stands beside.
+
+    Pictures that a network of `marklens train` has learnt from or was chosen by are not measured.
+    """
     _require_extra()
     from models.evaluation.classification_protocol import measure_classification
     from models.evaluation.evaluation_report import classification_values, report_classification
@@ -82,7 +89,8 @@ def classify(
 
     table = read_labels(labels)
     with _encoding(as_json) as on_progress:
-        found = measure_classification(_encoder(checkpoint, device), table, images, on_progress)
+        encoder = _encoder(checkpoint, device)
+        found = measure_classification(encoder, table, images, on_progress, with_seen)
     values = classification_values(found)
     if out is not None:
         _keep(out, values)
@@ -142,16 +150,23 @@ def retrieve(  # noqa: PLR0913 - its parameters are the command's options
 
 
 def _print_classification(found: "ClassificationResult") -> None:
-    from models.evaluation.evaluation_report import metric_rows
+    from models.evaluation.evaluation_report import metric_rows, seen_note
 
     _complain_of(found.left_out)
+    if found.seen:
+        print_to_stderr(seen_note(found))
     if found.unknown:
         codes = ", ".join(map(str, found.unknown[:6]))
         print_to_stderr(
             f"{len(found.unknown)} labels the network does not predict, such as {codes}"
         )
+    learnt = (
+        f" ({found.seen} of them learnt from or chosen by)"
+        if found.seen and found.with_seen
+        else ""
+    )
     for name, level in found.levels.items():
-        title = f"{found.pictures} pictures, level {name}, {len(level.labels)} labels"
+        title = f"{found.pictures} pictures{learnt}, level {name}, {len(level.labels)} labels"
         print_table(title, (*_COLUMNS, "constant prior"), metric_rows(level.metrics, level.prior))
 
 

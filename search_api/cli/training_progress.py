@@ -18,7 +18,7 @@ _DEPTHS = {
     "conv5": "conv5 and the heads learn; the layers below look at each picture once and are cached",
     "all": "every layer learns; each picture is opened once beforehand",
 }
-_SHOWN = {"mAP": "mAP", "LRAP": "LRAP", "micro_F1": "micro F1"}
+_SHOWN = {"mAP": "mAP", "LRAP": "LRAP", "micro_F1": "micro F1", "log_loss": "log loss"}
 
 
 @contextmanager
@@ -58,9 +58,9 @@ class _TrainingDisplay:
         counts = ", ".join(f"{len(pictures.rows(side)):,} for {side}" for side in SIDES)
         labels = len(pictures.labels.codes)
         self._say(f"{len(pictures.jobs):,} pictures ({counts}), {labels} labels")
-        if pictures.missing:
-            names = ", ".join(pictures.missing[:3])
-            self._say(f"left out, not there: {len(pictures.missing):,} pictures, such as {names}")
+        if pictures.left_out:
+            number, first = len(pictures.left_out), pictures.left_out[0]
+            self._say(f"left out: {number:,} pictures; the first is {first}")
         self._say(f"on the {self._device}, {_DEPTHS[depth]}")
 
     def cached(self, done: int, wanted: int) -> None:

@@ -1,5 +1,6 @@
 """`compose`, `train`, `evaluate` and `classify --explain` as a user types them."""
 
+import hashlib
 import json
 import os
 import signal
@@ -46,7 +47,7 @@ def test_train_tells_how_it_goes_and_what_it_leaves_stands_alone(
     said = told.stderr
     assert "100 pictures (" in said
     assert "3 labels" in said
-    assert "left out, not there: 1 pictures, such as gone" in said
+    assert "left out: 1 pictures; the first is gone: no such picture" in said
     for epoch in (1, 2):
         assert f"epoch {epoch}: loss " in said
     assert "constant prior" in said
@@ -56,11 +57,48 @@ def test_train_tells_how_it_goes_and_what_it_leaves_stands_alone(
     assert "constant prior" in told.stdout
     left = {path.name for path in out.iterdir()}
     assert {"report.html", "metrics.json", "labels.csv", "loss.png", "labels.png"} <= left
-    assert (out / "left_out.txt").read_text() == ("gone: no such picture, or it cannot be read\n")
+    assert (out / "left_out.txt").read_text() == "gone: no such picture\n"
     config = json.loads((out / "checkpoint" / "config.json").read_text())
     assert config["labels"] == ["01", "03", "26"]
     seen = run("classify", labelled / "images" / "mark-0.PNG", "--json")
     assert seen.exit_code == 0
+
+
+def test_the_same_labels_measure_a_trained_network_on_the_pictures_kept_for_the_test(
+    run: Run, labelled: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    trained = json.loads(run(*training(labelled, tiny_checkpoint, out, 1), "--json").stdout)
+    kept = trained["pictures"]["test"]
+    files = ["--labels", labelled / "labels.csv", "--images", labelled / "images"]
+    command = ["evaluate", "classify", *files, "--checkpoint", out / "checkpoint"]
+    told = run(*command, "--out", tmp_path / "report")
+    sentence = (
+        f"{100 - kept} of these 100 pictures were learnt from or chosen by; "
+        f"measured: the other {kept}"
+    )
+    assert sentence in told.stderr
+    assert f"{kept} pictures, level category" in told.stdout
+    assert f"{sentence}." in (tmp_path / "report" / "report.html").read_text()
+    found = json.loads(run(*command, "--json").stdout)
+    assert (found["pictures"], found["seen"], found["seen_measured"]) == (kept, 100 - kept, False)
+    measured = found["metrics"]["LRAP"]["value"]
+    assert measured == pytest.approx(trained["test"]["LRAP"], abs=0.05)
+    every = run(*command, "--with-seen")
+    assert f"100 pictures ({100 - kept} of them learnt from or chosen by), level" in every.stdout
+    learnt = (out / "checkpoint" / "seen.txt").read_text().split()
+    rows = (labelled / "labels.csv").read_text("utf-8").splitlines()
+    images = {f"MARK-{n}": labelled / "images" / f"mark-{n}.PNG" for n in range(100)}
+    rows = [
+        row
+        for row in rows[1:-1]
+        if hashlib.sha256(images[row.split(";")[1]].read_bytes()).hexdigest()[:16] in learnt
+    ]
+    text = "\n".join([";Image Name;Vienna_01;Vienna_03;category 26", *rows])
+    (labelled / "labels.csv").write_text(text + "\n", "utf-8")
+    failed = run(*command)
+    assert failed.exit_code == 2
+    assert f"each of the {100 - kept} labelled pictures that are there" in failed.stderr
 
 
 def test_train_as_json_leaves_stderr_empty(

@@ -10,16 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import stats
 
 from models.encoder import Encoder
 from models.errors import BadLabels
 from models.evaluation.changes import TRANSFORMATIONS
-from models.evaluation.classification_metrics import classify_metrics, constant_prior, label_scores
+from models.evaluation.classification_metrics import (
+    classify_metrics,
+    constant_prior,
+    label_scores,
+    micro_f1,
+    prior_thresholds,
+)
 from models.evaluation.classification_protocol import measure_classification
 from models.evaluation.evaluation_report import report_classification, report_retrieval
 from models.evaluation.groups import Groups, read_groups, read_metu, read_mpeg7
-from models.evaluation.intervals import bootstrap, mean_interval
 from models.evaluation.labels_csv import read_labels
 from models.evaluation.retrieval_metrics import changed_ranks, relevant_ranks, retrieval_metrics
 from models.evaluation.retrieval_protocol import RetrievalProtocol, measure_retrieval
@@ -109,6 +113,19 @@ def test_a_constant_prior_scores_what_the_question_saw() -> None:
     assert found.mAP == pytest.approx(targets.mean(axis=0).mean(), abs=0.02)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_prior_is_decided_as_well_as_one_threshold_can(seed: int) -> None:
+    targets, _, _ = drawn(seed)
+    targets[:, 3] = targets[::-1, 2]  # equally frequent
+    targets[:20, 4] = -1
+    frequencies = np.random.default_rng(seed).random(7).astype(np.float32)
+    frequencies[3] = frequencies[2]
+    nothing = constant_prior(targets, frequencies)
+    (chosen,) = set(prior_thresholds(targets, frequencies).tolist())
+    best = max(micro_f1(targets, nothing >= least) for least in frequencies)
+    assert micro_f1(targets, nothing >= np.float32(chosen)) == pytest.approx(best)
+
+
 def test_a_label_that_nobody_bears_has_no_average_precision() -> None:
     targets = np.array([[1, 0], [0, 0]], np.float32)
     first, second = label_scores(targets, targets * 0.9, np.full(2, 0.5, np.float32))
@@ -155,36 +172,6 @@ def test_counting_the_query_flatters() -> None:
     assert counted.recall_at_1 == 1.0
     assert counted.mAP > left_out.mAP
     assert left_out.mAP_100 == left_out.mAP  # fewer than a hundred pictures
-
-
-def test_intervals_hold_the_value_and_narrow_with_more_queries() -> None:
-    rng = np.random.default_rng(2)
-    few, many = mean_interval(rng.random(30)), mean_interval(rng.random(3000))
-    for one in (few, many):
-        assert one.low < one.value < one.high
-    assert many.high - many.low < few.high - few.low
-    values = rng.random(50)
-    one = bootstrap(lambda rows: {"mean": float(values[rows].mean())}, 50)["mean"]
-    assert one.value == pytest.approx(values.mean())
-    assert one.low < one.value < one.high
-
-
-def test_intervals_are_scipys() -> None:
-    values = np.random.default_rng(5).normal(size=300)
-    found = mean_interval(values, rounds=400, seed=7)
-    expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=400, method="percentile", rng=np.random.default_rng(7)
-    ).confidence_interval
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-12)
-
-
-def test_a_single_picture_and_draws_without_what_is_needed_have_intervals() -> None:
-    assert mean_interval(np.array([0.5])).low == 0.5
-
-    def recall(rows: NDArray[np.int64]) -> dict[str, float]:
-        return {"recall": 1.0 if (rows == 0).any() else float("nan")}
-
-    assert bootstrap(recall, 3)["recall"].low == 1.0
 
 
 @pytest.fixture
@@ -299,10 +286,11 @@ def test_groups_from_a_table_and_its_faults(tmp_path: Path) -> None:
     groups = read_groups(table, tmp_path)
     assert groups.members == {"x": ["a.png", "b"], "y": ["c.png"]}
     assert groups.pictures == [("a.png", tmp_path / "a.png"), ("b", tmp_path / "B.PNG")]
-    assert groups.missing == ["c.png"]
+    assert groups.left_out == ["c.png: no such picture"]
     for text, words in (
         ("file,group\na.png,x\nb.png,y\n", "no group has two members"),
         ("file,group\na.png,x\na.png,y\n", "row 3: 'a.png' stands there twice"),
+        ("file,group\na.png,x\na,y\nb,x\n", "'a.png' and 'a' both mean"),
         ("file,group\na.png,x\nb.png\n", "row 3: file and group are both needed"),
         ("name,group\na.png,x\n", "columns file and group"),
         (f"file,group\na.png,{'x' * 200_000}\n", "cannot be read"),

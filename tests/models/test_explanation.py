@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from models.encoder import Encoder
 from models.explanation import Explainer
 from models.images import decode_image
+from models.network.checkpoint import Checkpoint
 from models.network.marknet import MarkNet
 from models.runtimes.openvino_runtime import OpenVinoRuntime
 from models.runtimes.torch_runtime import TorchRuntime
@@ -89,3 +90,34 @@ def test_the_shipped_int8_model_explains_real_marks_as_torch_does() -> None:
     assert len(cosines) >= 30
     assert np.mean(cosines) >= 0.98  # measured: 0.990, the least 0.965
     assert min(cosines) >= 0.93
+
+
+def test_an_explanation_points_at_what_made_the_vote(encoder: Encoder) -> None:
+    image = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
+    codes = tuple(PredictedCode(code, 0.5) for code in encoder.labels[:2])
+    found = Explainer(encoder).explain(image, codes)
+    assert found.heat.shape == (2, 4, 4)
+    assert found.heat.min() >= 0
+    assert found.heat.max() <= 1 + 1e-6
+    assert found.sheet().size == (3 * 224, 224 + 36)
+
+
+def test_the_hottest_place_is_the_one_whose_vote_is_highest(
+    encoder: Encoder, tmp_path: Path, save_changed: Callable[[Path, MarkNet, Checkpoint], None]
+) -> None:
+    network = encoder.checkpoint.load_network()
+    with torch.no_grad():
+        network.heads.vienna.weight.zero_()  # the places alone decide
+        network.heads.places.weight.uniform_(0.5, 1.0)
+    start = encoder.checkpoint
+    save_changed(tmp_path, network, start)
+    image = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
+    ImageDraw.Draw(image).ellipse((40, 36, 58, 56), fill="red")
+    codes = (PredictedCode(start.labels[0], 0.5),)
+    found = Explainer(Encoder.load(tmp_path, device="cpu", runtime="torch")).explain(image, codes)
+    pixels = torch.from_numpy(start.preprocess(image).copy())[None]
+    with torch.no_grad():
+        votes = network.forward_upper(network.forward_lower(pixels)).places[0, 0]
+    assert int(found.heat[0].argmax()) == int(votes.argmax())

@@ -46,11 +46,33 @@ def test_titles_with_commas_do_not_hide_the_semicolons(tmp_path: Path) -> None:
     assert table.targets.tolist() == [[1, 0]]
 
 
-@pytest.mark.parametrize("heading", ["", "Unnamed: 0", "index"])
+@pytest.mark.parametrize("heading", ["", "Unnamed: 0", "index", "Unnamed: 0.1"])
 def test_row_numbers_before_the_names_are_passed_over(tmp_path: Path, heading: str) -> None:
     table = read_labels(written(tmp_path, f"{heading},filename,01\n0,a.png,1\n1,b.png,0\n"))
     assert table.codes == (ViennaCode(1),)
     assert table.targets.tolist() == [[1], [0]]
+
+
+@pytest.mark.parametrize("heading", ["", "Unnamed: 0", "index"])
+def test_an_index_of_file_names_is_one(tmp_path: Path, heading: str) -> None:
+    table = read_labels(written(tmp_path, f"{heading},01\n7.png,1\n8.png,0\n"))
+    assert table.filenames == ("7.png", "8.png")
+    with pytest.raises(BadLabels, match="call it 'filename'"):
+        read_labels(written(tmp_path, f"{heading},01\n0,1\n1,0\n"))
+
+
+@pytest.mark.parametrize("nothing", ["", "NaN", "nan", "None", "null"])
+def test_what_pandas_writes_for_nothing_is_no(tmp_path: Path, nothing: str) -> None:
+    table = read_labels(written(tmp_path, f"filename,01,03\na.png,1,{nothing}\n"))
+    assert table.targets.tolist() == [[1, 0]]
+    table = read_labels(written(tmp_path, f"filename,codes\na.png,{nothing}\nb.png,01\n"))
+    assert table.targets.tolist() == [[0], [1]]
+
+
+@pytest.mark.parametrize("heading", ["label", "Labels", "Category", "categories", "classes"])
+def test_lists_of_codes_are_headed_as_people_do(tmp_path: Path, heading: str) -> None:
+    table = read_labels(written(tmp_path, f"filename,{heading}\na.png,05.03;27\n"))
+    assert [str(code) for code in table.of(0)] == ["05.03", "27"]
 
 
 def test_codes_without_quotes_between_semicolons_are_not_lost(tmp_path: Path) -> None:
@@ -91,7 +113,8 @@ def test_semicolons_tabs_and_a_byte_order_mark_are_fine(tmp_path: Path) -> None:
         ("", "no rows"),
         ("filename,01\n", "no rows"),
         ("picture of,01\na,1\n", "call it 'filename'"),
-        ("filename,zoo\na.png,1\n", "'zoo' names no Vienna code"),
+        ("filename,zoo,01\na.png,1,1\n", "'zoo' names no Vienna code .*or drop the column"),
+        ("filename,seen\na.png,05;03\n", "'seen' names no Vienna code .*call it 'codes'"),
         ("filename,01,1\na.png,1,0\n", "two columns are headed 01"),
         ("filename,01\na.png,maybe\n", "row 2, column '01': 'maybe'"),
         ("filename,01,02\na.png,1\n", "row 2: 2 cells"),
@@ -111,7 +134,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_no_text_does_worse_than_a_named_fault(tmp_path: Path, text: str) -> None:
     path = tmp_path / "wild.csv"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))

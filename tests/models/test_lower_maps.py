@@ -1,23 +1,30 @@
 """What is cached before training: pixels where every layer trains, else the lower layers' maps."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
+from models.encoder import Encoder
 from models.network.calibration import Calibration
 from models.network.checkpoint import OPENVINO, SHIPPED, Checkpoint, save_checkpoint
-from models.network.marknet import MarkNet, NetworkConfig
+from models.network.marknet import Lower, MarkNet, NetworkConfig
+from models.network.parts import Parts
 from models.network.preprocess import Preprocess
 from models.training.feature_sources import PixelSource
 from models.training.lower_maps import (
     KeptPixels,
     LowerMaps,
     PictureJob,
+    TorchLowerLayers,
     cache_lower_maps,
     find_int8_of_lower_layers,
+    part_key,
+    whole_key,
 )
 from models.vienna import ViennaCode
 
@@ -80,3 +87,61 @@ def test_networks_that_keep_the_shipped_lower_layers_compute_them_in_int8(tmp_pa
         assert int8_of("conv5") == SHIPPED / OPENVINO
         learnt["backbone.features.25.weight"].add_(0.1)
         assert int8_of("conv4") is None
+
+
+def test_cached_maps_are_what_the_network_sees_and_a_cache_goes_on(
+    encoder: Encoder, tmp_path: Path, draw_mark: Callable[[int, int], Image.Image]
+) -> None:
+    network = encoder.checkpoint.load_network()
+    jobs = [
+        PictureJob(f"{n}", lambda n=n: draw_mark(n, 96), 64 if n % 3 else 96) for n in range(12)
+    ]  # type: ignore[misc]
+    lower = TorchLowerLayers(network)
+    cache_lower_maps(jobs[:5], lower, tmp_path)
+    seen: list[tuple[int, int]] = []
+    left_out = cache_lower_maps(jobs, lower, tmp_path, lambda done, all_: seen.append((done, all_)))
+    assert not left_out
+    assert seen[-1] == (12, 12)
+    maps = LowerMaps(tmp_path)
+    assert sorted(maps.keys) == sorted(job.key for job in jobs)
+    rows = np.arange(len(maps))
+    for side, places in maps.groups(rows).items():
+        lower_seen: Lower = maps.lower(rows[places])
+        for at, row in enumerate(places):
+            job = jobs[int(maps.keys[row])]
+            assert side == job.size // 16
+            preprocess = replace(encoder.checkpoint.preprocess, size=job.size)
+            pixels = torch.from_numpy(preprocess(job.draw())[None].copy())
+            with torch.inference_mode():
+                direct = network.forward_lower(pixels)
+            step = float(direct.maps.max()) / 100
+            assert torch.allclose(lower_seen.maps[at], direct.maps[0], atol=step)
+            assert torch.allclose(lower_seen.pooled[at], direct.pooled[0], atol=1e-2)
+
+
+def test_a_cache_keeps_the_parts_of_pictures_once(encoder: Encoder, tmp_path: Path) -> None:
+    def discs() -> Image.Image:
+        image = Image.new("RGB", (192, 192), "white")
+        ImageDraw.Draw(image).ellipse((10, 60, 80, 130), fill="black")
+        ImageDraw.Draw(image).ellipse((110, 60, 180, 130), fill="black")
+        return image
+
+    parts = Parts(size=64)
+    jobs = [
+        PictureJob("composed:train#1", discs, 192, parts),
+        PictureJob("composed:train#2", discs, 96, parts),
+    ]
+    lower = TorchLowerLayers(encoder.checkpoint.load_network())
+    cache_lower_maps(jobs[:1], lower, tmp_path)
+    first = LowerMaps(tmp_path).keys
+    assert sorted(first) == sorted(
+        ["composed:train#1", part_key("composed:train#1", 0), part_key("composed:train#1", 1)]
+    )
+    for file in tmp_path.glob("shard-0-00001.*"):  # as if it had died before it kept the picture
+        file.unlink()
+    cache_lower_maps(jobs, lower, tmp_path)
+    maps = LowerMaps(tmp_path)
+    assert len(maps) == len(set(maps.keys)) == 6
+    sides = maps.groups(np.arange(6))
+    assert {side: len(rows) for side, rows in sides.items()} == {4: 4, 12: 1, 6: 1}
+    assert {whole_key(maps.keys[row]) for row in sides[4]} == {job.key for job in jobs}

@@ -4,7 +4,6 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,20 +14,10 @@ from PIL import Image, ImageDraw
 
 from models.encoder import Encoder
 from models.errors import BadCheckpoint, BadLabels
+from models.evaluation.classification_protocol import measure_classification
 from models.evaluation.labels_csv import read_labels
-from models.explanation import Explainer
 from models.network.checkpoint import Checkpoint
-from models.network.marknet import Lower, MarkNet
-from models.network.parts import Parts
 from models.training.labelled_pictures import LabelledPictures
-from models.training.lower_maps import (
-    LowerMaps,
-    PictureJob,
-    TorchLowerLayers,
-    cache_lower_maps,
-    part_key,
-    whole_key,
-)
 from models.training.trainer import TrainingProgress
 from models.training.training_report import write_report
 from models.training.training_run import (
@@ -38,7 +27,6 @@ from models.training.training_run import (
     read_history,
     train,
 )
-from models.vienna import PredictedCode
 
 
 def quiet(stop_after: int | None = None) -> TrainingCallbacks:
@@ -110,6 +98,27 @@ def test_a_run_learns_and_leaves_a_network_that_serves(run_request: TrainingRequ
     table = (run_request.out / "labels.csv").read_text().splitlines()
     assert table[0] == "code,title,support,AP,precision,recall,F1,threshold"
     assert [line[:2] for line in table[1:]] == ["01", "03", "29"]
+
+
+def test_the_constant_prior_does_not_move_with_the_network(
+    run_request: TrainingRequest, tmp_path: Path
+) -> None:
+    wanted = replace(run_request, epochs=1, depth="heads")
+    some = train(wanted, quiet())
+    other = train(replace(wanted, out=tmp_path / "other", heads_rate=0.0), quiet())
+    assert some["test"] != other["test"]
+    assert some["constant prior"] == other["constant prior"]
+
+
+def test_the_loss_that_is_shown_is_what_log_loss_is(run_request: TrainingRequest) -> None:
+    """The mean over labels, so that people can compare it with Keras' and with the prior's."""
+    shown: list[float] = []
+    tell = replace(quiet(), stepped=lambda progress, _: shown.append(progress.vienna))
+    still = {"heads_rate": 0.0, "features_rate": 0.0}
+    train(replace(run_request, epochs=1, loss="bce", **still), tell)  # type: ignore[arg-type]
+    (epoch,) = read_history(run_request.out)
+    assert epoch["loss"] == pytest.approx(np.mean(shown))
+    assert epoch["loss"] == pytest.approx(epoch["validation"]["log_loss"], rel=0.3)
 
 
 @pytest.mark.parametrize("depth", ["heads", "conv5", "all"])
@@ -189,7 +198,8 @@ def test_a_file_that_cannot_be_read_is_left_out_and_named(shapes: Path, tmp_path
     (images / "5.png").unlink()
     (images / "5.png").symlink_to("/proc/self/mem")  # a file that even root cannot read from 0 on
     found = LabelledPictures.gather(read_labels(shapes / "labels.csv"), images, 64)
-    assert found.missing == ("5.png",)
+    (line,) = found.left_out
+    assert line.startswith("5.png: cannot be read (")
     assert len(found.jobs) == len(found.split) == 299
 
 
@@ -245,6 +255,64 @@ def test_missing_and_unreadable_pictures_are_left_out_and_named(
         assert [line.split(":")[0] for line in lines] == ["0.png", "1.png"]
 
 
+def test_two_rows_of_one_picture_are_refused(
+    run_request: TrainingRequest, shapes: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text((shapes / "labels.csv").read_text() + "7,1,1,1\n")
+    with pytest.raises(BadLabels, match=r"'7\.png' and '7' both mean .*7\.png; keep one row"):
+        train(replace(run_request, labels=labels), quiet())
+
+
+def test_no_picture_is_that_of_another_folder(shapes: Path, tmp_path: Path) -> None:
+    """Marks numbered anew each year: what is not there of 2020 is not learnt from 2019's."""
+    shutil.copytree(shapes / "images", tmp_path / "2019")
+    lines = (shapes / "labels.csv").read_text().splitlines()
+    rows = [f"{year}/{line}" for year in (2019, 2020) for line in lines[1:]]
+    (tmp_path / "labels.csv").write_text("\n".join([lines[0], *rows]))
+    found = LabelledPictures.gather(read_labels(tmp_path / "labels.csv"), tmp_path, 64)
+    assert {job.key.split("/")[0] for job in found.jobs} == {"2019"}
+    assert found.left_out[0] == "2020/0.png: no such picture"
+    assert len(found.left_out) == 300
+
+
+def test_what_a_network_has_seen_is_not_measured(
+    run_request: TrainingRequest, shapes: Path, tmp_path: Path
+) -> None:
+    """Not by its name, and not where it was trained on further; only those of the test are left."""
+    metrics = train(replace(run_request, epochs=1), quiet())
+    fingerprint = Checkpoint.open(run_request.out / "checkpoint").fingerprint
+    images = tmp_path / "renamed"
+    shutil.copytree(shapes / "images", images)
+    (images / "new.png").write_bytes((images / "0.png").read_bytes())
+    lines = (shapes / "labels.csv").read_text().splitlines()
+    (tmp_path / "all.csv").write_text("\n".join([*lines, "new.png,1,1,1"]))
+    (tmp_path / "further.csv").write_text("\n".join([lines[0], *lines[101:]]))
+    (tmp_path / "further").mkdir()
+    for number in range(100, 300):  # other pictures, so that they have sides of their own
+        with Image.open(images / f"{number}.png") as image:
+            image.rotate(90).save(tmp_path / "further" / f"{number}.png")
+    further = replace(
+        run_request,
+        labels=tmp_path / "further.csv",
+        images=tmp_path / "further",
+        out=tmp_path / "on",
+        start=run_request.out / "checkpoint",
+        epochs=1,
+    )
+    train(further, quiet())
+    for out in (run_request.out, further.out):
+        encoder = Encoder.load(out / "checkpoint", device="cpu", runtime="torch")
+        table = read_labels(tmp_path / "all.csv")
+        found = measure_classification(encoder, table, images, lambda _, __: None)
+        assert found.seen + found.pictures == 301
+        assert found.pictures - metrics["pictures"]["test"] in (0, 1)  # 1: new.png is of the test
+        every = measure_classification(encoder, table, images, lambda _, __: None, with_seen=True)
+        assert (every.pictures, every.seen) == (301, found.seen)
+    (run_request.out / "checkpoint" / "seen.txt").unlink()
+    assert Checkpoint.open(run_request.out / "checkpoint").fingerprint == fingerprint
+
+
 def test_labels_without_pictures_are_refused(run_request: TrainingRequest, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadLabels, match="0 of 300 labelled pictures are there"):
@@ -266,92 +334,3 @@ def test_what_the_start_knows_of_a_code_is_kept(
     for code in ("01", "03", "29"):
         at, to = ([str(c) for c in one.labels].index(code) for one in (start, end))
         assert torch.equal(old[at], new[to])
-
-
-def test_cached_maps_are_what_the_network_sees_and_a_cache_goes_on(
-    encoder: Encoder, tmp_path: Path, draw_mark: Callable[[int, int], Image.Image]
-) -> None:
-    network = encoder.checkpoint.load_network()
-    jobs = [
-        PictureJob(f"{n}", lambda n=n: draw_mark(n, 96), 64 if n % 3 else 96) for n in range(12)
-    ]  # type: ignore[misc]
-    lower = TorchLowerLayers(network)
-    cache_lower_maps(jobs[:5], lower, tmp_path)
-    seen: list[tuple[int, int]] = []
-    left_out = cache_lower_maps(jobs, lower, tmp_path, lambda done, all_: seen.append((done, all_)))
-    assert not left_out
-    assert seen[-1] == (12, 12)
-    maps = LowerMaps(tmp_path)
-    assert sorted(maps.keys) == sorted(job.key for job in jobs)
-    rows = np.arange(len(maps))
-    for side, places in maps.groups(rows).items():
-        lower_seen: Lower = maps.lower(rows[places])
-        for at, row in enumerate(places):
-            job = jobs[int(maps.keys[row])]
-            assert side == job.size // 16
-            preprocess = replace(encoder.checkpoint.preprocess, size=job.size)
-            pixels = torch.from_numpy(preprocess(job.draw())[None].copy())
-            with torch.inference_mode():
-                direct = network.forward_lower(pixels)
-            step = float(direct.maps.max()) / 100
-            assert torch.allclose(lower_seen.maps[at], direct.maps[0], atol=step)
-            assert torch.allclose(lower_seen.pooled[at], direct.pooled[0], atol=1e-2)
-
-
-def test_a_cache_keeps_the_parts_of_pictures_once(encoder: Encoder, tmp_path: Path) -> None:
-    def discs() -> Image.Image:
-        image = Image.new("RGB", (192, 192), "white")
-        ImageDraw.Draw(image).ellipse((10, 60, 80, 130), fill="black")
-        ImageDraw.Draw(image).ellipse((110, 60, 180, 130), fill="black")
-        return image
-
-    parts = Parts(size=64)
-    jobs = [
-        PictureJob("composed:train#1", discs, 192, parts),
-        PictureJob("composed:train#2", discs, 96, parts),
-    ]
-    lower = TorchLowerLayers(encoder.checkpoint.load_network())
-    cache_lower_maps(jobs[:1], lower, tmp_path)
-    first = LowerMaps(tmp_path).keys
-    assert sorted(first) == sorted(
-        ["composed:train#1", part_key("composed:train#1", 0), part_key("composed:train#1", 1)]
-    )
-    for file in tmp_path.glob("shard-0-00001.*"):  # as if it had died before it kept the picture
-        file.unlink()
-    cache_lower_maps(jobs, lower, tmp_path)
-    maps = LowerMaps(tmp_path)
-    assert len(maps) == len(set(maps.keys)) == 6
-    sides = maps.groups(np.arange(6))
-    assert {side: len(rows) for side, rows in sides.items()} == {4: 4, 12: 1, 6: 1}
-    assert {whole_key(maps.keys[row]) for row in sides[4]} == {job.key for job in jobs}
-
-
-def test_an_explanation_points_at_what_made_the_vote(encoder: Encoder) -> None:
-    image = Image.new("RGB", (64, 64), "white")
-    ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
-    codes = tuple(PredictedCode(code, 0.5) for code in encoder.labels[:2])
-    found = Explainer(encoder).explain(image, codes)
-    assert found.heat.shape == (2, 4, 4)
-    assert found.heat.min() >= 0
-    assert found.heat.max() <= 1 + 1e-6
-    assert found.sheet().size == (3 * 224, 224 + 36)
-
-
-def test_the_hottest_place_is_the_one_whose_vote_is_highest(
-    encoder: Encoder, tmp_path: Path, save_changed: Callable[[Path, MarkNet, Checkpoint], None]
-) -> None:
-    network = encoder.checkpoint.load_network()
-    with torch.no_grad():
-        network.heads.vienna.weight.zero_()  # the places alone decide
-        network.heads.places.weight.uniform_(0.5, 1.0)
-    start = encoder.checkpoint
-    save_changed(tmp_path, network, start)
-    image = Image.new("RGB", (64, 64), "white")
-    ImageDraw.Draw(image).rectangle((2, 2, 61, 61), outline="black")
-    ImageDraw.Draw(image).ellipse((40, 36, 58, 56), fill="red")
-    codes = (PredictedCode(start.labels[0], 0.5),)
-    found = Explainer(Encoder.load(tmp_path, device="cpu", runtime="torch")).explain(image, codes)
-    pixels = torch.from_numpy(start.preprocess(image).copy())[None]
-    with torch.no_grad():
-        votes = network.forward_upper(network.forward_lower(pixels)).places[0, 0]
-    assert int(found.heat[0].argmax()) == int(votes.argmax())
