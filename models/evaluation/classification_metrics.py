@@ -72,18 +72,16 @@ def micro_f1(targets: Targets, predicted: NDArray[np.bool_]) -> float:
     return 2 * hits / max(1.0, float(true.sum() + said.sum()))
 
 
-def expected_calibration_error(targets: Targets, probabilities: Scores, bins: int = 15) -> float:
-    """ECE over all picture-label pairs (Guo et al., ICML 2017, equation 3)."""
-    inside = _bins(targets, probabilities, bins)
+def expected_calibration_error(targets: Targets, probabilities: Scores) -> float:
+    """ECE over all picture-label pairs, 15 bins (Guo et al., ICML 2017, equation 3)."""
+    inside = _bins(targets, probabilities, 15)
     pairs = sum(len(said) for said, _ in inside)
     return float(sum(len(said) * abs(true.mean() - said.mean()) for said, true in inside) / pairs)
 
 
-def reliability(
-    targets: Targets, probabilities: Scores, bins: int = 10
-) -> tuple[list[float], list[float]]:
-    """Mean probability said, and share that was true, per bin that holds any pair."""
-    inside = _bins(targets, probabilities, bins)
+def reliability(targets: Targets, probabilities: Scores) -> tuple[list[float], list[float]]:
+    """Mean probability said, and share that was true, per tenth that holds any pair."""
+    inside = _bins(targets, probabilities, 10)
     return [float(said.mean()) for said, _ in inside], [float(true.mean()) for _, true in inside]
 
 

@@ -121,12 +121,12 @@ class Heads(nn.Module):
     centre: Tensor
     level: Tensor
 
-    def __init__(self, config: NetworkConfig, channels: int, dropout: float = 0.4) -> None:
+    def __init__(self, config: NetworkConfig, channels: int) -> None:
         super().__init__()
         width = 4 * channels
         self.register_buffer("centre", torch.zeros(width))  # the training set's mean
         self.register_buffer("level", torch.ones(1))  # conv5's mean activation there
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout()  # the share is a recipe's
         self.visual = nn.Linear(width, config.visual)
         self.trunk = nn.Linear(width + COLOURS, config.trunk)
         self.concept = nn.Linear(config.trunk, config.concept)

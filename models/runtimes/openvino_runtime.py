@@ -24,7 +24,6 @@ class OpenVinoRuntime:
         model: path of the ``.xml``; its ``.bin`` lies beside it.
         sizes: sides of the pictures that will come, pixels; for others it is compiled when they do.
         with_maps: whether their maps will be asked for.
-        precision: OpenVINO's ``INFERENCE_PRECISION_HINT`` for what is not int8.
 
     Raises:
         BadCheckpoint: OpenVINO cannot load the model.
@@ -33,18 +32,12 @@ class OpenVinoRuntime:
     name = "openvino"
     device = "cpu"
 
-    def __init__(
-        self,
-        model: Path,
-        sizes: Sequence[int],
-        with_maps: bool = False,
-        precision: str = "f32",
-    ) -> None:
+    def __init__(self, model: Path, sizes: Sequence[int], with_maps: bool = False) -> None:
         # NumPy's threads wait for each other by spinning, beside OpenVINO's on the same cores: with
         # one alone, in the whole process, an encoding takes a sixth less of the processors.
         ThreadpoolController().select(prefix="libscipy_openblas").limit(limits=1)
         self._model = model
-        self._settings = {"INFERENCE_PRECISION_HINT": precision}
+        self._settings = {"INFERENCE_PRECISION_HINT": "f32"}  # of what is not int8
         self._core = openvino.Core()
         self._compiling = Lock()
         self._compiled: dict[tuple[int, tuple[str, ...]], openvino.CompiledModel] = {}

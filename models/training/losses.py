@@ -6,21 +6,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_MARGIN = 0.05
+_PROXY_TEMPERATURE = 0.07
 
-def asymmetric_loss(
-    logits: Tensor, targets: Tensor, focus: float = 2.0, margin: float = 0.05
-) -> Tensor:
+
+def asymmetric_loss(logits: Tensor, targets: Tensor, focus: float = 2.0) -> Tensor:
     """Binary cross-entropy that cares less for easy negatives.
 
     Ridnik et al., "Asymmetric loss for multi-label classification", ICCV 2021, equation 7 with
-    γ₊ = 0: a negative's probability is first lowered by ``margin``, then weighted by its power
+    γ₊ = 0: a negative's probability is first lowered by `_MARGIN`, then weighted by its power
     ``focus``; very easy negatives (and some wrongly unlabelled positives) weigh nothing.
 
     Args:
         logits: (n, labels).
         targets: (n, labels) of 0 and 1; a negative entry is unknown and weighs nothing.
         focus: γ₋.
-        margin: m.
 
     Returns:
         Scalar: mean over rows of the sum over labels.
@@ -28,7 +28,7 @@ def asymmetric_loss(
     known = (targets >= 0).float()
     targets = targets * known
     positive = -functional.logsigmoid(logits) * targets
-    shifted = (torch.sigmoid(logits) - margin).clamp(min=0.0)
+    shifted = (torch.sigmoid(logits) - _MARGIN).clamp(min=0.0)
     negative = -torch.log((1.0 - shifted).clamp(min=1e-7)) * shifted.pow(focus) * (1.0 - targets)
     return ((positive + negative) * known).sum(dim=1).mean()
 
@@ -114,9 +114,7 @@ def supervised_contrast(
     return -drawn[partners > 0].mean()
 
 
-def proxy_loss(
-    embeddings: Tensor, groups: Tensor, proxies: Tensor, temperature: float = 0.07
-) -> Tensor:
+def proxy_loss(embeddings: Tensor, groups: Tensor, proxies: Tensor) -> Tensor:
     """Tell all groups apart at once, by a learnt direction for each.
 
     Zhai and Wu, "Classification is a strong baseline for deep metric learning", BMVC 2019
@@ -127,10 +125,9 @@ def proxy_loss(
         embeddings: (n, d) of unit length.
         groups: (n,) rows of ``proxies``.
         proxies: (m, d) of any length.
-        temperature: of the softmax.
 
     Returns:
         Scalar: mean cross-entropy.
     """
     cosines = embeddings @ functional.normalize(proxies, dim=1).T
-    return functional.cross_entropy(cosines / temperature, groups)
+    return functional.cross_entropy(cosines / _PROXY_TEMPERATURE, groups)
