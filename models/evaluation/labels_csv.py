@@ -72,7 +72,7 @@ def read_labels(path: Path) -> LabelTable:
         raise BadLabels(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise BadLabels(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    lines = _lines(text)
+    lines, separator = _lines(text)
     if len(lines) < 2:
         raise BadLabels(f"{path}: no rows; a heading line and one line a picture are needed")
     heading = lines[0].cells
@@ -88,7 +88,7 @@ def read_labels(path: Path) -> LabelTable:
     listed = next((names.index(name) for name in _CODE_HEADINGS if name in names), None)
     filenames = _filenames(path, lines, at)
     if listed is not None:
-        codes, targets = _from_lists(path, lines, listed)
+        codes, targets = _from_lists(path, lines, listed, separator)
     else:
         codes, targets = _from_columns(path, lines, at)
     return LabelTable(filenames, codes, targets)
@@ -105,13 +105,13 @@ class _Line(NamedTuple):
     cells: list[str]
 
 
-def _lines(text: str) -> list[_Line]:
+def _lines(text: str) -> tuple[list[_Line], str]:
     """Lines that hold anything, split by the sign that makes the most cells of heading and row.
 
     The heading alone would not do: titles of categories have commas in them.
     """
     best: list[_Line] = []
-    most = 0
+    separator, most = "", 0
     for sign in ",;\t":
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=sign)
         try:
@@ -124,8 +124,8 @@ def _lines(text: str) -> list[_Line]:
             continue
         cells = min((len(line.cells) for line in lines[:2]), default=0)
         if cells > most:
-            best, most = lines, cells
-    return best
+            best, separator, most = lines, sign, cells
+    return best, separator
 
 
 def _filenames(path: Path, lines: Sequence[_Line], at: int) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def _filenames(path: Path, lines: Sequence[_Line], at: int) -> tuple[str, ...]:
 
 
 def _from_lists(
-    path: Path, lines: Sequence[_Line], at: int
+    path: Path, lines: Sequence[_Line], at: int, separator: str
 ) -> tuple[tuple[ViennaCode, ...], NDArray[np.float32]]:
     marked: list[set[ViennaCode]] = []
     width = len(lines[0].cells)
@@ -152,8 +152,9 @@ def _from_lists(
                 "between quotes"
             )
         # Codes of the last column that are not between quotes take the rest of the line, as if they
-        # were: 5,3,13 is refused either way.
-        listed = ",".join(filter(None, cells[at:] if at == width - 1 else cells[at : at + 1]))
+        # were: 5,3,13 is refused either way, and 5.3.13;27 are two.
+        held = cells[at:] if at == width - 1 else cells[at : at + 1]
+        listed = ("," if separator == "," else ";").join(filter(None, held))
         texts = [] if listed.lower() in _NOTHING else split_codes(listed)
         try:
             marked.append(set(map(ViennaCode.parse, texts)))

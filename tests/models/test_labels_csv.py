@@ -76,8 +76,8 @@ def test_lists_of_codes_are_headed_as_people_do(tmp_path: Path, heading: str) ->
 
 
 def test_codes_without_quotes_between_semicolons_are_not_lost(tmp_path: Path) -> None:
-    table = read_labels(written(tmp_path, "filename;codes\na.png;05.03;27\nb.png;01\n"))
-    assert [[str(code) for code in table.of(row)] for row in (0, 1)] == [["05.03", "27"], ["01"]]
+    table = read_labels(written(tmp_path, "filename;codes\na.png;05.03.13;27\nb.png;01\n"))
+    assert [[str(code) for code in table.of(row)] for row in (0, 1)] == [["05.03.13", "27"], ["01"]]
     with pytest.raises(BadLabels, match="row 2: 4 cells, the heading has 3"):
         read_labels(written(tmp_path, "filename,codes,text\na.png,05,27,Nova\n"))
 
