@@ -33,11 +33,10 @@ from models.errors import MarkLensError, UnreadableImage
 
 
 class UnknownMark(MarkLensError):
-    """No live mark has this id."""
+    """No live mark has this id, or the one that has it lacks what was asked for: the text says."""
 
-    def __init__(self, text: str) -> None:
-        known = " " in text  # a sentence; otherwise the bare id
-        super().__init__(text if known else f"The register holds no mark {text!r}.")
+    def __init__(self, mark_id: str, text: str | None = None) -> None:
+        super().__init__(text or f"The register holds no mark {mark_id!r}.")
 
 
 class BadRecord(MarkLensError):

@@ -252,7 +252,7 @@ class MarkLens:
         """
         digest = self.register.mark(mark_id).image_digest
         if digest is None:
-            raise UnknownMark(f"The mark {mark_id!r} has no picture.")
+            raise UnknownMark(mark_id, f"The mark {mark_id!r} has no picture.")
         return self.images.get(digest)
 
     def add(self, record: MarkRecord, image: bytes) -> Added:

@@ -68,13 +68,14 @@ def test_marks_come_in_the_order_asked_for_and_unknown_ones_are_left_out(
     assert list(register.marks(["m3", "gone", "m0", "m4"])) == ["m3", "m0", "m4"]
 
 
-@pytest.mark.parametrize("unknown", ["gone", "", "a\x00b", "\ud800", "a/b", "x" * 4000])
+@pytest.mark.parametrize("unknown", ["gone", "", "A 1", "a\x00b", "\ud800", "a/b", "x" * 4000])
 def test_an_id_that_is_not_held_is_an_unknown_mark_whatever_it_is_made_of(
     register: Register, unknown: str, mark: Mark
 ) -> None:
     register.add([mark("a")])
-    with pytest.raises(UnknownMark):
+    with pytest.raises(UnknownMark) as raised:
         register.mark(unknown)
+    assert str(raised.value) == f"The register holds no mark {unknown!r}."
     assert register.digests([unknown, "a"]) == {"a": mark("a").digest}
     assert register.delete([unknown]) == 0
 
