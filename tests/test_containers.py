@@ -210,9 +210,14 @@ def serving_without_rights(data: Path) -> Iterator[tuple[str, "subprocess.Popen[
             f"mount --bind {sys.base_prefix} /media && mount -t tmpfs -o mode=755 tmpfs /root && "
             f"mkdir -p {sys.base_prefix} && mount --bind /media {sys.base_prefix}"
         )
+    emptied = "mount -t tmpfs -o mode=1777 tmpfs /tmp"
+    if ROOT.is_relative_to("/tmp"):  # noqa: S108 - a clone that is tried out there
+        emptied = (
+            f"mount --bind {ROOT} /opt && {emptied} && mkdir -p {ROOT} && mount --bind /opt {ROOT}"
+        )
     inside = (
         f"{home} && mount --bind {data} /mnt && chown 10001 /mnt && "
-        "mount -t tmpfs -o mode=1777 tmpfs /tmp && mount -o remount,bind,ro / && "
+        f"{emptied} && mount -o remount,bind,ro / && "
         "exec setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs "
         '--bounding-set=-all --inh-caps=-all "$@"'
     )
