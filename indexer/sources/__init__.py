@@ -96,6 +96,18 @@ def open_source(
     """
     if format not in FORMATS:
         raise SourceError(f"unknown format {format!r}; one of {', '.join(FORMATS)}")
+    refuse_no_source(path)
+    given = None if images is None else open_pictures(images)
+    opener = _Opener(path, given, format, encoding, strict)
+    return opener.open_folder() if path.is_dir() else opener.open_file()
+
+
+def refuse_no_source(path: Path) -> None:
+    """Refuse a path at which no source can be, without reading what is there.
+
+    Raises:
+        SourceError: there is neither a file nor a folder, or its name is not UTF-8.
+    """
     if not path.exists():
         raise SourceError(f"{path} does not exist")
     shown = showable(str(path.resolve()))
@@ -103,9 +115,6 @@ def open_source(
         raise SourceError(f"{shown}: a name in this path is not UTF-8, rename it")
     if not (path.is_dir() or path.is_file()):
         raise SourceError(f"{path} is neither a file nor a folder")
-    given = None if images is None else open_pictures(images)
-    opener = _Opener(path, given, format, encoding, strict)
-    return opener.open_folder() if path.is_dir() else opener.open_file()
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
     }
     again = {**reading, "read-words": read_words, "workers": workers, "dry-run": dry_run}
     try:
-        with stop_at_signal() as stop, _opened(given, source, reading, dry_run) as marklens:
+        with stop_at_signal() as stop, _opened(given, source, dry_run) as marklens:
             options = IngestOptions(
                 resume=resume, dry_run=dry_run, stop=stop.is_set, read_words=read_words
             )
@@ -159,16 +159,14 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
 
 
 @contextmanager
-def _opened(
-    given: Context, source: Path, reading: "SourceOptions", dry_run: bool
-) -> Iterator["MarkLens"]:
+def _opened(given: Context, source: Path, dry_run: bool) -> Iterator["MarkLens"]:
     """The register; where there is none, a dry run gets an empty one that is thrown away."""
     from pydantic import SecretStr
 
     from indexer.errors import NoRegister
     from indexer.register import Register
     from indexer.register.database import sqlite_url
-    from indexer.sources import open_source
+    from indexer.sources import refuse_no_source
     from search_api.marklens import MarkLens
 
     settings = given.settings()
@@ -176,7 +174,7 @@ def _opened(
         try:
             marklens = MarkLens.open(settings, create=False)
         except NoRegister:
-            open_source(source, **reading)  # a mistyped name makes no register
+            refuse_no_source(source)  # a mistyped name makes no register
             if dry_run:
                 folder = Path(ending.enter_context(TemporaryDirectory(prefix="marklens-")))
                 url = sqlite_url(folder / "register.db")
