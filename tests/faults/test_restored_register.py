@@ -1,6 +1,7 @@
 """A register that is restored from a backup is searched as it is, not as it was before."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,13 +35,10 @@ def test_a_register_restored_from_a_backup_is_read_anew(
     register.delete(["m007"])
     follower.refresh()
     follower.save_snapshot()
-    restored = Register.open(f"sqlite:///{path}")
-    try:
+    with closing(Register.open(f"sqlite:///{path}")) as restored:
         restored.add([mark(300 + at) for at in range(written_since)])
         assert answers(restored, reopened(restored, folder)) == truth(restored)
         assert "restored from a backup" in caplog.text
-    finally:
-        restored.close()
 
 
 @pytest.mark.parametrize("since", ["others are written", "others are withdrawn"])
@@ -52,8 +50,7 @@ def test_what_was_withdrawn_after_the_backup_is_found_again(
     copy_database(tmp_path / "register.db", path)
     register.delete(["m005", "m006", "m007"])
     reopened(register, folder).save_snapshot()
-    restored = Register.open(f"sqlite:///{path}")
-    try:
+    with closing(Register.open(f"sqlite:///{path}")) as restored:
         if since == "others are withdrawn":
             restored.delete(["m025", "m026", "m027"])
         else:
@@ -61,8 +58,6 @@ def test_what_was_withdrawn_after_the_backup_is_found_again(
             restored.add([mark(300 + at, seed=at) for at in range(3)])
         assert answers(restored, reopened(restored, folder)) == truth(restored)
         assert "restored from a backup" in caplog.text
-    finally:
-        restored.close()
 
 
 def counted(register: Register) -> dict[str, int]:
@@ -87,15 +82,12 @@ def test_what_is_corrected_after_a_restore_takes_the_place_of_what_was_lost(
     copy_database(tmp_path / "register.db", path)
     register.add([mark(one) for one in range(200, 300)])
     reopened(register, folder).save_snapshot()
-    restored = Register.open(f"sqlite:///{path}")
-    try:
+    with closing(Register.open(f"sqlite:///{path}")) as restored:
         restored.add(corrected(at))
         follower = reopened(restored, folder)
         assert answers(restored, follower) == truth(restored)
         assert follower.count_passing(Filter(), None, False).status == counted(restored)
         assert "restored from a backup" in caplog.text
-    finally:
-        restored.close()
 
 
 @pytest.mark.parametrize("written_since", [0, 10, 20])
