@@ -29,7 +29,7 @@ train: $(VENV)/.installed-train ## install what `marklens train` and `evaluate` 
 test: $(VENV)/.installed-dev ## install what the tests need and run all of them
 	@$(TESTS) $(ARGS)
 
-quick: $(VENV)/.installed-dev ## the fast tests only (< 60 s)
+quick: $(VENV)/.installed-dev ## the tests without browser, PostgreSQL and what takes long
 	@$(TESTS) -m "not slow and not browser and not postgres" $(ARGS)
 
 check: $(VENV)/.installed-dev ## formatting, lint, types, layers, generated pages
