@@ -137,8 +137,10 @@ def _index_words(connection: Connection, first: int) -> None:
     with driver.cursor("new_terms") as found, driver.cursor() as written:
         found.execute("SELECT id, term FROM terms WHERE id > %s", [last])
         while new := found.fetchmany(_AT_ONCE):
-            rows = "".join(f"{key}\t{term}\n" for term, text in new for key in keys_of(text))
-            with written.copy("COPY term_keys (key, term) FROM STDIN") as copy:
+            rows = "".join(
+                f"{key}\t{term}\t{text}\n" for term, text in new for key in keys_of(text)
+            )
+            with written.copy("COPY term_keys (key, term, word) FROM STDIN") as copy:
                 copy.write(rows)
 
 

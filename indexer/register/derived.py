@@ -77,7 +77,7 @@ def faults_of(connection: Connection, page: Sequence[Row]) -> Iterator[Fault]:
     entries = {one for row in page for one in _entries(row)}
     terms = word_index.ids_of(connection, list({term for term, _, _ in entries}))
     placed = {(terms[term], *place) for term, *place in entries if term in terms}
-    lacking = placed - _present(connection, schema.mark_terms, placed)
+    lacking = placed - _present(connection, list(schema.mark_terms.primary_key), placed)
     numbers = {number for *_, number in lacking}
     numbers |= {number for term, _, number in entries if term not in terms}
     for row in page:
@@ -92,9 +92,10 @@ def faults_of_terms(connection: Connection) -> Iterator[Fault]:
     last, expected = -1, 0
     while found := connection.execute(page.where(table.id > last)).all():
         last = found[-1].id
-        wanted = {(key, one.id) for one in found for key in word_index.keys_of(one.term)}
+        wanted = {(key, *one) for one in found for key in word_index.keys_of(one.term)}
         expected += len(wanted)
-        lacking = {term for _, term in wanted - _present(connection, keyed, wanted)}
+        there = _present(connection, list(keyed.primary_key), wanted, word_index.WORD)
+        lacking = {term for _, term, _ in wanted - there}
         expected -= len(lacking)
         for one in found:
             if one.id in lacking:
@@ -142,15 +143,18 @@ def _may_have(table: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def _present(
-    connection: Connection, table: sa.Table, keys: set[tuple[Any, ...]]
+    connection: Connection,
+    key: Sequence[sa.ColumnElement[Any]],
+    rows: set[tuple[Any, ...]],
+    *beside: sa.ColumnElement[Any],
 ) -> set[tuple[Any, ...]]:
-    """Those of some keys that a table, which is nothing but its key, has."""
-    columns, ordered = sa.tuple_(*table.c), sorted(keys)
+    """Those of some rows that are there: the key of a table, and what stands beside it."""
+    columns, ordered = sa.tuple_(*key), sorted(row[: len(key)] for row in rows)
     parts = (ordered[at : at + _PAGE] for at in range(0, len(ordered), _PAGE))
-    return {
+    return rows & {
         tuple(one)
         for part in parts
-        for one in connection.execute(sa.select(table).where(columns.in_(part)))
+        for one in connection.execute(sa.select(*key, *beside).where(columns.in_(part)))
     }
 
 

@@ -125,6 +125,7 @@ term_keys = Table(
     metadata,
     Column("key", Integer, primary_key=True, autoincrement=False),
     Column("term", Integer, primary_key=True, autoincrement=False),
+    Column("word", _Term),  # the term itself: looking up hundreds of them takes three times as long
     sqlite_with_rowid=False,
 )
 

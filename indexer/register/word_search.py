@@ -18,9 +18,7 @@ from indexer.words.forms import fold
 
 _TRIGRAM = 3  # characters from which an index of trigrams can answer
 _PHRASE = 10  # trigrams of which a text is looked for as a phrase
-_PIECES = (
-    5  # trigrams that marks must have which are then read: a third of what a long phrase takes
-)
+_PIECES = 3  # trigrams that marks must have which are then read: a third of a long phrase's time
 _KNOWN = sa.text("SELECT count(*) FROM sqlite_master WHERE name = 'mark_words'")
 _INDEX = sa.table("mark_words", sa.column("rowid", sa.BigInteger))  # rowid: marks.number
 

@@ -25,6 +25,7 @@ _ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic; other 
 _APOSTROPHES = re.compile("['\u2018\u2019\u02bc\u2032`\u00b4]")
 _IDEOGRAPH = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _NO_LETTER = re.compile("[^a-z0-9]")
+_ASCII_WORDS = re.compile("[a-z0-9]+")
 # As German, Danish and Swedish are written without their letters, beside plain a, o, u.
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
@@ -143,7 +144,7 @@ def _latin(sign: str) -> str:
 def _divided(text: str) -> list[str]:
     text = _APOSTROPHES.sub("", text)
     if text.isascii():
-        return re.findall("[a-z0-9]+", text)
+        return _ASCII_WORDS.findall(text)
     return list(_runs(text))
 
 

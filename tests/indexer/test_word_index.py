@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from indexer.marks import EncodedMark, MarkRecord
 from indexer.pages import ORDERS, WORDS_ORDER, Listed, Page, Place
 from indexer.query import Filter
 from indexer.register import Register
+from indexer.register.database import create_engine, parse_url
+from indexer.register.moment import open_moment
 from indexer.words.forms import Words
 from indexer.words.likeness import match_words
 from models.vienna import ViennaCode
@@ -64,6 +67,20 @@ def test_marks_are_found_by_words_spelt_or_pronounced_alike(register: Register) 
     assert found(register, "oogl") == ["google", "maps"]
     assert found(register, "goo") == ["google", "maps"]
     assert found(register, "mercedes") == found(register, "?!") == []
+
+
+def test_words_whose_keys_an_earlier_version_wrote_are_found(
+    register: Register, register_url: str
+) -> None:
+    written(register, {"google": "Google", "goggle": "Goggle", "maps": "Maps"})
+    engine = create_engine(parse_url(register_url))
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE term_keys SET word = NULL"))
+    engine.dispose()
+    written(register, {"gogol": "Gogol"})
+    assert set(found(register, "gogle")) == {"google", "goggle", "gogol"}
+    with open_moment(register_url) as moment:
+        assert list(moment.faults_beside(None)) == []
 
 
 def test_what_holds_all_words_comes_before_what_holds_some(register: Register) -> None:

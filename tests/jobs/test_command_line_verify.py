@@ -147,7 +147,12 @@ DAMAGES: dict[str, tuple[Callable[[Held], object], str, list[str]]] = {
         "words",
         [TABLES],
     ),
-    "a key of no word": (sqls("INSERT INTO term_keys VALUES (7, 999)"), "left-over", [TABLES]),
+    "a key of another word": (sqls("UPDATE term_keys SET word = 'else'"), "words", [TABLES]),
+    "a key of no word": (
+        sqls("INSERT INTO term_keys VALUES (7, 999, 'else')"),
+        "left-over",
+        [TABLES],
+    ),
     "a place of no mark": (sqls("INSERT INTO mark_terms VALUES (1, 4, 9)"), "left-over", [TABLES]),
     "the sequence": (sequence, "counters", [TABLES]),
     "the count": (sqls("UPDATE counter SET value = 99 WHERE name = 'marks'"), "counters", [TABLES]),

@@ -124,6 +124,7 @@ def _create_terms(is_sqlite: bool) -> None:
             sa.Column(name, sa.Integer, primary_key=True, autoincrement=False)
             for name in ("key", "term")
         ),
+        sa.Column("word", text),  # of step 0015: the code of today fills the table
         sqlite_with_rowid=False,
     )
     op.create_table(
