@@ -100,8 +100,59 @@ def test_back_brings_a_removed_picture_back_and_closes_a_dialog(page, logo):
     page.until_hits(lambda ids: ids == first)
     page.one(".hit-picture").click()
     page.back()
+    page.until(lambda: not page.all("dialog[open]"), "the dialog stays open")
+    assert page.hits() == first
+    page.back()
     page.until(lambda: page.one("#welcome").is_displayed(), "the start page is not shown")
-    assert not page.one("#compare-dialog").is_displayed()
+
+
+FILTERED = "/?mark_id=EM-001&status=registered"
+
+
+def test_back_closes_a_dialog_and_undoes_nothing_behind_it(page):
+    page.open("/?mark_id=EM-001")
+    first = page.hits()
+    page.click('[name="status"][value="registered"]')
+    filtered = page.until_hits(lambda ids: ids != first)
+    for opens in (".hit-picture", '[data-action="crop"]', "#shortlist", '[data-action="browse"]'):
+        page.click(opens)
+        page.until(lambda: page.all("dialog[open]"), f"{opens} opens nothing")
+        page.back()
+        page.until(lambda: not page.all("dialog[open]"), f"what {opens} opened stays")
+        assert (page.path, page.hits()) == (FILTERED, filtered)
+    page.click("#shortlist")
+    page.one("#shortlist-dialog [data-action=close-dialog]").click()
+    page.until(lambda: page.js("return !history.state.dialog"), "its step stays")
+    page.crop(10, 10, 60, 60)  # chosen as the dialog closes
+    page.until(lambda: "crop=10" in page.path, "the crop is not searched for")
+    page.back()
+    page.until_hits(lambda ids: ids == filtered)
+    page.back()
+    page.until_hits(lambda ids: ids[:20] == first)
+    assert page.path == "/?mark_id=EM-001"
+
+
+def test_on_a_phone_back_closes_the_filters_and_then_undoes_what_was_chosen_there(page):
+    page.resize(390, 844)
+    page.open("/?mark_id=EM-001")
+    first = page.hits()
+    page.click('#results [data-action="filters"]')
+    page.click('[name="status"][value="registered"]')
+    filtered = page.until_hits(lambda ids: ids != first)
+    page.click('#filter-sheet [data-action="browse"]')
+    page.back()
+    page.until(lambda: not page.one("#tree-dialog").is_displayed(), "the codes stay")
+    assert page.one("#filter-sheet").is_displayed()
+    page.back()
+    page.until(lambda: not page.all("dialog[open]"), "the filters stay on show")
+    assert (page.path, page.hits()) == (FILTERED, filtered)
+    page.click(".hit-picture")
+    page.until(lambda: page.all("dialog[open]"), "no comparison")
+    page.driver.refresh()
+    page.until_hits(lambda ids: ids == filtered)
+    page.back()
+    page.until_hits(lambda ids: ids[:20] == first)
+    assert page.path == "/?mark_id=EM-001"
 
 
 def test_the_logo_leads_home_from_an_uploaded_picture(page, logo):

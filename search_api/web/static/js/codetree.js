@@ -1,5 +1,6 @@
 // The Vienna Classification to leaf through: categories, divisions, sections, with counts.
 
+import { openDialog } from './dialogs.js'
 import { byId, debounced, h, icon } from './dom.js'
 import { labelOf, nextState } from './state.js'
 import { number, t } from './texts.js'
@@ -49,7 +50,7 @@ export function startCodeTree(stateOf, onchoose, onerror) {
     open() {
       filter.value = ''
       show()
-      dialog.showModal()
+      openDialog(dialog)
       filter.focus()
     },
     /** Show titles that came while the dialog was open. */

@@ -2,6 +2,7 @@
 // closes.
 
 import { imagePath } from './api.js'
+import { openDialog } from './dialogs.js'
 import { bar, byId, h } from './dom.js'
 import { figure } from './figure.js'
 import { isByPart } from './cards.js'
@@ -62,18 +63,8 @@ export function startCompare() {
     compared = what
     await go(at)
     zoom.reset()
-    dialog.showModal()
+    openDialog(dialog)
     control('next').focus()
-  }
-}
-
-/** Close buttons, and a click beside a dialog, close it. */
-export function startDialogs() {
-  for (const dialog of document.querySelectorAll('dialog')) {
-    dialog.querySelector('[data-action="close-dialog"]').addEventListener('click', () => dialog.close())
-    dialog.addEventListener('click', (event) => {
-      if (event.target === dialog) dialog.close()
-    })
   }
 }
 

@@ -1,6 +1,7 @@
 // The large dialog in which a part of the query picture is chosen, and the picture turned.
 
 import { startCropBox, within } from './cropbox.js'
+import { openDialog } from './dialogs.js'
 import { byId, debounced } from './dom.js'
 import { percent, plural } from './texts.js'
 
@@ -115,7 +116,7 @@ export function startCropDialog(drawnAt, onchoose) {
     zoom = 1
     size = null
     showTurn()
-    dialog.showModal()
+    openDialog(dialog)
     dialog.querySelector('[data-action="use-crop"]').focus()
     await draw(view.crop)
   }

@@ -1,6 +1,7 @@
 // Where in the query the network saw each code: the picture once a code, in a dialog.
 
 import { Problem } from './api.js'
+import { openDialog } from './dialogs.js'
 import { byId, h } from './dom.js'
 import { percent, t } from './texts.js'
 import { titleOf } from './vienna.js'
@@ -15,7 +16,7 @@ export function startExplain(seen, drawn) {
     const captions = codes.map(({ code, probability, frame }) =>
       h('li', {}, frame, h('p', {}, h('code', {}, code), ` ${titleOf(code)} `, h('span', { class: 'hint' }, percent(probability)))))
     byId('explained').replaceChildren(...captions)
-    dialog.showModal()
+    openDialog(dialog)
     for (const { code, frame } of codes) { // one after the other: the server draws one at a time
       if (!dialog.open || !frame.isConnected) return
       frame.replaceChildren(await drawn(code).then(

@@ -1,6 +1,7 @@
 // Steps of the back button: each keeps the address, the key of the query picture, and where the
 // page was scrolled to, so that going back leads to where one was.
 
+import { addStep, changeStep } from './dialogs.js'
 import { byId, debounced } from './dom.js'
 import { focusCard } from './hits.js'
 
@@ -16,13 +17,13 @@ export function startHistory(onarrive, hits) {
     if (arriving) return
     const hit = document.activeElement.closest('.hit')?.dataset.id ?? null
     const place = { top: scrollY, panel: panel.scrollTop, hit, drawn: hits.drawn() }
-    history.replaceState({ ...history.state, place }, '')
+    changeStep({ place })
   }
   const soon = debounced(remember, SCROLLED_MS)
 
   history.scrollRestoration = 'manual'
   // What is kept of hidden marks counts: another tab may have hidden some since this page was left.
-  history.replaceState({ ...history.state, hidden: null }, '')
+  changeStep({ hidden: null })
   arriving = history.state
   addEventListener('scroll', soon)
   panel.addEventListener('scroll', soon)
@@ -37,13 +38,13 @@ export function startHistory(onarrive, hits) {
 
     /** Ids of the marks that are hidden at this step: `known` where it does not say. */
     hidden(known) {
-      if (!history.state?.hidden) history.replaceState({ ...history.state, hidden: known }, '')
+      if (!history.state?.hidden) changeStep({ hidden: known })
       return history.state.hidden
     },
 
     /** Write another address of the present step, which asks for the same. */
     rename(address) {
-      history.replaceState(history.state, '', address)
+      changeStep({}, address)
     },
 
     /** How many hits were drawn when the step that is returned to was left. */
@@ -59,10 +60,10 @@ export function startHistory(onarrive, hits) {
       const goesOn = control !== null && control === before.control
       const step = { picture, control, hidden }
       if (isSame) return
-      if (goesOn) history.replaceState({ ...before, ...step }, '', address)
+      if (goesOn) changeStep(step, address)
       else {
         remember()
-        history.pushState(step, '', address)
+        addStep(step, address)
       }
     },
 

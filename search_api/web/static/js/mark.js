@@ -1,7 +1,8 @@
 // A mark's page: the marks most like it.
 
 import { search } from './api.js'
-import { startCompare, startDialogs } from './compare.js'
+import { startCompare } from './compare.js'
+import { startDialogs } from './dialogs.js'
 import { byId } from './dom.js'
 import { showSkeletons, startHits } from './hits.js'
 import { planLine, showNothing, showProblem } from './results.js'

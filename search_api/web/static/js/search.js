@@ -6,8 +6,9 @@ import { Problem, facets } from './api.js'
 import { isByPart } from './cards.js'
 import { startCodeInput } from './codepicker.js'
 import { startCodeTree } from './codetree.js'
-import { startCompare, startDialogs } from './compare.js'
+import { startCompare } from './compare.js'
 import { startDesk } from './desk.js'
+import { startDialogs } from './dialogs.js'
 import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
 import { byId, h } from './dom.js'
@@ -344,7 +345,6 @@ const reported = (isKept) => toReport(sent(isKept), panel.files(), REPORTED)
 
 /** Show what the address and the picture of a step in the history ask for. */
 function arrive(picture) {
-  for (const dialog of document.querySelectorAll('dialog[open]')) dialog.close()
   answer = null
   hasFailed = false
   state = fromAddress(location.href)

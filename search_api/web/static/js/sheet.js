@@ -1,5 +1,6 @@
 // On a phone codes and filters are in a sheet over the page; elsewhere they stand in the panel.
 
+import { openDialog } from './dialogs.js'
 import { byId } from './dom.js'
 
 const PHONE = '(max-width: 44rem)'
@@ -14,7 +15,7 @@ export function startSheet() {
     if (!phone.matches && sheet.open) sheet.close()
   }
   for (const button of document.querySelectorAll('[data-action="filters"]')) {
-    button.addEventListener('click', () => sheet.showModal())
+    button.addEventListener('click', () => openDialog(sheet))
   }
   sheet.querySelector('[data-action="show-results"]').addEventListener('click', () => sheet.close())
   phone.addEventListener('change', place)

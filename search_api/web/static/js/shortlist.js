@@ -1,6 +1,7 @@
 // The shortlist of a search: its marks with notes, and their report.
 
 import { findMark, imagePath } from './api.js'
+import { openDialog } from './dialogs.js'
 import { byId, h, icon } from './dom.js'
 import { downloadReport } from './report.js'
 import { pageOf, titleOfMark } from './results.js'
@@ -73,7 +74,7 @@ export function startShortlist(desk, asked, onchange, onproblem) {
   byId('shortlist').addEventListener('click', async () => {
     try {
       await show()
-      dialog.showModal()
+      openDialog(dialog)
     } catch (error) {
       onproblem(error)
     }

@@ -1,6 +1,7 @@
 // Making a watch of the present search.
 
 import { addWatch, byHandle } from './api.js'
+import { openDialog } from './dialogs.js'
 import { byId } from './dom.js'
 import { t } from './texts.js'
 
@@ -11,7 +12,7 @@ export function startWatch(asked) {
   const error = byId('watch-error')
   byId('watch').addEventListener('click', () => {
     error.hidden = true
-    dialog.showModal()
+    openDialog(dialog)
     form.elements.name.focus()
   })
   form.addEventListener('submit', async (event) => {
