@@ -10,6 +10,7 @@ know are here too::
     │   └── UnknownHost a host name that is not the server's
     ├── TooMany        more requests than one client may send
     ├── PictureGone    a query picture that is kept no longer
+    ├── UnreadablePicture  one of several pictures of a sign
     ├── TooLarge       a request body over the limit
     ├── TooBusy        every place in the queue is taken
     └── BadSettings    (settings.py)
@@ -102,6 +103,19 @@ class PictureGone(MarkLensError):
             f"The picture {handle} is gone: the server keeps pictures for a limited time. Send it "
             "again."
         )
+
+
+class UnreadablePicture(UnreadableImage):
+    """One of several pictures of a sign that cannot be read.
+
+    Attributes:
+        field: where it stands among the pictures of an answer's query: ``pictures.1`` is the
+            second.
+    """
+
+    def __init__(self, place: int, reason: str) -> None:
+        super().__init__(reason)
+        self.field = f"pictures.{place}"
 
 
 class TooLarge(MarkLensError):

@@ -6,6 +6,7 @@ refused, never ignored: a filter that was misspelt must not look as if it had be
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -178,8 +179,8 @@ MarkId = Annotated[
 ]
 
 
-class ViewFields(Fields):
-    """What of a picture is looked at."""
+class PartFields(Fields):
+    """Which part of a picture is looked at."""
 
     crop: Annotated[
         Text | Absent,
@@ -199,11 +200,6 @@ class ViewFields(Fields):
         description="Degrees by which the picture is turned clockwise first.",
         examples=[90],
     )
-    ignore_words: bool = Field(
-        default=False,
-        description="Whether its lettering is painted over first; needs the extra `words`.",
-        examples=[False],
-    )
 
     def view(self) -> View:
         """What of the picture is looked at.
@@ -212,7 +208,38 @@ class ViewFields(Fields):
             BadField: the crop is none.
         """
         crop = None if self.crop is None else parse_crop(self.crop)
-        return View(crop, self.page, self.turn, self.ignore_words)
+        return View(crop, self.page, self.turn)
+
+
+def parse_view(text: str) -> View:
+    """Read ``page=2;turn=90;crop=x,y,width,height``, each of which may be left out.
+
+    Raises:
+        BadField: it is something else.
+    """
+    try:
+        pairs = dict(pair.split("=") for pair in text.split(";"))
+        return PartFields.model_validate(pairs).view()
+    except (ValueError, BadField) as error:
+        raise BadField(
+            "other_views",
+            f"The view {text[:80]!r} cannot be read: write page=2;turn=90;crop=10,20,200,100, "
+            "or one or two of these.",
+        ) from error
+
+
+class ViewFields(PartFields):
+    """What of a picture is looked at."""
+
+    ignore_words: bool = Field(
+        default=False,
+        description="Whether its lettering is painted over first; needs the extra `words`.",
+        examples=[False],
+    )
+
+    def view(self) -> View:
+        """What of the picture is looked at; raises what `PartFields.view` does."""
+        return replace(super().view(), ignore_words=self.ignore_words)
 
 
 class PassingFields(FilterFields):
@@ -250,6 +277,12 @@ class SearchFields(ViewFields, WantedFields):
     """What to compare with beside a picture, how, and which marks may be found."""
 
     mark_id: MarkId = None
+    other_views: Words = Field(
+        default=[],
+        description="What is looked at of the pictures after the first, in their order, as "
+        f"page=2;turn=90;crop=10,20,200,100; page=1 is one as it is. {REPEATED}",
+        examples=[["page=2"]],
+    )
     rerank: Annotated[
         int,
         Field(
@@ -271,19 +304,28 @@ class SearchFields(ViewFields, WantedFields):
         ),
     ] = None
 
+    def further_views(self) -> tuple[View, ...]:
+        """What of the pictures after the first is looked at.
+
+        Raises:
+            BadField: a view is none.
+        """
+        return tuple(map(parse_view, self.other_views))
+
     def request(self, *pictures: Picture, keep: bool = False) -> SearchRequest:
         """The search that the fields and some pictures of a sign ask for.
 
         With `keep` the pictures are kept for later searches.
 
         Raises:
-            BadField: a text is no Vienna code, crop or weight.
+            BadField: a text is no Vienna code, crop, view or weight.
             BadFilter, BadQuery: the values do not go together.
         """
         view = self.view()
         return SearchRequest(
             picture=pictures[0] if pictures else None,
             others=pictures[1:],
+            other_views=self.further_views(),
             mark_id=self.mark_id,
             crop=view.crop,
             page=view.page,

@@ -31,6 +31,7 @@ from models.reading import READER, ReadLine, paint_over
 from models.vienna import PredictedCode, ViennaCode
 from search_api.admission import Admission
 from search_api.answers import QueryPicture, SeenCodes
+from search_api.errors import UnreadablePicture
 from search_api.kept_pictures import KeptPictures
 from search_api.lanes import Patience
 from search_api.request import (
@@ -40,11 +41,13 @@ from search_api.request import (
     Picture,
     SearchRequest,
     View,
+    views_of,
 )
 from search_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 STAGES = ("decode", "wait", "encode")  # of a picture, before it is compared
+_UNNAMED = "image"  # what a picture is called that has no name
 _FLAT = 24  # levels of a channel between which a picture shows nothing
 
 
@@ -135,6 +138,7 @@ class QueryEncoder:
 
         Raises:
             BadQuery: there is nothing to compare.
+            UnreadablePicture: one of several pictures cannot be decoded.
             UnknownMark, PictureGone, UnreadableImage, TooBusy: as in `encode`.
         """
         if request.mark_id is not None:
@@ -144,10 +148,20 @@ class QueryEncoder:
         if request.picture is None:
             raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
         patience = self.admission.patience()
-        first = self.encode(encoder, request.picture, request.view, request.keep, patience)
-        view = replace(WHOLE, ignore_words=request.ignore_words)
-        others = [self.encode(encoder, one, view, request.keep, patience) for one in request.others]
-        return [first, *others]
+        pictures = (request.picture, *request.others)
+        views = views_of(request.view, request.other_views)
+        encoded = []
+        for place, (picture, view) in enumerate(zip(pictures, views, strict=False)):
+            try:
+                encoded.append(self.encode(encoder, picture, view, request.keep, patience))
+            except UnreadableImage as error:
+                if len(pictures) == 1:
+                    raise
+                reason = str(error)
+                if reason.startswith(_UNNAMED):
+                    reason = f"picture {place + 1}{reason.removeprefix(_UNNAMED)}"
+                raise UnreadablePicture(place, reason) from error
+        return encoded
 
     def encode(
         self,
@@ -341,7 +355,7 @@ def _compared(
 
 
 def _name(picture: OpenPicture) -> str:
-    return picture.name if isinstance(picture, Path) else "image"
+    return picture.name if isinstance(picture, Path) else _UNNAMED
 
 
 def _within(embedding: Embedding, page: Image.Image, view: View) -> Embedding:

@@ -1,7 +1,8 @@
 """A search as one value: what Python, the command line and HTTP ask of `MarkLens.search`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,14 +56,27 @@ class View:
 WHOLE = View()  # the first page as it is
 
 
+def views_of(first: View, others: Sequence[View]) -> Iterator[View]:
+    """What is looked at of one picture after the other, without end.
+
+    Pictures that come after those of `others` are looked at as they are; all of them without words
+    where the first is.
+    """
+    yield first
+    for one in chain(others, repeat(WHOLE)):
+        yield replace(one, ignore_words=first.ignore_words)
+
+
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
     """What to look for: a picture, a mark of the register, or nothing but a filter.
 
     Attributes:
         picture: the query, as an open picture, the bytes of a file, or a path.
-        others: further pictures of the same sign, looked at as they are; a mark scores as by the
-            picture that it is nearest to.
+        others: further pictures of the same sign; a mark scores as by the picture that it is
+            nearest to.
+        other_views: what of the further pictures is looked at, in their order; as they are where
+            it is left out.
         mark_id: instead of a picture, a mark of the register; it is left out of the hits itself.
             Its stored embedding is compared; only cropped or turned is its picture encoded.
         crop: x, y, width, height of the part to compare, in pixels of the upright original, after
@@ -90,6 +104,7 @@ class SearchRequest:
 
     picture: Picture | None = None
     others: tuple[Picture, ...] = ()
+    other_views: tuple[View, ...] = ()
     mark_id: str | None = None
     crop: Box | None = None
     page: int = 1
@@ -136,6 +151,10 @@ class SearchRequest:
             raise BadQuery("give a picture or the id of a mark, not both")
         if self.others and self.picture is None:
             raise BadQuery("further pictures need a first one")
+        if len(self.other_views) > len(self.others):
+            raise BadQuery(
+                f"{len(self.other_views)} views are given of {len(self.others)} further pictures"
+            )
         if len(self.others) >= MAX_PICTURES:
             raise BadQuery(
                 f"{len(self.others) + 1} pictures are given; give at most {MAX_PICTURES} of a sign"

@@ -288,7 +288,9 @@ class SearchResponse(BaseModel):
 class FieldProblem(BaseModel):
     """What is wrong with one field."""
 
-    field: Annotated[str, Field(description="Its name.")]
+    field: Annotated[
+        str, Field(description="Its name; `pictures.1` is the second picture of a sign.")
+    ]
     detail: Annotated[str, Field(description="What is wrong with it.")]
 
 

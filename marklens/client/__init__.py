@@ -27,7 +27,7 @@ from marklens.client.answers import (
     StoredMark,
     Watch,
 )
-from marklens.client.asking import Filter, NewMark, NewWatch, Query
+from marklens.client.asking import Filter, NewMark, NewWatch, Query, View
 from marklens.client.faces import AsyncClient, Client
 from marklens.client.problems import (
     Busy,
@@ -64,5 +64,6 @@ __all__ = [
     "SeenCode",
     "StoredMark",
     "Unreachable",
+    "View",
     "Watch",
 ]

@@ -48,6 +48,21 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """What of a picture is looked at.
+
+    Attributes:
+        crop: x, y, width, height in pixels of the part to compare, after turning.
+        page: of a TIFF or PDF, from 1.
+        turn: degrees clockwise.
+    """
+
+    crop: tuple[int, int, int, int] | None = None
+    page: int = 1
+    turn: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A search by picture, by a mark of the register, or by pictures that the server keeps.
 
@@ -59,6 +74,7 @@ class Query:
         crop: x, y, width, height in pixels of the part to compare, after turning.
         page: of a TIFF or PDF, from 1.
         turn: degrees clockwise.
+        other_views: what is looked at of the pictures after the first, in their order.
         ignore_words: compare the picture without its lettering, which is read and painted over.
         filter: which marks may be found.
         weights: block → weight; one left out keeps its default.
@@ -76,6 +92,7 @@ class Query:
     crop: tuple[int, int, int, int] | None = None
     page: int = 1
     turn: int = 0
+    other_views: Sequence[View] = ()
     ignore_words: bool = False
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
@@ -112,7 +129,7 @@ class NewWatch:
         pictures: other signs.
         handles: of pictures that were searched with: other signs, too.
         names: what the pictures of the handles are called, in their order.
-        crop, page, turn, ignore_words: what of the first sign is watched, as in a `Query`.
+        crop, page, turn, other_views, ignore_words: what of the signs is watched, as in a `Query`.
         filter: among which new marks.
         weights: block → weight; one left out keeps its default.
         webhook: address that gets a POST for what came near.
@@ -127,6 +144,7 @@ class NewWatch:
     crop: tuple[int, int, int, int] | None = None
     page: int = 1
     turn: int = 0
+    other_views: Sequence[View] = ()
     ignore_words: bool = False
     filter: Filter = field(default_factory=Filter)
     weights: Mapping[str, float] | None = None
@@ -162,6 +180,8 @@ def _compared_form(asked: Query | NewWatch) -> Form:
     form = form_of(asked.filter) | view_form(asked.crop, asked.page, asked.turn)
     if asked.ignore_words:
         form["ignore_words"] = "true"
+    if asked.other_views:
+        form["other_views"] = [_view_text(one) for one in asked.other_views]
     if asked.handles:
         form["query"] = list(asked.handles)
     if asked.weights is not None:
@@ -173,6 +193,12 @@ def view_form(crop: tuple[int, int, int, int] | None, page: int, turn: int) -> F
     """The fields that say what of a picture is looked at."""
     form: Form = {"page": str(page), "turn": str(turn)}
     return form if crop is None else form | {"crop": ",".join(map(str, crop))}
+
+
+def _view_text(view: View) -> str:
+    """A view as one text: ``page=2;turn=90;crop=10,20,200,100``."""
+    fields = view_form(view.crop, view.page, view.turn)
+    return ";".join(f"{name}={value}" for name, value in fields.items())
 
 
 def pictures_of(asked: Query) -> list[File]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from search_api.answers import Answer
     from search_api.list_fields import OptionFields
     from search_api.query_schemas import ClassifyResponse
+    from search_api.request import SearchRequest
 
 _SHOWN_CODES = 4  # codes of a hit that fit its line
 _METAVARS: Mapping[FilterKind, str] = {
@@ -105,6 +106,15 @@ PageNumber = Annotated[
 Turn = Annotated[
     str, typer.Option(metavar="DEGREES", help="Turn the picture clockwise first, before --crop.")
 ]
+OtherViews = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--other-view",
+        metavar="VIEW",
+        help="What is looked at of the picture after the first, then of the next, such as "
+        "page=2;turn=90;crop=10,20,200,100. May be repeated.",
+    ),
+]
 IgnoreWords = Annotated[
     bool,
     typer.Option(
@@ -158,6 +168,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     crop: Crop = None,
     page: Page = "1",
     turn: Turn = "0",
+    other_views: OtherViews = None,
     ignore_words: IgnoreWords = False,
     as_json: AsJson = False,
     **asked: Any,
@@ -175,7 +186,8 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     _check_pictures(files, mark_id, together)
     report, batch = ReportOptions.taken_from(asked), BatchOptions.taken_from(asked, files)
     asked |= {"mark_id": mark_id, "k": k, "offset": offset, "rerank": rerank, "weights": weights}
-    asked |= {"crop": crop, "page": page, "turn": turn, "ignore_words": ignore_words}
+    asked |= {"crop": crop, "page": page, "turn": turn, "other_views": other_views}
+    asked |= {"ignore_words": ignore_words}
     request = read_fields(asked).request(*files)
     if not request.is_ranked and request.filter.is_empty:
         raise typer.BadParameter(
@@ -189,7 +201,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
         answer = marklens.search(request)
     if not request.is_ranked:
         return _show_listing(answer, as_json=as_json)
-    _warn_of_pages(files, request.page, answer.pictures[0].pages)
+    _warn_of_pages(files, request, answer)
     return _show_ranking(answer, as_json=as_json)
 
 
@@ -272,11 +284,14 @@ def read_fields(texts: Mapping[str, Any]) -> "OptionFields":
         ) from error
 
 
-def _warn_of_pages(files: list[Path], page: int, pages: int) -> None:
-    if files and pages > 1:  # of a mark none can be chosen
-        print_to_stderr(
-            f"{files[0]} has {pages} pages; page {page} was compared: --page chooses another"
-        )
+def _warn_of_pages(files: list[Path], request: "SearchRequest", answer: "Answer") -> None:
+    from search_api.request import views_of
+
+    views = views_of(request.view, request.other_views)
+    for place, (file, picture, view) in enumerate(zip(files, answer.pictures, views, strict=False)):
+        if picture.pages > 1:
+            was = f"{file} has {picture.pages} pages; page {view.page} was compared: "
+            print_to_stderr(f"{was}{'--other-view' if place else '--page'} chooses another")
 
 
 def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
@@ -374,6 +389,7 @@ def _codes_of(mark: "Mark") -> str:
     return " ".join(codes[:_SHOWN_CODES]) + more
 
 
-_FLAGS = {"mark_id": "--mark", "k": "-k", **{one.name: one.flag for one in FILTER_FIELDS}}
+_FLAGS = {one.name: one.flag for one in FILTER_FIELDS}
+_FLAGS |= {"mark_id": "--mark", "k": "-k", "other_views": "--other-view"}
 
 COMMANDS = (search, classify)

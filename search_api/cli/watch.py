@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search_api.cli.console import AsJson, opened, print_plain, print_table
-from search_api.cli.search import Crop, IgnoreWords, Page, Turn, read_fields, with_filter
+from search_api.cli.search import (
+    Crop,
+    IgnoreWords,
+    OtherViews,
+    Page,
+    Turn,
+    read_fields,
+    with_filter,
+)
 
 if TYPE_CHECKING:
     from indexer.register.watches import Watch
@@ -62,6 +70,7 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     crop: Crop = None,
     page: Page = "1",
     turn: Turn = "0",
+    other_views: OtherViews = None,
     ignore_words: IgnoreWords = False,
     as_json: AsJson = False,
     **asked: Any,
@@ -69,12 +78,13 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     """Watch signs: marks written from now on are compared with them.
 
     A server does so as marks come, `marklens index` at its end. The filters are those of a search;
-    crop, page and turn are of the first sign.
+    crop, page and turn are of the first sign, --other-view of those after it.
     """
     from search_api.query_encoder import read_picture
     from search_api.watch.watching import NewWatch, Watching
 
-    asked |= {"crop": crop, "page": page, "turn": turn, "ignore_words": ignore_words}
+    asked |= {"crop": crop, "page": page, "turn": turn, "other_views": other_views}
+    asked |= {"ignore_words": ignore_words}
     fields = read_fields({"weights": weights, **asked})
     pictures = [(image.name, read_picture(image)) for image in images or []]
     new = NewWatch(name, threshold, marks or (), pictures, fields, webhook)

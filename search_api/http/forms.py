@@ -110,8 +110,8 @@ class AskedForm(SearchFields):
     )
     other_images: list[UploadFile] = Field(
         default=[],
-        description="Further pictures of the same sign, looked at as they are: a mark scores by "
-        f"the picture that it is nearest to. {MAX_PICTURES} pictures at most. {REPEATED}",
+        description="Further pictures of the same sign: a mark scores by the picture that it is "
+        f"nearest to. {MAX_PICTURES} pictures at most. {REPEATED}",
     )
     keep: bool = Field(
         default=True,

@@ -21,6 +21,7 @@ from search_api.errors import (
     BadField,
     Problem,
     TooLarge,
+    UnreadablePicture,
     plain_fault,
     problem_for,
     public_detail,
@@ -152,9 +153,9 @@ async def _marklens_error(request: Request, error: Exception) -> Response:
         raise error
     log_failure(request, error)
     problem = problem_for(error)
-    errors = (
-        [FieldProblem(field=error.field, detail=str(error))] if isinstance(error, BadField) else []
-    )
+    errors = []
+    if isinstance(error, BadField | UnreadablePicture):
+        errors = [FieldProblem(field=error.field, detail=str(error))]
     return problem_response(problem, public_detail(error), request.url.path, errors)
 
 

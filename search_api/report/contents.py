@@ -1,10 +1,10 @@
 """What the report of a search says, before anything is laid out."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
-from itertools import count, repeat
+from itertools import count, repeat, zip_longest
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -29,7 +29,7 @@ from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Answer
 from search_api.marklens import MarkLens
 from search_api.query_encoder import read_picture
-from search_api.request import Box, Picture, SearchRequest
+from search_api.request import WHOLE, Box, Picture, SearchRequest, View
 
 MAX_NOTE = 2000  # characters: a row of the PDF must fit on a page
 _TITLES = {one.name: one.title for one in MARK_FIELDS}
@@ -44,7 +44,10 @@ _ASKS = {
     "text": "containing",
 }
 _SHOWN_ELSEWHERE = frozenset(
-    ("picture", "others", "keep", "mark_id", "filter", "weights", "k", "offset", "among")
+    (
+        *("picture", "others", "other_views", "keep", "mark_id", "filter", "weights"),
+        *("k", "offset", "among"),
+    )
 )
 
 
@@ -226,17 +229,17 @@ def _given(marklens: MarkLens, picture: Picture) -> bytes | Image.Image:
 
 
 def _others(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
-    """The further pictures of the sign, by their digests."""
-    given = [_given(marklens, one) for one in request.others]
-    return [
-        Fact(
-            f"Picture {number}",
-            f"SHA-256 {hashlib.sha256(one).hexdigest()}"
-            if isinstance(one, bytes)
-            else f"{one.width} × {one.height} pixels",
-        )
-        for number, one in enumerate(given, start=2)
-    ]
+    """The further pictures of the sign, by their digests, and what of them is compared."""
+    facts = []
+    for number, (picture, view) in enumerate(zip_longest(request.others, request.other_views), 2):
+        given = _given(marklens, picture)
+        if isinstance(given, bytes):
+            said = [f"SHA-256 {hashlib.sha256(given).hexdigest()}"]
+        else:
+            said = [f"{given.width} × {given.height} pixels"]
+        said += [f"{name} {value}" for name, value in _options(view or WHOLE)]
+        facts.append(Fact(f"Picture {number}", ", ".join(said)))
+    return facts
 
 
 def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str) -> list[Fact]:
@@ -314,11 +317,18 @@ def _named(
 def options_of(request: SearchRequest) -> dict[str, str]:
     """What else was asked, title to value, also what is new to a search."""
     return {
-        one.name.replace("_", " ").capitalize(): _shown(getattr(request, one.name))
-        for one in fields(request)
-        if one.name not in _SHOWN_ELSEWHERE
-        and getattr(request, one.name) not in (None, one.default)
+        name.replace("_", " ").capitalize(): value
+        for name, value in _options(request)
+        if name not in _SHOWN_ELSEWHERE
     }
+
+
+def _options(asked: SearchRequest | View) -> Iterator[tuple[str, str]]:
+    """What is not as it is by default, as name and value."""
+    for one in fields(asked):
+        value = getattr(asked, one.name)
+        if value not in (None, one.default):
+            yield one.name, _shown(value)
 
 
 def filters_of(filter: Filter) -> list[str]:

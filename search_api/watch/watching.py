@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from models.errors import MarkLensError
 from search_api.fields import FilterFields, SearchFields
 from search_api.marklens import MarkLens
 from search_api.query_encoder import seen_codes
-from search_api.request import WHOLE, KeptPicture, SearchRequest, View
+from search_api.request import WHOLE, KeptPicture, SearchRequest, View, views_of
 from search_api.schemas import image_path
 from search_api.watch.webhook import WebhookFailed, check_url, post
 
@@ -51,7 +50,7 @@ class NewWatch:
         threshold: score from which a mark is near, as searches give it.
         mark_ids: marks of the register to watch.
         pictures: other pictures to watch, each with what it is called.
-        fields: filter and weights; and what of the first sign is watched, of all without words.
+        fields: filter and weights; and what of the signs is watched, as in a search.
         webhook: address to be told.
 
     Raises:
@@ -79,6 +78,8 @@ class NewWatch:
         signs = len(self.mark_ids) + len(self.pictures)
         if not 1 <= signs <= MAX_SIGNS:
             raise BadWatch(f"{signs} signs cannot be watched; give 1 to {MAX_SIGNS}")
+        if len(self.fields.other_views) >= signs:
+            raise BadWatch("there are more views than signs to watch")
         if self.webhook is not None:
             check_url(self.webhook)
         _request(self.asked)  # refuses codes and weights that cannot be
@@ -112,7 +113,9 @@ class Watching:
         signs = [
             self._sign(label, picture, mark_id, view)
             for (label, picture, mark_id), view in zip(
-                self._signs(new), _views(new.fields.view()), strict=False
+                self._signs(new),
+                views_of(new.fields.view(), new.fields.further_views()),
+                strict=False,
             )
         ]
         watch = Watch(
@@ -309,11 +312,6 @@ class Watching:
         shown = seen_codes(encoder, encoded.probabilities[0]).certainty(assigned)
         network, embedding = encoder.fingerprint, encoded.embeddings[0]
         return WatchedSign(0, label, mark_id, digest, network, embedding, shown)
-
-
-def _views(first: View) -> Iterator[View]:
-    """What of each sign is looked at, as in a search: crop, page and turn are of the first."""
-    return chain([first], repeat(replace(WHOLE, ignore_words=first.ignore_words)))
 
 
 @contextmanager

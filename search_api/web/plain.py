@@ -37,7 +37,7 @@ from search_api.web.views import ControlView
 router = APIRouter()
 
 _NEVER_AGAIN = {"image", "lang"}
-_OF_PICTURE = {"query", "mark_id", "offset", *ViewFields.model_fields}
+_OF_PICTURE = {"query", "mark_id", "offset", "other_views", *ViewFields.model_fields}
 _KNOWN = {"query", *SearchFields.model_fields}
 _LOST: Mapping[type[MarkLensError], str] = {PictureGone: "query", UnknownMark: "mark_id"}
 _LISTS = {name for name, field in SearchFields.model_fields.items() if field.get_default() == []}

@@ -66,6 +66,15 @@ def test_several_pictures_of_a_sign_are_one_query(run: Run, source: Path, parsed
     refused = run("search", *files)
     assert refused.exit_code == 2
     assert "--together" in refused.stderr
+    paged = source.parent / "paged.tif"
+    pages = [Image.open(source / f"{number}.png").convert("RGB") for number in (4, 2)]
+    pages[0].save(paged, "TIFF", save_all=True, append_images=pages[1:])
+    of_second = ("--other-view", "page=2", "--json")
+    chosen = run("search", files[0], paged, "--together", "-k", "2", *of_second)
+    assert {hit["id"] for hit in parsed(chosen)["hits"]} == {"EM-2", "EM-5"}
+    assert "paged.tif has 2 pages; page 2 was compared: --other-view chooses" in chosen.stderr
+    refused = run("search", *files, "--together", "--other-view", "page")
+    assert (refused.exit_code, "page=2;turn=90" in refused.stderr) == (2, True)
 
 
 def test_search_shows_people_a_table(run: Run, source: Path) -> None:

@@ -75,6 +75,8 @@ def test_a_picture_is_searched_with_and_searched_with_again_by_its_handle(
     handle = answer.query.pictures[0].handle
     again = server("search", api.Query(handles=[handle], filter=lions, k=3))
     assert [hit.id for hit in again.hits] == [hit.id for hit in answer.hits]
+    two = api.Query(handles=[handle, handle], other_views=[api.View(crop=(0, 0, 48, 48))])
+    assert server("search", two).query.pictures[1].boxes[0][2] <= 0.5
     unkept = server("search", api.Query(picture=path.read_bytes(), keep=False, k=1))
     assert unkept.query.pictures[0].handle is None
 

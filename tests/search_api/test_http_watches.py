@@ -198,6 +198,10 @@ def test_a_part_of_a_kept_picture_is_watched(
     eventually(lambda: ("sheet.png", "PART") in events_of(http, "part"))
     events = http.get(f"{URL}/part/events").json()["events"]
     assert {one["mark"]: one["score"] for one in events}["PART"] > 0.999
+    form = {"name": "second", "threshold": "0.97", "query": [handle, handle]}
+    assert http.post(URL, data=form | {"other_views": "crop=200,0,200,200"}).status_code == 201
+    add_mark(http, "PART-2", as_png(sheet.crop((x, y, x + width, y + height))))
+    eventually(lambda: ("picture 2", "PART-2") in events_of(http, "second"))
     http.delete(f"/api/v1/queries/{handle}")
     gone = http.post(URL, data=form | {"name": "gone", "query": handle})
     assert gone.status_code == 410
