@@ -22,7 +22,8 @@ def vienna(words: Words, k: Most = 20, as_json: AsJson = False) -> None:
     """Find Vienna codes by everyday words.
 
     Things that are called just so come first, then titles with all of the words, then those with
-    words that begin so. No register is needed.
+    words that begin so, then those with most of the words, or with words one letter away. Words are
+    English or French. No register is needed.
     """
     from models.subjects import find_subjects
     from models.vienna import ViennaTree

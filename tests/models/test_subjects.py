@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import models.subjects
-from models.subjects import everyday_words, find_subjects
+from models.subjects import MOST, everyday_words, find_subjects
 from models.vienna import ViennaTree
 
 tree = ViennaTree.load()
@@ -64,12 +64,41 @@ def test_whole_words_come_before_beginnings_and_say_by_which_word() -> None:
     assert find_subjects("foxes")[0].by is None, "the title itself says it"
 
 
-def test_every_word_must_fit() -> None:
-    titles = [tree.title(one.code) for one in find_subjects("sea lions")]
-    assert titles
-    assert all("lion" in title.lower() for title in titles)
-    assert find_subjects("sea xylophage") == []
-    assert find_subjects("  ") == find_subjects("…") == []
+def test_codes_with_all_words_come_before_those_with_most_and_the_noun_counts_most() -> None:
+    found = find_subjects("sea lions")
+    titles = [tree.title(one.code).lower() for one in found]
+    whole = [title for one, title in zip(found, titles, strict=True) if one.fit < MOST]
+    assert whole
+    assert titles[: len(whole)] == whole
+    assert all("sea lions" in title for title in whole)
+    assert first("red star") == "01.01"
+    assert first("green swiss cross") == "24.13.01"
+    assert first("xylophage sea") == "06.03.04", "a word that no code has is passed over"
+    assert find_subjects("  ") == find_subjects("…") == find_subjects("xyzzy") == []
+
+
+def test_a_misspelt_word_is_one_letter_away_and_words_that_are_right_are_kept() -> None:
+    assert first("crwon") == "24.09"
+    assert first("papilon") == "03.13.01"
+    assert all("beer" not in (one.by or "") for one in find_subjects("deer"))
+    assert find_subjects("zat") == [], "words of three letters are near too many others"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("couronne", "24.09"),
+        ("Œil", "02.09.04"),
+        ("chevaux", "03.03.01"),
+        ("oiseaux", "03.07"),
+        ("feuille d’érable", "05.03.04"),
+        ("tête de lion", "03.01.16"),
+        ("lion's head", "03.01.16"),
+        ("head of a lion", "03.01.16"),
+    ],
+)
+def test_french_words_and_phrases_in_any_order_find_their_code(asked: str, code: str) -> None:
+    assert first(asked) == code
 
 
 def test_a_code_finds_itself_and_what_is_below_it() -> None:

@@ -54,7 +54,8 @@ def get_vienna(
 
     With `q` those that its words may mean: "puppy" is a dog, "tiara" a crown. Things that are
     called just so come first, then titles with all of the words, then those with words that begin
-    so; plurals and British and American spellings are one.
+    so, then those with most of the words, or with words one letter away. Words are English or
+    French; plurals and British and American spellings are one.
     """
     sequence = marklens.follower.view().sequence
 
@@ -82,7 +83,8 @@ def _found(text: str, counts: Mapping[ViennaCode, int]) -> list[FoundCode]:
     """The codes of a subject; of those that fit alike, first those that more marks have."""
     tree = ViennaTree.load()
     subjects = sorted(
-        find_subjects(text), key=lambda one: (one.fit, -counts.get(one.code, 0), one.by is not None)
+        find_subjects(text),
+        key=lambda one: (one.fit, one.lacks, -counts.get(one.code, 0), one.by is not None),
     )
     return [
         FoundCode(
