@@ -17,6 +17,7 @@ from indexer.sources.containers import SourceFile, files_of, is_zip
 from indexer.sources.csv_table import CsvTable
 from indexer.sources.folder import FolderSource
 from indexer.sources.jsonl_table import JsonlTable
+from indexer.sources.labels import ZippedQueries
 from indexer.sources.office_files import OfficeFiles, recognise
 from indexer.sources.office_record import OfficeFormat
 from indexer.sources.offices import OFFICES
@@ -78,6 +79,7 @@ def open_source(
     *,
     encoding: str | None = None,
     strict: bool = False,
+    labels: bool = False,
 ) -> MarkSource:
     """Open a table, offices' XML files or a folder of pictures.
 
@@ -89,6 +91,8 @@ def open_source(
         format: one of `FORMATS`; ``auto`` looks at the content.
         encoding: what Python calls a CSV table's; None finds it out.
         strict: reject a mark of which anything cannot be read, instead of leaving that out.
+        labels: what is read are pictures to search with: `id` is a free label, PDF files are
+            pictures, and a zip file may hold nothing but pictures.
 
     Raises:
         SourceError: missing, unreadable, or not what `format` says.
@@ -98,7 +102,7 @@ def open_source(
         raise SourceError(f"unknown format {format!r}; one of {', '.join(FORMATS)}")
     refuse_no_source(path)
     given = None if images is None else open_pictures(images)
-    opener = _Opener(path, given, format, encoding, strict)
+    opener = _Opener(path, given, format, encoding, strict, labels)
     return opener.open_folder() if path.is_dir() else opener.open_file()
 
 
@@ -126,6 +130,7 @@ class _Opener:
     format: str
     encoding: str | None
     strict: bool
+    labels: bool
 
     def open_folder(self) -> MarkSource:
         """A folder's one table, else its XML files, else its pictures."""
@@ -148,7 +153,7 @@ class _Opener:
         if self.given is not None:
             raise SourceError(f"{path} holds no table, so no other picture folder goes with it")
         self._refuse_encoding("pictures alone")
-        return FolderSource(path)
+        return FolderSource(path, labels=self.labels)
 
     def open_file(self) -> MarkSource:
         """One file, or the files of a zip: one table, or any number of XML files."""
@@ -165,18 +170,26 @@ class _Opener:
                 return self._office()
             if kind in _TABLES and (file.archive is None or format != "auto" or _is_table(file)):
                 tables.append((file, kind))
-        if len(tables) > 1:  # a .txt may be a table, and beside one it is what tells of it
-            tables = [one for one in tables if _suffix(one[0].name) != ".txt"] or tables
+        if len(tables) > 1 or (self.labels and is_zip(path)):
+            # A .txt may be a table; beside one, or among pictures, it is what tells of them.
+            plain = [one for one in tables if _suffix(one[0].name) != ".txt"]
+            tables = plain if self.labels else plain or tables
         if len(tables) > 1:
             names = ", ".join(file.name for file, _ in tables[:5])
             raise SourceError(f"{path.name} holds several tables ({names}); unpack it and name one")
         if not tables:
-            for file in files_of(path):
-                file.verify()  # what is damaged may be just what was looked for
-            raise SourceError(_unknown(path))
+            return self._pictures_alone()
         file, kind = tables[0]
         file.verify()
         return self._table(kind, file)
+
+    def _pictures_alone(self) -> MarkSource:
+        """A zip file of pictures to search with; no other file without a table is a source."""
+        if self.labels and is_zip(self.path):
+            return ZippedQueries(self.path)
+        for file in files_of(self.path):
+            file.verify()  # what is damaged may be just what was looked for
+        raise SourceError(_unknown(self.path))
 
     def _office(self, format: OfficeFormat | None = None) -> MarkSource:
         self._refuse_encoding("XML, which says its own")
@@ -189,7 +202,8 @@ class _Opener:
             open_table = partial(open_table, encoding=self.encoding)
         else:
             self._refuse_encoding("JSON Lines or Parquet, which have their own")
-        return open_table(file, self.given or self._pictures_beside(file), strict=self.strict)
+        reading = {"strict": self.strict, "labels": self.labels}
+        return open_table(file, self.given or self._pictures_beside(file), **reading)
 
     def _refuse_encoding(self, what: str) -> None:
         if self.encoding is not None:

@@ -17,7 +17,6 @@ from indexer.sources.containers import SourceFile
 from indexer.sources.field_reader import (
     COLUMNS,
     FieldReader,
-    check_columns,
     column_name,
     is_journal,
 )
@@ -47,6 +46,7 @@ class CsvTable(Table):
         pictures: Pictures,
         *,
         strict: bool = False,
+        labels: bool = False,
         encoding: str | None = None,
     ) -> None:
         """Look at the whole file once, and at its header.
@@ -55,18 +55,19 @@ class CsvTable(Table):
             file: the file.
             pictures: where pictures are.
             strict: reject a row of which anything cannot be read.
+            labels: as `Table` takes it.
             encoding: what Python calls the file's; None finds it out.
 
         Raises:
             SourceError: it is no table, or lacks columns, or nobody knows the encoding.
         """
-        super().__init__(file, pictures, strict=strict)
+        super().__init__(file, pictures, strict=strict, labels=labels)
         known = None if encoding is None else _known(encoding)
         self._encoding, self.last_position, self._ends_well = _scan(file, known)
         self._header = self._read_header()
         if isinstance(self._encoding, OldEncoding):
             self.warnings.append(f"{file.name} is not UTF-8; read as {self._encoding.name}")
-        self.warnings.extend(check_columns(file.name, self._header.columns))
+        self.warnings.extend(self._reader().check_columns(file.name, self._header.columns))
         self.amends = is_journal(self._header.columns)
 
     def __iter__(self) -> Iterator[Row]:

@@ -65,7 +65,7 @@ class FieldReader:
             pictures: where its pictures are.
             strict: reject a row of which anything cannot be read.
         """
-        self._pictures = pictures
+        self.pictures = pictures
         self._strict = strict
         self._tree = ViennaTree.load()
         self._unlisted: set[ViennaCode] = set()
@@ -89,7 +89,7 @@ class FieldReader:
         """
         fields = cells
         if FILE not in cells:  # an export of MarkLens holds what it says, a mark called NULL too
-            fields = {column: self._plain(column, cell) for column, cell in cells.items()}
+            fields = {column: self.plain(column, cell) for column, cell in cells.items()}
         try:
             if FILE not in cells:
                 _refuse_lost_digits(cells.get("id"))
@@ -147,9 +147,35 @@ class FieldReader:
     ) -> PictureFile | UnreadableImage | None:
         try:
             file = read_text(fields[FILE], FILE) if FILE in fields else record.image_name
-            return self._pictures.named(file) if file else None
+            return self.pictures.named(file) if file else None
         except BadRecord as fault:
             return UnreadableImage(str(fault))
+
+    def check_columns(self, table: str, names: Sequence[str]) -> list[str]:
+        """Warnings on a table's columns, as `column_name` has them.
+
+        Raises:
+            SourceError: without them no row says anything of a mark; or one is there twice.
+        """
+        for name in repeated(names):
+            raise SourceError(f"{table} has two columns {name!r}; leave one")
+        known = _KNOWN.intersection(names)
+        missing = [name for name in ("id", "image") if name not in known]
+        if "id" in missing or known == {"id"}:
+            found = ", ".join(names)[:200]
+            raise SourceError(
+                f"{table} has no column {missing[0]!r} in its header; it has: {found}; known are "
+                f"{', '.join((*COLUMNS, OPERATION))}, of which id and one more are needed"
+            )
+        warnings = []
+        if not known & {"image", FILE, OPERATION}:
+            warnings.append(
+                f"{table} has no column 'image': new marks get no picture, known ones keep theirs"
+            )
+        unknown = unknown_columns(names)
+        if unknown:
+            warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
+        return warnings
 
     @staticmethod
     def shown(fields: Mapping[str, object]) -> tuple[str | None, str | None]:
@@ -176,7 +202,7 @@ class FieldReader:
             )
         return warnings
 
-    def _plain(self, column: str, cell: object) -> object:
+    def plain(self, column: str, cell: object) -> object:
         """A cell without what spreadsheets and data frames write around it, or for nothing."""
         if not isinstance(cell, str):
             return cell
@@ -298,30 +324,3 @@ def repeated(names: Iterable[str]) -> list[str]:
 def unknown_columns(names: Iterable[str]) -> list[str]:
     """Those of a table's columns that mean nothing here, each once."""
     return [name for name in dict.fromkeys(names) if name and name not in _KNOWN]
-
-
-def check_columns(table: str, names: Sequence[str]) -> list[str]:
-    """Warnings on a table's columns, as `column_name` has them.
-
-    Raises:
-        SourceError: without them no row says anything of a mark; or one is there twice.
-    """
-    for name in repeated(names):
-        raise SourceError(f"{table} has two columns {name!r}; leave one")
-    known = _KNOWN.intersection(names)
-    missing = [name for name in ("id", "image") if name not in known]
-    if "id" in missing or known == {"id"}:
-        found = ", ".join(names)[:200]
-        raise SourceError(
-            f"{table} has no column {missing[0]!r} in its header; it has: {found}; known are "
-            f"{', '.join((*COLUMNS, OPERATION))}, of which id and one more are needed"
-        )
-    warnings = []
-    if not known & {"image", FILE, OPERATION}:
-        warnings.append(
-            f"{table} has no column 'image': new marks get no picture, known ones keep theirs"
-        )
-    unknown = unknown_columns(names)
-    if unknown:
-        warnings.append(f"columns left out: {', '.join(unknown)}"[:500])
-    return warnings

@@ -8,6 +8,7 @@ from indexer.errors import BadRecord, SourceError
 from indexer.marks import MarkRecord
 from indexer.sources.containers import walk_folder
 from indexer.sources.field_reader import examples
+from indexer.sources.labels import is_query_picture, labelled
 from indexer.sources.source_rows import RejectedRow, SourceRow, state_of_folder
 from indexer.texts import showable
 from models.images.picture_folder import SUFFIXES, is_picture
@@ -20,7 +21,18 @@ class FolderSource:
     over, links to folders followed. Positions count the pictures from 1.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, labels: bool = False) -> None:
+        """List a folder.
+
+        Args:
+            path: of the folder.
+            labels: the pictures are to search with, and need not be marks.
+
+        Raises:
+            SourceError: it holds no picture, or cannot be read.
+        """
+        self._labels = labels
+        self._is_picture = is_query_picture if labels else is_picture
         self.name = path.resolve().name
         self.amends = False
         self.warnings: list[str] = []
@@ -30,7 +42,7 @@ class FolderSource:
 
         def pictures() -> Iterator[tuple[Path, list[str]]]:
             for folder, names in walk_folder(path):
-                shown = list(filter(is_picture, names))
+                shown = list(filter(self._is_picture, names))
                 others.extend(sorted(set(names).difference(shown)))
                 yield folder, shown
 
@@ -48,7 +60,7 @@ class FolderSource:
         """Read the rows from the beginning."""
         position = 0
         for folder, names in walk_folder(self._path):
-            for name in filter(is_picture, names):
+            for name in filter(self._is_picture, names):
                 position += 1
                 yield self._row(position, folder / name)
 
@@ -57,6 +69,8 @@ class FolderSource:
         if showable(name) != name:
             reason = "the file's name is not UTF-8"
             return RejectedRow(position, None, showable(name), reason)
+        if self._labels:
+            return labelled(position, picture.stem, name, picture)
         try:
             record = MarkRecord(id=re.sub(r"\s+", "_", picture.stem.strip()), image_name=name)
         except BadRecord as fault:

@@ -24,8 +24,10 @@ _BLANK = codecs.BOM_UTF8 + b" \t\r\n"
 class JsonlTable(Table):
     """A JSON Lines file; positions are line numbers. `nice` and `vienna` may be arrays."""
 
-    def __init__(self, file: SourceFile, pictures: Pictures, *, strict: bool = False) -> None:
-        super().__init__(file, pictures, strict=strict)
+    def __init__(
+        self, file: SourceFile, pictures: Pictures, *, strict: bool = False, labels: bool = False
+    ) -> None:
+        super().__init__(file, pictures, strict=strict, labels=labels)
         if file.head().startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise SourceError(f"{file.name} is UTF-16; JSON Lines are UTF-8: save it as that")
         self.last_position, self.amends = _scan(file)

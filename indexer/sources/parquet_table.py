@@ -11,7 +11,6 @@ from typing import Any, cast
 from indexer.errors import BrokenSource, SourceError
 from indexer.sources.containers import SourceFile
 from indexer.sources.field_reader import (
-    check_columns,
     column_name,
     is_journal,
     unknown_columns,
@@ -28,13 +27,15 @@ _BUFFER = 2**20  # bytes of a column read at once
 class ParquetTable(Table):
     """A Parquet file; positions count its rows from 1."""
 
-    def __init__(self, file: SourceFile, pictures: Pictures, *, strict: bool = False) -> None:
-        super().__init__(file, pictures, strict=strict)
+    def __init__(
+        self, file: SourceFile, pictures: Pictures, *, strict: bool = False, labels: bool = False
+    ) -> None:
+        super().__init__(file, pictures, strict=strict, labels=labels)
         with self._open() as table:
             self.last_position = table.metadata.num_rows
             written = table.schema_arrow.names
         names = [*map(column_name, written)]
-        self.warnings.extend(check_columns(file.name, names))
+        self.warnings.extend(self._reader().check_columns(file.name, names))
         self.amends = is_journal(names)
         unknown = {"", *unknown_columns(names)}
         # As they are written in the file → as we call them.

@@ -80,12 +80,12 @@ class FolderPictures:
 
     def named(self, name: str) -> PictureFile:
         """The path that `name` means below the folder."""
-        parts = _parts(name)
+        parts = parts_of(name)
         return self._found(parts) or self._root.joinpath(*parts)
 
     def first_of(self, names: Sequence[str]) -> PictureFile | None:
         """The first of these names that is a file."""
-        return next((found for name in names if (found := self._found(_parts(name)))), None)
+        return next((found for name in names if (found := self._found(parts_of(name)))), None)
 
     def _found(self, parts: Sequence[str]) -> Path | None:
         """The file of a name, else the one that is spelt like it."""
@@ -122,7 +122,7 @@ class ZipPictures:
         self._bare: dict[str, zipfile.ZipInfo] = {}
         by_stem: dict[str, zipfile.ZipInfo | None] = {}
         for member in self._archive.infolist():
-            name = _member_name(member)
+            name = member_name(member)
             self._members[spelling(name)] = member
             self._bare.setdefault(spelling(name).rpartition("/")[2], member)
             if is_picture(name):
@@ -132,14 +132,14 @@ class ZipPictures:
 
     def named(self, name: str) -> PictureFile:
         """The member that `name` means."""
-        whole = "/".join(_parts(name))
+        whole = "/".join(parts_of(name))
         found = (self._find(self._folder + whole) if self._folder else None) or self._find(whole)
         return ZippedPicture(self._archive, name, found)
 
     def first_of(self, names: Sequence[str]) -> PictureFile | None:
         """The first of these names that the zip holds."""
         for name in names:
-            whole = "/".join(_parts(name))
+            whole = "/".join(parts_of(name))
             member = self._find(whole) or self._bare.get(spelling(whole))
             if member is not None:
                 return ZippedPicture(self._archive, name, member)
@@ -169,7 +169,7 @@ def _without_suffix(name: str) -> str:
     return spelling(name.rpartition(".")[0] if is_picture(name) else name)
 
 
-def _member_name(member: zipfile.ZipInfo) -> str:
+def member_name(member: zipfile.ZipInfo) -> str:
     """A zip member's name; macOS writes UTF-8 and does not say so."""
     if not member.flag_bits & _IS_UTF8:
         try:
@@ -230,7 +230,7 @@ def too_large(name: str, size: int) -> UnreadableImage:
     )
 
 
-def _parts(name: str) -> list[str]:
+def parts_of(name: str) -> list[str]:
     """The folders and the file that a name means.
 
     The text decides, not the disk: a link that lies in the folder is its owner's business, but a

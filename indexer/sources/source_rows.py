@@ -36,6 +36,7 @@ class SourceRow:
             picture that the register holds, if it holds one.
         left_out: fields of the record that the source says nothing of, or nothing that can be
             read: a mark that the register holds keeps its own.
+        label: what a picture that is no mark is called; see `indexer.sources.labels`.
     """
 
     position: int
@@ -44,6 +45,7 @@ class SourceRow:
     keeps_picture: bool = False
     needs_picture: bool = True
     left_out: frozenset[str] = frozenset()
+    label: str = ""
 
     def read_picture(self) -> bytes:
         """The bytes of the picture.

@@ -24,9 +24,10 @@ BATCH_OPTIONS = (
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Search with each picture of IMAGE, a folder or a table that names pictures as "
-            "`marklens index` reads them, and write all results: into a .csv, .xlsx or .jsonl, or "
-            "into a folder, one PDF report each. A run that was stopped goes on where it was.",
+            help="Search with each picture of IMAGE: a folder or zip file of pictures, or a table "
+            "that names them in its column image (and what each is called in id). Write all "
+            "results into a .csv, .xlsx or .jsonl, or into a folder, one PDF report each. A run "
+            "that was stopped goes on where it was.",
         ),
     ),
     keyword_option(
@@ -85,6 +86,8 @@ def run_batch_of(
             advance(done, total, done, f"{unreadable:,} unreadable" if unreadable else "")
 
         report = run_batch(marklens, asked, stop.is_set, show)
+    for warning in report.warnings:
+        print_to_stderr(warning)
     for name, reason in report.unreadable:
         print_to_stderr(reason if reason.startswith(name) else f"{name}: {reason}")
     _print_summary(report, options.out, as_json=as_json)

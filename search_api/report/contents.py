@@ -246,18 +246,7 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     request, plan = asked.search, answer.plan
     bound = marklens.register.bound()
     facts = [Fact("Query", _query(marklens, request) or query), *_others(marklens, request)]
-    facts += [Fact(name, value) for name, value in options_of(request).items()]
-    if request.is_ranked:
-        default = {block.name: block.weight for block in marklens.encoder.blocks}
-        weights = {**default, **OTHER_WEIGHTS, **(request.weights or {})}
-        counting = {name: weight for name, weight in weights.items() if name != WORDS or weight}
-        shown = ", ".join(f"{name} {weight:g}" for name, weight in counting.items())
-        facts.append(Fact("Weights", shown))
-    filters = request.filter
-    if filters.text and (not request.is_ranked or (request.weights or {}).get(WORDS)):
-        facts.append(Fact("Words", f"{filters.text}, spelt or sounding alike"))
-        filters = replace(filters, text=None)
-    facts.append(Fact("Filters", "; ".join(filters_of(filters)) or "none"))
+    facts += facts_asked(marklens, request)
     done = "compared" if request.is_ranked else "listed"
     facts.append(Fact("Marks", f"{plan.matched:,} of {plan.total:,} pass and were {done}"))
     facts.append(Fact("Reported", _which(asked)))
@@ -271,6 +260,22 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
     facts.append(Fact("Index", f"{plan.index}, {how}"))
     facts.append(Fact("Made with", f"MarkLens {marklens_version()}"))
     return facts
+
+
+def facts_asked(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
+    """What is asked beside the query itself: options, weights, words and filters."""
+    facts = [Fact(name, value) for name, value in options_of(request).items()]
+    if request.is_ranked:
+        default = {block.name: block.weight for block in marklens.encoder.blocks}
+        weights = {**default, **OTHER_WEIGHTS, **(request.weights or {})}
+        counting = {name: weight for name, weight in weights.items() if name != WORDS or weight}
+        shown = ", ".join(f"{name} {weight:g}" for name, weight in counting.items())
+        facts.append(Fact("Weights", shown))
+    filters = request.filter
+    if filters.text and (not request.is_ranked or (request.weights or {}).get(WORDS)):
+        facts.append(Fact("Words", f"{filters.text}, spelt or sounding alike"))
+        filters = replace(filters, text=None)
+    return [*facts, Fact("Filters", "; ".join(filters_of(filters)) or "none")]
 
 
 _PLANS = {

@@ -103,12 +103,12 @@ def test_a_table_names_the_pictures(run: Run, queries: Path, tmp_path: Path) -> 
 def test_a_folder_gets_one_report_each(run: Run, queries: Path, tmp_path: Path) -> None:
     out = tmp_path / "reports"
     run("search", queries, "--out", out, "-k", 2)
-    assert sorted(file.name for file in out.iterdir()) == [
-        "0002-b.pdf",
-        "0003-c.pdf",
-        "0004-d.pdf",
+    assert sorted(file.relative_to(out).as_posix() for file in out.rglob("*.pdf")) == [
+        "b.png.pdf",
+        "c.png.pdf",
+        "deeper/d.png.pdf",
     ]
-    with pypdfium2.PdfDocument(out / "0004-d.pdf") as document:
+    with pypdfium2.PdfDocument(out / "deeper" / "d.png.pdf") as document:
         assert "deeper/d.png" in document[0].get_textpage().get_text_range()
 
 
