@@ -52,6 +52,7 @@ class HitView:
         title: its words, or else its id.
         image: path of a thumbnail; None where it has no picture.
         score: None where marks are only listed.
+        band: the score in a word; None where that is not known.
         match: how its words match those looked for; None where none were.
         facts: number, owner and office.
         status: its legal status.
@@ -62,6 +63,7 @@ class HitView:
     title: str
     image: str | None
     score: float | None
+    band: str | None
     match: WordMatch | None
     facts: tuple[str, ...]
     status: str | None
@@ -79,6 +81,7 @@ class HitView:
             title=mark.words or record.id,
             image=image,
             score=None if hit.score is None else max(0.0, hit.score),
+            band=hit.band,
             match=hit.words,
             facts=tuple(one for one in (record.id, record.owner, record.office) if one),
             status=record.status,

@@ -209,7 +209,7 @@ class Page:
         self.js("window.__asked = performance.now()")
         idle = (
             "return performance.now() - window.__asked > 450 &&"
-            " document.getElementById('results').getAttribute('aria-busy') !== 'true'"
+            " document.querySelector('[aria-busy=true]') === null"
         )
         self.until(lambda: self.js(idle), "the search does not end")
 

@@ -272,6 +272,18 @@ def test_nothing_is_lost_at_200_and_400_percent(page, state):
         assert (percent, page.js(_OUT_OF_REACH)) == (percent, [])
 
 
+def test_pictures_are_compared_in_half_a_laptop_s_window(page):
+    """1440 by 900 pixels at 200 percent."""
+    page.resize(720, 450)
+    _comparison(page)
+    heights = page.js(
+        "return [...document.querySelectorAll('.comparison .figure')]"
+        ".map((one) => one.clientHeight)"
+    )
+    assert len(heights) == 2
+    assert min(heights) > 180
+
+
 def test_a_control_that_is_covered_or_cut_off_is_found(page):
     page.open("/")
     button = "document.querySelector('#welcome .button')"

@@ -79,7 +79,7 @@ export function hitPicture(hit, place, actions, size) {
       onfocus: () => actions.onpoint?.(hit),
       onblur: () => actions.onpoint?.(null),
     },
-    picture,
+    picture || h('span', { class: 'hint' }, t('No picture')),
   )
 }
 

@@ -81,7 +81,7 @@ function comparison(hit, { query, queryCodes, asked }) {
     side(t('Hit'), titleOfMark(hit), figure(source, titleOfMark(hit), matched.mark)),
     h('div', { class: 'comparison-facts' },
       h('div', { class: 'comparison-scores' },
-        hit.band && h('p', {}, h('strong', {}, bandOf(hit)), ` ${meaningOf(hit)}`),
+        hit.band && h('p', {}, h('strong', {}, bandOf(hit)), `: ${meaningOf(hit)}`),
         isByPart(hit) && h('p', { class: 'hint' }, t('Matched by a part: outlined.')),
         hit.places?.points.length > 0 && placesSwitch(hit.places.share),
         measure(t('Score'), hit.score),

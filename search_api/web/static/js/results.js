@@ -44,7 +44,7 @@ export function matchOf({ kind, letters, found, of }) {
 export function meaningOf(hit) {
   const values = { share: hit.band && percent(hit.probability), score: score(hit.score) }
   return hit.band
-    ? t('%(share)s the same sign or a variant, score %(score)s', values)
+    ? t('%(share)s likely the same sign or a variant, score %(score)s', values)
     : t('score %(score)s', values)
 }
 export const pageOf = (id) => `/marks/${encodeURIComponent(id)}`

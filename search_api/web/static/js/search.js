@@ -118,7 +118,7 @@ function show(edited = null) {
   page.dataset.phase = phase
   byId('welcome').hidden = phase !== 'empty'
   results.hidden = phase === 'empty'
-  if (phase === 'list') showTools(null)
+  byId('watch').hidden = !state.query // only a search by picture is watched
   byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
@@ -193,7 +193,7 @@ async function showAnswer(came, mine) {
   byId('plan').textContent = came.said
   byId('plan').title = came.index
   showCodes()
-  showTools(came)
+  setTools(true)
   if (came.query) panel.setParts(came.query.boxes)
   if (came.hits.length) {
     const { hits: found, fetch } = came
@@ -210,10 +210,9 @@ async function showAnswer(came, mine) {
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
 
-/** Show what can be done with an answer: only a search by picture is watched. */
-function showTools(came) {
-  byId('report').hidden = !came
-  byId('watch').hidden = !came?.query
+/** Whether there is an answer that can be reported and watched; the buttons stay where they are. */
+function setTools(isAnswered) {
+  for (const id of ['report', 'watch']) byId(id).disabled = !isAnswered
 }
 
 function showFailure(error) {
@@ -223,7 +222,7 @@ function showFailure(error) {
   byId('plan').textContent = ''
   hasFailed = true
   showCodes()
-  showTools(null)
+  setTools(false)
   hits.clear()
   if (error.isGone) panel.hide()
   const choose = error.isGone && { label: t('Choose a picture'), act: () => byId('file').click() }
