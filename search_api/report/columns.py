@@ -7,7 +7,8 @@ from typing import Any
 
 from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import Hit
-from search_api.report.contents import Report, ReportedMark
+from search_api.report.contents import Report
+from search_api.report.reported_marks import ReportedMark
 
 Cell = str | int | float | date | None
 
@@ -34,6 +35,7 @@ def columns_of(report: Report) -> list[Column]:
     places = [one.hit.pair.picture for one in report.marks if one.hit and one.hit.pair]
     return [
         Column("rank", "Place", 7, lambda one: one.rank),
+        *([_UNPLACED] if any(one.unplaced for one in report.marks) else []),
         _of_hit("score", "Score", 8, lambda hit: hit.score),
         _of_hit("probability", "Probability", 11, lambda hit: hit.probability),
         _of_hit("band", "Band", 14, lambda hit: hit.band),
@@ -45,6 +47,9 @@ def columns_of(report: Report) -> list[Column]:
         Column("predicted", "Codes seen", 28, lambda one: "; ".join(_seen(one))),
         Column("note", "Note", 40, lambda one: one.note or None),
     ]
+
+
+_UNPLACED = Column("unplaced", "Without place", 22, lambda one: one.unplaced or None)
 
 
 def _of_hit(name: str, title: str, width: int, value: Callable[[Hit], Cell]) -> Column:

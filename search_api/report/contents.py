@@ -4,12 +4,12 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, date, datetime
-from itertools import count, repeat, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from indexer.errors import BadQuery, UnknownMark
+from indexer.errors import BadQuery
 from indexer.marks import MARK_FIELDS, Mark
 from indexer.query import (
     FILTER_FIELDS,
@@ -18,7 +18,6 @@ from indexer.query import (
     WORDS,
     Filter,
     FilterField,
-    Hit,
 )
 from indexer.register.image_store import ImageStore
 from indexer.texts import is_storable, showable
@@ -29,6 +28,7 @@ from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Answer
 from search_api.marklens import MarkLens
 from search_api.query_encoder import read_picture
+from search_api.report.reported_marks import ReportedMark, reported_marks
 from search_api.request import WHOLE, Box, Picture, SearchRequest, View
 
 MAX_NOTE = 2000  # characters: a row of the PDF must fit on a page
@@ -97,25 +97,6 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class ReportedMark:
-    """A mark of a report.
-
-    Attributes:
-        mark: what the register holds of it.
-        rank: its place; None where a shortlisted mark is not among the first 1000, and on the
-            page after a cursor.
-        hit: how near it is; None where it was not compared: the filter leaves it out, or it has no
-            picture.
-        note: what its reader wrote.
-    """
-
-    mark: Mark
-    rank: int | None
-    hit: Hit | None
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Report:
     """All that a report says.
 
@@ -161,9 +142,9 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
     """
     request = asked.search
     if asked.shortlist:
-        request = replace(request, k=MAX_K, offset=0)
+        request = replace(request, k=MAX_K, offset=0, after=None)
     answer = marklens.search(request)
-    marks = _reported(marklens, asked, answer)
+    marks = reported_marks(marklens, request, answer, asked.shortlist, asked.notes)
     lost = sorted(asked.notes.keys() - {one.mark.record.id for one in marks})
     if lost:
         raise BadQuery(f"there is a note on {lost[0]}, which is not among the marks reported")
@@ -179,38 +160,6 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
         picture=None if picture is None else _outlined(picture, request.crop),
         images=marklens.images,
     )
-
-
-def _reported(marklens: MarkLens, asked: ReportRequest, answer: Answer) -> tuple[ReportedMark, ...]:
-    """The marks to report: those named, in the order of their places, or all hits."""
-    first = 1 if asked.shortlist else asked.search.offset + 1
-    places = repeat(None) if asked.search.after else count(first)  # how many a cursor is past
-    found = {
-        hit.id: ReportedMark(hit.mark, place, hit, asked.notes.get(hit.id, ""))
-        for hit, place in zip(answer.hits, places, strict=False)
-    }
-    if not asked.shortlist:
-        return tuple(found.values())
-    named = dict.fromkeys(asked.shortlist)
-    others = marklens.register.marks([mark_id for mark_id in named if mark_id not in found])
-    for mark_id in named:
-        if mark_id not in found and mark_id not in others:
-            raise UnknownMark(mark_id)
-    chosen = [one for mark_id, one in found.items() if mark_id in named]
-    near = _compared(marklens, asked.search, tuple(others))
-    for one in (*near, *(mark_id for mark_id in others if mark_id not in near)):
-        chosen.append(ReportedMark(others[one], None, near.get(one), asked.notes.get(one, "")))
-    return tuple(chosen)
-
-
-def _compared(
-    marklens: MarkLens, request: SearchRequest, among: tuple[str, ...]
-) -> Mapping[str, Hit]:
-    """How near some marks are that are not among the first 1000, so not ranked again either."""
-    if not among or not request.is_ranked:
-        return {}
-    asked = replace(request, k=len(among), offset=0, rerank=0, among=among)
-    return {hit.id: hit for hit in marklens.search(asked).hits}
 
 
 def _content(marklens: MarkLens, request: SearchRequest) -> bytes | Image.Image | None:

@@ -25,8 +25,9 @@ from reportlab.platypus import (
 
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.query import MAX_K
-from search_api.report.contents import Report, ReportedMark, seen_as_text
+from search_api.report.contents import Report, seen_as_text
 from search_api.report.lettering import BOLD, PLAIN, Lettering, load_fonts
+from search_api.report.reported_marks import ReportedMark
 
 _INK, _GREY, _LINE, _SHADE, _ACCENT = (
     HexColor(one) for one in ("#101828", "#667085", "#D0D5DD", "#F2F4F7", "#155E75")
@@ -45,7 +46,6 @@ _MOST_CODES = 12
 _SEEN = 6  # codes seen in a mark, the most probable
 _SHORT = 40  # characters of a field that shares a line
 _TITLE = "Trademark search report"
-_NOT_RANKED = f"not among the first {MAX_K:,}"
 
 
 def _style(size: float, colour: Any = _INK, font: str = PLAIN, **more: Any) -> ParagraphStyle:
@@ -296,7 +296,7 @@ def _scores(one: ReportedMark) -> list[Flowable]:
     """How near a mark is: score, band with probability, words, blocks."""
     hit = one.hit
     if hit is None:
-        return [Paragraph(_NOT_RANKED, _STYLES["scores"])]
+        return [Paragraph(one.unplaced, _STYLES["scores"])]
     cell: list[Flowable] = []
     if hit.score is not None:
         cell += [Paragraph(f"{max(0.0, hit.score):.3f}", _STYLES["score"]), Spacer(0, 1 * mm)]

@@ -40,6 +40,15 @@ def test_a_further_page_of_a_list_has_no_places(marklens: MarkLens) -> None:
     assert "1,000" not in text_of(report_bytes(report, "pdf"))
 
 
+def test_a_shortlisted_mark_that_a_list_leaves_out_says_so(marklens: MarkLens) -> None:
+    listed = SearchRequest(filter=Filter(office=frozenset({"EM"})))
+    report = make_report(marklens, ReportRequest(listed, shortlist=("M-3", "M-4"), day=DAY))
+    assert [(one.mark.record.id, one.rank, one.unplaced) for one in report.marks] == [
+        ("M-4", 4, ""),
+        ("M-3", None, "left out by the filters"),
+    ]
+
+
 def test_a_list_without_marks_says_nothing_of_chance(marklens: MarkLens) -> None:
     none = SearchRequest(filter=Filter(office=frozenset({"nowhere"})))
     assert make_report(marklens, ReportRequest(none)).fact("Better than chance") == ""

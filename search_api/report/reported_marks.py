@@ -1,0 +1,86 @@
+"""The marks that a report has: the first of a search, or those of a shortlist."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, repeat
+
+from indexer.errors import UnknownMark
+from indexer.marks import Mark
+from indexer.query import MAX_K, Hit
+from search_api.answers import Answer
+from search_api.marklens import MarkLens
+from search_api.request import SearchRequest
+
+
+@dataclass(frozen=True)
+class ReportedMark:
+    """A mark of a report.
+
+    Attributes:
+        mark: what the register holds of it.
+        rank: its place; None where a shortlisted mark has none, and on the page after a cursor.
+        hit: how near it is; None where that is not known.
+        note: what its reader wrote.
+        unplaced: why a shortlisted mark has no place; empty where it has one.
+    """
+
+    mark: Mark
+    rank: int | None
+    hit: Hit | None
+    note: str = ""
+    unplaced: str = ""
+
+
+def reported_marks(
+    marklens: MarkLens,
+    request: SearchRequest,
+    answer: Answer,
+    shortlist: Sequence[str],
+    notes: Mapping[str, str],
+) -> tuple[ReportedMark, ...]:
+    """The marks to report: those named, in the order of their places, or all hits.
+
+    Raises:
+        UnknownMark: the shortlist names a mark that the register does not hold.
+    """
+    places = repeat(None) if request.after else count(request.offset + 1)  # a cursor counts none
+    found = {
+        hit.id: ReportedMark(hit.mark, place, hit, notes.get(hit.id, ""))
+        for hit, place in zip(answer.hits, places, strict=False)
+    }
+    if not shortlist:
+        return tuple(found.values())
+    named = dict.fromkeys(shortlist)
+    others = marklens.register.marks([mark_id for mark_id in named if mark_id not in found])
+    for mark_id in named:
+        if mark_id not in found and mark_id not in others:
+            raise UnknownMark(mark_id)
+    chosen = [one for mark_id, one in found.items() if mark_id in named]
+    near = _compared(marklens, request, tuple(others))
+    for one in (*near, *(mark_id for mark_id in others if mark_id not in near)):
+        why = _why_unplaced(request, answer, others[one], one in near)
+        chosen.append(ReportedMark(others[one], None, near.get(one), notes.get(one, ""), why))
+    return tuple(chosen)
+
+
+def _compared(
+    marklens: MarkLens, request: SearchRequest, among: tuple[str, ...]
+) -> Mapping[str, Hit]:
+    """How near some marks are that are not among the first 1000, so not ranked again either."""
+    if not among or not request.is_ranked:
+        return {}
+    asked = replace(request, k=len(among), offset=0, rerank=0, among=among)
+    return {hit.id: hit for hit in marklens.search(asked).hits}
+
+
+def _why_unplaced(request: SearchRequest, answer: Answer, mark: Mark, is_compared: bool) -> str:
+    """Why a mark is not among the first 1000."""
+    if is_compared:
+        return f"after place {MAX_K:,}"
+    if not request.is_ranked and answer.next is not None:
+        return f"left out by the filters, or after place {MAX_K:,}"
+    if request.is_ranked and mark.image_digest is None:
+        return "no picture to compare"
+    if mark.record.id == request.mark_id:
+        return "the mark searched with"
+    return "left out by the filters"
