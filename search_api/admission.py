@@ -48,9 +48,9 @@ class Admission:
         """Where a picture waits to be decoded."""
         return self.lanes["draw" if media_type(content) in _DRAWN else "decode"]
 
-    def patience(self) -> Patience:
-        """How long one request may wait."""
-        return Patience(self._wait_s)
+    def patience(self, *, alone: bool = False) -> Patience:
+        """How long one request may wait, and whether for turns of its own."""
+        return Patience(self._wait_s, alone=alone)
 
     def decode(
         self, content: bytes, name: str = "image", page: int = 1, patience: Patience | None = None

@@ -54,9 +54,14 @@ class EncodingLane(Lane):
     def encode(self, encoder: Encoder, picture: Prepared, patience: Patience) -> Encoded:
         """Encode one picture, in a turn of its own or in another's.
 
+        Beside others the last digits of an embedding may be others, so who is to get the same
+        again is encoded alone.
+
         Raises:
             TooBusy: as `turn` raises.
         """
+        if patience.alone:
+            return self._encode_alone(encoder, picture, patience)
         mine = _Picture(picture)
         with self._changed:
             self._wait(mine, patience)
@@ -72,8 +77,9 @@ class EncodingLane(Lane):
             return encoded
         with patience.working():
             shared = mine.encoded.result()
-        if shared is not None:
-            return shared
+        return self._encode_alone(encoder, picture, patience) if shared is None else shared
+
+    def _encode_alone(self, encoder: Encoder, picture: Prepared, patience: Patience) -> Encoded:
         with self.turn(patience):
             return encoder.encode_prepared([picture])
 

@@ -30,9 +30,11 @@ class Patience:
     Attributes:
         waited: seconds so far.
         worked: seconds spent in turns so far.
+        alone: whether it waits for turns of its own, which no other request is served in.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, alone: bool = False) -> None:
+        self.alone = alone
         # What is no request over HTTP, such as a batch, waits as long as it takes.
         self._seconds = seconds if acting.get() else None
         now = perf_counter()

@@ -141,13 +141,14 @@ class QueryEncoder:
             UnreadablePicture: one of several pictures cannot be decoded.
             UnknownMark, PictureGone, UnreadableImage, TooBusy: as in `encode`.
         """
+        patience = self.admission.patience(alone=request.alone)
         if request.mark_id is not None:
             if request.view == WHOLE:
                 return [stored_query(self._register, encoder, self._register.mark(request.mark_id))]
-            return [self.encode(encoder, self._image(request.mark_id), request.view)]
+            image = self._image(request.mark_id)
+            return [self.encode(encoder, image, request.view, patience=patience)]
         if request.picture is None:
             raise BadQuery("there is nothing to compare: give a picture or the id of a mark")
-        patience = self.admission.patience()
         pictures = (request.picture, *request.others)
         views = views_of(request.view, request.other_views)
         encoded = []
@@ -187,7 +188,7 @@ class QueryEncoder:
             PictureGone: it is kept no longer.
             TooBusy: too many pictures wait already.
         """
-        if isinstance(picture, KeptPicture):
+        if isinstance(picture, KeptPicture) and not (patience and patience.alone):
             found = self._noted(encoder, picture.handle, view)
             if found is not None:
                 return found

@@ -97,6 +97,8 @@ class SearchRequest:
         rerank: how many of the first are ranked again by their places and codes, 0 to 1000.
         keep: whether pictures that are given as bytes are kept for later searches, by a handle.
         among: ids of the only marks to compare; None for all that pass the filter.
+        alone: whether pictures are encoded each by itself, and again where they are kept. Scores
+            are then the same to the last digit, whatever else is searched at the time.
 
     Raises:
         BadQuery: a value is out of range, or two queries are given.
@@ -119,6 +121,7 @@ class SearchRequest:
     rerank: int = RERANK
     keep: bool = False
     among: tuple[str, ...] | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges."""

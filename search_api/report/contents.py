@@ -46,7 +46,7 @@ _ASKS = {
 _SHOWN_ELSEWHERE = frozenset(
     (
         *("picture", "others", "other_views", "keep", "mark_id", "filter", "weights"),
-        *("k", "offset", "among"),
+        *("k", "offset", "among", "alone"),
     )
 )
 
@@ -140,7 +140,7 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
         BadQuery: a note is on a mark that is not reported.
         MarkLensError: as `MarkLens.search` raises.
     """
-    request = asked.search
+    request = replace(asked.search, alone=True)  # so that the same report can be made again
     if asked.shortlist:
         request = replace(request, k=MAX_K, offset=0, after=None)
     answer = marklens.search(request)

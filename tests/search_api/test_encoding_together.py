@@ -3,6 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 from PIL import Image
 
 from indexer.register.audit import Actor, acting
+from marklens import MarkLens, ReportRequest, SearchRequest, make_report, report_bytes
 from models.encoder import Encoded, Encoder, Prepared
 from search_api.encoding_lane import EncodingLane
 from search_api.errors import TooBusy
@@ -232,3 +236,29 @@ def test_what_is_done_in_a_turn_is_no_waiting(monkeypatch: pytest.MonkeyPatch) -
         clock[0] += 2.1  # a picture that is slow to decode
     clock[0] += 0.5
     assert patience.left() == pytest.approx(1.5)
+
+
+def test_a_report_is_the_same_whoever_else_searches(
+    marklens: MarkLens, draw_mark: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, lane = SearchRequest(draw_mark(3), k=5), marklens.queries.admission.encoding
+    asked = ReportRequest(request, day=date(2026, 11, 29))
+    alone = report_bytes(make_report(marklens, asked), "csv")
+    encode, sizes = marklens.encoder.encode_prepared, []
+
+    def counted(pictures: Sequence[Prepared]) -> Encoded:
+        sizes.append(len(pictures))
+        return encode(pictures)
+
+    monkeypatch.setattr(marklens.encoder, "encode_prepared", counted)
+    with ThreadPoolExecutor(4) as pool:
+        with lane.turn(Patience(30)):
+            others = [pool.submit(marklens.search, replace(request, k=1)) for _ in range(3)]
+            while lane.waiting < 3:
+                time.sleep(0.01)
+            report = pool.submit(lambda: report_bytes(make_report(marklens, asked), "csv"))
+            while lane.waiting < 4:
+                time.sleep(0.01)
+        assert report.result() == alone
+        assert all(one.result().hits for one in others)
+    assert sorted(sizes) == [1, 3], "the report's picture is encoded by itself"

@@ -1,12 +1,18 @@
-"""Reports of lists: marks by their words and data, without a picture."""
+"""Reports of shortlists, and of lists: marks by their words and data, without a picture."""
 
+import csv
+import io
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
+import openpyxl
 import pypdfium2
+import pytest
 
 from marklens import Filter, MarkLens, ReportRequest, SearchRequest, make_report, report_bytes
 from models.vienna import ViennaCode
+from search_api.report import contents, reported_marks
 
 DAY = date(2026, 11, 29)
 
@@ -15,6 +21,58 @@ def text_of(pdf: bytes) -> str:
     with pypdfium2.PdfDocument(pdf) as document:
         pages = [page.get_textpage().get_text_range() for page in document]
     return " ".join(" ".join(pages).split())
+
+
+def rows_of(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def test_each_shortlisted_mark_without_place_says_why(marklens: MarkLens, tmp_path: Path) -> None:
+    (tmp_path / "words.csv").write_text("id,words,office\nWORDS-1,BARE,EM\n")
+    marklens.ingest(tmp_path / "words.csv")
+    try:
+        search = SearchRequest(mark_id="M-2", filter=Filter(office=frozenset({"EM"})))
+        shortlist = ("M-3", "M-4", "WORDS-1", "M-2")
+        report = make_report(marklens, ReportRequest(search, shortlist, day=DAY))
+    finally:
+        marklens.delete("WORDS-1")
+    why = {
+        "M-4": "",
+        "M-3": "left out by the filters",
+        "WORDS-1": "no picture to compare",
+        "M-2": "the mark searched with",
+    }
+    assert {one.mark.record.id: one.unplaced for one in report.marks} == why
+    assert [one.rank is None for one in report.marks] == [False, True, True, True]
+    text = text_of(report_bytes(report, "pdf"))
+    assert all(one in text for one in why.values())
+    assert "not among" not in text
+    rows = rows_of(report_bytes(report, "csv"))
+    assert {row["id"]: row["unplaced"] for row in rows} == why
+    sheet = openpyxl.load_workbook(io.BytesIO(report_bytes(report, "xlsx")))["Marks"]
+    assert {row[2].value or "" for row in sheet.iter_rows(min_row=2)} == set(why.values())
+
+
+def test_a_shortlisted_mark_beyond_the_last_place_has_its_score(
+    marklens: MarkLens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = SearchRequest(mark_id="M-2")
+    every = marklens.search(replace(asked, k=11)).hits
+    plain = {hit.id: hit.score for hit in marklens.search(replace(asked, k=11, rerank=0)).hits}
+    monkeypatch.setattr(contents, "MAX_K", 5)
+    monkeypatch.setattr(reported_marks, "MAX_K", 5)
+    wanted = (every[9].id, every[7].id, every[1].id)
+    report = make_report(marklens, ReportRequest(asked, shortlist=wanted))
+    beyond = sorted((every[7].id, every[9].id), key=lambda one: -(plain[one] or 0))
+    assert [(one.mark.record.id, one.rank, one.hit and one.hit.score) for one in report.marks] == [
+        (every[1].id, 2, every[1].score),
+        *((one, None, plain[one]) for one in beyond),  # not ranked again
+    ]
+    assert {row["unplaced"] for row in rows_of(report_bytes(report, "csv"))} == {
+        "",
+        "after place 5",
+    }
+    assert "> 1,000" in text_of(report_bytes(report, "pdf"))
 
 
 def test_a_listing_without_picture_is_reported_too(marklens: MarkLens) -> None:
