@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # the command line lists its options without loading NumPy an
 
 MAX_K = 1000
 PARTS = "parts"  # among the weights: whether parts are compared
-WORDS = "words"  # among the weights: how much the words of the filter's `text` count
+WORDS = "words"  # among the weights: how much the filter's `text` counts; at 0 it only restricts
 PLACES = "places"  # among the weights: how much agreeing places count
 SAME_CODES = "same_codes"  # among the weights: how much a mark's codes count that the query shows
 # What the weights are by default that are of no block of the embedding; places and codes as
 # docs/decisions/0019 and 0029 found best.
 OTHER_WEIGHTS: Mapping[str, float] = MappingProxyType(
-    {PARTS: 1.0, PLACES: 0.15, SAME_CODES: 0.3, WORDS: 0.0}
+    {PARTS: 1.0, PLACES: 0.15, SAME_CODES: 0.3, WORDS: 1.0}
 )
 RERANK = 150  # candidates whose places and codes are compared, by default
 LEAST_WEIGHT, MAX_WEIGHT = 1e-6, 1000.0  # beyond, float64 loses digits of the weighted mean
@@ -163,8 +163,8 @@ class Filter:
         FilterField(
             "text",
             "text",
-            "Words of the mark. Beside a picture: part of them. Without one, marks whose words are "
-            "spelt or sound alike are found, too, the likest first.",
+            "Words of the mark: those spelt or sounding alike are found, the likest first. Beside a "
+            "picture they are part of the score; with the weight words=0 all others are left out.",
             "lion",
         ),
     ] = None
@@ -196,7 +196,7 @@ class Filter:
 
     @property
     def texts(self) -> tuple[tuple[str, str], ...]:
-        """Each field of a mark of which it asks a part, and that part."""
+        """Each field of a mark of which it asks a text, and that text."""
         given = ((one.of, getattr(self, one.name)) for one in FILTER_FIELDS if one.kind == "text")
         return tuple((of, text) for of, text in given if text)
 
@@ -253,7 +253,8 @@ class SearchQuery:
         filter: which may be found.
         weights: block name → weight, 0 to 1000, not all 0; a block left out keeps its default.
             ``parts`` is 1 (the default) to compare parts, too, or 0 for the whole signs alone.
-            ``words`` above 0 (the default) makes the filter's `text` part of the score.
+            ``words`` (1 by default) is how much likeness to the filter's `text` counts, which
+            leaves out marks with other words where the weight is 0.
             ``places`` is how much agreeing places count, ``same_codes`` how much codes of a mark do
             that the query shows: see `indexer.search.reranking`.
         exclude: ids never to return, such as the query mark's own.
@@ -278,10 +279,10 @@ class SearchQuery:
         """Check ranges."""
         check_ranges(self.k, self.weights, self.rerank)
 
-    @property
-    def ranks_words(self) -> bool:
-        """Whether words are part of the score, not of the filter."""
-        return bool(self.filter.text and (self.weights or {}).get(WORDS))
+
+def ranks_words(wanted: Filter, weights: Mapping[str, float] | None) -> bool:
+    """Whether beside a picture the filter's words are part of the score, and leave no mark out."""
+    return bool(wanted.text and {**OTHER_WEIGHTS, **(weights or {})}[WORDS])
 
 
 def check_ranges(k: int, weights: Mapping[str, float] | None, rerank: int = RERANK) -> None:
@@ -318,7 +319,7 @@ class Hit:
         words: how its words match, where words were looked for.
         probability: that the mark is the same sign as the query or a variant of it, if the register
             holds one; None in a listing, with other weights than the default ones, and where the
-            network was not calibrated.
+            network was not calibrated, or words are part of the score.
         picture: the score by picture alone, where words are part of the score.
         places: where it matches; None of a mark that was not ranked again, or has no places.
         same_codes: how surely the query shows a code of the mark, 0 to 1; None of a mark that was
@@ -337,6 +338,11 @@ class Hit:
     places: PlaceMatches | None = None
     same_codes: float | None = None
     group: str | None = None
+
+    @property
+    def place(self) -> tuple[float, float, str]:
+        """Where it stands among others: by falling score, then by its picture, then by id."""
+        return -(self.score or 0.0), -(self.picture or 0.0), self.id
 
     @property
     def band(self) -> Band | None:

@@ -28,7 +28,7 @@ from indexer.ingest.encoding import prepare, with_encoding
 from indexer.ingest.reencode import encode_again
 from indexer.ingest.workers import LocalWorkers, named
 from indexer.marks import Mark, MarkRecord
-from indexer.query import SearchQuery
+from indexer.query import SearchQuery, ranks_words
 from indexer.register import Register
 from indexer.register.durable import data_folder
 from indexer.register.image_store import ImageStore
@@ -185,7 +185,7 @@ class MarkLens:
             shown=seen.certainty(encoded[0].assigned),
         )
         search = searcher.search
-        if query.ranks_words:
+        if ranks_words(query.filter, query.weights):
             search = partial(search_with_words, self.register, searcher)
         others = [one.embedding for one in encoded[1:]]
         result = search_pictures(search, query, others)

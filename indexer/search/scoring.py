@@ -126,27 +126,38 @@ class Query:
         Raises:
             BadQuery: another number of dimensions, an unknown block, or no weight above 0.
         """
-        chosen = chosen_weights(blocks, weights or {})
-        others = {**OTHER_WEIGHTS, **(weights or {})}
-        self.has_parts = others[PARTS] != 0
-        self.places_weight, self.same_codes_weight = others[PLACES], others[SAME_CODES]
+        chosen = all_weights(blocks, weights)
+        by_block = block_weights(blocks, chosen)
+        self.has_parts = chosen[PARTS] != 0
+        self.places_weight, self.same_codes_weight = chosen[PLACES], chosen[SAME_CODES]
         self.scorers = tuple(
-            Scorer(blocks, vector, chosen)
+            Scorer(blocks, vector, by_block)
             for vector in (vectors if self.has_parts else vectors[:1])
         )
 
 
-def chosen_weights(blocks: Sequence[Block], weights: Mapping[str, float]) -> tuple[float, ...]:
-    """The weight of each block, by default where it is not given.
+def all_weights(
+    blocks: Sequence[Block], given: Mapping[str, float] | None
+) -> Mapping[str, float]:
+    """The weight of all that can be weighed, by default where it is not given.
 
     Raises:
-        BadQuery: there is no such block, or no weight above 0.
+        BadQuery: there is nothing of a name that is given.
     """
-    there = [*(block.name for block in blocks), *OTHER_WEIGHTS]
-    unknown = sorted(set(weights) - set(there))
+    default = {**{block.name: block.weight for block in blocks}, **OTHER_WEIGHTS}
+    unknown = sorted(set(given or {}) - set(default))
     if unknown:
-        raise BadQuery(f"there is no block {unknown[0]!r} to weigh; there are {', '.join(there)}")
-    chosen = tuple(float(weights.get(block.name, block.weight)) for block in blocks)
+        raise BadQuery(f"there is no block {unknown[0]!r} to weigh; there are {', '.join(default)}")
+    return {**default, **(given or {})}
+
+
+def block_weights(blocks: Sequence[Block], weights: Mapping[str, float]) -> tuple[float, ...]:
+    """The weight of each block.
+
+    Raises:
+        BadQuery: none is above 0.
+    """
+    chosen = tuple(float(weights[block.name]) for block in blocks)
     if not sum(chosen) > 0:
         raise BadQuery("all weights are 0; give at least one block a weight above 0")
     return chosen

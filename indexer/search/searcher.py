@@ -12,8 +12,8 @@ from indexer.index.following import RegisterIndex, View
 from indexer.marks import Box, Mark
 from indexer.matches import Candidate, Pair
 from indexer.query import (
-    OTHER_WEIGHTS,
     RERANK,
+    WORDS,
     Hit,
     PlanKind,
     PlanReport,
@@ -23,9 +23,10 @@ from indexer.query import (
 from indexer.register import Register
 from indexer.search.allowed import allowed_marks, rank_allowed
 from indexer.search.grouping import grouped
+from indexer.search.like_words import numbers_alike
 from indexer.search.ranking import Ranked
 from indexer.search.reranking import Reranking
-from indexer.search.scoring import Query, chosen_weights
+from indexer.search.scoring import Query, all_weights, block_weights
 from models.encoder import Block
 from models.network.score_calibration import ScoreCalibration
 
@@ -109,13 +110,21 @@ class Searcher:
         """Hits, the nearest first, each with the first of those that show the same sign."""
         return grouped(hits, self._follower.view(), self._blocks)
 
-    def total_weight(self, weights: Mapping[str, float] | None) -> float:
-        """Sum of the blocks' weights, those that are not given by default.
+    def weights(self, given: Mapping[str, float] | None) -> Mapping[str, float]:
+        """The weight of all that can be weighed, by default where it is not given.
 
         Raises:
-            BadQuery: there is no such block, or no weight above 0.
+            BadQuery: there is nothing of a name that is given.
         """
-        return sum(chosen_weights(self._blocks, weights or {}))
+        return all_weights(self._blocks, given)
+
+    def total_weight(self, given: Mapping[str, float] | None) -> float:
+        """Sum of the blocks' weights.
+
+        Raises:
+            BadQuery: there is nothing of a name that is given, or no block has a weight above 0.
+        """
+        return sum(block_weights(self._blocks, self.weights(given)))
 
     def _search_view(self, view: View, query: SearchQuery, compared: Query) -> SearchResult | None:
         """Search one view; None if the register turned out to have moved past it."""
@@ -145,14 +154,18 @@ class Searcher:
             search.leave_out(np.array(gone))
 
     def _begin(self, view: View, query: SearchQuery, compared: Query) -> "_Search":
-        """Find out what may be found; the register says what has an id, or a text in a field."""
+        """Find out what may be found; the register says what has an id, or certain texts."""
         search = _Search(view, query, compared)
         if query.exclude:
             search.leave_out(self._register.numbers_of(sorted(query.exclude)))
         if query.among is not None:
             search.only(self._register.numbers_of(query.among))
         for field, text in query.filter.texts:
-            search.only(self._register.numbers_with_text(text, field))
+            search.only(
+                numbers_alike(self._register, [query.filter])
+                if field == "text"
+                else self._register.numbers_with_text(text, field)
+            )
         return search
 
     def _ranked(self, search: "_Search", query: SearchQuery) -> tuple[list[Ranked], bool]:
@@ -207,11 +220,11 @@ class Searcher:
         return SearchResult(hits, search.report(self._follower.index_name))
 
     def _has_default_weights(self, query: SearchQuery) -> bool:
-        defaults = {block.name: block.weight for block in self._blocks} | {**OTHER_WEIGHTS}
-        given = (query.weights or {}).items()
+        weights, defaults = dict(self.weights(query.weights)), self.weights(None)
+        weights[WORDS] = defaults[WORDS]  # does not count in a score by picture
         # Of marks that are named, those are asked that are not ranked again by default either.
         is_default = query.rerank == (RERANK if query.among is None else 0)
-        return is_default and all(defaults.get(name) == value for name, value in given)
+        return is_default and weights == defaults
 
 
 class _Search:

@@ -32,19 +32,15 @@ def search_pictures(
     for number, embedding in enumerate(others, start=1):
         found = search(replace(query, embedding=embedding))
         for hit in found.hits:
-            if hit.id not in best or _score(hit) > _score(best[hit.id]):
+            if hit.id not in best or hit.place < best[hit.id].place:
                 best[hit.id] = _of_picture(hit, number)
         spent = result.plan.milliseconds
         both = {name: spent[name] + value for name, value in found.plan.milliseconds.items()}
         result = SearchResult(found.hits, replace(found.plan, milliseconds=both))
-    hits = sorted(best.values(), key=lambda hit: (-_score(hit), hit.id))
+    hits = sorted(best.values(), key=lambda hit: hit.place)
     return SearchResult(tuple(hits[: query.k]), result.plan)
 
 
 def _of_picture(hit: Hit, number: int) -> Hit:
     pair = hit.pair and replace(hit.pair, picture=number)
     return replace(hit, pair=pair)
-
-
-def _score(hit: Hit) -> float:
-    return hit.score or 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.errors import BadQuery
-from indexer.query import WORDS
+from indexer.query import WORDS, ranks_words
 from indexer.register.durable import sync_folder
 from indexer.sources import RejectedRow, SourceRow, open_source
 from models.errors import MarkLensError, UnreadableImage
@@ -138,7 +138,7 @@ def run_batch(
     """
     rows = open_source(asked.source, asked.images, labels=True)
     blocks = [block.name for block in marklens.encoder.blocks]
-    if asked.search.filter.text and (asked.search.weights or {}).get(WORDS):
+    if ranks_words(asked.search.filter, asked.search.weights):
         blocks.append(WORDS)
     network = {"network": marklens.encoder.fingerprint}
     folder = asked.out.with_name(asked.out.name + ".part")

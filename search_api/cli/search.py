@@ -89,8 +89,8 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="WEIGHTS",
-        help="Weight of each block, such as visual=1,concept=.5; words=1 makes --text part of the "
-        "score instead of a filter.",
+        help="Weight of each block, such as visual=1,concept=.5; words is how much --text counts, "
+        "words=0 leaves out marks with other words.",
     ),
 ]
 Crop = Annotated[

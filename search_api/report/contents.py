@@ -14,10 +14,10 @@ from indexer.marks import MARK_FIELDS, Mark
 from indexer.query import (
     FILTER_FIELDS,
     MAX_K,
-    OTHER_WEIGHTS,
     WORDS,
     Filter,
     FilterField,
+    ranks_words,
 )
 from indexer.register.image_store import ImageStore
 from indexer.texts import is_storable, showable
@@ -214,17 +214,18 @@ def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str)
 def facts_asked(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
     """What is asked beside the query itself: options, weights, words and filters."""
     facts = [Fact(name, value) for name, value in options_of(request).items()]
+    has_words = request.is_ranked and ranks_words(request.filter, request.weights)
     if request.is_ranked:
-        default = {block.name: block.weight for block in marklens.encoder.blocks}
-        weights = {**default, **OTHER_WEIGHTS, **(request.weights or {})}
-        counting = {name: weight for name, weight in weights.items() if name != WORDS or weight}
+        weights = marklens.searcher.weights(request.weights).items()
+        counting = {name: weight for name, weight in weights if name != WORDS or has_words}
         shown = ", ".join(f"{name} {weight:g}" for name, weight in counting.items())
         facts.append(Fact("Weights", shown))
     filters = request.filter
-    if filters.text and (not request.is_ranked or (request.weights or {}).get(WORDS)):
-        facts.append(Fact("Words", f"{filters.text}, spelt or sounding alike"))
-        filters = replace(filters, text=None)
-    return [*facts, Fact("Filters", "; ".join(filters_of(filters)) or "none")]
+    if filters.text:
+        only = "" if has_words else "only marks with words like "
+        facts.append(Fact("Words", f"{only}{filters.text}, spelt or sounding alike"))
+    others = filters_of(replace(filters, text=None))
+    return [*facts, Fact("Filters", "; ".join(others) or "none")]
 
 
 _PLANS = {

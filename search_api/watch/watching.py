@@ -19,6 +19,8 @@ from indexer.query import MAX_K, WORDS, Hit, SearchQuery
 from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
 from indexer.texts import showable
+from indexer.words.forms import Words
+from indexer.words.likeness import match_words
 from models.errors import MarkLensError
 from search_api.fields import FilterFields, SearchFields
 from search_api.marklens import MarkLens
@@ -108,7 +110,7 @@ class Watching:
         searcher, _ = self._searcher()  # binds an empty register, and refuses another network's
         request = _request(new.asked)
         if WORDS in (request.weights or {}):
-            raise BadQuery("a watch compares pictures: it has no words to weigh")
+            raise BadQuery("a watch compares pictures: words are not weighed, but leave marks out")
         searcher.total_weight(request.weights)
         signs = [
             self._sign(label, picture, mark_id, view)
@@ -220,16 +222,20 @@ class Watching:
     def _near(self, view: ReadView, watch: Watch, sign: WatchedSign) -> Iterator[NearMark]:
         """The marks of a view that the watch has not compared and that score its threshold.
 
+        Its words leave out all marks with other ones: they are compared here, as a list by words
+        is of the likest of the register, to which a new mark need not belong.
+
         A view may hold others: all watches share it, from the one that is furthest behind.
         """
         searcher, _ = self._searcher()
         request = _request(watch.asked)
+        words = None if request.filter.text is None else Words.of(request.filter.text)
         hits: tuple[Hit, ...] = ()
         for k in (_FEW, MAX_K):
             query = SearchQuery(
                 embedding=sign.embedding,
                 k=k,
-                filter=request.filter,
+                filter=replace(request.filter, text=None),
                 weights=request.weights,
                 shown=sign.shown or {},
                 exclude=frozenset() if sign.mark_id is None else frozenset({sign.mark_id}),
@@ -239,6 +245,8 @@ class Watching:
                 break
         for hit in hits:
             mark, score = hit.mark, hit.score or 0.0
+            if words is not None and match_words(words, Words.of(mark.words)) is None:
+                continue
             if score >= watch.threshold and mark.sequence > watch.checked:
                 digest = mark.image_digest or ""
                 yield NearMark(sign.id, hit.id, digest, mark.sequence, score)

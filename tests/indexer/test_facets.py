@@ -184,7 +184,7 @@ def test_texts_cost_an_index_on_a_server_few_statements_however_many_marks_have_
         expected = facet_counts(register, here, wanted, compared)
         statements.clear()
         assert facet_counts(register, on_server, wanted, compared) == expected
-        assert len(statements) <= (20 if compared else 40)
+        assert len(statements) <= 40
     assert expected.matched > 10
 
 

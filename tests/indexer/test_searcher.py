@@ -22,6 +22,8 @@ from indexer.query import Filter, SearchQuery
 from indexer.register import Register
 from indexer.search.ranking import PAIR_LOSS
 from indexer.search.searcher import Searcher
+from indexer.words.forms import Words
+from indexer.words.likeness import match_words
 from models.encoder import Block, Embedding
 from models.vienna import PredictedCode, ViennaCode
 
@@ -58,7 +60,8 @@ def passes(mark: EncodedMark, wanted: Filter) -> bool:
         not wanted.office or record.office in wanted.office,
         wanted.filed_from is None or (record.filed or date.min) >= wanted.filed_from,
         wanted.filed_to is None or (record.filed or date.max) <= wanted.filed_to,
-        not wanted.text or wanted.text.lower() in (record.text or "").lower(),
+        not wanted.text
+        or match_words(Words.of(wanted.text), Words.of(record.text or "")) is not None,
     ]
     return all(tests)
 
@@ -160,7 +163,7 @@ filters = st.builds(
     nice=st.one_of(st.just(frozenset()), st.frozensets(st.sampled_from([9, 25, 45]), max_size=2)),
     status=st.one_of(st.just(frozenset()), st.just(frozenset({"registered", "filed"}))),
     office=st.one_of(st.just(frozenset()), st.just(frozenset({"EM"}))),
-    text=st.one_of(st.none(), st.sampled_from(["bull", "RED", "%", ""])),
+    text=st.one_of(st.none(), st.sampled_from(["bull", "RED", "buldog", "%", ""])),
 )
 queries = st.builds(
     SearchQuery,

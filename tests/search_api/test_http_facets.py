@@ -68,8 +68,14 @@ def test_counts_are_those_of_the_lists_they_lead_to(
             assert counted[facet].get(value, 0) == expected, (facet, value)
 
 
-def test_beside_a_picture_words_are_part_of_a_marks_words(client: httpx.Client) -> None:
-    assert facets(client, text="ORD 3", compared=True)["matched"] == 1
+@pytest.mark.parametrize("text", ["word 3", "wrod 3"])
+def test_beside_a_picture_the_same_words_are_alike_as_in_a_list(
+    client: httpx.Client, text: str
+) -> None:
+    asked = {"mark_id": "M-0", "text": text, "weights": "words=0"}
+    plan = client.post("/api/v1/search", data=asked).json()["plan"]
+    counted = facets(client, text=text, compared=True)["matched"]
+    assert counted == plan["matched"] + 1 == listed(client, text=text) > 1  # without M-0 itself
     assert facets(client, compared=True)["matched"] == 12
 
 

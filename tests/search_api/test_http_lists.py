@@ -115,10 +115,14 @@ def test_an_order_by_words_needs_words(client: httpx.Client) -> None:
 
 def test_words_count_beside_the_picture_as_much_as_they_weigh(client: httpx.Client) -> None:
     asked = {"mark_id": "M-0", "text": "word 5", "k": "5"}
-    filtered = client.post("/api/v1/search", data=asked).json()
-    assert [hit["id"] for hit in filtered["hits"]] == ["M-5"]
-    assert (filtered["hits"][0]["match"], filtered["hits"][0]["picture"]) == (None, None)
-    ranked = client.post("/api/v1/search", data={**asked, "weights": "words=1"}).json()
+
+    def answered(**more: str) -> dict[str, Any]:
+        answer = client.post("/api/v1/search", data=asked | more)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    ranked = answered()
+    assert answered(weights="words=1")["hits"] == ranked["hits"]
     best = ranked["hits"][0]
     assert (best["id"], len(ranked["hits"])) == ("M-5", 5)
     assert ranked["plan"]["matched"] >= 11
@@ -126,6 +130,23 @@ def test_words_count_beside_the_picture_as_much_as_they_weigh(client: httpx.Clie
     assert best["scores"]["words"] == 1.0
     total = 1.0 + 0.5 + 0.25  # the weights of the network's blocks
     assert best["score"] == pytest.approx((total * best["picture"] + 1) / (total + 1))
+    assert best["probability"] is None  # which is known of scores by picture
+    by_words = answered(weights="visual=0,concept=0,colour=0")["hits"]
+    assert [hit["score"] for hit in by_words] == [hit["scores"]["words"] for hit in by_words]
+    assert by_words[0]["id"] == "M-5"
+    only = answered(weights="words=0", text="wrod 5", k="12")["hits"]
+    assert only[0]["picture"] is None
+    alike = client.get(MARKS, params={"text": "wrod 5"}).json()["marks"]
+    assert {hit["id"] for hit in only} == {mark["id"] for mark in alike} - {"M-0"}
+
+
+def test_the_weight_of_words_counts_nowhere_without_words(client: httpx.Client) -> None:
+    asked = {"mark_id": "M-0", "k": "5"}
+    plain, weighed = (
+        client.post("/api/v1/search", data=asked | more).json()["hits"]
+        for more in ({}, {"weights": "words=3"})
+    )
+    assert plain == weighed
 
 
 def test_a_list_is_of_no_later_state_than_it_says(

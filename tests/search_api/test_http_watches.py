@@ -271,6 +271,20 @@ def test_a_filter_and_a_threshold_decide_and_a_mark_is_reported_once(
     assert Watching(own).check() == 0
 
 
+def test_words_leave_out_of_a_watch_the_marks_with_others(
+    own: MarkLens, http: httpx.Client, draw_mark: Draw, as_png: AsPng
+) -> None:
+    content = as_png(draw_mark(50))
+    form = {"name": "worded", "threshold": "0.9", "text": "gogle"}
+    files = [("images", ("logo.png", content, "image/png"))]
+    assert http.post(URL, data=form, files=files).status_code == 201
+    add_mark(http, "OUT", content, text="Lion")
+    add_mark(http, "NO-WORDS", content)
+    add_mark(http, "IN", content, text="Google Maps")
+    eventually(lambda: events_of(http, "worded") == [("logo.png", "IN")])
+    assert Watching(own).check() == 0
+
+
 def test_a_webhook_that_fails_is_tried_again_and_loses_nothing(
     own: MarkLens, hook: Hook, draw_mark: Draw, as_png: AsPng
 ) -> None:

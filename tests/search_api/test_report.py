@@ -196,10 +196,14 @@ def test_marks_found_by_words_are_reported_with_notes(client: httpx.Client) -> N
 
 def test_words_that_count_beside_a_picture_are_no_filter(client: httpx.Client) -> None:
     form = {"mark_id": "M-2", "text": "wörd 7"}
-    assert "Words containing wörd 7" in text_of(client.post(URL, data=form).content)
-    ranked = text_of(client.post(URL, data=form | {"weights": "words=1"}).content)
-    assert "wörd 7, spelt or sounding alike" in ranked
-    assert "containing" not in ranked
+    ranked = text_of(client.post(URL, data=form).content)
+    assert "Words wörd 7, spelt or sounding alike" in ranked
+    assert "words 1 " in ranked
+    form["weights"] = "words=0"
+    said = "Words only marks with words like wörd 7, spelt or sounding alike"
+    assert said in text_of(client.post(URL, data=form).content)
+    del form["text"]
+    assert "words 0" not in text_of(client.post(URL, data=form).content)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ class FacetFields(PassingFields):
         bool,
         Field(
             description="Whether marks are compared with a picture: then those without one do not "
-            "count, and `text` is a part of their words.",
+            "count. Leave `text` out where it is part of the score.",
             examples=[False],
         ),
     ] = False
