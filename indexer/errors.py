@@ -6,7 +6,9 @@
     ├── UnknownMark           no live mark of that id
     ├── BadRecord             a mark that breaks a rule of the register
     ├── BadFilter             a filter that contradicts itself or is out of range
+    │   └── ReversedDays      one whose first day is after its last
     ├── BadQuery              a search that is out of range
+    │   └── NoWeight          one in which nothing counts
     ├── BadWatch              a watch that cannot be made
     ├── UnknownWatch          no watch of that name
     ├── BadKey                a key that cannot be made
@@ -47,8 +49,16 @@ class BadFilter(MarkLensError):
     """A filter that contradicts itself or is out of range."""
 
 
+class ReversedDays(BadFilter):
+    """A filter whose first day is after its last."""
+
+
 class BadQuery(MarkLensError):
     """A search that is out of range."""
+
+
+class NoWeight(BadQuery):
+    """A search in which nothing counts."""
 
 
 class BadWatch(MarkLensError):

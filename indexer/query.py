@@ -7,7 +7,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from indexer.errors import BadFilter, BadQuery
+from indexer.errors import BadFilter, BadQuery, ReversedDays
 from indexer.marks import MARK_FIELDS, NICE_CLASSES, CodeSource, FieldKind, Mark
 from indexer.matches import Pair, PlaceMatches
 from indexer.texts import is_storable
@@ -163,8 +163,8 @@ class Filter:
         FilterField(
             "text",
             "text",
-            "Words of the mark: those spelt or sounding alike are found, the likest first. Beside a "
-            "picture they are part of the score; with the weight words=0 all others are left out.",
+            "Words of the mark: those spelt or sounding alike are found, the likest first. Beside "
+            "a picture they are part of the score; with the weight words=0 others are left out.",
             "lion",
         ),
     ] = None
@@ -186,7 +186,7 @@ class Filter:
         for first, last in _SPANS:
             begin, end = getattr(self, first.name), getattr(self, last.name)
             if begin and end and begin > end:
-                raise BadFilter(f"{first.name} {begin} is after {last.name} {end}")
+                raise ReversedDays(f"{first.name} {begin} is after {last.name} {end}")
 
     @property
     def codes(self) -> tuple[ViennaCode, ...]:

@@ -4,6 +4,7 @@
 
     MarkLensError
     ├── UnreadableImage     a picture that cannot be decoded, or must not be
+    │   └── OnlyWords       one of which nothing is left without its words
     ├── BadViennaCode       not a code, or not one of the Vienna Classification
     ├── BadLabels           a labels file that cannot be read as one
     ├── BadCheckpoint       a network folder that is missing, damaged or of another version
@@ -23,6 +24,10 @@ class MarkLensError(Exception):
 
 class UnreadableImage(MarkLensError):
     """A picture that cannot be decoded, is too small to compare, or too large to open safely."""
+
+
+class OnlyWords(UnreadableImage):
+    """A picture of which nothing is left to compare without its words."""
 
 
 class BadViennaCode(MarkLensError):

@@ -34,6 +34,8 @@ from indexer.errors import (
     IndexUnavailable,
     MissingPicture,
     NoRegister,
+    NoWeight,
+    ReversedDays,
     RunUnderWay,
     SnapshotDamaged,
     SourceError,
@@ -50,6 +52,7 @@ from models.errors import (
     MarkLensError,
     MissingPackage,
     MissingReader,
+    OnlyWords,
     UnreadableImage,
 )
 from search_api.log_records import request_id
@@ -157,12 +160,15 @@ class Problem:
 
 PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     UnreadableImage: Problem(422, "unreadable-image", "The picture cannot be read", 2),
+    OnlyWords: Problem(422, "only-words", "Nothing is left without the words", 2),
     MissingPicture: Problem(422, "missing-picture", "There is no such picture", 2),
     BadViennaCode: Problem(422, "bad-vienna-code", "Not a Vienna code", 2),
     BadLabels: Problem(422, "bad-labels", "The labels cannot be used", 2),
     BadField: Problem(422, "bad-field", "A field cannot be understood", 2),
     BadFilter: Problem(422, "bad-filter", "The filter cannot be understood", 2),
+    ReversedDays: Problem(422, "reversed-days", "The first day is after the last", 2),
     BadQuery: Problem(422, "bad-query", "The query cannot be answered", 2),
+    NoWeight: Problem(422, "no-weight", "Nothing has a weight", 2),
     BadWatch: Problem(422, "bad-watch", "The watch cannot be made", 2),
     BadRecord: Problem(422, "bad-record", "The mark breaks a rule of the register", 2),
     SourceError: Problem(422, "bad-source", "The source cannot be read", 2),
@@ -249,9 +255,12 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
 def problem_for(error: MarkLensError) -> Problem:
     """Look an error up by its class, or by the nearest class it derives from.
 
-    A field at fault for a reason that has a kind of its own, such as no Vienna code, is that kind.
+    A field or picture at fault for a reason that has a kind of its own, such as no Vienna code, is
+    that kind.
     """
-    if isinstance(error, BadField) and isinstance(error.__cause__, MarkLensError):
+    if isinstance(error, BadField | UnreadablePicture) and isinstance(
+        error.__cause__, MarkLensError
+    ):
         error = error.__cause__
     return next(PROBLEMS[kind] for kind in type(error).__mro__ if kind in PROBLEMS)
 

@@ -18,7 +18,7 @@ from indexer.marks import Box, Mark
 from indexer.register import Register
 from indexer.register.database import is_open_database
 from models.encoder import Embedding, Encoder
-from models.errors import UnreadableImage
+from models.errors import OnlyWords, UnreadableImage
 from models.images import (
     crop_image,
     full_size,
@@ -349,7 +349,7 @@ def _compared(
     with admission.reading.turn(patience):
         bare = paint_over(part, READER.read(part))
     if all(high - low < _FLAT for low, high in ImageStat.Stat(bare).extrema):
-        raise UnreadableImage(
+        raise OnlyWords(
             f"{_name(picture)}, without its words: nothing is left to compare; search with them"
         )
     return bare

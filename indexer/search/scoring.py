@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer.errors import BadQuery
+from indexer.errors import BadQuery, NoWeight
 from indexer.index.segments import Segment, bounds_of
 from indexer.query import OTHER_WEIGHTS, PARTS, PLACES, SAME_CODES
 from models.encoder import Block
@@ -136,9 +136,7 @@ class Query:
         )
 
 
-def all_weights(
-    blocks: Sequence[Block], given: Mapping[str, float] | None
-) -> Mapping[str, float]:
+def all_weights(blocks: Sequence[Block], given: Mapping[str, float] | None) -> Mapping[str, float]:
     """The weight of all that can be weighed, by default where it is not given.
 
     Raises:
@@ -155,9 +153,9 @@ def block_weights(blocks: Sequence[Block], weights: Mapping[str, float]) -> tupl
     """The weight of each block.
 
     Raises:
-        BadQuery: none is above 0.
+        NoWeight: none is above 0.
     """
     chosen = tuple(float(weights[block.name]) for block in blocks)
     if not sum(chosen) > 0:
-        raise BadQuery("all weights are 0; give at least one block a weight above 0")
+        raise NoWeight("all weights are 0; give at least one block a weight above 0")
     return chosen

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from indexer.marks import MARK_FIELDS, Facets, FieldKind, Mark
-from indexer.query import FILTER_FIELDS, WORDS, FilterField
+from indexer.query import FILTER_FIELDS, OTHER_WEIGHTS, WORDS, FilterField
 from models.network.checkpoint import Block
 from models.vienna import ViennaCode, ViennaTree
 from search_api.schemas import image_path
@@ -19,7 +19,7 @@ _BLOCK_LABELS = {
     "concept": (message("Concept"), message("what is depicted")),
     "codes": (message("Vienna codes"), message("things seen, rare ones more")),
     "colour": (message("Colour"), message("which colours, how much")),
-    "words": (message("Words"), message("those asked for; at 0 they only filter")),
+    "words": (message("Words"), message("those asked for; at 0 others are left out")),
 }
 
 
@@ -53,13 +53,13 @@ class SliderView:
 
     @classmethod
     def of(cls, blocks: Sequence[Block]) -> "list[SliderView]":
-        """Make a slider for each block, and one for words, which without it only filter."""
+        """Make a slider for each block, and one for words."""
         largest = max((block.weight for block in blocks), default=1.0)
         maximum = float(max(1, math.ceil(largest)))
         return [
             cls(block.name, *_block_label(block.name), round(block.weight, 3), maximum)
             for block in blocks
-        ] + [cls(WORDS, *_block_label(WORDS), 0.0, maximum)]
+        ] + [cls(WORDS, *_block_label(WORDS), OTHER_WEIGHTS[WORDS], maximum)]
 
 
 # Filters that are not about Vienna codes, in the order in which the panel shows them: kind of the

@@ -303,12 +303,15 @@ def test_an_active_filter_is_removed_by_a_click_on_it(page):
 
 
 def test_filters_that_no_mark_passes_are_said_and_can_be_cleared(page):
-    page.open("/?mark_id=EM-001&text=nobody")
+    page.open("/?mark_id=EM-001&office=FR")
     page.until(lambda: page.text(".empty"), "nothing says that nothing was found")
     assert "No mark passes all of the filters" in page.text(".empty")
     assert "0 of 24 marks matched" in page.text("#plan")
     page.button("Clear all filters").click()
     assert len(page.until_hits(lambda ids: len(ids) > 0)) == 20
+    page.open("/?text=xyzzy")
+    page.until(lambda: page.text(".empty"), "nothing says that no words are alike")
+    assert "No mark has words like “xyzzy”" in page.text(".empty")
 
 
 def test_back_undoes_the_last_filter(page):
@@ -329,10 +332,10 @@ def test_weights_change_the_ranking_and_say_their_share(page):
         "57 %",
         "29 %",
         "14 %",
-        "0 %",
+        "none",
         "0.15",
         "0.30",
-    ]  # words only filter; places and same codes stand alone
+    ]  # no words are asked for; places and same codes stand alone
     for selector in ("[data-block=visual]", "[data-block=concept]", "[data-alone=same_codes]"):
         page.js(
             "const slider = document.querySelector(arguments[0]);"

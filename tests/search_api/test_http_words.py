@@ -104,6 +104,7 @@ def test_nothing_but_words_cannot_be_compared_without_them(
     answer = client.post(SEARCH, data=fields, files={"image": cafe})
     assert answer.status_code == 422
     assert "without its words: nothing is left" in answer.json()["detail"]
+    assert answer.json()["type"] == "urn:marklens:problem:only-words"
 
 
 def test_marks_are_found_by_words_read_as_they_come(

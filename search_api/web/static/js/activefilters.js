@@ -1,7 +1,7 @@
 // The filters in force, each as a chip that takes it away.
 
 import { byId, h, icon } from './dom.js'
-import { activeFilters, withoutFilters } from './state.js'
+import { WHOLE, activeFilters, toAddress, withoutFilters } from './state.js'
 import { t } from './texts.js'
 import { titleOf } from './vienna.js'
 
@@ -18,6 +18,20 @@ export function showActiveFilters(state, go) {
     chips.push(h('li', {}, h('button', clear, t('Clear all'))))
   }
   byId('active-filters').replaceChildren(...chips)
+  showBesideWords(state, go)
   byId('filter-count').textContent = active.length
   byId('filter-count').hidden = active.length === 0
+}
+
+/** Beside a picture only marks that have one are compared: lead to the others with the words asked for. */
+function showBesideWords(state, go) {
+  const isBeside = Boolean(state.query && state.text)
+  const alone = { query: null, ...WHOLE }
+  const list = (event) => {
+    event.preventDefault()
+    go(alone)
+  }
+  byId('beside-words').replaceChildren(...(isBeside
+    ? [h('a', { href: toAddress({ ...state, ...alone }), onclick: list }, t('Marks without a picture, too: list by “%(text)s”', { text: state.text }))]
+    : []))
 }

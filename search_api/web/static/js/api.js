@@ -127,6 +127,9 @@ async function reach(path, options) {
 
 /** What a person can do about a refusal, by its type; the server's details of it are for programs. */
 const ADVICE = {
+  'only-words': t('The picture is nothing but words. Compare it with them: untick “Ignore the words”.'),
+  'reversed-days': t('Change one of the two days.'),
+  'no-weight': t('Give at least one kind of likeness a weight above 0.'),
   'bad-token': t('Load the page again and enter a key as the password, with any name.'),
   'not-allowed': t('Ask who runs the server for a key that allows it.'),
   'too-many': t('Wait a little, then load the page again.'),
@@ -134,7 +137,7 @@ const ADVICE = {
 
 /** The server's titles are in the catalogue; its details are English, whatever the page's language. */
 function problemOf({ status }, body) {
-  const advice = language === 'en' ? null : ADVICE[body?.type?.split(':').at(-1)]
+  const advice = ADVICE[body?.type?.split(':').at(-1)]
   return new Problem(
     body?.title ? t(body.title) : t('The request failed'),
     advice ?? (body?.detail || t('The server answered with status %(status)s.', { status })),

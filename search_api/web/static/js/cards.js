@@ -19,6 +19,7 @@ export function hitCard(hit, place, context, actions) {
   const facts = statusAndDates(hit)
   const tags = codeTags(hit, context.queryCodes, context.asked)
   if (hit.pair?.query) tags.unshift(h('span', { class: 'tag is-part' }, t('like a part of the query')))
+  if (isCompared(hit) && hit.match) tags.unshift(h('span', { class: 'tag is-part' }, matchOf(hit.match)))
   if (hit.pair?.picture) tags.unshift(h('span', { class: 'tag is-part' }, t('by picture %(number)s', { number: hit.pair.picture + 1 })))
   return h(
     'li',
@@ -84,7 +85,8 @@ export function hitPicture(hit, place, actions, size) {
 }
 
 const nearnessOf = (hit) =>
-  [hit.band && bandOf(hit), t('score %(score)s', { score: score(hit.score) })].filter(Boolean).join(', ')
+  [hit.band && bandOf(hit), t('score %(score)s', { score: score(hit.score) }), hit.match && matchOf(hit.match)]
+    .filter(Boolean).join(', ')
 
 /** Whether a part of the query or of the mark takes part in the pair that matched best. */
 export const isByPart = ({ pair }) => Boolean(pair && (pair.query || pair.mark))

@@ -6,7 +6,9 @@ import { openDialog } from './dialogs.js'
 import { bar, byId, h } from './dom.js'
 import { figure } from './figure.js'
 import { isByPart } from './cards.js'
-import { bandOf, blockLabel, codeTag, factsOf, meaningOf, pageOf, score, titleOfMark } from './results.js'
+import {
+  bandOf, blockLabel, codeTag, factsOf, matchOf as wordsMatch, meaningOf, pageOf, score, titleOfMark,
+} from './results.js'
 import { number, percent, t } from './texts.js'
 import { codesOf, deepest, sharedCodes } from './vienna.js'
 import { startZoom } from './zoom.js'
@@ -86,6 +88,7 @@ function comparison(hit, { query, queryCodes, asked }) {
         hit.places?.points.length > 0 && placesSwitch(hit.places.share),
         measure(t('Score'), hit.score),
         Object.entries(hit.scores).map(([name, cosine]) => measure(blockLabel(name), cosine)),
+        hit.match && h('p', { class: 'hint' }, wordsMatch(hit.match)),
         hit.same_codes > 0 && measure(t('Same codes'), hit.same_codes)),
       h('div', { class: 'comparison-codes' },
         codeLine(t('Both'), shared, 'is-shared'),

@@ -14,6 +14,7 @@ const SLIDING_MS = 150
 export function startFilterForm(onchange) {
   const form = byId('filters')
   const sliders = [...form.querySelectorAll('[data-block]')]
+  const ofWords = byId('weight-words')
   const parts = byId('weight-parts')
   const alone = [...form.querySelectorAll('[data-alone]')]
   const weights = () => weightsOf([...sliders, ...alone], parts)
@@ -75,6 +76,7 @@ export function startFilterForm(onchange) {
       }
       parts.checked = state.weights.get('parts') !== 0
       reset.hidden = state.weights.size === 0
+      ofWords.disabled = !state.text // there is nothing to weigh
       showShares(sliders)
       for (const value of form.querySelectorAll('[data-value-of]')) {
         value.textContent = state[value.dataset.valueOf].join(', ')
@@ -127,9 +129,9 @@ export function showAlone(slider) {
 
 /** What each block contributes to the score, which is the weighted mean. */
 function showShares(sliders) {
-  const total = sliders.reduce((sum, { value }) => sum + Number(value), 0)
+  const total = sliders.reduce((sum, { value, disabled }) => sum + (disabled ? 0 : Number(value)), 0)
   for (const slider of sliders) {
-    const share = total ? percent(slider.value / total) : t('none')
+    const share = total && !slider.disabled ? percent(slider.value / total) : t('none')
     slider.parentElement.querySelector('output').textContent = share
     slider.setAttribute('aria-valuetext', t('%(share)s of the score', { share }))
   }

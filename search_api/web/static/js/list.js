@@ -3,7 +3,7 @@
 import { h, icon } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
 import { deskButtons, groupButton, hitPicture } from './cards.js'
-import { bandOf, meaningOf, pageOf, titleOfMark } from './results.js'
+import { bandOf, matchOf, meaningOf, pageOf, titleOfMark } from './results.js'
 import { day, language, t } from './texts.js'
 
 const SHOWN = ['id', 'text', 'word', 'day', 'nice'] // kinds of field that have a column
@@ -54,7 +54,9 @@ export function hitRow(hit, place, context, actions) {
     ...fields.map((field) => (field.name === 'text'
       ? h('span', { class: 'cell hit-title', title: titleOfMark(hit) }, titleOfMark(hit))
       : cell(field))),
-    h('span', { class: `cell hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) }, bandOf(hit)),
+    h('span', { class: `cell hit-value is-${hit.band ?? 'unknown'}`, title: meaningOf(hit) },
+      bandOf(hit),
+      hit.score !== undefined && hit.match && h('span', { class: 'hit-match' }, matchOf(hit.match))),
     h('div', { class: 'hit-actions' },
       deskButtons(hit, actions),
       h('a', {

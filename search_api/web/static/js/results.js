@@ -3,10 +3,13 @@
 
 import { byId, h, icon } from './dom.js'
 import { MARK_FIELDS } from './fields.js'
+import { activeFilters, ranksWords } from './state.js'
 import { day, number, percent, plural, t } from './texts.js'
 import { codesOf, covers, isCovered, sharedCodes, titleOf } from './vienna.js'
 
-const BLOCKS = { visual: t('Form'), concept: t('Concept'), codes: t('Codes'), colour: t('Colour') }
+const BLOCKS = {
+  visual: t('Form'), concept: t('Concept'), codes: t('Codes'), colour: t('Colour'), words: t('Words'),
+}
 const SCANS = {
   none: t('nothing to scan'),
   gather: t('exact scan of the matches'),
@@ -43,9 +46,10 @@ export function matchOf({ kind, letters, found, of }) {
 /** The same with its numbers, for those who ask. */
 export function meaningOf(hit) {
   const values = { share: hit.band && percent(hit.probability), score: score(hit.score) }
-  return hit.band
+  const said = hit.band
     ? t('%(share)s likely the same sign or a variant, score %(score)s', values)
     : t('score %(score)s', values)
+  return hit.match ? `${said}, ${matchOf(hit.match)}` : said
 }
 export const pageOf = (id) => `/marks/${encodeURIComponent(id)}`
 export const titleOfMark = (mark) =>
@@ -138,14 +142,22 @@ export const problemBox = (problem, remedy) =>
       remedy && h('div', { class: 'button-row' },
         h('button', { type: 'button', class: 'button', onclick: () => remedy.act() }, remedy.label))))
 
-export function showNothing(filters, onclear) {
+/** Say that a search found nothing, and why; `onclear()` takes its filters away. */
+export function showNothing(state, onclear) {
+  const filters = activeFilters(state, titleOf).length - ranksWords(state)
+  const [title, advice] = whyNothing(state, filters)
   byId('problem').replaceChildren(h('div', { class: 'empty' },
-    h('strong', {}, filters
-      ? t('No mark passes all of the filters')
-      : t('The register holds no other mark to compare with')),
-    h('p', { class: 'hint' }, filters
-      ? t('Take a filter away to widen the search.')
-      : t('Fill it with “marklens index”.')),
+    h('strong', {}, title),
+    h('p', { class: 'hint' }, advice),
     filters > 0 &&
       h('button', { type: 'button', class: 'button', onclick: onclear }, t('Clear all filters'))))
+}
+
+function whyNothing(state, filters) {
+  if (!filters) return [t('The register holds no other mark to compare with'), t('Fill it with “marklens index”.')]
+  if (filters > 1 || !state.text) return [t('No mark passes all of the filters'), t('Take a filter away to widen the search.')]
+  return [
+    t('No mark has words like “%(text)s”', { text: state.text }),
+    t('Try another spelling, or the beginning of a word.'),
+  ]
 }

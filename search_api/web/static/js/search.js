@@ -203,7 +203,7 @@ async function showAnswer(came, mine) {
     if (running !== mine) return
   } else {
     hits.clear()
-    showNothing(activeFilters(state, titleOf).length, clearFilters)
+    showNothing(state, clearFilters)
   }
   if (came.query) words.show(state, panel.asked)
   byId('status').textContent = `${plural(hits.total(), '%(n)s mark found', '%(n)s marks found')}, ${came.said}`
@@ -220,6 +220,7 @@ function showFailure(error) {
   if (error.isGone && isResent()) return
   answer = null
   byId('plan').textContent = ''
+  byId('status').textContent = ''
   hasFailed = true
   showCodes()
   setTools(false)

@@ -90,7 +90,9 @@ export function toFields(state, pictures, offset, k) {
 /** The fields of a watch of what the state asks, but its name and threshold; `pictures` are the query's files. */
 export function toWatch(state, pictures) {
   const form = new FormData()
-  for (const [name, value] of [...viewFields(state), ...filterFields(state), ...weightFields(state)]) form.append(name, value)
+  const weights = new Map(state.weights)
+  weights.delete('words') // a watch compares pictures: words leave marks out
+  for (const [name, value] of [...viewFields(state), ...filterFields(state), ...weightFields({ weights })]) form.append(name, value)
   if (state.query.kind === 'mark') form.append('marks', state.query.id)
   for (const [at, picture] of pictures.entries()) {
     const handle = state.query.handles[at]
@@ -122,9 +124,13 @@ export function toList(state, k, after) {
 export function toFacets(state) {
   const query = new URLSearchParams([...filterFields(state)])
   if (state.query) query.set('compared', 'true')
-  if (state.query && state.weights.get('words')) query.delete('text') // ranks then, and leaves none out
+  if (ranksWords(state)) query.delete('text')
   return query
 }
+
+/** Whether the words asked for are part of the score, as they are by default beside a picture, and leave no
+ *  mark out. */
+export const ranksWords = ({ query, text, weights }) => Boolean(query && text && weights.get('words') !== 0)
 
 function* fields(state) {
   if (state.query?.kind === 'mark') yield ['mark_id', state.query.id]
@@ -146,9 +152,9 @@ export function namesOf(state) {
   return [`list ${new URLSearchParams(words.length ? words : asked)}`]
 }
 
-function* weightFields(state) {
-  if (state.weights.size) {
-    yield ['weights', [...state.weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
+function* weightFields({ weights }) {
+  if (weights.size) {
+    yield ['weights', [...weights].map(([name, weight]) => `${name}=${weight}`).join(',')]
   }
 }
 

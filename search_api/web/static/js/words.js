@@ -22,7 +22,7 @@ export function startWords(go) {
   const offer = (state) => {
     use.hidden = !text || text === state.text
     use.firstElementChild.textContent = t('Read: %(words)s', { words: text })
-    use.title = t('Search for marks with these words')
+    use.title = t('Search by these words, too')
   }
 
   const words = {
