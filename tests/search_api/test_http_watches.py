@@ -258,30 +258,16 @@ def test_a_filter_and_a_threshold_decide_and_a_mark_is_reported_once(
     own: MarkLens, http: httpx.Client, draw_mark: Draw, as_png: AsPng
 ) -> None:
     content = as_png(draw_mark(50))
-    form = {"name": "classes", "threshold": "0.99", "nice": "25"}
+    form = {"name": "classes", "threshold": "0.99", "nice": "25", "text": "gogle"}
     files = [("images", ("logo.png", content, "image/png"))]
-    assert http.post(URL, data=form, files=files).json()["asked"] == {"nice": [25]}
-    add_mark(http, "IN", content, nice="25")
-    add_mark(http, "OUT", content, nice="9")
+    assert http.post(URL, data=form, files=files).json()["asked"] == {"nice": [25], "text": "gogle"}
+    for name, nice, text in (("IN", 25, "Google"), ("OUT", 9, "Google"), ("OTHER", 25, "Lion")):
+        add_mark(http, name, content, nice=str(nice), text=text)
     eventually(lambda: events_of(http, "classes") == [("logo.png", "IN")])
-    add_mark(http, "IN", content, nice="25", text="NEW WORDS")  # the picture is the same
-    add_mark(http, "IN-2", content, nice="25")
+    add_mark(http, "IN", content, nice="25", text="Google Maps")  # the picture is the same
+    add_mark(http, "IN-2", content, nice="25", text="Gogle")
     wanted = [("logo.png", "IN"), ("logo.png", "IN-2")]
     eventually(lambda: events_of(http, "classes") == wanted)
-    assert Watching(own).check() == 0
-
-
-def test_words_leave_out_of_a_watch_the_marks_with_others(
-    own: MarkLens, http: httpx.Client, draw_mark: Draw, as_png: AsPng
-) -> None:
-    content = as_png(draw_mark(50))
-    form = {"name": "worded", "threshold": "0.9", "text": "gogle"}
-    files = [("images", ("logo.png", content, "image/png"))]
-    assert http.post(URL, data=form, files=files).status_code == 201
-    add_mark(http, "OUT", content, text="Lion")
-    add_mark(http, "NO-WORDS", content)
-    add_mark(http, "IN", content, text="Google Maps")
-    eventually(lambda: events_of(http, "worded") == [("logo.png", "IN")])
     assert Watching(own).check() == 0
 
 
