@@ -26,6 +26,7 @@ BOX = "□"
 _FOLDER = Path(models.images.__file__).parent / "fonts"
 _JAPANESE, _KOREAN, _CHINESE = "HeiseiKakuGo-W5", "HYGothic-Medium", "STSong-Light"
 _SCRIPTS = {"HIRAGANA": _JAPANESE, "KATAKANA": _JAPANESE, "HANGUL": _KOREAN, "CJK": _CHINESE}
+_LETTERS = {_CHINESE: ("gbk",), _JAPANESE: ("cp932", "shift_jis"), _KOREAN: ("cp949",)}
 _LOADING = Lock()
 
 
@@ -52,7 +53,7 @@ class Lettering:
             size: of the font in points.
         """
         face = BOLD if bold else PLAIN
-        lines = text.splitlines()
+        lines = text.replace("\t", " ").splitlines()
         if is_right_to_left(text):
             lines = [
                 visual_order(part) for line in lines for part in _wrapped(line, face, width, size)
@@ -65,7 +66,8 @@ class Lettering:
         for font, signs in groupby(line, lambda sign: _font_of(sign, face, east)):
             text = "".join(signs)
             if font is None:
-                self.missing.update(dict.fromkeys(sign for sign in text if sign.isprintable()))
+                text = "".join(sign for sign in text if sign.isprintable())  # what shows something
+                self.missing.update(dict.fromkeys(text))
                 text, font = BOX * len(text), face
             self.of_viewer |= font not in (PLAIN, BOLD)
             shown = escape(text)
@@ -90,16 +92,18 @@ def _load_once() -> None:
 def _font_of(sign: str, face: str, east: str) -> str | None:
     if ord(sign) in pdfmetrics.getFont(face).face.charToGlyph:
         return face
-    script = unicodedata.name(sign, "").split(" ")[0]
-    if ord(sign) > 0xFFFF:  # these fonts' encodings end with the basic plane
-        return None
-    if script == "CJK":
-        return east
-    wide = unicodedata.east_asian_width(sign) in ("W", "F", "H") and script in _FULL_WIDTH
-    return east if wide else _SCRIPTS.get(script)
+    return next((font for font in (east, *_LETTERS) if _has(font, sign)), None)
 
 
-_FULL_WIDTH = ("FULLWIDTH", "IDEOGRAPHIC", "HALFWIDTH", "LEFT", "RIGHT")
+def _has(font: str, sign: str) -> bool:
+    """Whether a viewer's font has a letter: whether the old character sets of its script do."""
+    for letters in _LETTERS[font]:
+        try:
+            sign.encode(letters)
+        except UnicodeEncodeError:
+            continue
+        return True
+    return False
 
 
 def _eastern_font(line: str) -> str:

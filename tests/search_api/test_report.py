@@ -279,6 +279,19 @@ def test_words_in_other_scripts_are_written_and_letters_without_font_named(
     assert next(row for row in rows if row["id"] == "ODD")["text"].endswith("ไทย")
 
 
+def test_eastern_signs_have_a_font_and_a_tab_is_a_blank(
+    marklens: MarkLens, odd: Callable[..., None]
+) -> None:
+    odd(text="東京マーク㈱ 〒〃〜①㍻ ﾏｰｸ", owner="주식회사 ㈜㉠", office="国药准字 ㈠⑴ ㄅ")
+    search = SearchRequest(mark_id="M-2", k=12)
+    report = make_report(marklens, ReportRequest(search, notes={"ODD": "class\t9\u2060"}, day=DAY))
+    text = text_of(report_bytes(report, "pdf"))
+    for said in ("東京マーク㈱ 〒〃〜①㍻ ﾏｰｸ", "주식회사 ㈜㉠", "国药准字 ㈠⑴ ㄅ", "class 9"):
+        assert said in text, said
+    assert "□" not in text
+    assert "lack" not in text
+
+
 def test_words_that_look_like_formulas_stay_words(
     marklens: MarkLens, odd: Callable[..., None]
 ) -> None:
