@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from indexer.marks import NICE_CLASSES
+from indexer.query import MAX_K
 from models.vienna import split_codes
 
 _MOST_VALUES = 200  # of a list
@@ -54,6 +55,11 @@ def _repeated(value: Any) -> Any:
     return _few(stripped(value)) if _is_texts(value) else value
 
 
+def _shortlisted(value: Any) -> Any:
+    value = _listed(value)
+    return _few(stripped(value), MAX_K) if _is_texts(value) else value
+
+
 def _short(texts: list[str]) -> list[str]:
     """Refuse a list that is too long to be divided while others wait."""
     if sum(map(len, texts)) > _LONGEST_LIST:
@@ -61,10 +67,10 @@ def _short(texts: list[str]) -> list[str]:
     return texts
 
 
-def _few(texts: list[str]) -> list[str]:
+def _few(texts: list[str], most: int = _MOST_VALUES) -> list[str]:
     """Refuse too many values at once, rather than each of them by itself."""
-    if len(texts) > _MOST_VALUES:
-        raise ValueError(f"has {len(texts)} values; {_MOST_VALUES} may be sent")
+    if len(texts) > most:
+        raise ValueError(f"has {len(texts)} values; {most} may be sent")
     return texts
 
 
@@ -104,6 +110,7 @@ Absent = SkipJsonSchema[None]  # left out; a form cannot send null, so its schem
 Text = Annotated[str, Field(max_length=1000), AfterValidator(_printable)]
 Codes = Annotated[list[Text], BeforeValidator(_divided), Field(max_length=_MOST_VALUES)]
 Words = Annotated[list[Text], BeforeValidator(_repeated), Field(max_length=_MOST_VALUES)]
+Shortlist = Annotated[list[Text], BeforeValidator(_shortlisted), Field(max_length=MAX_K)]
 NiceClasses = Annotated[
     list[Annotated[int, Field(ge=1, le=45), BeforeValidator(_nice_class)]],
     BeforeValidator(_split),

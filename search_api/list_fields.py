@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from indexer.pages import ORDERS, WORDS_ORDER
-from search_api.field_types import Absent, Text
-from search_api.fields import SearchFields, WantedFields
+from search_api.field_types import Absent, Text, Words
+from search_api.fields import REPEATED, SearchFields, WantedFields
 from search_api.request import Picture, SearchRequest
 
 
@@ -30,6 +30,12 @@ class ListFields(WantedFields):
         ),
     ] = None
 
+    ids: Words = Field(
+        default=[],
+        description=f"Only these marks, of those that pass; 200 at most. {REPEATED}",
+        examples=[["EM-018000001"]],
+    )
+
     def request(self) -> SearchRequest:
         """The list that the fields ask for.
 
@@ -38,7 +44,12 @@ class ListFields(WantedFields):
             BadFilter, BadQuery: the values do not go together.
         """
         return SearchRequest(
-            filter=self.filter(), k=self.k, offset=self.offset, order=self.order, after=self.after
+            filter=self.filter(),
+            k=self.k,
+            offset=self.offset,
+            order=self.order,
+            after=self.after,
+            among=tuple(self.ids) or None,
         )
 
 

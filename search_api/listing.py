@@ -35,9 +35,9 @@ def list_marks(register: Register, request: SearchRequest) -> Answer:
     after = None if request.after is None else _place_at(order, request.after)
     page = Page(request.k + 1, request.offset, order, after)  # one more: is there a next page?
     if request.filter.text:
-        listed, matched = register.find_words(request.filter, page)
+        listed, matched = register.find_words(request.filter, page, request.among)
     else:
-        marks, matched = register.find(request.filter, page)
+        marks, matched = register.find(request.filter, page, request.among)
         listed = [Listed(mark) for mark in marks]
     shown = listed[: request.k]
     plan = PlanReport(

@@ -96,7 +96,7 @@ class SearchRequest:
         after: the cursor that the answer to the same request gave as `Answer.next`: the next page.
         rerank: how many of the first are ranked again by their places and codes, 0 to 1000.
         keep: whether pictures that are given as bytes are kept for later searches, by a handle.
-        among: ids of the only marks to compare; None for all that pass the filter.
+        among: ids of the only marks that may be found; None for all that pass the filter.
         alone: whether pictures are encoded each by itself, and again where they are kept. Scores
             are then the same to the last digit, whatever else is searched at the time.
 

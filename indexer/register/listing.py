@@ -60,14 +60,25 @@ class Counted:
 
 
 def find(
-    connection: Connection, wanted: Filter, page: Page, counted: Counted
+    connection: Connection,
+    wanted: Filter,
+    page: Page,
+    counted: Counted,
+    only: Sequence[str] | None = None,
 ) -> tuple[list[str], int]:
-    """Ids, in order, of the live marks on a page that pass a filter; and how many pass."""
+    """Ids, in order, of the live marks on a page that pass a filter; and how many pass.
+
+    With `only`, of some possible ids.
+    """
     passes = _passing(_conditions(connection, wanted))
+    if only is not None:
+        passes = sa.and_(among(schema.marks.c.id, only), passes)
     ids = _page_of(connection, passes, page)
-    if wanted.is_empty:
+    if wanted.is_empty and only is None:
         return ids, counters.live_marks(connection)
     found = sa.select(sa.func.count()).select_from(schema.marks).where(passes)
+    if only is not None:
+        return ids, int(connection.scalar(found) or 0)
     return ids, counted.of(connection, wanted, lambda: int(connection.scalar(found) or 0))
 
 
@@ -97,9 +108,11 @@ def _page_of(connection: Connection, passes: sa.ColumnElement[bool], page: Page)
 
 
 def by_words(
-    connection: Connection, wanted: Filter, page: Page
+    connection: Connection, wanted: Filter, page: Page, only: Sequence[str] | None = None
 ) -> tuple[list[tuple[str, WordMatch]], int]:
     """Marks whose words are like a filter's `text`, among those that pass the rest of it.
+
+    With `only`, those of them that have some ids.
 
     Returns:
         id and match of those on the page, and how many there are: some hundreds at most.
@@ -117,7 +130,7 @@ def by_words(
     found = [
         (place_of(order, mark_id, on, match), mark_id, match)
         for (mark_id, _, on), match in zip(some, matches, strict=True)
-        if match is not None
+        if match is not None and (only is None or mark_id in only)
     ]
     return [(mark_id, match) for _, mark_id, match in _on_page(found, page)], len(found)
 

@@ -322,17 +322,25 @@ class Register:
         with self._reading() as connection:
             return self._counted.of(connection, Facets, lambda: listing.facets(connection))
 
-    def find(self, wanted: Filter, page: Page) -> tuple[list[Mark], int]:
-        """Live marks that pass a filter, with or without picture; and how many pass."""
+    def find(
+        self, wanted: Filter, page: Page, only: Sequence[str] | None = None
+    ) -> tuple[list[Mark], int]:
+        """Live marks that pass a filter, with or without picture; and how many pass.
+
+        With `only`, of some ids.
+        """
+        some = None if only is None else live_marks.possible(only)
         with self._reading() as connection:
-            ids, total = listing.find(connection, wanted, page, self._counted)
+            ids, total = listing.find(connection, wanted, page, self._counted, some)
             found = live_marks.read(connection, ids)
         return [found[mark_id] for mark_id in ids], total
 
-    def find_words(self, wanted: Filter, page: Page) -> tuple[list[Listed], int]:
+    def find_words(
+        self, wanted: Filter, page: Page, only: Sequence[str] | None = None
+    ) -> tuple[list[Listed], int]:
         """Live marks with words like a filter's, the likest some hundreds; and how many."""
         with self._reading() as connection:
-            ranked, total = listing.by_words(connection, wanted, page)
+            ranked, total = listing.by_words(connection, wanted, page, only)
             found = live_marks.read(connection, [mark_id for mark_id, _ in ranked])
         return [Listed(found[mark_id], match) for mark_id, match in ranked], total
 

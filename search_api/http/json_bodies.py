@@ -53,7 +53,7 @@ class _FieldsRequest(Request):
             HTTPException: the body is no JSON object of fields, or has too many.
         """
         if media_type(self) != JSON:
-            return await super().form(**limits)
+            return await super().form(**{**limits, "max_fields": _MOST_VALUES})
         if self._fields is None:
             body = await self.body()
             if body.count(b",") > _MOST_COMMAS:

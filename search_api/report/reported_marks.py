@@ -56,31 +56,26 @@ def reported_marks(
         if mark_id not in found and mark_id not in others:
             raise UnknownMark(mark_id)
     chosen = [one for mark_id, one in found.items() if mark_id in named]
-    near = _compared(marklens, request, tuple(others))
+    near = _found_beyond(marklens, request, tuple(others))
     for one in (*near, *(mark_id for mark_id in others if mark_id not in near)):
-        why = _why_unplaced(request, answer, others[one], one in near)
+        why = f"after place {MAX_K:,}" if one in near else _why_left_out(request, others[one])
         chosen.append(ReportedMark(others[one], None, near.get(one), notes.get(one, ""), why))
     return tuple(chosen)
 
 
-def _compared(
+def _found_beyond(
     marklens: MarkLens, request: SearchRequest, among: tuple[str, ...]
 ) -> Mapping[str, Hit]:
-    """How near some marks are that are not among the first 1000, so not ranked again either."""
-    if not among or not request.is_ranked:
+    """Those of some marks that are found after the first 1000, so not ranked again either."""
+    if not among:
         return {}
     asked = replace(request, k=len(among), offset=0, rerank=0, among=among)
     return {hit.id: hit for hit in marklens.search(asked).hits}
 
 
-def _why_unplaced(request: SearchRequest, answer: Answer, mark: Mark, is_compared: bool) -> str:
-    """Why a mark is not among the first 1000."""
-    if is_compared:
-        return f"after place {MAX_K:,}"
-    if not request.is_ranked and answer.next is not None:
-        return f"left out by the filters, or after place {MAX_K:,}"
-    if request.is_ranked and mark.image_digest is None:
-        return "no picture to compare"
+def _why_left_out(request: SearchRequest, mark: Mark) -> str:
     if mark.record.id == request.mark_id:
         return "the mark searched with"
+    if request.is_ranked and mark.image_digest is None:
+        return "no picture to compare"
     return "left out by the filters"

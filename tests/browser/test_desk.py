@@ -59,6 +59,8 @@ def test_a_shortlist_with_notes_is_kept_and_reported(page):
     assert page.text("#shortlist-count") == "2"
     page.click("#shortlist")
     page.until(lambda: len(page.all(".shortlisted")) == 2, "the marks are not listed")
+    asked = page.js("return performance.getEntriesByType('resource').map((one) => one.name)")
+    assert len([one for one in asked if "/marks?" in one]) == 1, "one request for all of them"
     assert page.text("#shortlist-title") == "Shortlist: 2 marks"
     page.all(".shortlisted textarea")[0].send_keys("Same device, class 9")
     page.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
@@ -109,7 +111,6 @@ def test_marks_of_one_sign_are_folded_into_the_first_and_opened(page, marklens):
 def test_a_shortlisted_mark_that_was_withdrawn_since_says_so_and_can_be_taken_off(
     page, marklens, draw_mark, as_png
 ):
-    page.allowed_messages.append("404 (Not Found)")
     marklens.add(MarkRecord("GONE-1", text="VANISHING"), as_png(draw_mark(1)))
     try:
         page.open("/?text=vanishing")

@@ -36,6 +36,22 @@ def named(
         marklens.delete(f"EM-01800000{at}")
 
 
+@pytest.mark.usefixtures("named")
+def test_given_marks_are_listed_in_one_request_and_those_withdrawn_are_missing(
+    client: httpx.Client,
+) -> None:
+    ids = ["M-3", "GONE", "EM-018000001", "M-4"]
+    found = listed(client, ids=ids)
+    assert [one["id"] for one in found["marks"]] == ["EM-018000001", "M-3", "M-4"]
+    assert (found["total"], found["next"]) == (3, None)
+    first = listed(client, ids=ids, k=2)
+    assert first["total"] == 3
+    rest = listed(client, ids=ids, k=2, after=first["next"])
+    assert [one["id"] for one in rest["marks"]] == ["M-4"]
+    assert [one["id"] for one in listed(client, ids=ids, office="EM")["marks"]] == ["M-4"]
+    assert [one["id"] for one in listed(client, ids=ids, text="gogle")["marks"]] == ["EM-018000001"]
+
+
 def listed(client: httpx.Client, **fields: Any) -> dict[str, Any]:
     answer = client.get(MARKS, params=fields)
     assert answer.status_code == 200, answer.text

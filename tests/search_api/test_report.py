@@ -180,6 +180,17 @@ def test_a_shortlist_is_reported_in_the_order_of_places_with_its_notes(
     ]
 
 
+def test_a_shortlist_may_have_as_many_marks_as_a_search(client: httpx.Client) -> None:
+    shortlist = ["M-3", "M-4"] * 500
+    fields = {"mark_id": "M-2", "format": "csv", "shortlist": shortlist}
+    sent = client.post(URL, data=fields, files={"image": ("", b"")})
+    for answer in (sent, client.post(URL, json=fields)):
+        assert answer.status_code == 200, answer.text
+        assert {row["id"] for row in rows_of(answer.content)} == {"M-3", "M-4"}
+    refused = client.post(URL, data={"mark_id": "M-2", "shortlist": [*shortlist, "M-5"]})
+    assert "1000 may be sent" in refused.json()["detail"]
+
+
 def test_marks_found_by_words_are_reported_with_notes(client: httpx.Client) -> None:
     form = {"text": "wörd 7", "nice": "9,25", "shortlist": "M-7", "notes": '{"M-7": "cited"}'}
     answer = client.post(URL, data=form | {"format": "csv"})

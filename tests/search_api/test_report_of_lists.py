@@ -107,6 +107,19 @@ def test_a_shortlisted_mark_that_a_list_leaves_out_says_so(marklens: MarkLens) -
     ]
 
 
+def test_a_shortlisted_mark_beyond_the_first_of_a_list_says_so(
+    marklens: MarkLens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "MAX_K", 2)
+    monkeypatch.setattr(reported_marks, "MAX_K", 2)
+    listed = SearchRequest(filter=Filter(office=frozenset({"EM"})))
+    report = make_report(marklens, ReportRequest(listed, shortlist=("M-4", "M-3"), day=DAY))
+    assert [(one.mark.record.id, one.unplaced) for one in report.marks] == [
+        ("M-4", "after place 2"),
+        ("M-3", "left out by the filters"),
+    ]
+
+
 def test_a_list_without_marks_says_nothing_of_chance(marklens: MarkLens) -> None:
     none = SearchRequest(filter=Filter(office=frozenset({"nowhere"})))
     assert make_report(marklens, ReportRequest(none)).fact("Better than chance") == ""

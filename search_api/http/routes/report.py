@@ -9,8 +9,9 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
+from indexer.query import MAX_K
 from search_api.errors import BadField
-from search_api.field_types import Absent, Day, Words
+from search_api.field_types import Absent, Day, Shortlist
 from search_api.fields import REPEATED
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import AskedForm, shown_name
@@ -33,10 +34,10 @@ class ReportForm(AskedForm):
             examples=["pdf"],
         ),
     ] = None
-    shortlist: Words = Field(
+    shortlist: Shortlist = Field(
         default=[],
-        description="Ids of the marks to report, of whatever place, 200 at most; where left out, "
-        f"the first `k`. {REPEATED}",
+        description=f"Ids of the marks to report, of whatever place, {MAX_K} at most; where left "
+        f"out, the first `k`. {REPEATED}",
         examples=[["EM-018000001"]],
     )
     notes: Annotated[

@@ -3,16 +3,15 @@
 import { language, t } from './texts.js'
 
 const API = '/api/v1'
+const PART = 100 // ids of an address, which is not to get too long
 
 export class Problem extends Error {
-  /** `isPassing`: asking again may help; `isGone`: the query picture is kept no longer; `isUnknown`: there
-   *  is no such thing; `isKeyless`: the browser sent no key; `lang`: of the detail, where it is not the page's. */
-  constructor(title, detail, { isPassing = false, isGone = false, isUnknown = false, isKeyless = false, lang = null } = {}) {
+  /** `isPassing`: asking again may help; `isGone`: the query picture is kept no longer; `isKeyless`: the browser sent no key; `lang`: of the detail, where it is not the page's. */
+  constructor(title, detail, { isPassing = false, isGone = false, isKeyless = false, lang = null } = {}) {
     super(detail)
     this.title = title
     this.isPassing = isPassing
     this.isGone = isGone
-    this.isUnknown = isUnknown
     this.isKeyless = isKeyless
     this.lang = lang
   }
@@ -45,11 +44,13 @@ export const list = (query, signal) => ask(`/marks?${query}`, { signal })
 
 export const getMark = (id, signal) => ask(`/marks/${encodeURIComponent(id)}`, { signal })
 
-/** A mark that is kept in a list; null where it was withdrawn since. */
-export const findMark = (id) => getMark(id).catch((problem) => {
-  if (problem.isUnknown) return null
-  throw problem
-})
+/** The marks of some ids, by id; those withdrawn since are missing. A request for each hundred. */
+export async function findMarks(ids) {
+  const parts = Array.from({ length: Math.ceil(ids.length / PART) }, (_, at) => ids.slice(at * PART, (at + 1) * PART))
+  const found = await Promise.all(parts.map((part) =>
+    list(new URLSearchParams([['k', PART], ...part.map((id) => ['ids', id])]))))
+  return new Map(found.flatMap(({ marks }) => marks).map((mark) => [mark.id, mark]))
+}
 
 /** Read the words in a picture: {text, read_words}; `signal` aborts. */
 export const readWords = (fields, signal) => ask('/words', { method: 'POST', body: fields, signal })
@@ -142,7 +143,7 @@ function problemOf({ status }, body) {
     body?.title ? t(body.title) : t('The request failed'),
     advice ?? (body?.detail || t('The server answered with status %(status)s.', { status })),
     {
-      isPassing: status >= 500, isGone: status === 410, isUnknown: status === 404, isKeyless: status === 401,
+      isPassing: status >= 500, isGone: status === 410, isKeyless: status === 401,
       lang: body?.detail && !advice ? 'en' : null,
     },
   )

@@ -1,6 +1,6 @@
 // The shortlist of a search: its marks with notes, and their report.
 
-import { findMark, imagePath } from './api.js'
+import { findMarks, imagePath } from './api.js'
 import { openDialog } from './dialogs.js'
 import { byId, h, icon } from './dom.js'
 import { downloadReport } from './report.js'
@@ -52,9 +52,9 @@ export function startShortlist(desk, asked, onchange, onproblem) {
     const marks = desk.listed()
     byId('shortlist-title').textContent = plural(marks.length, 'Shortlist: %(n)s mark', 'Shortlist: %(n)s marks')
     byId('shortlist-foot').hidden = !marks.length
-    const found = await Promise.all(marks.map(async ([id, note]) => item(id, await findMark(id), note)))
-    body.replaceChildren(found.length
-      ? h('ul', { class: 'shortlist' }, found)
+    const found = await findMarks(marks.map(([id]) => id))
+    body.replaceChildren(marks.length
+      ? h('ul', { class: 'shortlist' }, marks.map(([id, note]) => item(id, found.get(id), note)))
       : h('p', { class: 'hint' }, t('Put marks on it with their star, or with the key s.')))
   }
 
