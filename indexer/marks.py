@@ -338,6 +338,7 @@ class Change:
     status: str | None = None
     office: str | None = None
     filed: date | None = None
+    registered: date | None = None
 
 
 @dataclass(frozen=True)
@@ -347,4 +348,5 @@ class Facets:
     status: Mapping[str, int] = field(default_factory=dict)
     office: Mapping[str, int] = field(default_factory=dict)
     nice: Mapping[int, int] = field(default_factory=dict)
-    filed: tuple[date, date] | None = None
+    filed: tuple[date, date] | None = None  # the first day and the last
+    registered: tuple[date, date] | None = None

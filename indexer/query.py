@@ -98,13 +98,13 @@ _Codes = tuple[ViennaCode, ...]
 class Filter:
     """Which marks may be found; an empty field restricts nothing, and all others must hold.
 
-    A code matches every mark that bears it or anything below it. A mark without filing date lies
-    outside every range. `FILTER_FIELDS` lists the fields; a new one is added here and to
+    A code matches every mark that bears it or anything below it. A mark without a day lies
+    outside every range of it. `FILTER_FIELDS` lists the fields; a new one is added here and to
     `indexer.marks.Change`, and where its kind is new to `indexer.index.filters` and
     `indexer.register.listing`.
 
     Raises:
-        BadFilter: a value is out of range or the range of dates is upside down.
+        BadFilter: a value is out of range or a range of dates is upside down.
     """
 
     vienna_any: Annotated[
@@ -158,6 +158,14 @@ class Filter:
     filed_to: Annotated[
         date | None, FilterField("last_day", "filed", "Filed on this day or before.", "2024-12-31")
     ] = None
+    registered_from: Annotated[
+        date | None,
+        FilterField("first_day", "registered", "Registered on this day or later.", "2019-01-01"),
+    ] = None
+    registered_to: Annotated[
+        date | None,
+        FilterField("last_day", "registered", "Registered on this day or before.", "2024-12-31"),
+    ] = None
     text: Annotated[
         str | None,
         FilterField(
@@ -169,10 +177,22 @@ class Filter:
         ),
     ] = None
     number: Annotated[
-        str | None, FilterField("text", "id", "The mark's number, or part of it.", "018000001")
+        str | None,
+        FilterField(
+            "text",
+            "id",
+            "The mark's number, or parts of it; signs and blanks between them do not count.",
+            "018000001",
+        ),
     ] = None
     owner: Annotated[
-        str | None, FilterField("text", "owner", "Part of the owner's name.", "Lion Cafe")
+        str | None,
+        FilterField(
+            "text",
+            "owner",
+            "Words of the owner's name, or parts of them, in any order.",
+            "Lion Cafe",
+        ),
     ] = None
 
     def __post_init__(self) -> None:

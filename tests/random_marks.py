@@ -55,6 +55,7 @@ def random_mark(rng: np.random.Generator, mark_id: str) -> EncodedMark:
         status=one_of(rng, STATUSES),
         office=one_of(rng, [None, "EM", "US"]),
         filed=one_of(rng, DATES),
+        registered=one_of(rng, DATES),
         nice=tuple(some(rng, [1, 9, 25, 45])),
         vienna=tuple(some(rng, CODES)),
     )
@@ -75,6 +76,8 @@ def random_filter(rng: np.random.Generator) -> Filter:
         office=frozenset(some(rng, ["EM"], 0.3)),
         filed_from=days[0] if days else None,
         filed_to=days[-1] if len(days) > 1 else None,
+        registered_from=one_of(rng, [None, None, *DATES[:3]]),
+        registered_to=one_of(rng, [None, None, *DATES[-2:]]),
         text=one_of(rng, [None, None, None, "bull", "%"]),
     )
 

@@ -20,7 +20,7 @@ from indexer.index.filters import KEYS_BELOW, NO_DATE, FilterColumns
 from indexer.index.row_sets import RowSet
 from indexer.index.segments import LiveSegment, ReadView
 from indexer.marks import CodeSource, Facets
-from indexer.query import Filter
+from indexer.query import DAY_COLUMNS, Filter
 from indexer.register.listing import FacetCounts
 from models.vienna import ViennaCode
 
@@ -42,16 +42,11 @@ def count_codes(view: ReadView, source: CodeSource) -> dict[ViennaCode, int]:
 
 
 def count_facets(view: ReadView) -> Facets:
-    """The statuses, offices, classes and filing dates of live marks, with their counts."""
-    days: list[int] = []
-    for part in _parts(view):
-        filed = part.segment.filters.days["filed"][part.alive.mask()]
-        filed = filed[filed != NO_DATE]
-        days += [int(filed.min()), int(filed.max())] if len(filed) else []
-    filed_span = (date.fromordinal(min(days)), date.fromordinal(max(days))) if days else None
+    """The statuses, offices, classes and spans of days of live marks, with their counts."""
     rows = [*_passing(_parts(view), Filter(), None)]
     nice = _summed((_rows_of(columns, "nice"), mask) for columns, mask in rows)
-    return Facets(_labels("status", rows), _labels("office", rows), nice, filed_span)
+    spans = {name: _span(name, rows) for name in DAY_COLUMNS}
+    return Facets(_labels("status", rows), _labels("office", rows), nice, **spans)
 
 
 def count_passing(
@@ -111,6 +106,16 @@ def _labels(name: str, passing: Sequence[_Rows]) -> dict[str, int]:
         for label, count in columns.words[name].counts(mask).items():
             counts[label] = counts.get(label, 0) + count
     return dict(sorted(counts.items()))
+
+
+def _span(name: str, passing: Sequence[_Rows]) -> tuple[date, date] | None:
+    """The first and the last day of a field; None where no mark has one."""
+    ends: list[int] = []
+    for columns, mask in passing:
+        days = columns.days[name][mask]
+        days = days[days != NO_DATE]
+        ends += [int(days.min()), int(days.max())] if len(days) else []
+    return (date.fromordinal(min(ends)), date.fromordinal(max(ends))) if ends else None
 
 
 def _parts(view: ReadView) -> tuple[LiveSegment, ...]:

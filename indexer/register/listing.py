@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.marks import CodeSource, Facets
 from indexer.pages import DAYS, Page, Place, compare_places, place_of
-from indexer.query import FILTER_FIELDS, Filter, FilterField
+from indexer.query import DAY_COLUMNS, FILTER_FIELDS, Filter, FilterField
 from indexer.register import counters, rows, schema, word_index, word_search
 from indexer.register.among import among, among_named
 from indexer.words.forms import Words, fold
@@ -157,7 +157,7 @@ def ids_after(connection: Connection, last: str, limit: int) -> list[str]:
 
 
 def facets(connection: Connection) -> Facets:
-    """The statuses, offices, classes and filing dates of live marks, with their counts."""
+    """The statuses, offices, classes and spans of days of live marks, with their counts."""
     marks, classes = schema.marks, schema.mark_classes
     status, office = (
         {
@@ -177,12 +177,13 @@ def facets(connection: Connection) -> Facets:
         .group_by(classes.c.nice_class)
         .order_by(classes.c.nice_class)
     )
-    span = connection.execute(
-        sa.select(sa.func.min(marks.c.filed), sa.func.max(marks.c.filed)).where(rows.LIVE)
-    ).one()
-    first, last = span
-    filed = None if first is None else (first, last)
-    return Facets(status, office, {row[0]: row[1] for row in nice}, filed)
+    spans = {}
+    for name in DAY_COLUMNS:
+        day = marks.c[name]
+        ends = sa.select(sa.func.min(day), sa.func.max(day)).where(rows.LIVE)
+        first, last = connection.execute(ends).one()
+        spans[name] = None if first is None else (first, last)
+    return Facets(status, office, {row[0]: row[1] for row in nice}, **spans)
 
 
 def count_codes(connection: Connection, source: CodeSource) -> dict[ViennaCode, int]:

@@ -27,9 +27,11 @@ class Filter:
         office: offices, any of them.
         filed_from: the first day of filing.
         filed_to: the last day of filing.
+        registered_from: the first day of registration.
+        registered_to: the last day of registration.
         text: words in the mark, spelt or sounding alike.
-        number: a part of the mark's number.
-        owner: a part of the owner's name.
+        number: the mark's number, or parts of it.
+        owner: words of the owner's name, or parts of them, in any order.
     """
 
     vienna_any: Sequence[str] = ()
@@ -42,6 +44,8 @@ class Filter:
     office: Sequence[str] = ()
     filed_from: date | None = None
     filed_to: date | None = None
+    registered_from: date | None = None
+    registered_to: date | None = None
     text: str | None = None
     number: str | None = None
     owner: str | None = None

@@ -50,6 +50,7 @@ def random_mark(rng: np.random.Generator) -> EncodedMark:
         status=one_of(rng, [None, "registered", "filed"]),
         office=one_of(rng, [None, "EM", "US"]),
         filed=one_of(rng, [None, *(date(2020, 1, 1) + timedelta(days=30 * i) for i in range(9))]),
+        registered=one_of(rng, [None, date(2020, 5, 1), date(2021, 5, 1)]),
         nice=tuple(some(rng, [1, 9, 25])),
         vienna=tuple(some(rng, CODES)),
     )
@@ -118,6 +119,7 @@ def random_filter(rng: np.random.Generator) -> Filter:
         status=frozenset({"registered"}) if rng.random() < 0.3 else frozenset(),
         office=frozenset({"EM"}) if rng.random() < 0.3 else frozenset(),
         filed_from=date(2020, 3, 1) if rng.random() < 0.3 else None,
+        registered_to=date(2020, 9, 1) if rng.random() < 0.2 else None,
     )
 
 

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.index.filters import FilterColumns
@@ -34,6 +34,7 @@ MARKS = [
         status="registered",
         office="EM",
         filed=date(2020, 2, 29),
+        registered=date(2021, 3, 1),
     ),
     Change(
         id="star",
@@ -46,6 +47,7 @@ MARKS = [
         status="expired",
         office="US",
         filed=date(2021, 1, 1),
+        registered=date(2021, 2, 28),
     ),
     Change(id="bare", number=3, sequence=3, deleted=False),
     Change(id="three", number=4, sequence=4, deleted=False, assigned=(code("03"),), office="EM"),
@@ -111,6 +113,9 @@ def test_dates_include_both_ends_and_leave_out_marks_without_one() -> None:
     assert passing(filed_to=date(2020, 2, 29)) == {"eagle"}
     assert passing(filed_from=date(2020, 3, 1), filed_to=date(2020, 12, 31)) == set()
     assert passing(filed_to=date.max) == {"eagle", "star"}
+    assert passing(registered_from=date(2021, 3, 1)) == {"eagle"}
+    assert passing(registered_to=date(2021, 2, 28)) == {"star"}
+    assert passing(filed_to=date(2020, 12, 31), registered_to=date(2021, 2, 28)) == set()
 
 
 WANTED = [
@@ -167,6 +172,7 @@ def test_rows_of_common_codes_are_cached_and_stay_right(
 CODES = st.frozensets(st.sampled_from(("03", "03.01", "27", "27.05", "29", "26.01")), max_size=2)
 
 
+@settings(deadline=None)
 @given(
     any_=CODES,
     all_=CODES,

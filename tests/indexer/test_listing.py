@@ -18,7 +18,7 @@ LION, PLANT, STAR = (ViennaCode.parse(text) for text in ("03.01.01", "05.03.11",
 def filled(register: Register) -> Register:
     """Marks a to c; c has no picture, and nothing but an id."""
     first = MarkRecord(
-        *("a", "LÖWE 50%", "Lion Ltd", "EM", "registered", date(2019, 1, 7)),
+        *("a", "LÖWE 50%", "Lion Ltd", "EM", "registered", date(2019, 1, 7), date(2019, 8, 1)),
         nice=(25, 30),
         vienna=(LION, PLANT),
     )
@@ -50,6 +50,9 @@ def filled(register: Register) -> Register:
         (Filter(filed_from=date(2019, 1, 8)), "b"),
         (Filter(filed_to=date(2019, 1, 7)), "a"),
         (Filter(filed_from=date(2019, 1, 8), filed_to=date(2021, 5, 4)), ""),
+        (Filter(registered_from=date(2019, 8, 1)), "a"),
+        (Filter(registered_from=date(2019, 8, 2)), ""),
+        (Filter(filed_to=date(2021, 5, 5), registered_to=date(2019, 8, 1)), "a"),
         (Filter(text="löwe 50%"), "a"),
         (Filter(vienna_any=(LION,), text="star", nice=frozenset({9})), "b"),
     ],

@@ -106,7 +106,7 @@ def test_facets_name_what_live_marks_have_with_counts(register: Register, mark: 
     register.add(
         [
             mark("a", 0, status="filed", office="US", nice=(1, 2), filed=date(2020, 1, 1)),
-            mark("b", 0, status="filed", office=None, nice=(2,), filed=date(2021, 1, 1)),
+            mark("b", 2, status="filed", office=None, nice=(2,), filed=date(2021, 1, 1)),
             mark("c", 0, status="expired", office="EM", nice=(), filed=None),
             mark("d", 0, status="dead", office="XX", nice=(9,), filed=date(1999, 1, 1)),
         ]
@@ -116,7 +116,8 @@ def test_facets_name_what_live_marks_have_with_counts(register: Register, mark: 
         {"expired": 1, "filed": 2},
         {"EM": 1, "US": 1},
         {1: 1, 2: 2},
-        (date(2020, 1, 1), date(2021, 1, 1)),
+        filed=(date(2020, 1, 1), date(2021, 1, 1)),
+        registered=(date(2021, 1, 1), date(2021, 1, 3)),
     )
 
 

@@ -60,6 +60,8 @@ def passes(mark: EncodedMark, wanted: Filter) -> bool:
         not wanted.office or record.office in wanted.office,
         wanted.filed_from is None or (record.filed or date.min) >= wanted.filed_from,
         wanted.filed_to is None or (record.filed or date.max) <= wanted.filed_to,
+        wanted.registered_from is None or (record.registered or date.min) >= wanted.registered_from,
+        wanted.registered_to is None or (record.registered or date.max) <= wanted.registered_to,
         not wanted.text or match_words(*map(Words.of, (wanted.text, record.text or ""))),
     ]
     return all(tests)
@@ -135,6 +137,7 @@ def encoded_marks(draw: st.DrawFn) -> EncodedMark:
         status=draw(st.sampled_from([None, "registered", "filed", "expired"])),
         office=draw(st.sampled_from([None, "EM", "US"])),
         filed=draw(st.sampled_from([None, *DATES])),
+        registered=draw(st.sampled_from([None, *DATES])),
         nice=draw(st.sets(st.sampled_from([1, 9, 25, 45]), max_size=2).map(tuple)),
         vienna=draw(codes),
     )
@@ -162,6 +165,7 @@ filters = st.builds(
     nice=st.one_of(st.just(frozenset()), st.frozensets(st.sampled_from([9, 25, 45]), max_size=2)),
     status=st.one_of(st.just(frozenset()), st.just(frozenset({"registered", "filed"}))),
     office=st.one_of(st.just(frozenset()), st.just(frozenset({"EM"}))),
+    registered_to=st.one_of(st.none(), st.sampled_from(DATES)),
     text=st.one_of(st.none(), st.sampled_from(["bull", "RED", "buldog", "%", ""])),
 )
 queries = st.builds(

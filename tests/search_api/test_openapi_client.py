@@ -57,6 +57,8 @@ SEARCH_FIELDS = {
         "office",
         "filed_from",
         "filed_to",
+        "registered_from",
+        "registered_to",
         "text",
         "number",
         "owner",

@@ -25,7 +25,7 @@ WHOLES, PARTS = "wholes", "parts"  # partitions
 SLOTS = 8  # keys of a mark, one for each vector that it may have
 POSITION_KEY = -1  # of the entity that says how far the collection is
 NO_DAY = 0
-LAYOUT = 2  # of entities: raised when they change, so that collections are made anew
+LAYOUT = 3  # of entities: raised when they change, so that collections are made anew
 
 
 def key_of(number: int, place: int) -> int:

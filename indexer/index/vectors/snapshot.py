@@ -30,7 +30,7 @@ from safetensors.numpy import load_file, save_file
 from indexer.errors import SnapshotDamaged
 from indexer.register.durable import sync_folder
 
-FORMAT = 4  # 4 has the vectors of parts; 3 had none, and 2 was in .npz files
+FORMAT = 5  # 5 has days of registration, 4 the vectors of parts; 2 was in .npz files
 MANIFEST = "manifest.json"
 _SUFFIX = ".safetensors"
 _RUBBISH_AGE_S = 900.0  # another process may be about to name a younger file in its manifest
