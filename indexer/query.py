@@ -177,22 +177,10 @@ class Filter:
         ),
     ] = None
     number: Annotated[
-        str | None,
-        FilterField(
-            "text",
-            "id",
-            "The mark's number, or parts of it; signs and blanks between them do not count.",
-            "018000001",
-        ),
+        str | None, FilterField("text", "id", "The mark's number, or parts of it.", "018000001")
     ] = None
     owner: Annotated[
-        str | None,
-        FilterField(
-            "text",
-            "owner",
-            "Words of the owner's name, or parts of them, in any order.",
-            "Lion Cafe",
-        ),
+        str | None, FilterField("text", "owner", "Parts of the owner's name.", "Lion Cafe")
     ] = None
 
     def __post_init__(self) -> None:

@@ -29,6 +29,9 @@ _ASCII_WORDS = re.compile("[a-z0-9]+")
 # As German, Danish and Swedish are written without their letters, beside plain a, o, u.
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
+# Not at the end of a word, where an e is its own (blue), nor after a vowel or q (bauer, queen).
+_IS_SPELT_OUT = re.compile("(?<![aeiouq])([aou])e(?=[a-z])")
+
 
 def fold(text: str) -> str:
     """How texts are looked for: without case, accents, width and other compatibility forms.
@@ -40,6 +43,31 @@ def fold(text: str) -> str:
         return plain
     bare = _ACCENTS.sub("", unicodedata.normalize("NFD", plain))
     return unicodedata.normalize("NFC", "".join(map(_latin, bare)))
+
+
+def runs(text: str) -> list[str]:
+    """Runs of letters and digits with their accents, in lower case, each once; the first 64."""
+    kept = (sign if unicodedata.category(sign)[0] in "LNM" else " " for sign in _lower(text))
+    found = dict.fromkeys("".join(kept).split())
+    return [run for run in found if fold(run)][:MAX_WORDS]  # none that is an accent alone
+
+
+def spellings(run: str) -> tuple[str, ...]:
+    """How a folded name may hold a run of letters that was asked for.
+
+    Umlauts may be spelt out in either of the two, and an apostrophe may stand after the first
+    letter or before a last ``s``: *mueller* is also muller, *loreal* also l'oreal.
+    """
+    folded = fold(run)
+    found = [folded, fold(_spelt_out(run))]
+    if len(bare := _IS_SPELT_OUT.sub(r"\1", folded)) > 2:  # "ol", for oel, is in too many
+        found.append(bare)
+    if len(folded) > 2 and folded.isascii() and folded.isalpha():
+        for sign in "'\u2019":
+            found.append(f"{folded[:1]}{sign}{folded[1:]}")
+            if folded.endswith("s"):
+                found.append(f"{folded[:-1]}{sign}s")
+    return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)

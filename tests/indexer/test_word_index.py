@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from indexer.marks import EncodedMark, MarkRecord
 from indexer.pages import ORDERS, WORDS_ORDER, Listed, Page, Place
-from indexer.query import Filter
+from indexer.query import MAX_WORDS, Filter
 from indexer.register import Register
 from indexer.register.database import create_engine, parse_url
 from indexer.register.moment import open_moment
-from indexer.words.forms import Words
+from indexer.words.forms import Words, fold
 from indexer.words.likeness import match_words
 from models.vienna import ViennaCode
 
@@ -199,6 +199,14 @@ def test_a_mark_is_found_by_its_own_words_whatever_they_are(
         (Filter(number="7"), ["US-7"]),
         (Filter(number="EM", owner="lion"), ["EM-018000001", "EM-018000002"]),
         (Filter(number="-0_8"), []),
+        (Filter(number="EM 018 000 002"), ["EM-018000002"]),
+        (Filter(number="018,000,002"), ["EM-018000002"]),
+        (Filter(number="U-7"), []),  # all short: the whole is looked for
+        (Filter(owner="café-lion"), ["EM-018000001", "EM-018000002"]),
+        (Filter(owner="g. lion"), ["EM-018000001", "EM-018000002"]),
+        (Filter(owner="lion löwe"), []),
+        (Filter(owner="loewe"), ["US-7"]),
+        (Filter(owner="Loewe, GmbH"), ["US-7"]),
     ],
 )
 def test_owners_and_numbers_are_found_by_part(
@@ -209,6 +217,61 @@ def test_owners_and_numbers_are_found_by_part(
     written(register, {"US-gone": "a"}, owner="Lion Café GmbH")
     register.delete(["US-gone"])
     assert [one.record.id for one in register.find(wanted, Page(9))[0]] == expected
+
+
+@pytest.mark.parametrize(
+    ("owner", "asked", "other"),
+    [
+        ("L'Oréal", "loreal", "loral"),
+        ("L’Oréal", "l oreal", "loeral"),
+        ("McDonald’s", "mcdonalds", "mcdonald's inc"),
+        ("Müller & Söhne", "Soehne Mueller", "mueler"),
+        ("Mueller Ltd", "Müller", "mueller inc"),
+        ("Blue Ltd", "blue", "blu x"),
+        ("Blum Ltd", "blum", "blue"),  # an e of its own is no umlaut
+        ("Ölwerke", "oelwerke", "oel"),
+        ("Coca-Cola", "coca cola", "cocacola"),
+        ("H&M", "h&m", "h m"),
+        ("株式会社ソニー", "ソニー", "ソニ株"),
+        ("The International Refrigeration Company of Liechtenstein", "company ration the", "ofn"),
+        ("One Two Three Four Ltd", "four three two one", "four three two one five"),
+    ],
+)
+def test_words_of_an_owner_are_found_in_any_order_and_spelling(
+    register: Register, owner: str, asked: str, other: str
+) -> None:
+    written(register, {"a": None}, owner=owner)
+    wanted = [Filter(owner=asked), Filter(owner=owner), Filter(owner=other)]
+    assert [register.find(one, Page(9))[1] for one in wanted] == [1, 1, 0]
+    numbers = [register.numbers_with_text(one.owner or "", "owner").tolist() for one in wanted]
+    assert [len(one) for one in numbers] == [1, 1, 0]
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(owner=WILD, at=st.integers(0, 9), length=st.integers(1, 30))
+def test_a_mark_is_found_by_any_part_of_its_owner_as_it_is_written(
+    register: Register, owner: str, at: int, length: int
+) -> None:
+    written(register, {"own": None}, owner=owner)
+    part = fold(MarkRecord("own", owner=owner).owner or "")[at : at + length].strip()
+    assert not part or register.find(Filter(owner=part), Page(9))[1] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [f"{one}{two}s" for one in "abcdefghijklmnop" for two in "abcdefghijklmnop"],
+        ["one", *map(chr, range(0x4E00, 0x4E00 + 500))],
+    ],
+)
+def test_as_many_words_as_a_filter_takes_are_looked_for(
+    register: Register, words: list[str]
+) -> None:
+    written(register, {"a": None}, owner=" ".join(words))
+    asked = " ".join([words[0], *reversed(words)])[:MAX_WORDS]
+    assert register.find(Filter(owner=asked), Page(9))[1] == 1
 
 
 DAYS = st.none() | st.dates(date(2020, 1, 1), date(2020, 1, 4))
