@@ -20,6 +20,7 @@ def test_words_read_are_offered_and_can_be_ignored(page, tmp_path):
     page.until_hits(bool)
     page.click("#use-words")
     page.until(lambda: "text=LION+CAFE" in page.path, "the words are not searched for")
+    page.until(lambda: "24 of 24 marks matched" in page.text("#plan"), "words leave marks out")
     page.until(lambda: not use.is_displayed(), "the words are offered again")
     page.back()
     page.back()
