@@ -7,7 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from indexer.register.listing import FacetCounts
 
 _NODE: dict[str, Any] = {"code": "03", "title": "Animals", "marks": 212, "children": []}
-_FOUND: dict[str, Any] = {"code": "24.09", "title": "Crowns, diadems", "marks": 31, "by": "tiara"}
+_FOUND: dict[str, Any] = {
+    "code": "24.09",
+    "title": "Crowns, diadems",
+    "marks": 31,
+    "fit": 0,
+    "by": "tiara",
+}
 _FACETS: dict[str, Any] = {
     "matched": 31,
     "vienna": {"24": 31, "24.09": 31},
@@ -36,6 +42,12 @@ class FoundCode(BaseModel):
     code: str = Field(description="The code, as CC, CC.DD or CC.DD.SS.")
     title: str
     marks: int = Field(description="Marks that carry it, or a code below it.")
+    fit: int = Field(
+        ge=0,
+        le=3,
+        description="0: it stands for just that; 1: it has all of the words; 2: words that begin "
+        "so; 3: most of the words, or words one letter away.",
+    )
     by: str | None = Field(
         description="The everyday word by which it was found; null where its title says it."
     )

@@ -26,10 +26,13 @@ def test_an_everyday_word_finds_codes_with_their_marks(client: httpx.Client) -> 
         "code": "03.01.01",
         "title": "Lions",
         "marks": 6,
+        "fit": 0,
         "by": "lioness",
     }
     assert client.get("/api/v1/vienna").json()["found"] == []
     assert client.get("/api/v1/vienna", params={"q": "xyzzy"}).json()["found"] == []
+    near = client.get("/api/v1/vienna", params={"q": "crwon"}).json()["found"]
+    assert (near[0]["code"], near[0]["fit"]) == ("24.09", 3), "the thing itself comes first"
 
 
 def test_codes_that_fit_alike_come_by_how_many_marks_have_them(client: httpx.Client) -> None:

@@ -91,6 +91,7 @@ def _found(text: str, counts: Mapping[ViennaCode, int]) -> list[FoundCode]:
             code=str(one.code),
             title=tree.title(one.code),
             marks=counts.get(one.code, 0),
+            fit=one.fit,
             by=one.by,
         )
         for one in subjects[:_MOST]

@@ -27,18 +27,31 @@ function chip(seen, state, onchoose, depth, onpoint) {
       h('span', { class: 'code' }, code),
       h('span', { class: 'chip-title', lang: 'en' }, title),
       measured && h('span', { class: 'chip-measure' }, percent(probability))),
-    h('span', { class: 'chip-choice', role: 'group', 'aria-label': t('Filter by %(code)s %(title)s', { code, title }) },
-      STATES.map(({ value, label, hint }) => h('button', {
-        type: 'button',
-        class: `chip-button is-${value}`,
-        'data-choice': value,
-        'aria-pressed': String(value === state),
-        title: hint,
-        onclick: () => onchoose(code, value === state ? 'off' : value),
-      }, label))),
+    choice(code, title, state, onchoose),
     measured && bar(probability),
   )
 }
+
+/** The three buttons of a code: any, must, not. */
+export const choice = (code, title, state, onchoose) =>
+  h('span', { class: 'chip-choice', role: 'group', 'aria-label': t('Filter by %(code)s %(title)s', { code, title }) },
+    STATES.map(({ value, label, hint }) => h('button', {
+      type: 'button',
+      class: `chip-button is-${value}`,
+      'data-choice': value,
+      'aria-pressed': String(value === state),
+      title: hint,
+      onclick: ({ currentTarget }) => onchoose(code, currentTarget.getAttribute('aria-pressed') === 'true' ? 'off' : value),
+    }, label)))
+
+/** Press the buttons of a code as its state is now. */
+export function press(buttons, state) {
+  for (const button of buttons) button.setAttribute('aria-pressed', String(button.dataset.choice === state))
+}
+
+/** A code's title, and the everyday word by which it was found. */
+export const titleWith = (title, by) =>
+  h('span', {}, h('span', { lang: 'en' }, title), by && h('span', { class: 'hint' }, ` ${by}`))
 
 const SOURCES = { 'is-assigned': t('Assigned by the office:'), 'is-predicted': t('Seen by the network:') }
 

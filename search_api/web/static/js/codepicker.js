@@ -1,5 +1,6 @@
 // Adding codes that were not seen in the picture: a text field that completes codes and subjects.
 
+import { titleWith } from './chips.js'
 import { byId, debounced, h } from './dom.js'
 import { number, t } from './texts.js'
 import { find, isKnown, marksOf, normalised } from './vienna.js'
@@ -46,7 +47,7 @@ export function startCodeInput(onadd, onerror) {
     say('')
     const found = await find(text).catch(onerror)
     if (text !== input.value || !found) return
-    shown = found.map((one, index) => ({ node: one.node, option: optionFor(one, index, add) }))
+    shown = found.map((one, index) => ({ node: one.node, isWhole: one.isWhole, option: optionFor(one, index, add) }))
     list.replaceChildren(...shown.map(({ option }) => option))
     list.hidden = shown.length === 0
     input.setAttribute('aria-expanded', String(shown.length > 0))
@@ -79,11 +80,12 @@ export function startCodeInput(onadd, onerror) {
   })
 }
 
-/** What Enter means without a marked option: the typed code, or the only subject that fits. */
+/** What Enter means without a marked option: the typed code, or the first subject that has all of the words,
+ *  or the only one that fits. */
 function chosenFrom(text, shown) {
   const code = normalised(text)
   if (code) return isKnown(code) ? code : null
-  return shown.length === 1 ? shown[0].node.code : null
+  return shown[0]?.isWhole || shown.length === 1 ? shown[0].node.code : null
 }
 
 function refusal(text, shown) {
@@ -105,7 +107,7 @@ function optionFor({ node, by }, index, add) {
       onclick: () => add(node.code),
     },
     h('span', { class: 'code' }, node.code),
-    h('span', { lang: 'en' }, node.title, by && h('span', { class: 'hint' }, ` ${by}`)),
+    titleWith(node.title, by),
     h('span', { class: 'count' }, number(marksOf(node.code))),
   )
 }

@@ -1,8 +1,8 @@
 // The Vienna Classification to leaf through: categories, divisions, sections, with counts.
 
+import { choice, press, titleWith } from './chips.js'
 import { openDialog } from './dialogs.js'
 import { byId, debounced, h, icon } from './dom.js'
-import { labelOf, nextState } from './state.js'
 import { number, t } from './texts.js'
 import { find, marksOf, topLevel } from './vienna.js'
 
@@ -15,9 +15,9 @@ export function startCodeTree(stateOf, onchoose, onerror) {
   /** Choose, which may take a code above or below out of the filter. */
   const choose = (code, chosen) => {
     onchoose(code, chosen)
-    for (const main of body.querySelectorAll('.node-main')) showState(main, stateOf(main.dataset.code))
+    for (const row of body.querySelectorAll('.node')) press(row.querySelectorAll('.chip-button'), stateOf(row.dataset.code))
   }
-  const node = (entry) => {
+  const node = (entry, by = null) => {
     const branch = h('ul', { class: 'branch', hidden: true })
     const toggle = entry.children.length > 0 && h(
       'button',
@@ -27,21 +27,21 @@ export function startCodeTree(stateOf, onchoose, onerror) {
         'aria-expanded': 'false',
         'aria-label': t('What is below %(code)s %(title)s', { code: entry.code, title: entry.title }),
         onclick: () => {
-          if (!branch.children.length) branch.append(...entry.children.map(node))
+          if (!branch.children.length) branch.append(...entry.children.map((child) => node(child)))
           branch.hidden = !branch.hidden
           toggle.setAttribute('aria-expanded', String(!branch.hidden))
         },
       },
       icon('right'),
     )
-    return h('li', {}, row(entry, toggle || h('span'), stateOf(entry.code), choose), branch)
+    return h('li', {}, row(entry, by, toggle || h('span'), choice(entry.code, entry.title, stateOf(entry.code), choose)), branch)
   }
 
   const show = async () => {
     const text = filter.value.trim()
-    const found = text ? await find(text, 60).then((all) => all.map((one) => one.node)).catch(onerror) : topLevel()
+    const found = text ? await find(text, 60).catch(onerror) : topLevel().map((one) => ({ node: one }))
     if (text !== filter.value.trim() || !found) return
-    const list = h('ul', {}, found.map(node))
+    const list = h('ul', {}, found.map((one) => node(one.node, one.by)))
     body.replaceChildren(found.length ? list : h('p', { class: 'hint' }, t('Nothing is called “%(text)s”.', { text })))
   }
   filter.addEventListener('input', debounced(show, 120))
@@ -68,30 +68,14 @@ export function startCodeTree(stateOf, onchoose, onerror) {
   }
 }
 
-function showState(main, state) {
-  main.dataset.state = state
-  main.querySelector('.chip-state').textContent = labelOf(state)
-}
-
-function row(entry, toggle, state, onchoose) {
-  const main = h(
-    'button',
-    {
-      type: 'button',
-      class: 'node-main',
-      'data-code': entry.code,
-      onclick: () => onchoose(entry.code, nextState(main.dataset.state)),
-    },
-    h('span', { class: 'code' }, entry.code),
-    h('span', { lang: 'en' }, entry.title),
-    h('span', { class: 'chip-state' }),
-  )
-  showState(main, state)
+/** A code's row; `by` is the everyday word by which it was found. */
+function row({ code, title }, by, toggle, buttons) {
   return h(
     'div',
-    { class: marksOf(entry.code) ? 'node' : 'node is-unused' },
+    { class: marksOf(code) ? 'node' : 'node is-unused', 'data-code': code },
     toggle,
-    main,
-    h('span', { class: 'count number', 'data-marks-of': entry.code }, number(marksOf(entry.code))),
+    h('span', { class: 'node-name' }, h('span', { class: 'code' }, code), titleWith(title, by)),
+    buttons,
+    h('span', { class: 'count number', 'data-marks-of': code }, number(marksOf(code))),
   )
 }

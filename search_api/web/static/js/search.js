@@ -109,7 +109,7 @@ function shortlist({ id }) {
 }
 
 function chooseCode(code, chosen) {
-  go({ codes: withCode(state.codes, code, chosen) })
+  go(withCode(state, code, chosen))
 }
 
 /** Bring the page in line with the state; the results follow when they come. */
@@ -347,7 +347,7 @@ const reported = (isKept) => toReport(sent(isKept), panel.files(), REPORTED)
 function arrive(picture) {
   answer = null
   hasFailed = false
-  state = fromAddress(location.href)
+  state = { ...fromAddress(location.href), narrowed: state.narrowed }
   if (picture) state.query = { kind: 'picture', key: picture, handles: state.query?.handles ?? [] }
   desk.of(namesOf(state))
   const ids = steps.hidden(desk.hidden())

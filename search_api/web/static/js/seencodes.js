@@ -11,6 +11,8 @@ const NONE = { vienna: [], perhaps: [] }
 /** Make the lists; `onchoose(code, state)` is called with a choice, `onpoint(code or null)` where a code has
  *  been pointed at for a moment. */
 export function startSeenCodes(onchoose, onpoint) {
+  // Opened, the list stands below what can be seen where many codes are above it.
+  byId('perhaps').addEventListener('toggle', ({ target }) => target.open && target.scrollIntoView({ block: 'nearest' }))
   const point = debounced(onpoint, POINTING_MS)
   const pointAt = (code) => {
     point(code)

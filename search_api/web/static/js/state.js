@@ -14,10 +14,6 @@ export const STATES = [
 const DEFAULT_SOURCE = 'either'
 const HANDLE = /^[0-9a-f]{32}$/
 
-const ORDER = ['off', ...STATES.map(({ value }) => value)]
-export const nextState = (state) => ORDER[(ORDER.indexOf(state) + 1) % ORDER.length]
-export const labelOf = (state) => STATES.find(({ value }) => value === state)?.label ?? t('off')
-
 /** What of a picture is looked at when it comes in: its first page as it is. */
 export const WHOLE = { crop: null, page: 1, turn: 0, ignoreWords: false }
 
@@ -30,6 +26,7 @@ export const blank = () => ({
   query: null,
   ...WHOLE, // page of a TIFF or PDF; degrees clockwise; [x, y, w, h] in pixels after the turn
   codes: new Map(), // code → 'any' | 'all' | 'none', in the order they were chosen
+  narrowed: new Map(), // code → those above it whose place it took among 'any'
   weights: new Map(), // block → weight, only where it is not the default
   vienna_source: DEFAULT_SOURCE,
   min_probability: '',
@@ -187,18 +184,29 @@ function* viewFields({ crop, page, turn, ignoreWords }) {
 }
 
 /**
- * The codes after one was chosen ('any', 'all', 'none' or 'off'). Among "any" a code takes the place
- * of those above and below it: "03 or 03.01" would be all of 03, and a child is to narrow its parent.
+ * The change by which a code is chosen ('any', 'all', 'none' or 'off'). Among "any" a code takes the place
+ * of those above and below it: "03 or 03.01" would be all of 03, and a child is to narrow its parent. Those
+ * above come back when it leaves "any", so that "all of 03.01, but not 03.01.08" can be chosen in that order.
  */
-export function withCode(codes, code, chosen) {
+export function withCode({ codes, narrowed }, code, chosen) {
   const next = new Map(codes)
+  const displaced = new Map(narrowed)
   if (chosen === 'off') next.delete(code)
   else next.set(code, chosen)
-  for (const [other, state] of codes) {
-    const isRelated = other !== code && (covers(other, code) || covers(code, other))
-    if (isRelated && chosen === 'any' && state === 'any') next.delete(other)
+  const anyOf = (isRelated) => [...next].filter(([other, state]) => other !== code && state === 'any' && isRelated(other))
+    .map(([other]) => other)
+  if (chosen === 'any') {
+    const above = anyOf((other) => covers(other, code))
+    for (const other of [...above, ...anyOf((other) => covers(code, other))]) next.delete(other)
+    displaced.set(code, above)
+  } else if (codes.get(code) === 'any') {
+    for (const parent of displaced.get(code) ?? []) {
+      const [sibling] = anyOf((other) => covers(parent, other)) // it narrows the parent, too
+      if (sibling) displaced.set(sibling, [parent])
+      else if (!next.has(parent)) next.set(parent, 'any')
+    }
   }
-  return next
+  return { codes: next, narrowed: displaced }
 }
 
 /** Search with another picture of the same sign, too. */

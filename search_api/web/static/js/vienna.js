@@ -4,6 +4,7 @@
 import { findCodes, getVienna } from './api.js'
 
 const LIKELY = 0.5 // from here on a predicted code is shown as one the mark has
+const HAS_ALL = 1 // how well a code fits that has all of the words; more is less
 const nodes = new Map() // code → {code, title, children}
 let categories = []
 let marks = {} // code → how many marks the present search would find with it
@@ -39,12 +40,13 @@ export function normalised(text) {
   return parts.map((part) => part.padStart(2, '0')).join('.')
 }
 
-/** Codes that a typed text may mean, the best first: [{node, by: the everyday word for it}]. */
+/** Codes that a typed text may mean, the best first: [{node, by: the everyday word for it, isWhole: it has
+ *  all of the words}]. */
 export async function find(text, most = 12) {
   if (!text.trim()) return []
   const { found } = await findCodes(text.trim(), source)
   const nodeOf = ({ code, title }) => nodes.get(code) ?? { code, title, children: [] } // titles are still to come
-  return found.slice(0, most).map((one) => ({ node: nodeOf(one), by: one.by }))
+  return found.slice(0, most).map((one) => ({ node: nodeOf(one), by: one.by, isWhole: one.fit <= HAS_ALL }))
 }
 
 /** A code's category, division and section, as far as it goes. */
