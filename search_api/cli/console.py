@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 INTERRUPTED = 130
 _PIPED_WIDTH = 200  # columns of a table that no terminal limits
+_WIDE = 40  # columns of a cell; texts that are longer may go on in the next line
 # Typer carries its own copy of Click from some version on; either way this is the class.
 _UsageFault = cast(
     type[typer.BadParameter],
@@ -111,24 +112,46 @@ def print_plain(text: str) -> None:
     _write(sys.stdout, text + "\n")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a result as a table; numbers are set to the right."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    spare: Sequence[str] = (),
+) -> None:
+    """Print a result as a table; numbers are set to the right.
+
+    Args:
+        title: printed before it.
+        columns: their names.
+        rows: a cell for each column.
+        spare: columns that are left out, one after the other, until the table fits the terminal.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False)
-    shown = [[cell if isinstance(cell, str) else str(cell) for cell in row] for row in rows]
-    for index, column in enumerate(columns):
-        is_number = all(row[index].replace(".", "").lstrip("-").isdigit() for row in shown)
-        table.add_column(
-            Text(column), justify="right" if shown and is_number else "left", overflow="fold"
-        )
-    for row in shown:
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    print_plain(plain(title))
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    console = Console(file=sys.stdout, width=width, highlight=False)
+    shown = [[plain(cell if isinstance(cell, str) else str(cell)) for cell in row] for row in rows]
+    cells = {name: [row[at] for row in shown] for at, name in enumerate(columns)}
+    widths = {
+        name: 1 + min(_WIDE, max(map(cell_len, (name, *below)))) for name, below in cells.items()
+    }
+    for name in spare:
+        if sum(widths.values()) <= console.width + 1:  # no blank after the last column
+            break
+        del widths[name]
+    table = Table(box=None, pad_edge=False)
+    for name in widths:
+        is_number = all(cell.replace(".", "").lstrip("-").isdigit() for cell in cells[name])
+        table.add_column(
+            Text(name), justify="right" if shown and is_number else "left", overflow="fold"
+        )
+    for row in zip(*(cells[name] for name in widths), strict=True):
+        table.add_row(*map(Text, row))
+    print_plain(plain(title))
+    console.print(table)
 
 
 def plain(text: str) -> str:

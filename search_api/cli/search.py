@@ -8,28 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import FILTER_FIELDS, MAX_K, RERANK, FilterKind
 from search_api.cli.batch import BATCH_OPTIONS, BatchOptions, run_batch_of
-from search_api.cli.console import (
-    BAD_INPUT,
-    AsJson,
-    opened,
-    print_plain,
-    print_table,
-    print_to_stderr,
-)
+from search_api.cli.console import BAD_INPUT, AsJson, opened, print_plain, print_to_stderr
+from search_api.cli.found import print_codes, show_listing, show_ranking
 from search_api.cli.report import REPORT_OPTIONS, ReportOptions, write_report_of
 
 if TYPE_CHECKING:
-    from indexer.marks import Mark
-    from indexer.query import Hit
     from search_api.answers import Answer
     from search_api.list_fields import OptionFields
-    from search_api.query_schemas import ClassifyResponse
     from search_api.request import SearchRequest
 
-_SHOWN_CODES = 4  # codes of a hit that fit its line
 _METAVARS: Mapping[FilterKind, str] = {
     "any_code": "CODE",
     "all_codes": "CODE",
@@ -181,6 +170,8 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
     All filters must hold; within one of them any of its values is enough. Vienna codes are
     written 03, 03.01 or 03.01.08 and mean everything below them; codes and classes may also be
     separated by commas, statuses and offices only repeated.
+
+    Of a list, a narrow terminal shows fewer columns; --json has all.
     """
     files = pictures or []
     _check_pictures(files, mark_id, together)
@@ -200,9 +191,9 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
             return write_report_of(marklens, request, report, as_json=as_json)
         answer = marklens.search(request)
     if not request.is_ranked:
-        return _show_listing(answer, as_json=as_json)
+        return show_listing(answer, request.filter, as_json=as_json)
     _warn_of_pages(files, request, answer)
-    return _show_ranking(answer, as_json=as_json)
+    return show_ranking(answer, request.filter, as_json=as_json)
 
 
 def _check_pictures(files: list[Path], mark_id: str | None, together: bool) -> None:
@@ -258,7 +249,7 @@ def classify(
             if explain is not None:
                 marklens.explain(image, view).save(explain, "PNG")
             if not as_json:
-                _print_codes(str(image), seen)
+                print_codes(str(image), seen)
     if as_json:
         print_plain(json.dumps({"images": results}, indent=2))
     if any("error" in result for result in results):
@@ -292,101 +283,6 @@ def _warn_of_pages(files: list[Path], request: "SearchRequest", answer: "Answer"
         if picture.pages > 1:
             was = f"{file} has {picture.pages} pages; page {view.page} was compared: "
             print_to_stderr(f"{was}{'--other-view' if place else '--page'} chooses another")
-
-
-def _show_ranking(answer: "Answer", *, as_json: bool) -> None:
-    from search_api.query_schemas import ClassifyResponse
-    from search_api.schemas import SearchResponse
-
-    if as_json:
-        print_plain(SearchResponse.of(answer).model_dump_json(indent=2))
-        return
-    if answer.vienna or answer.perhaps:
-        _print_codes("seen in the query", ClassifyResponse.of(answer))
-        print_plain("")
-    plan = answer.plan
-    if not plan.total:
-        print_to_stderr("the register is empty: read marks into it with `marklens index`")
-    has_several = len(answer.pictures) > 1
-    if answer.hits:
-        rows = [
-            (
-                rank,
-                shown_score(hit.score or 0.0, 3),
-                *(shown_score(cosine, 2) for cosine in hit.scores.values()),
-                _meaning(hit),
-                hit.id,
-                shown_words(hit.mark),
-                _codes_of(hit.mark),
-                *((hit.pair.picture + 1,) if has_several and hit.pair else ()),
-            )
-            for rank, hit in enumerate(answer.hits, start=1)
-        ]
-        columns = ("rank", "score", *answer.hits[0].scores, "same sign", "id", "text", "codes")
-        columns += ("picture",) if has_several else ()
-        print_table("marks most like it", columns, rows)
-    if answer.better_than_chance is not None and answer.better_than_chance < len(answer.hits):
-        after = f"after rank {answer.better_than_chance}" if answer.better_than_chance else "here"
-        print_plain(f"no mark {after} is nearer than any query finds one by chance")
-    done = "compared by their nearest lists" if plan.kind == "ivf" else "compared"
-    spent = sum(plan.milliseconds.values())
-    print_plain(f"{plan.matched:,} of {plan.total:,} marks {done} ({plan.kind}), {spent:.0f} ms")
-
-
-def _show_listing(answer: "Answer", *, as_json: bool) -> None:
-    from search_api.list_schemas import ListResponse
-
-    total = answer.plan.matched
-    if as_json:
-        print_plain(ListResponse.of(answer).model_dump_json(indent=2))
-        return
-    said = [one for one in MARK_FIELDS if one.kind in (FieldKind.WORD, FieldKind.DAY)]
-    matches = any(hit.words for hit in answer.hits)
-    rows = [
-        (
-            *((hit.words.said,) if hit.words else ()),
-            hit.id,
-            shown_words(hit.mark),
-            _codes_of(hit.mark),
-            *(str(one.as_json(hit.mark.record) or "") for one in said),
-        )
-        for hit in answer.hits
-    ]
-    if rows:
-        match = ("match",) if matches else ()
-        columns = (*match, "id", "text", "codes", *(one.name for one in said))
-        print_table("marks with words like it" if matches else "marks", columns, rows)
-    print_plain(f"{len(rows):,} of {total:,} marks that pass")
-
-
-def _meaning(hit: "Hit") -> str:
-    """How probably it is the same sign or a variant: the band and the number."""
-    return "" if hit.probability is None else f"{hit.band} {hit.probability:.2f}"
-
-
-def _print_codes(title: str, seen: "ClassifyResponse") -> None:
-    """The codes that are seen, and apart from them those that may be there."""
-    for name, codes in ((title, seen.vienna), (f"{title}: perhaps", seen.perhaps)):
-        if codes or name == title:
-            rows = [(f"{one.probability:.2f}", one.code, one.title) for one in codes]
-            print_table(name, ("probability", "code", "title"), rows)
-
-
-def shown_score(value: float, digits: int) -> str:
-    """A score for people: never below zero, nor minus zero."""
-    return f"{max(0.0, value):.{digits}f}"
-
-
-def shown_words(mark: "Mark") -> str:
-    """A mark's words; those that were only read in its picture are said to be."""
-    return f"{mark.words_read} (read)" if mark.words_read else mark.words
-
-
-def _codes_of(mark: "Mark") -> str:
-    """The first of a mark's codes: the office's, or else the network's."""
-    codes = [str(code) for code in mark.record.vienna or [seen.code for seen in mark.predicted]]
-    more = " …" if len(codes) > _SHOWN_CODES else ""
-    return " ".join(codes[:_SHOWN_CODES]) + more
 
 
 _FLAGS = {one.name: one.flag for one in FILTER_FIELDS}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from PIL.Image import Transpose
 
-from search_api.cli.search import shown_score
+from search_api.cli.found import shown_score
 
 Run = Callable[..., Any]
 Parsed = Callable[[Any], Any]
@@ -153,6 +153,36 @@ def test_words_alone_find_what_is_spelt_alike(run: Run, source: Path, parsed: Pa
     )
     assert [mark["id"] for mark in parsed(rest)["marks"]] == ["EM-3"]
     assert parsed(run("search", "--number", "-4", "--json"))["total"] == 1
+
+
+def test_a_list_names_owners_and_says_what_to_try_where_nothing_is_found(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "words.csv"
+    table.write_text(
+        "id,text,owner,office,status,filed,registered,nice,vienna\n"
+        "EM-1,,L'Oréal S.A.,EM,registered,2020-01-31,2021-02-28,3;5;9;14;44,03.01.08\n"
+        "EM-2,Torvo,Lion Cafe GmbH,EM,filed,2020-01-31,,43,\n"
+    )
+    run("index", table)
+    title, columns, first, *_ = run("search", "--office", "EM").stdout.splitlines()
+    assert title == "marks"
+    every = ["id", "text", "owner", "codes", "status", "filed", "registered", "office", "nice"]
+    assert columns.split() == every
+    assert first.split()[:4] == ["EM-1", "L'Oréal", "S.A.", "03.01.08"]
+    assert first.endswith(" EM      3 5 9 14 …")
+    for width, left_out in ((80, {"nice"}), (70, {"nice", "office"}), (50, set(every[6:]))):
+        monkeypatch.setattr("search_api.cli.console._PIPED_WIDTH", width)
+        shown = run("search", "--owner", "loreal").stdout.splitlines()
+        assert len(shown) == 4, "a mark is one line"
+        assert set(every) - set(shown[1].split()) == left_out | (
+            {"codes"} if width == 50 else set()
+        )
+    assert "try one word of --text alone" in run("search", "--text", "xqzvw").stderr
+    both = run("search", "--owner", "torvo", "--nice", "43").stderr
+    assert "one word in --owner" in both
+    assert "without one of --nice, --owner" in both
+    assert run("search", "--owner", "lion").stderr == ""
 
 
 @pytest.mark.parametrize(("score", "shown"), [(-0.04, "0.00"), (-0.0, "0.00"), (0.956, "0.96")])
