@@ -13,13 +13,14 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
+from search_api.batch.background import working
 from search_api.http import middleware, problem_details
 from search_api.http.access import Access
 from search_api.http.metrics import Metrics
 from search_api.http.rates import Rates
 from search_api.http.routes import (
     audit,
-    batch,
+    batches,
     facets,
     health,
     marks,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
 
-_ROUTES = (search, report, batch, queries, marks, watches, vienna, facets, audit, health)
+_ROUTES = (search, report, batches, queries, marks, watches, vienna, facets, audit, health)
 _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes and filters.
 
 Whatever takes a form (`multipart/form-data`) takes the same fields as a JSON object, too
@@ -107,7 +108,7 @@ def _background(marklens: MarkLens, keys: KeyRing) -> Iterator[None]:
     """What a server does beside answering, while the block runs."""
     following = keys.following(marklens.settings.poll_s)
     purged = purging(marklens.queries.kept)
-    with prioritise_searches(), watching(marklens), purged, following:
+    with prioritise_searches(), watching(marklens), working(marklens), purged, following:
         yield
 
 

@@ -11,6 +11,8 @@ know are here too::
     ├── TooMany        more requests than one client may send
     ├── PictureGone    a query picture that is kept no longer
     ├── UnreadablePicture  one of several pictures of a sign
+    ├── UnknownBatch   a batch that there is not, or no longer
+    ├── BatchUnfinished the results of a batch that has none yet
     ├── TooLarge       a request body over the limit
     ├── TooBusy        every place in the queue is taken
     └── BadSettings    (settings.py)
@@ -121,6 +123,19 @@ class UnreadablePicture(UnreadableImage):
         self.field = f"pictures.{place}"
 
 
+class UnknownBatch(MarkLensError):
+    """A batch that was never made, was forgotten, or is kept no longer."""
+
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(
+            f"There is no batch {batch_id}: it was forgotten, or the server keeps it no longer."
+        )
+
+
+class BatchUnfinished(MarkLensError):
+    """The results of a batch that has none yet, or never will."""
+
+
 class TooLarge(MarkLensError):
     """A request body over the limit."""
 
@@ -184,6 +199,8 @@ PROBLEMS: Mapping[type[MarkLensError], Problem] = {
     BadKey: Problem(422, "bad-key", "The key cannot be made", 2),
     UnknownKey: Problem(404, "unknown-key", "No such key", 2),
     PictureGone: Problem(410, "picture-gone", "The picture is gone", 2),
+    UnknownBatch: Problem(404, "unknown-batch", "No such batch", 2),
+    BatchUnfinished: Problem(409, "batch-unfinished", "The batch has no results", 2),
     TooLarge: Problem(413, "too-large", "The request is too large", 2),
     TooBusy: Problem(503, "too-busy", "The queue is full", 1),
     ServerEnds: Problem(503, "server-ends", "The server ends", 1),

@@ -174,13 +174,13 @@ class Settings(BaseSettings):
         ge=0,
         le=366,
         description="Days for which the server keeps the pictures that are searched with, so that "
-        "links to searches open again; 0 keeps none.",
+        "links to searches open again, and results of batches; 0 keeps none.",
     )
     query_mb: int = Field(
         500,
         ge=0,
-        description="Megabytes that these kept query pictures may take; the oldest make room. "
-        "0 keeps none.",
+        description="Megabytes that these kept query pictures may take, and batches as many again; "
+        "the oldest make room. 0 keeps none.",
     )
 
     thumbnails_mb: int = Field(
@@ -260,6 +260,11 @@ class Settings(BaseSettings):
     def queries_dir(self) -> Path:
         """Folder of the query pictures that the server keeps."""
         return self.data_dir / "queries"
+
+    @property
+    def batches_dir(self) -> Path:
+        """Folder of the batches that the server searches with, and of their results."""
+        return self.data_dir / "batches"
 
     @property
     def host_names(self) -> frozenset[str]:

@@ -17,7 +17,7 @@ read), `answers` (what is returned), `asking` (what is asked), `problems`.
 
 from marklens.client.answers import (
     Answer,
-    BatchItem,
+    Batch,
     Event,
     Hit,
     ListedMark,
@@ -43,7 +43,7 @@ from marklens.client.problems import (
 __all__ = [
     "Answer",
     "AsyncClient",
-    "BatchItem",
+    "Batch",
     "Busy",
     "Client",
     "ClientError",

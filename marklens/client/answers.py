@@ -169,19 +169,27 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BatchItem:
-    """What became of one picture of a batch: an answer, or why there is none."""
+class Unreadable:
+    """A picture that no search could be made with."""
 
-    image: str | None
-    error: str | None
-    answer: Answer | None
+    image: str
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """The answers of a batch, in the order of its pictures."""
+    """A batch: ``waiting``, ``running``, ``done``, or ``stopped`` for the reason in `error`."""
 
-    results: tuple[BatchItem, ...]
+    id: str
+    state: str
+    done: int
+    total: int
+    seconds_left: float | None
+    unreadable: tuple[Unreadable, ...]
+    created: datetime
+    format: str
+    results: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import httpx
 
 from marklens.client import answers
-from marklens.client.answers import Answer, BatchItem, Event, Page, Seen, StoredMark, Watch
+from marklens.client.answers import Answer, Batch, Event, Page, Seen, StoredMark, Watch
 from marklens.client.asking import (
     File,
     Filter,
@@ -153,14 +153,33 @@ def report(
     return Call("POST", "/search/report", _content, form=form, files=pictures_of(query))
 
 
-def batch(pictures: Sequence[Picture], query: Query | None = None) -> Call[tuple[BatchItem, ...]]:
-    """Search with each of a few pictures; `query` says how, and has no picture itself."""
-    form, sent = search_form(query or Query()), [*files("images", pictures)]
+def batch(
+    pictures: Sequence[Picture],
+    query: Query | None = None,
+    format: Literal["csv", "xlsx", "jsonl", "pdf"] = "csv",
+) -> Call[Batch]:
+    """Have the server search with each picture; `query` says how, and has no picture itself.
 
-    def results(response: httpx.Response) -> tuple[BatchItem, ...]:
-        return answers.read(answers.Batch, response.json()).results
+    Instead of pictures, one zip file of them, or the path of a table that names them beside them.
+    """
+    form = search_form(query or Query()) | {"format": format}
+    sent = [*files("images", pictures)]
+    return Call("POST", "/batches", _json(Batch), form=form, files=sent, is_repeatable=False)
 
-    return Call("POST", "/search/batch", results, form=form, files=sent)
+
+def batch_state(batch_id: str) -> Call[Batch]:
+    """Look how far a batch is."""
+    return Call("GET", _batch_path(batch_id), _json(Batch))
+
+
+def batch_results(batch_id: str) -> Call[bytes]:
+    """The table of a batch, or a zip file of its reports, once it is done."""
+    return Call("GET", f"{_batch_path(batch_id)}/results", _content)
+
+
+def forget_batch(batch_id: str) -> Call[None]:
+    """Stop a batch, and have its pictures and results removed."""
+    return Call("DELETE", _batch_path(batch_id), _nothing)
 
 
 def watches() -> Call[tuple[Watch, ...]]:
@@ -208,6 +227,10 @@ def events(name: str, after: int = 0, limit: int = 100) -> Call[tuple[Event, ...
 
 def _mark_path(mark_id: str) -> str:
     return f"/marks/{quote(mark_id, safe='')}"
+
+
+def _batch_path(batch_id: str) -> str:
+    return f"/batches/{quote(batch_id, safe='')}"
 
 
 def _watch_path(name: str) -> str:

@@ -2,15 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 import httpx
 
 from marklens.client import calls
 from marklens.client.answers import ListedMark
-from marklens.client.asking import Filter
+from marklens.client.asking import Filter, Picture, Query
 from marklens.client.calls import Call
 from marklens.client.problems import Busy, ClientError, Unreachable, problem_of, sendable
 
@@ -108,6 +108,9 @@ class Client:
     delete = _sync(calls.delete)
     report = _sync(calls.report)
     batch = _sync(calls.batch)
+    batch_state = _sync(calls.batch_state)
+    batch_results = _sync(calls.batch_results)
+    forget_batch = _sync(calls.forget_batch)
     watches = _sync(calls.watches)
     watch = _sync(calls.watch)
     add_watch = _sync(calls.add_watch)
@@ -124,6 +127,26 @@ class Client:
             page = self.page(filter, order, page_size, after)
             yield from page.marks
             after = page.next
+
+    def search_all(
+        self,
+        pictures: Sequence[Picture],
+        query: Query | None = None,
+        format: Literal["csv", "xlsx", "jsonl", "pdf"] = "csv",
+        poll_s: float = 1.0,
+    ) -> bytes:
+        """Search with each of many pictures: `batch`, and wait for its `batch_results`.
+
+        Raises:
+            ClientError: the batch was stopped.
+        """
+        batch = self.batch(pictures, query, format)
+        while batch.state in ("waiting", "running"):
+            time.sleep(poll_s)
+            batch = self.batch_state(batch.id)
+        if batch.error is not None:
+            raise ClientError(f"the batch was stopped: {batch.error}")
+        return self.batch_results(batch.id)
 
     def run(self, call: Call[T]) -> T:
         """Send a call, and again where that may help."""
@@ -173,6 +196,9 @@ class AsyncClient:
     delete = _async(calls.delete)
     report = _async(calls.report)
     batch = _async(calls.batch)
+    batch_state = _async(calls.batch_state)
+    batch_results = _async(calls.batch_results)
+    forget_batch = _async(calls.forget_batch)
     watches = _async(calls.watches)
     watch = _async(calls.watch)
     add_watch = _async(calls.add_watch)
@@ -190,6 +216,26 @@ class AsyncClient:
             for mark in page.marks:
                 yield mark
             after = page.next
+
+    async def search_all(
+        self,
+        pictures: Sequence[Picture],
+        query: Query | None = None,
+        format: Literal["csv", "xlsx", "jsonl", "pdf"] = "csv",
+        poll_s: float = 1.0,
+    ) -> bytes:
+        """Search with each of many pictures: `batch`, and wait for its `batch_results`.
+
+        Raises:
+            ClientError: the batch was stopped.
+        """
+        batch = await self.batch(pictures, query, format)
+        while batch.state in ("waiting", "running"):
+            await asyncio.sleep(poll_s)
+            batch = await self.batch_state(batch.id)
+        if batch.error is not None:
+            raise ClientError(f"the batch was stopped: {batch.error}")
+        return await self.batch_results(batch.id)
 
     async def run(self, call: Call[T]) -> T:
         """Send a call, and again where that may help."""

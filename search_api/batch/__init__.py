@@ -2,6 +2,9 @@
 
 ::
 
+    background  a server's thread, which runs the batches that were sent
+    kept        those batches: what was sent, how far each is, its results
+    uploads     what was sent, as a source
     running     the run: reads pictures, searches, notes what is done
     journal     what is done, on disk: a run that was killed goes on there
     naming      what a picture and its report are called, wherever they stand

@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ from search_api.schemas import SearchResponse
 _AHEAD = 3  # pictures that wait for each thread
 _BUSY_S = 0.25  # until a picture is tried again that found no room
 _WRITTEN = ".reports.json"  # in the output folder: which reports a batch has written
-OnProgress = Callable[[int, int, int], None]
+OnProgress = Callable[[int, int, Sequence[tuple[str, str]]], None]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ def run_batch(
         marklens: whose register is searched.
         asked: what, and where to.
         stop: asked after each picture whether to end.
-        on_progress: called with (pictures done, in all, unreadable) after each.
+        on_progress: called with (pictures done, in all, name and reason of the unreadable) after
+            each.
         threads: pictures that are looked at, at the same time, at most.
 
     Raises:
@@ -144,14 +145,12 @@ def run_batch(
     folder = asked.out.with_name(asked.out.name + ".part")
     with Journal(folder, {**asked.asked, **network}) as journal:
         batch = _Batch(marklens, asked, journal, stop)
-        unreadable = 0
         interrupted = True
         wanted = (row for row in rows if isinstance(row, SourceRow | RejectedRow))
         with suppress(_Stopped):
-            for done, line in enumerate(batch.lines(wanted, threads), start=1):
-                unreadable += "error" in line
+            for done, _ in enumerate(batch.lines(wanted, threads), start=1):
                 if on_progress is not None:
-                    on_progress(done, max(rows.last_position, done), unreadable)
+                    on_progress(done, max(rows.last_position, done), batch.unreadable)
                 if stop():
                     break
             else:
@@ -175,7 +174,7 @@ class _Batch:
         self._stop = stop
         self._names = Names()
         self._searched = self._skipped = 0
-        self._unreadable: list[tuple[str, str]] = []
+        self.unreadable: list[tuple[str, str]] = []  # name and reason
         self._met: list[str] = []  # keys of the pictures that the source has now, in its order
 
     def lines(
@@ -199,7 +198,7 @@ class _Batch:
     @property
     def report(self) -> BatchReport:
         """What was done so far."""
-        return BatchReport(self._searched, self._skipped, tuple(self._unreadable), True)
+        return BatchReport(self._searched, self._skipped, tuple(self.unreadable), True)
 
     def _line(self, row: SourceRow | RejectedRow, name: Name) -> dict[str, Any]:
         """What becomes of a row, in a thread of its own."""
@@ -284,7 +283,7 @@ class _Batch:
             return line
         self._journal.add(line)
         if "error" in line:
-            self._unreadable.append((line["image"] or line["id"], line["error"]))
+            self.unreadable.append((line["image"] or line["id"], line["error"]))
         else:
             self._searched += 1
         return line

@@ -82,8 +82,8 @@ def run_batch_of(
     title = f"searching with {options.source.name}"
     with stop_at_signal() as stop, progress(title, unit="pictures", quiet=as_json) as advance:
 
-        def show(done: int, total: int, unreadable: int) -> None:
-            advance(done, total, done, f"{unreadable:,} unreadable" if unreadable else "")
+        def show(done: int, total: int, unreadable: Sequence[tuple[str, str]]) -> None:
+            advance(done, total, done, f"{len(unreadable):,} unreadable" if unreadable else "")
 
         report = run_batch(marklens, asked, stop.is_set, show)
     for warning in report.warnings:

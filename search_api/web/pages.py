@@ -121,6 +121,13 @@ def watches_page(request: Request) -> HTMLResponse:
     return render(request, "watches.html", {})
 
 
+@router.get("/batches", response_class=HTMLResponse)
+def batches_page(request: Request, marklens: MarkLensDep) -> HTMLResponse:
+    """Searches with many pictures, and how far each is."""
+    limit = {"max_upload_bytes": marklens.settings.max_upload_bytes}
+    return render(request, "batches.html", limit)
+
+
 @router.get("/docs", response_class=HTMLResponse)
 def docs_page(request: Request) -> HTMLResponse:
     """The HTTP API: every request with its fields, to be tried out."""

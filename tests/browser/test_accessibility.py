@@ -58,6 +58,12 @@ for (const element of document.querySelectorAll('body, body *')) {
 }
 return said.filter(Boolean).map((text) => text.trim())
 """
+# Drops a file of a name and a text.
+_AS_DROPPED = """
+const transfer = new DataTransfer()
+transfer.items.add(new File([arguments[1]], arguments[0]))
+return dispatchEvent(new DragEvent('drop', { dataTransfer: transfer, cancelable: true })) === false
+"""
 _SEARCH = "/?mark_id=EM-001&vienna_any=03&vienna_none=24&status=registered&nice=9"
 
 
@@ -119,6 +125,14 @@ def _watch(page: Any) -> None:
 def _watches(page: Any) -> None:
     page.open("/watches")
     page.until(lambda: page.text("#watches"), "no watches")
+
+
+def _batches(page: Any) -> None:
+    page.open("/batches")
+    picture = page.js(_AS_DROPPED, "no picture.png", "nothing")
+    assert picture
+    page.click("#start")
+    page.until(lambda: page.all(".batch .fold"), "the batch is not done")
 
 
 def _crop(page: Any) -> None:
@@ -210,7 +224,7 @@ _STATES: dict[str, Callable[[Any], None]] = {
     state.__name__.removeprefix("_"): state
     for state in (
         _start, _search, _filtered, _thumbnails, _list, _grouped, _shortlist, _watch, _watches,
-        _crop, _typed_code, _refused_code,
+        _batches, _crop, _typed_code, _refused_code,
         _perhaps, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
         _notice, _listing, _plain, _mark, _lost,
     )

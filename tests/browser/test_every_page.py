@@ -16,6 +16,7 @@ PAGES = [
     "/results?mark_id=EM-001",
     "/marks/EM-009",
     "/watches",
+    "/batches",
 ]
 
 _LOW_CONTRAST = """

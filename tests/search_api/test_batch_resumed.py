@@ -94,7 +94,7 @@ def test_a_finished_folder_of_reports_loses_what_the_source_no_longer_has(
 def test_two_runs_do_not_write_one_output(marklens: MarkLens, asked: BatchRequest) -> None:
     refused = []
 
-    def another(*_: int) -> None:
+    def another(*_: object) -> None:
         with pytest.raises(RunUnderWay) as error:
             run_batch(marklens, asked)
         refused.append(str(error.value))

@@ -21,7 +21,7 @@ from marklens import client as api
 from marklens.client import answers, asking
 from search_api import list_schemas, match_schemas, query_schemas, schemas
 from search_api.http.forms import MarkForm, SearchForm
-from search_api.http.routes import batch, watches
+from search_api.http.routes import batches, watches
 
 ROOT = Path(__file__).parents[2]
 Face = Callable[..., Any]
@@ -119,9 +119,14 @@ def test_codes_reports_and_batches(
         "report", api.Query(picture=picture), "csv", ["M-2"], notes, day=date(2026, 11, 29)
     )
     assert b"Same device." in table
-    one, other = server("batch", [picture, b"not a picture"], api.Query(k=1))
-    assert one.answer.hits[0].id == "M-2"
-    assert "not a picture" in other.error
+    table = server("search_all", [picture, b"not a picture"], api.Query(k=1), poll_s=0.1)
+    assert b"M-2" in table
+    assert b"not a picture" in table
+    batch = server("batch", [picture], format="pdf")
+    assert server("batch_state", batch.id).total == 1
+    server("forget_batch", batch.id)
+    with pytest.raises(api.NotFound):
+        server("batch_results", batch.id)
 
 
 def test_watches(
@@ -291,7 +296,8 @@ def test_an_answer_of_another_kind_is_said_to_be_one() -> None:
         (answers.Pair, match_schemas.PairResponse),
         (answers.Places, match_schemas.PlacesResponse),
         (answers.WordMatch, match_schemas.WordMatchResponse),
-        (answers.BatchItem, batch.BatchItem),
+        (answers.Batch, batches.BatchResponse),
+        (answers.Unreadable, batches.UnreadableResponse),
         (answers.Watch, watches.WatchResponse),
         (answers.Event, watches.EventResponse),
     ],

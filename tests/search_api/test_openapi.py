@@ -55,7 +55,7 @@ def test_what_takes_pictures_documents_a_full_disk_and_a_missing_extra(
     for where, operation in operations(document):
         if "413" in operation["responses"]:
             assert "507" in operation["responses"], where
-    for path in ("/search/report", "/search/batch", "/watches"):
+    for path in ("/search/report", "/watches"):
         assert "501" in document["paths"]["/api/v1" + path]["post"]["responses"]
 
 

@@ -15,7 +15,9 @@ from search_api.http.routes.health import ReadyResponse
 PATHS = {
     "/api/v1/search": {"post"},
     "/api/v1/search/report": {"post"},
-    "/api/v1/search/batch": {"post"},
+    "/api/v1/batches": {"post"},
+    "/api/v1/batches/{batch_id}": {"get", "delete"},
+    "/api/v1/batches/{batch_id}/results": {"get"},
     "/api/v1/queries/{handle}": {"delete"},
     "/api/v1/queries/{handle}/image": {"get"},
     "/api/v1/classify": {"post"},

@@ -95,8 +95,15 @@ export const addWatch = (fields) => ask('/watches', { method: 'POST', body: fiel
 export const readWatch = (name, upto) =>
   ask(`/watches/${encodeURIComponent(name)}/read`, { method: 'POST', body: new URLSearchParams({ upto }) })
 
-export async function removeWatch(name) {
-  const answer = await reach(`/watches/${encodeURIComponent(name)}`, { method: 'DELETE' })
+export const removeWatch = (name) => remove(`/watches/${encodeURIComponent(name)}`)
+
+/** Have the server search with many pictures: the batch, {id, created, …}. */
+export const startBatch = (fields) => ask('/batches', { method: 'POST', body: fields })
+export const batchState = (id) => ask(`/batches/${id}`)
+export const forgetBatch = (id) => remove(`/batches/${id}`)
+
+async function remove(path) {
+  const answer = await reach(path, { method: 'DELETE' })
   if (!answer.ok) throw problemOf(answer, await answer.json().catch(() => null))
 }
 

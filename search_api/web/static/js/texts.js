@@ -26,5 +26,10 @@ export const percent = (share) => `${Math.round(100 * share)} %`
 
 const days = new Intl.DateTimeFormat(language, { dateStyle: 'short', timeZone: 'UTC' })
 
+const moments = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' })
+
+/** When something happened, as clocks here show it. */
+export const dateTime = (iso) => moments.format(new Date(iso))
+
 /** A day as ISO 8601 has it; English keeps that, which cannot be misread, and an address may hold what is none. */
 export const day = (iso) => (language === 'en' || Number.isNaN(Date.parse(iso)) ? iso : days.format(new Date(iso)))
