@@ -36,7 +36,7 @@ from search_api.web.views import ControlView
 
 router = APIRouter()
 
-_NEVER_AGAIN = {"image", "lang"}
+_NEVER_AGAIN = {"image", "lang", "order"}  # only scripts sort
 _OF_PICTURE = {"query", "mark_id", "offset", "other_views", *ViewFields.model_fields}
 _KNOWN = {"query", *SearchFields.model_fields}
 _LOST: Mapping[type[MarkLensError], str] = {PictureGone: "query", UnknownMark: "mark_id"}

@@ -102,6 +102,10 @@ def test_marks_of_one_sign_are_folded_into_the_first_and_opened(page, marklens):
     at = opened.index(leader)
     members = page.js("return [...document.querySelectorAll('.is-member')].map(x => x.dataset.id)")
     assert opened[at + 1 : at + 1 + more] == members
+    page.back()
+    page.until_hits(lambda ids: ids == folded)
+    page.driver.forward()
+    page.until_hits(lambda ids: ids == opened)
     page.click('.hit-group[aria-expanded="true"]')
     page.until_hits(lambda ids: ids == folded)
     page.click("#grouped")
@@ -186,6 +190,55 @@ def test_two_tabs_add_to_one_shortlist_whose_notes_outlast_the_star(page, numera
     finally:
         page.driver.switch_to.window(first)
     assert page.text("#shortlist-count") == "2"
+
+
+def _hide_in_another_tab(page, mark_id: str) -> None:
+    first = page.driver.current_window_handle
+    try:
+        page.driver.switch_to.new_window("tab")
+        page.open("/?mark_id=EM-001")
+        page.hits()
+        page.click(f'.hit[data-id="{mark_id}"] [title^=Hide]')
+        page.until_hits(lambda ids: mark_id not in ids)
+        page.driver.close()
+    finally:
+        page.driver.switch_to.window(first)
+
+
+def test_back_undoes_one_thing_and_nothing_that_another_tab_did(page):
+    page.open("/?mark_id=EM-001")
+    whole = page.hits()
+    page.click('[name="status"][value="registered"]')
+    filtered = page.until_hits(lambda ids: ids != whole)
+    hidden, listed = filtered[:2]
+    _hide_in_another_tab(page, hidden)
+    page.until_hits(lambda ids: ids == filtered[1:])
+    pressed = "return document.querySelector(arguments[0]).ariaPressed"
+    page.click(_star(listed))
+    page.js("document.querySelector('[name=density][value=list]').click()")
+    page.click('[data-field="score"]')
+    assert page.path.endswith("&order=-score")
+    assert page.hits() == filtered[1:], "the best score is the first"
+    page.click('[data-field="filed"]')
+    assert page.until_hits(lambda ids: ids != filtered[1:]) == sorted(filtered[1:])
+    page.back()
+    page.back()
+    page.until_hits(lambda ids: ids == filtered[1:])
+    assert page.path == "/?mark_id=EM-001&status=registered"
+    page.back()
+    page.until(lambda: not page.all(".hit-row"), "the list is not undone")
+    assert page.js(pressed, _star(listed)) == "true"
+    page.back()
+    page.until(lambda: page.js(pressed, _star(listed)) == "false", "the star is not undone")
+    assert page.hits() == filtered[1:]
+    page.back()
+    again = page.until_hits(lambda ids: ids != filtered[1:])
+    assert again == [mark_id for mark_id in whole if mark_id != hidden][: len(again)]
+    assert page.path == "/?mark_id=EM-001"
+    page.driver.forward()
+    page.driver.forward()
+    page.until(lambda: page.js(pressed, _star(listed)) == "true", "forward does not put it back")
+    assert "1 mark hidden" in page.text("#hidden-marks")
 
 
 _FORBIDDEN = """

@@ -1,6 +1,7 @@
 """Marks listed without a picture, and the search without JavaScript."""
 
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
@@ -8,6 +9,8 @@ import pytest
 from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+
+from indexer.marks import EncodedMark, MarkRecord
 
 pytestmark = pytest.mark.browser
 
@@ -114,6 +117,62 @@ def test_a_list_of_which_a_mark_was_withdrawn_meanwhile_shows_none_twice(page):
     page.js("document.getElementById('more').scrollIntoView()")
     page.until(lambda: page.text("#more") == "That is all: 23 marks.", "the list has no end")
     assert len(set(page.hits())) == len(page.hits()) == 23
+
+
+CROWD = 1030  # marks, more than a search ranks
+
+
+@pytest.fixture
+def crowd(marklens) -> Iterator[list[str]]:
+    """Ids of marks of one owner without picture and words, the youngest first."""
+    ids = [f"X-{number:04d}" for number in range(CROWD)]
+    days = [date(1990, 1, 1) + timedelta(days=CROWD - number) for number in range(CROWD)]
+    records = [
+        MarkRecord(one, owner="Crowd", filed=day) for one, day in zip(ids, days, strict=True)
+    ]
+    marklens.register.add([EncodedMark(one, one.id) for one in records])
+    yield ids
+    marklens.register.delete(ids)
+
+
+SCROLL_ON = """
+const more = document.getElementById('more')
+const scrolling = setInterval(() => {
+  more.scrollIntoView()
+  if (more.textContent.startsWith('That is all')) clearInterval(scrolling)
+}, 20)
+"""
+
+
+def test_a_long_list_goes_on_to_its_last_mark_in_the_order_asked_for(page, crowd):
+    page.open("/?owner=crowd")
+    assert page.hits()[0] == crowd[0]
+    page.js("document.querySelector('[name=density][value=list]').click()")
+    assert page.text("[data-id='X-0000'] .hit-title") == "–", "its number is no words"
+    said = "return document.getElementById('status').textContent"
+    assert page.js(said) == "1,030 marks found by words and data, no picture compared"
+    assert not page.one("#grouped").is_displayed(), "there are no groups"
+    page.click('[data-field="filed"]')
+    page.until_hits(lambda ids: ids[0] == crowd[-1])
+    assert page.path == "/?owner=crowd&order=filed"
+    assert page.js("return document.activeElement.dataset.field") == "filed"
+    page.click('[data-field="filed"]')
+    page.until_hits(lambda ids: ids[0] == crowd[0])
+    page.back()
+    page.until_hits(lambda ids: ids[0] == crowd[-1])
+    page.driver.refresh()
+    page.until_hits(lambda ids: ids[0] == crowd[-1])
+    assert page.one('[data-field="filed"]').get_attribute("aria-pressed") == "true"
+    page.js(SCROLL_ON)
+    page.until(lambda: page.text("#more") == "That is all: 1,030 marks.", "the list has no end")
+    assert page.hits() == crowd[::-1]
+    page.js("scrollTo(0, 0)")
+    page.click('[data-field="office"]')
+    partly = "Only the first 1,000 of 1,030 marks are sorted; by number or a date, all are."
+    page.until(lambda: page.text("#sorted") == partly, "nothing says that some are not sorted")
+    assert page.path == "/?owner=crowd&order=office"
+    page.js("document.querySelector('[name=density][value=cards]').click()")
+    page.until(lambda: page.path == "/?owner=crowd", "cards, which say no order, keep one")
 
 
 @pytest.fixture

@@ -72,17 +72,23 @@ export function startDesk(onchange, onelsewhere) {
       if (isUsed(held) && names.some((name) => !held.names.includes(name))) change(() => ({}))
       onchange()
     },
+    /** Put marks among the 'hidden' or 'listed' ones of this search, or take them off, where notes stay for when
+     *  they are put back: [name of the search, list, id, whether it is put there] of each. */
+    work(changes) {
+      const mine = changes.filter(([name]) => names.includes(name) || held.names.includes(name))
+      if (!mine.length) return
+      change((before) => {
+        const after = { hidden: before.hidden, listed: before.listed }
+        for (const [, list, id, isOn] of mine) after[list] = [...without(after[list], id), ...(isOn ? [id] : [])]
+        return after
+      })
+    },
+    /** A name of the search. */
+    name: () => names[0],
     hidden: () => held.hidden,
-    /** Hide other marks: `edit` makes their ids of those that are hidden now. */
-    setHidden: (edit) => change(({ hidden }) => ({ hidden: edit(hidden) })),
     isListed: (id) => held.listed.includes(id),
     /** Ids of the shortlist, each with its note. */
     listed: () => held.listed.map((id) => [id, new Map(held.notes).get(id) ?? '']),
-    /** Put a mark on the shortlist, or take it off, where its note stays for when it is put back. */
-    toggle(id) {
-      const added = held.listed.includes(id) ? [] : [id]
-      change(({ listed }) => ({ listed: [...without(listed, id), ...added] }))
-    },
     note(id, text) {
       const added = text ? [[id, text]] : []
       change(({ notes }) => ({ notes: [...notes.filter(([one]) => one !== id), ...added] }))

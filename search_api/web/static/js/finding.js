@@ -5,8 +5,11 @@ import { planLine } from './results.js'
 import { toFields, toList } from './state.js'
 import { plural } from './texts.js'
 
-/** The marks most like the query: {query, hits, total, said, fetch(offset, k) for more of them}. `panel` shows
- *  the query; `onkept(query, kept)` is told of it with the handles that the server gave. */
+const MOST = 1000 // marks that a search ranks
+
+/** The marks most like the query: {query, hits, total, of: how many were ranked, isList: whether none were, said,
+ *  fetch(offset, k) for more of them}. `panel` shows the query; `onkept(query, kept)` is told of it with the
+ *  handles that the server gave. */
 export async function compared(asked, count, signal, panel, onkept) {
   let known = asked
   const showing = panel.show(asked, signal)
@@ -19,10 +22,11 @@ export async function compared(asked, count, signal, panel, onkept) {
     onkept(asked.query, known.query)
   }
   const fetch = async (offset, k) => (await piece(offset, k)).hits
-  return { query, hits: found, total: plan.matched, said: planLine(plan), index: plan.index, fetch }
+  const total = Math.min(MOST, plan.matched)
+  return { query, hits: found, total, of: plan.matched, isList: false, said: planLine(plan), index: plan.index, fetch }
 }
 
-/** The marks that pass the filters, as `compared` gives them. */
+/** The marks that pass the filters, as `compared` gives them, all of them and in the order asked for. */
 export async function listed(asked, count, signal) {
   let after // the cursor of the next page; null after the last, which comes early where marks were withdrawn
   const fetch = async (_, k) => {
@@ -37,7 +41,8 @@ export async function listed(asked, count, signal) {
     '%(n)s mark found by words and data, no picture compared',
     '%(n)s marks found by words and data, no picture compared',
   )
-  return { query: null, hits: found, total: found.total, said, index: '', fetch }
+  const { total } = found
+  return { query: null, hits: found, total, of: total, isList: true, said, index: '', fetch }
 }
 
 /** A query with the handles under which the server keeps all of its pictures, if it does. */

@@ -11,7 +11,7 @@ export function folded(hits, opened) {
     const [first, ...others] = hit.group ? groups.get(hit.group) : [hit]
     if (hit !== first) return []
     if (!others.length) return [hit]
-    const isOpen = opened.has(hit.group)
+    const isOpen = opened.includes(hit.group)
     const members = isOpen ? others.map((one) => ({ ...one, isMember: true })) : []
     return [{ ...hit, alike: others.length, isOpen }, ...members]
   })

@@ -1,5 +1,5 @@
-// Steps of the back button: each keeps the address, the key of the query picture, and where the
-// page was scrolled to, so that going back leads to where one was.
+// Steps of the back button: each keeps the address, what is not in it, what was done with marks, and where
+// the page was scrolled to, so that going back leads to where one was.
 
 import { addStep, changeStep } from './dialogs.js'
 import { byId, debounced } from './dom.js'
@@ -7,11 +7,12 @@ import { focusCard } from './hits.js'
 
 const SCROLLED_MS = 120
 
-/** `onarrive(picture)` is called after back and forward with the key of the step's picture; `hits` are
- *  the list of the page. */
+/** `onarrive(changes)` is called after back and forward with what is to be done with marks, which reverses what
+ *  was done in the steps that are left, and only that; `hits` are the list of the page. */
 export function startHistory(onarrive, hits) {
   const panel = document.querySelector('.panel-scroll')
   let arriving = null // the step whose place on the page is still to be found
+  let done = history.state?.done ?? [] // with marks, in the steps up to this one
 
   const remember = () => {
     if (arriving) return
@@ -22,24 +23,22 @@ export function startHistory(onarrive, hits) {
   const soon = debounced(remember, SCROLLED_MS)
 
   history.scrollRestoration = 'manual'
-  // What is kept of hidden marks counts: another tab may have hidden some since this page was left.
-  changeStep({ hidden: null })
   arriving = history.state
   addEventListener('scroll', soon)
   panel.addEventListener('scroll', soon)
   addEventListener('pagehide', remember)
   addEventListener('popstate', () => {
     arriving = history.state
-    onarrive(arriving?.picture ?? null)
+    const left = done
+    done = arriving?.done ?? []
+    onarrive(between(left, done))
   })
 
   return {
-    picture: () => history.state?.picture ?? null,
-
-    /** Ids of the marks that are hidden at this step: `known` where it does not say. */
-    hidden(known) {
-      if (!history.state?.hidden) changeStep({ hidden: known })
-      return history.state.hidden
+    /** What this step keeps beside its address: `known` of what it does not say. */
+    held(known) {
+      changeStep({ ...known, ...history.state })
+      return history.state
     },
 
     /** Write another address of the present step, which asks for the same. */
@@ -50,16 +49,18 @@ export function startHistory(onarrive, hits) {
     /** How many hits were drawn when the step that is returned to was left. */
     drawn: () => arriving?.place?.drawn ?? 0,
 
-    /** Add a step, or change the present one where it only goes on with an edit of `control`. */
-    add(address, picture, control, hidden) {
+    /** Add a step that keeps `held` beside its address, or change the present one where it only goes on with an
+     *  edit of `control`; `changes` are what was done with marks: [search, list, id, whether it was put there]. */
+    add(address, held, control = null, changes = []) {
       soon.flush()
       arriving = null
       const before = history.state ?? {}
-      const isSame = address === location.pathname + location.search && picture === (before.picture ?? null)
-        && String(hidden) === String(before.hidden ?? [])
+      const isSame = address === location.pathname + location.search && !changes.length
+        && Object.entries(held).every(([name, value]) => JSON.stringify(value) === JSON.stringify(before[name]))
       const goesOn = control !== null && control === before.control
-      const step = { picture, control, hidden }
       if (isSame) return
+      done = [...done, ...changes]
+      const step = { ...held, control, done }
       if (goesOn) changeStep(step, address)
       else {
         remember()
@@ -78,4 +79,12 @@ export function startHistory(onarrive, hits) {
       scrollTo({ top: place.top, behavior: 'instant' })
     },
   }
+}
+
+/** What leads from what was done in some steps to what was done in others. */
+function between(left, arrived) {
+  const differs = (change, at) => String(change) !== String(arrived[at])
+  const common = left.findIndex(differs) < 0 ? left.length : left.findIndex(differs)
+  const undone = left.slice(common).reverse().map(([search, list, id, isOn]) => [search, list, id, !isOn])
+  return [...undone, ...arrived.slice(common)]
 }

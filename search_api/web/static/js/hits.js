@@ -1,71 +1,102 @@
 // The hits of a search as a grid or a list: fetched in growing pieces and drawn in small ones as one
 // scrolls, with arrow keys from one to the next.
 
-import { byId, h, icon } from './dom.js'
+import { byId, h } from './dom.js'
 import { hitCard } from './cards.js'
 import { folded } from './groups.js'
-import { COLUMNS, hitRow, sorted } from './list.js'
+import { headers, hitRow, sorted } from './list.js'
 import { number, plural, t } from './texts.js'
 
-const FETCHED = [20, 100, 500, 1000] // how many hits are there after each request
+const FETCHED = [20, 100, 500, 1000] // how many hits are there after each request,
+const FURTHER = 500 // and how many come with each after these, which only a list goes on with
 const FIRST = 10 // of a new ranking, drawn before the others: what most windows show
 const DRAWN = 20 // at once: a quarter of the time after which a task is a long one
 const UNSEEN_MS = 500 // between pieces in a window that is not in sight
 const NEAR = '600px' // how far below the window the next ones are drawn
-const RANKED = { field: null, isDown: false }
 
 /** Make the list. `onerror(error)` is told when more hits cannot be fetched. */
 export function startHits(onerror) {
   const list = byId('hits')
   const more = byId('more')
-  let ranking = { hits: [], total: 0 } // fetch(offset, k) gives more hits, context, actions
+  let ranking = { hits: [], total: 0 } // see `show`
   let isGrouped = false // whether hits that show one sign are folded into the first of them
-  let opened = new Set() // groups that are not
-  let order = RANKED
+  let opened = [] // groups that are not
+  let order = '' // the field that hits are sorted by, with - before it downwards; nothing: as they came
   let view = [] // the hits in the order in which they are shown
   let rows = [] // the elements of those that are drawn
+  const looks = new WeakMap() // element → what of its hit it shows beside its data
   let wanted = 0 // how many are drawn, or are about to be
+  let chance = null // the element of the line below which hits are no better than chance
   let redrawing = null // promise
   let fetching = null
+  const note = h('p', { class: 'hint', id: 'sorted' })
+  byId('list-head').before(note)
 
-  /** The place from which on hits are no better than chance; -1 where none is, or the order is another. */
-  const chanceAt = () => (order.field ? -1 : view.findIndex(({ band }) => band === 'weak'))
+  /** Draw the line from which on hits are no better than chance. */
+  const drawChance = () => {
+    chance?.remove()
+    const at = order ? -1 : view.findIndex(({ band }) => band === 'weak')
+    chance = rows[at] ? chanceLine(at) : null
+    if (chance) rows[at].before(chance)
+  }
+  const lookOf = ({ alike, isOpen, isMember }) => [alike, isOpen, isMember].join()
   const rowOf = (hit, place) => {
     const make = list.dataset.density === 'list' ? hitRow : hitCard
-    return make(hit, place, ranking.context, { ...ranking.actions, ongroup })
+    const oncompare = () => ranking.actions.oncompare(rows.indexOf(row))
+    const row = make(hit, place, ranking.context, { ...ranking.actions, oncompare })
+    looks.set(row, lookOf(hit))
+    setTabs(row, -1)
+    return row
   }
   /** The hits to show, in their order: without those that a person hid, groups folded. */
   const arranged = () => {
-    const kept = sorted(ranking.hits, order).filter(({ id }) => !ranking.actions?.isHidden?.(id))
+    const kept = (isSortedHere() ? sorted(ranking.hits, order) : ranking.hits).filter(({ id }) => !ranking.actions?.isHidden?.(id))
     return isGrouped ? folded(kept, opened) : kept
   }
-  /** Arrange anew and draw as much as was drawn; the focus stays at its mark, or else at its place. */
-  const rearrange = async () => {
+  /** Draw otherwise, by `draw`; the focus stays at its mark, or else at its place. */
+  const keepFocus = async (draw) => {
     const card = document.activeElement?.closest('.hit')
     const [place, id] = [rows.indexOf(card), card?.dataset.id]
-    await redraw(Math.max(drawnTo(), FETCHED[0]))
+    await draw()
+    if (place < 0 || (card.isConnected && card === document.activeElement)) return
     const stays = view.findIndex((hit) => hit.id === id)
-    if (place >= 0) focusCard(rows[stays < 0 ? Math.min(place, rows.length - 1) : stays])
+    focusCard(rows[stays < 0 ? Math.min(place, rows.length - 1) : stays])
   }
-  const ongroup = ({ group }) => {
-    if (!opened.delete(group)) opened.add(group)
-    rearrange()
-  }
+  /** Arrange anew and draw as much as was drawn: only what is new, where most stays as it is. */
+  const rearrange = () => keepFocus(async () => {
+    const [drawn, next] = [new Map(rows.map((row, at) => [row.dataset.id, at])), arranged()]
+    const count = Math.max(drawnTo(), FETCHED[0])
+    const kept = next.slice(0, count).map((hit) => drawn.get(hit.id)).map((at, place) =>
+      (at !== undefined && looks.get(rows[at]) === lookOf(next[place]) ? at : null))
+    const stay = kept.filter((at) => at !== null)
+    const isInOrder = stay.every((at, place) => !place || at > stay[place - 1])
+    if (wanted > rows.length || !isInOrder || kept.length - stay.length > DRAWN) return redraw(count)
+    const before = rows
+    view = next
+    rows = kept.map((at, place) => (at === null ? rowOf(next[place], place) : before[at]))
+    const stays = new Set(rows)
+    for (const row of before) if (!stays.has(row)) row.remove()
+    for (const [place, row] of rows.entries()) {
+      if (!row.isConnected) place ? rows[place - 1].after(row) : list.prepend(row)
+      row.querySelector('.is-star')?.setAttribute('aria-pressed', String(ranking.actions.isListed(view[place].id)))
+    }
+    wanted = rows.length
+    drawChance()
+    showEnd()
+    watch()
+  })
   const drawTo = (count) => {
     const from = rows.length
     const added = view.slice(from, count).map((hit, at) => rowOf(hit, from + at))
-    for (const [at, row] of added.entries()) {
-      setTabs(row, -1)
-      if (from + at === chanceAt()) list.append(chanceLine(from + at))
-      list.append(row)
-    }
+    list.append(...added)
     rows.push(...added)
+    drawChance()
     if (from === 0) enterCard(rows[0])
   }
   const fetchMore = () => {
     const mine = ranking
     const offset = mine.hits.length
-    const bound = FETCHED.find((count) => count > offset)
+    const bound = FETCHED.find((count) => count > offset) ?? offset + FURTHER
     fetching ??= mine.fetch(offset, bound - offset)
       .then((came) => {
         if (mine !== ranking) return
@@ -74,14 +105,17 @@ export function startHits(onerror) {
         const before = view.slice(0, rows.length)
         view = arranged()
         // More of a group that is drawn already may have come.
-        if (before.some((hit, at) => hit.id !== view[at].id || hit.alike !== view[at].alike)) redraw(drawnTo())
+        if (before.some((hit, at) => hit.id !== view[at].id || hit.alike !== view[at].alike)) rearrange()
       })
       .finally(() => { fetching = null })
     return fetching
   }
   const drawnTo = () => Math.max(rows.length, wanted)
-  const isAll = () => ranking.hits.length >= ranking.total
-  const onShow = () => ranking.total - ranking.hits.length + view.length
+  /** Whether hits are sorted here, not by the server: then no further ones come between them. */
+  const isSortedHere = () => Boolean(order) && !ranking.isServed
+  const most = () => (isSortedHere() ? Math.min(ranking.total, FETCHED.at(-1)) : ranking.total)
+  const isAll = () => ranking.hits.length >= most()
+  const onShow = () => Math.max(0, most() - ranking.hits.length) + view.length
   const grow = async () => {
     if (rows.length >= view.length && !isAll()) await fetchMore()
     drawTo(rows.length + DRAWN)
@@ -89,7 +123,9 @@ export function startHits(onerror) {
   }
   const showEnd = () => {
     const left = onShow() - rows.length
-    more.textContent = left > 0 ? plural(left, '%(n)s more mark below', '%(n)s more marks below') : endOf(ranking)
+    const end = ranking.hits.length < ranking.total ? '' : endOf(ranking)
+    more.textContent = left > 0 ? plural(left, '%(n)s more mark below', '%(n)s more marks below') : end
+    note.textContent = isSortedHere() && isAll() && view.length ? sortedOf(ranking) : ''
   }
 
   const observer = new IntersectionObserver(async (entries) => {
@@ -133,41 +169,58 @@ export function startHits(onerror) {
     watch()
   }
   const showHead = () => {
-    byId('list-head').hidden = list.dataset.density !== 'list' || !view.length
-    byId('list-head').replaceChildren(...headers(order, sortBy))
-  }
-  const sortBy = async (field) => {
-    const drawn = drawnTo()
-    const isDown = order.field === field && !order.isDown
-    order = field === null ? RANKED : { field, isDown }
-    showHead()
-    try {
-      while (order.field && !isAll()) await fetchMore()
-    } catch (error) {
-      return onerror(error)
-    }
-    await redraw(drawn)
-    byId('list-head').querySelector(`[data-field="${field ?? ''}"]`).focus()
+    const head = byId('list-head')
+    const focused = head.contains(document.activeElement) && document.activeElement.dataset.field
+    head.hidden = list.dataset.density !== 'list' || !view.length
+    head.replaceChildren(...headers(order, ranking.actions?.onsort))
+    if (focused !== false) head.querySelector(`[data-field="${focused}"]`).focus()
   }
 
   const hits = {
     /** How many hits are asked for first, where `shown` were seen before; all where they are to be sorted. */
-    firstPiece: (shown = 0) => FETCHED.find((count) => !order.field && count >= shown) ?? FETCHED.at(-1),
-    /** Show a new ranking; resolves when `drawn` of its hits are drawn, and the first ones painted. */
+    firstPiece: (shown = 0, isToSort = false) => FETCHED.find((count) => !isToSort && count >= shown) ?? FETCHED.at(-1),
+    /**
+     * Show a new ranking: {hits, total, of: how many it was made of, fetch(offset, k) for more hits, order,
+     * isServed: whether they come in that order, isList: not a ranking, opened, context, actions}. Resolves when `drawn` of its
+     * hits are drawn, and the first ones painted.
+     */
     async show(found, drawn) {
       ranking = { ...found, hits: ranked(found.hits, 0) }
-      if (!isAll()) order = RANKED // sorting began after they were asked for
-      opened = new Set()
+      order = found.order ?? ''
+      opened = found.opened ?? []
       byId('problem').replaceChildren()
-      await Promise.all([redraw(Math.max(drawn, FETCHED[0]), FIRST), painted()])
+      if (isAll() || ranking.hits.length >= (isSortedHere() ? most() : drawn)) {
+        return Promise.all([redraw(Math.max(drawn, FETCHED[0]), FIRST), painted()])
+      }
+      rows = []
+      view = []
+      const mine = ranking
+      while (mine === ranking && !isAll() && mine.hits.length < (isSortedHere() ? most() : drawn)) await fetchMore()
+      if (mine === ranking) await redraw(Math.max(drawn, FETCHED[0]), FIRST)
     },
     /** Draw what is drawn again, in the same places: its codes' titles have come. */
     async again(context) {
       ranking.context = context
-      return rearrange()
+      return keepFocus(() => redraw(Math.max(drawnTo(), FETCHED[0])))
+    },
+    /** Show the hits in another order, with other groups open. */
+    async arrange(asked) {
+      const isSame = asked.order === order
+      const mine = ranking
+      opened = asked.opened
+      if (isSame) return rearrange()
+      order = asked.order
+      showHead()
+      try {
+        while (mine === ranking && !isAll()) await fetchMore()
+      } catch (error) {
+        return onerror(error)
+      }
+      if (mine === ranking) await redraw(drawnTo())
     },
     rearrange,
     setGrouped(grouped) {
+      if (grouped === isGrouped) return
       isGrouped = grouped
       if (view.length) redraw(Math.max(drawnTo(), FETCHED[0]))
     },
@@ -178,13 +231,13 @@ export function startHits(onerror) {
       wanted = 0
       list.replaceChildren()
       more.textContent = ''
+      note.textContent = ''
       byId('list-head').hidden = true
     },
     /** Show 'cards', 'thumbs', which are the same cards drawn small, or a 'list'. */
     setDensity(density) {
-      const isAsDrawn = [density, list.dataset.density].every((one) => one !== 'list')
+      const isAsDrawn = (density === 'list') === (list.dataset.density === 'list')
       list.dataset.density = density
-      if (density !== 'list') order = RANKED
       if (view.length && !isAsDrawn) redraw(drawnTo())
     },
     total: () => ranking.total,
@@ -192,7 +245,7 @@ export function startHits(onerror) {
     onShow,
     /** Do what a key means at a place; whether it means something. */
     press(place, key) {
-      const act = { s: ranking.actions?.onlist, x: ranking.actions?.onhide, g: view[place]?.alike && ongroup }[key]
+      const act = { s: ranking.actions?.onlist, x: ranking.actions?.onhide, g: view[place]?.alike && ranking.actions?.ongroup }[key]
       act?.(view[place])
       return Boolean(act)
     },
@@ -219,9 +272,9 @@ const painted = () => new Promise((resolve) => {
 
 const ranked = (found, offset) => found.map((hit, at) => ({ ...hit, rank: offset + at + 1 }))
 
-const endOf = ({ total }) => {
+const endOf = ({ total, of, isList }) => {
   if (!total) return ''
-  return total >= FETCHED.at(-1)
+  return of > total && !isList
     ? t('A ranking ends at %(most)s marks: narrow it by a filter.', { most: number(FETCHED.at(-1)) })
     : plural(total, 'That is all: %(n)s mark.', 'That is all: %(n)s marks.')
 }
@@ -231,20 +284,13 @@ const chanceLine = (place) =>
     ? t('From here on no mark is nearer than any query finds one by chance.')
     : t('No mark here is nearer than any query finds one by chance.'))
 
-const headers = (order, onsort) =>
-  COLUMNS.map(({ field, title }) => {
-    const isSorted = field !== undefined && order.field === field
-    if (field === undefined) return h('span', {}, title)
-    return h('button', {
-      type: 'button', 'data-field': field ?? '', 'aria-pressed': String(isSorted),
-      'aria-label': sortLabel(title.toLowerCase(), isSorted, order.isDown),
-      onclick: () => onsort(field),
-    }, title, isSorted && field !== null && icon(order.isDown ? 'down' : 'up'))
-  })
-
-function sortLabel(field, isSorted, isDown) {
-  if (!isSorted) return t('Sort by %(field)s', { field })
-  return isDown ? t('Sort by %(field)s, downwards now', { field }) : t('Sort by %(field)s, upwards now', { field })
+/** What is sorted, where that is not all. */
+const sortedOf = ({ hits, of, isList }) => {
+  if (!(of > hits.length)) return ''
+  const values = { some: number(hits.length), all: number(of) }
+  return isList
+    ? t('Only the first %(some)s of %(all)s marks are sorted; by number or a date, all are.', values)
+    : t('Only the nearest %(some)s of %(all)s marks are sorted: narrow them by a filter.', values)
 }
 
 const setTabs = (card, index) => {

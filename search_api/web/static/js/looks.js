@@ -6,23 +6,30 @@ import { keep, kept } from './storage.js'
 const DENSITY = 'marklens-density'
 const GROUPED = 'marklens-grouped'
 
-/** Make the controls of a list of hits, and show them as was chosen before. */
-export function startLooks(hits) {
+/** Make the controls of a list of hits, and show them as was chosen before; `onchange()` is told of a choice.
+ *  Returns {now(), put(looks)}. */
+export function startLooks(hits, onchange) {
   const grouped = byId('grouped')
-  grouped.checked = kept(GROUPED) !== 'no'
-  hits.setGrouped(grouped.checked)
-  grouped.addEventListener('change', () => {
-    keep(GROUPED, grouped.checked ? 'yes' : 'no')
-    hits.setGrouped(grouped.checked)
-  })
   const densities = [...document.getElementsByName('density')]
-  const chosen = densities.find(({ value }) => value === kept(DENSITY)) ?? densities[0]
-  chosen.checked = true
-  hits.setDensity(chosen.value)
-  for (const radio of densities) {
-    radio.addEventListener('change', () => {
-      keep(DENSITY, radio.value)
-      hits.setDensity(radio.value)
-    })
+  const chosen = () => densities.find((radio) => radio.checked)
+  const show = () => {
+    hits.setGrouped(grouped.checked)
+    hits.setDensity(chosen().value)
   }
+  const change = () => {
+    keep(GROUPED, grouped.checked ? 'yes' : 'no')
+    keep(DENSITY, chosen().value)
+    show()
+    onchange()
+  }
+  const put = (looks) => {
+    grouped.checked = looks.isGrouped
+    const radio = densities.find(({ value }) => value === looks.density) ?? densities[0]
+    radio.checked = true
+    show()
+  }
+
+  put({ isGrouped: kept(GROUPED) !== 'no', density: kept(DENSITY) })
+  for (const control of [grouped, ...densities]) control.addEventListener('change', change)
+  return { now: () => ({ isGrouped: grouped.checked, density: chosen().value }), put }
 }

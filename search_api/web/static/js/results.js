@@ -52,8 +52,10 @@ export function meaningOf(hit) {
   return hit.match ? `${said}, ${matchOf(hit.match)}` : said
 }
 export const pageOf = (id) => `/marks/${encodeURIComponent(id)}`
-export const titleOfMark = (mark) =>
-  mark.text || (mark.words_read ? t('%(words)s (read)', { words: mark.words_read }) : mark.id)
+/** The words of a mark, or those read in its picture; null where there are none. */
+export const wordsOf = (mark) =>
+  mark.text || (mark.words_read ? t('%(words)s (read)', { words: mark.words_read }) : null)
+export const titleOfMark = (mark) => wordsOf(mark) ?? mark.id
 
 /** One line: what was scanned, how many marks the filter left, and how long it took. */
 export function planLine(plan) {

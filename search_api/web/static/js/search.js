@@ -11,12 +11,14 @@ import { startDesk } from './desk.js'
 import { startDialogs } from './dialogs.js'
 import { startExplain } from './explain.js'
 import { startFilterForm } from './filterform.js'
-import { byId, h } from './dom.js'
+import { byId } from './dom.js'
 import { compared, listed } from './finding.js'
+import { startHiddenMarks } from './hiddenmarks.js'
 import { startHistory } from './history.js'
 import { showSkeletons, startHits } from './hits.js'
 import { followIndexing } from './indexing.js'
 import { startIntake } from './intake.js'
+import { goOn, startLinks } from './links.js'
 import { startLooks } from './looks.js'
 import { dismiss, notify, notifyOf } from './notice.js'
 import { savePicture } from './pictures.js'
@@ -29,13 +31,12 @@ import { startShortlist } from './shortlist.js'
 import { startWatch } from './watch.js'
 import { startWords } from './words.js'
 import {
-  activeFilters, blank, fromAddress, namesOf, toAddress, toFacets, toReport, toWatch, WHOLE, withCode,
-  withoutFilters, withPicture,
+  askedOf, blank, fromAddress, isSortedByServer, namesOf, phaseOf, toAddress, toFacets, toReport,
+  toWatch, WHOLE, withCode, withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
-import { countCodes, loadVienna, titleOf } from './vienna.js'
+import { countCodes, loadVienna } from './vienna.js'
 
-const MOST = 1000 // marks that a search ranks
 const REPORTED = 50 // marks of a report
 
 const page = byId('content')
@@ -52,8 +53,10 @@ const words = startWords(go)
 const form = startFilterForm(go)
 const hits = startHits(notifyOf)
 const steps = startHistory(arrive, hits)
+const looks = startLooks(hits, changeLooks)
 const compare = startCompare()
 const desk = startDesk(showShortlist, showElsewhere)
+const showHidden = startHiddenMarks(desk, (ids) => work(...ids.map((id) => ['hidden', id, false])))
 const showSeenCodes = startSeenCodes(chooseCode, (code) => panel.point(code))
 const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode, notifyOf)
 
@@ -61,33 +64,44 @@ const tree = startCodeTree((code) => state.codes.get(code) ?? 'off', chooseCode,
  *  that follow each other are one step. */
 function go(change, control = null) {
   if (!control) form.flush()
-  state = { ...state, ...change }
+  state = { ...state, opened: [], ...('query' in change && { order: '' }), ...change }
   hasFailed = false
   if ('query' in change) answer = null
   desk.of(namesOf(state))
-  steps.add(toAddress(state), state.query?.key ?? null, control, desk.hidden())
+  addStep(control)
   show(control)
   return run()
 }
 
-/** Hide marks, or show them again, as `edit` changes the ids of hidden ones; a step for the back button. */
-function setHidden(edit) {
-  desk.setHidden(edit)
-  steps.add(toAddress(state), state.query?.key ?? null, null, desk.hidden())
+/** Add a step for the back button: what is asked and shown now, with `changes` of the marks worked on. */
+function addStep(control = null, changes = []) {
+  const held = { picture: state.query?.key ?? null, opened: state.opened, looks: looks.now() }
+  steps.add(toAddress(state), held, control, changes)
+}
+
+/** Hide marks, put them on the shortlist, or the reverse: ['hidden' or 'listed', id, whether it is to be there]
+ *  of each; a step for the back button. */
+function work(...changes) {
+  const named = changes.map((change) => [desk.name(), ...change])
+  desk.work(named)
+  addStep(null, named)
   hits.rearrange()
   showHidden()
 }
 
-function showHidden() {
-  const ids = desk.hidden()
-  const button = (text, edit) => h('button', { type: 'button', class: 'link', onclick: () => setHidden(edit) }, text)
-  byId('hidden-marks').replaceChildren(...(ids.length
-    ? [
-        h('span', {}, plural(ids.length, '%(n)s mark hidden, but not from a report', '%(n)s marks hidden, but not from a report')),
-        button(t('Undo'), (hidden) => hidden.slice(0, -1)),
-        ids.length > 1 ? button(t('Show all'), () => []) : '',
-      ]
-    : []))
+/** Show what was found in another order, or with other groups open; a step for the back button. */
+function arrange(change) {
+  const changed = { ...state, ...change }
+  if (askedOf(changed) !== askedOf(state)) return go(change) // the server sorts a list
+  state = changed
+  addStep()
+  hits.arrange(state)
+}
+
+function changeLooks() {
+  const isUnsorted = looks.now().density !== 'list' && state.order // no head says then how it is sorted
+  if (isUnsorted) arrange({ order: '' })
+  else addStep()
 }
 
 function showShortlist() {
@@ -102,11 +116,7 @@ function showElsewhere() {
   if (answer?.hits.length) hits.rearrange()
 }
 
-function shortlist({ id }) {
-  desk.toggle(id)
-  const star = byId('hits').querySelector(`[data-id="${CSS.escape(id)}"] .is-star`)
-  star?.setAttribute('aria-pressed', String(desk.isListed(id)))
-}
+const shortlist = ({ id }) => work(['listed', id, !desk.isListed(id)])
 
 function chooseCode(code, chosen) {
   go(withCode(state, code, chosen))
@@ -118,17 +128,11 @@ function show(edited = null) {
   page.dataset.phase = phase
   byId('welcome').hidden = phase !== 'empty'
   results.hidden = phase === 'empty'
-  byId('watch').hidden = !state.query // only a search by picture is watched
+  for (const tool of [byId('watch'), byId('grouped').parentElement]) tool.hidden = !state.query // a list has no groups
   byId('results-title').textContent = phase === 'list' ? t('Marks found') : t('Most similar marks')
   form.set(state, edited)
   showCodes()
   showHidden()
-}
-
-/** 'query': marks are compared with a picture; 'list': those that pass filters; 'empty': nothing asked. */
-function phaseOf(asked) {
-  if (asked.query) return 'query'
-  return activeFilters(asked, titleOf).length ? 'list' : 'empty'
 }
 
 function showCodes() {
@@ -158,7 +162,8 @@ async function run() {
   if (!byId('hits').querySelector('[data-id]')) showSkeletons(8)
   try {
     const find = phase === 'list' ? listed : compared
-    const came = await find(state, hits.firstPiece(steps.drawn()), mine.signal, panel, keepHandles)
+    const isToSort = Boolean(state.order) && !isSortedByServer(state)
+    const came = await find(state, hits.firstPiece(steps.drawn(), isToSort), mine.signal, panel, keepHandles)
     if (running === mine) await showAnswer(came, mine)
   } catch (error) {
     if (running === mine && error.name !== 'AbortError') showFailure(error)
@@ -196,9 +201,8 @@ async function showAnswer(came, mine) {
   setTools(true)
   if (came.query) panel.setParts(came.query.boxes)
   if (came.hits.length) {
-    const { hits: found, fetch } = came
-    const total = Math.min(MOST, came.total)
-    const shown = { hits: found, total, fetch, context: context(), actions: actionsFor(came) }
+    const { order, opened } = state
+    const shown = { ...came, order, opened, isServed: isSortedByServer(state), context: context(), actions: actionsFor(came) }
     await hits.show(shown, steps.drawn()) // to where the step that is returned to was left
     if (running !== mine) return
   } else {
@@ -206,7 +210,9 @@ async function showAnswer(came, mine) {
     showNothing(state, clearFilters)
   }
   if (came.query) words.show(state, panel.asked)
-  byId('status').textContent = `${plural(hits.total(), '%(n)s mark found', '%(n)s marks found')}, ${came.said}`
+  byId('status').textContent = came.query
+    ? `${plural(hits.total(), '%(n)s mark found', '%(n)s marks found')}, ${came.said}`
+    : came.said
   if (document.activeElement === document.body) byId('results-title').focus({ preventScroll: true })
 }
 
@@ -239,18 +245,12 @@ function isResent() {
   return true
 }
 
-const isForAnotherTab = (event) => event.ctrlKey || event.metaKey || event.shiftKey
-
 const context = () => ({
   queryCodes: [...(answer?.query?.vienna ?? []).map(({ code }) => code), ...panel.codes()],
   asked: [...state.codes].filter(([, chosen]) => chosen !== 'none').map(([code]) => code),
 })
 
-const onsearch = (event, hit) => {
-  if (isForAnotherTab(event)) return
-  event.preventDefault()
-  searchFrom(hit.id)
-}
+const onsearch = (event, { id }) => goOn(event, () => searchFrom(id))
 
 /** What can be done with a hit; of a list, whose marks nothing is compared with, it is opened. */
 const actionsFor = ({ query }) => ({
@@ -258,7 +258,11 @@ const actionsFor = ({ query }) => ({
   isHidden: (id) => desk.hidden().includes(id),
   isListed: desk.isListed,
   onlist: shortlist,
-  onhide: ({ id }) => setHidden((hidden) => [...hidden.filter((one) => one !== id), id]),
+  onhide: ({ id }) => work(['hidden', id, true]),
+  onsort: (order) => arrange({ order }),
+  ongroup: ({ group }) => arrange({
+    opened: state.opened.includes(group) ? state.opened.filter((one) => one !== group) : [...state.opened, group],
+  }),
   ...(query
     ? {
         oncompare: (place) => compare(place, { hits, queryOf: (hit) => panel.figure(hit.pair.picture), ...context() }),
@@ -306,14 +310,13 @@ async function searchPicture(file, count = 1) {
 }
 
 function startPage() {
-  startLooks(hits)
   startDialogs()
   followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
   startExplain(() => answer?.query?.vienna ?? [], panel.seenAt)
   startReport(reported, notifyOf)
   startWatch((isKept) => toWatch(sent(isKept), panel.files()))
-  startShortlist(desk, reported, hits.rearrange, notifyOf)
+  startShortlist(desk, reported, shortlist, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
@@ -322,20 +325,11 @@ function startPage() {
     go({ query: null, ...WHOLE })
     document.querySelector('#welcome [data-action="choose"]').focus()
   })
-  document.querySelector('.brand').addEventListener('click', (event) => {
-    if (isForAnotherTab(event)) return
-    event.preventDefault() // the address of an uploaded picture is that of the start page
+  startLinks(() => {
     go(blank())
     scrollTo({ top: 0 })
-  })
-  document.querySelector('.skip').addEventListener('click', (event) => {
-    event.preventDefault() // a step in the history without the picture would lose it
-    page.focus()
-  })
-  for (const link of document.querySelectorAll('.sample')) {
-    link.addEventListener('click', (event) => onsearch(event, { id: link.dataset.markId }))
-  }
-  arrive(steps.picture())
+  }, onsearch)
+  arrive([])
   loadTitles()
 }
 
@@ -343,15 +337,22 @@ function startPage() {
 const sent = (isKept) => (isKept || state.query?.kind !== 'picture' ? state : { ...state, query: { ...state.query, handles: [] } })
 const reported = (isKept) => toReport(sent(isKept), panel.files(), REPORTED)
 
-/** Show what the address and the picture of a step in the history ask for. */
-function arrive(picture) {
-  answer = null
-  hasFailed = false
-  state = { ...fromAddress(location.href), narrowed: state.narrowed }
+/** Show what a step in the history asks for, and do what it takes with the marks worked on. */
+function arrive(changes) {
+  const shown = answer && !running ? askedOf(state) : null
+  const { picture, opened, looks: held } = steps.held({ picture: null, opened: [], looks: looks.now() })
+  state = { ...fromAddress(location.href), narrowed: state.narrowed, opened }
   if (picture) state.query = { kind: 'picture', key: picture, handles: state.query?.handles ?? [] }
   desk.of(namesOf(state))
-  const ids = steps.hidden(desk.hidden())
-  if (String(ids) !== String(desk.hidden())) desk.setHidden(() => ids)
+  desk.work(changes)
+  looks.put(state.order ? { ...held, density: 'list' } : held)
+  if (askedOf(state) === shown) {
+    show()
+    hits.arrange(state).then(steps.place)
+    return
+  }
+  answer = null
+  hasFailed = false
   show()
   run()
 }

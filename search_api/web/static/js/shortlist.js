@@ -9,8 +9,8 @@ import { plural, t } from './texts.js'
 
 const LONGEST_NOTE = 2000
 
-/** Make the dialog; `asked(isKept)` gives the fields of the search. */
-export function startShortlist(desk, asked, onchange, onproblem) {
+/** Make the dialog; `asked(isKept)` gives the fields of the search, `ontake(mark)` takes one off. */
+export function startShortlist(desk, asked, ontake, onproblem) {
   const dialog = byId('shortlist-dialog')
   const body = byId('shortlist-body')
 
@@ -34,8 +34,7 @@ export function startShortlist(desk, asked, onchange, onproblem) {
       h('button', {
         type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Take %(mark)s off the shortlist', { mark: title }),
         onclick: () => {
-          desk.toggle(id)
-          onchange()
+          ontake({ id })
           show().catch(onproblem)
         },
       }, icon('close')))

@@ -1,7 +1,7 @@
 // What is being searched for, as one plain object, and its two other forms: the page's address
 // (shareable) and the fields of a search request.
 
-import { FILTER_FIELDS, isList } from './fields.js'
+import { FILTER_FIELDS, isList, isServed } from './fields.js'
 import { nameOfKey } from './pictures.js'
 import { day, percent, t } from './texts.js'
 import { covers } from './vienna.js'
@@ -30,6 +30,8 @@ export const blank = () => ({
   weights: new Map(), // block → weight, only where it is not the default
   vienna_source: DEFAULT_SOURCE,
   min_probability: '',
+  order: '', // what is found is sorted by this field, with - before it downwards; as it is found where empty
+  opened: [], // groups of hits whose members are shown
   ...Object.fromEntries(FILTER_FIELDS.map((field) => [field.name, isList(field) ? [] : ''])),
 })
 
@@ -60,12 +62,14 @@ export function fromAddress(address) {
   }
   state.min_probability = given.get('min_probability') ?? ''
   state.vienna_source = given.get('vienna_source') ?? DEFAULT_SOURCE
+  state.order = given.get('order') ?? ''
   return state
 }
 
 export function toAddress(state) {
   const parts = new URLSearchParams([...fields(state)])
   if (state.vienna_source === DEFAULT_SOURCE) parts.delete('vienna_source')
+  if (state.order) parts.set('order', state.order)
   const query = parts.toString().replaceAll('%2C', ',').replaceAll('%3D', '=')
   return query ? `/?${query}` : '/'
 }
@@ -113,6 +117,7 @@ const nameOf = (picture) => picture.name ?? t('pasted picture')
 /** The query of `GET /marks` for `k` marks that pass the filters, after the place that `after` names. */
 export function toList(state, k, after) {
   const query = new URLSearchParams([...filterFields(state), ['k', k]])
+  if (isServed(state.order)) query.set('order', state.order)
   if (after) query.set('after', after)
   return query
 }
@@ -209,6 +214,19 @@ export function withCode({ codes, narrowed }, code, chosen) {
   return { codes: next, narrowed: displaced }
 }
 
+/** 'query': marks are compared with a picture; 'list': those that pass filters; 'empty': nothing asked. */
+export function phaseOf(state) {
+  if (state.query) return 'query'
+  return activeFilters(state, () => '').length ? 'list' : 'empty'
+}
+
+/** Whether the server puts what is asked for in its order, not the page what has come. */
+export const isSortedByServer = (state) => phaseOf(state) === 'list' && isServed(state.order)
+
+/** What the server is asked for, as a text. */
+export const askedOf = (state) =>
+  `${state.query?.key} ${toAddress(isSortedByServer(state) ? state : { ...state, order: '' })}`
+
 /** Search with another picture of the same sign, too. */
 export const withPicture = (query, added) =>
   ({ kind: 'picture', key: query?.key ? `${query.key},${added}` : added, handles: query?.handles ?? [] })
@@ -261,8 +279,8 @@ const FILTER_LABELS = {
   text: (title, text) => t('%(field)s “%(text)s”', { field: title.toLowerCase(), text }),
 }
 
-/** The change that takes every filter away; query and weights stay. */
+/** The change that takes every filter away; query, weights and order stay. */
 export function withoutFilters() {
-  const { query, crop, page, turn, ignoreWords, weights, ...filters } = blank()
+  const { query, crop, page, turn, ignoreWords, weights, order, opened, ...filters } = blank()
   return filters
 }
