@@ -23,9 +23,10 @@ sys.path.insert(0, str(ROOT))
 
 from indexer.marks import MARK_FIELDS  # noqa: E402
 from search_api.errors import PROBLEMS  # noqa: E402
-from search_api.web.languages import CATALOGUE  # noqa: E402
+from search_api.languages import CATALOGUE  # noqa: E402
 
 WEB = ROOT / "search_api" / "web"
+REPORT = ROOT / "search_api" / "report"
 SCRIPTS = WEB / "static" / "js"
 ENGLISH_ONLY = {"docs.html", "docs.js"}  # Swagger UI, for those who write programs
 # Words of registers that the pages know; others are shown as an office writes them.
@@ -40,6 +41,9 @@ STATUSES = (
     "withdrawn",
     "refused",
 )
+# Fields of a search, or of its filter, by which a report calls what was asked.
+REPORTED = ("Crop", "Page", "Turn", "Ignore words", "Order", "Rerank")
+REPORTED_FILTERS = ("Vienna source", "Min probability")
 # Said alike in every language.
 NAMES = {"MarkLens", "JSON", "PDF", "XLSX", "CSV", "Esc", "x", "y"}
 
@@ -59,6 +63,7 @@ Text = str | tuple[str, str]
 _JINJA = Environment(extensions=["jinja2.ext.i18n"], autoescape=True)
 _SHOWN_ATTRIBUTES = {"title", "aria-label", "aria-description", "placeholder", "alt", "label"}
 _CALLS = {"t": None, "plural": (2, 3)}
+_SAYING = {"message": None, "say": None, "plural": (2, 3)}  # of Python
 _INSIDE = {"parse_template_string": True}  # texts within `${…}`, too
 _QUOTED = r"'(?:[^'\\\n]|\\.)*'"
 _DOUBLE = r'"(?:[^"\\]|\\.)*"'
@@ -76,6 +81,7 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 def texts_said() -> set[Text]:
     """Every text that templates, scripts and the tables behind them say to people."""
     said: set[Text] = {one.title for one in MARK_FIELDS} | set(STATUSES)
+    said |= {*REPORTED, *REPORTED_FILTERS}
     said |= {problem.title for problem in PROBLEMS.values()}
     for template in (WEB / "templates").glob("*.html"):
         source = template.read_text("utf-8")
@@ -85,9 +91,9 @@ def texts_said() -> set[Text]:
     for script in SCRIPTS.glob("*.js"):
         with script.open("rb") as file:
             said |= {text for _, text, _, _ in extract("javascript", file, _CALLS, options=_INSIDE)}  # type: ignore[misc]
-    for module in WEB.glob("*.py"):
+    for module in [*WEB.glob("*.py"), *REPORT.glob("*.py")]:
         with module.open("rb") as file:
-            said |= {text for _, text, _, _ in extract("python", file, {"message": None})}  # type: ignore[misc]
+            said |= {text for _, text, _, _ in extract("python", file, _SAYING)}  # type: ignore[misc]
     return said
 
 

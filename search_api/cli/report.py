@@ -51,6 +51,11 @@ REPORT_OPTIONS = (
         str | None,
         typer.Option(metavar="DATE", help="The report's date, by default today's (UTC)."),
     ),
+    keyword_option(
+        "language",
+        str | None,
+        typer.Option(metavar="CODE", help="The report's language: en (by default) or fr."),
+    ),
 )
 
 
@@ -62,6 +67,7 @@ class ReportOptions:
     shortlist: tuple[str, ...]
     notes: Mapping[str, str]
     day: date | None
+    language: str
 
     @classmethod
     def taken_from(cls, options: dict[str, Any]) -> "ReportOptions | None":
@@ -71,11 +77,12 @@ class ReportOptions:
             typer.BadParameter: one cannot be read, or is given without --report; or --out is, too.
             BadQuery: the file's name says no format.
         """
-        file, shortlist, notes, day = (options.pop(one.name) for one in REPORT_OPTIONS)
+        file, shortlist, notes, day, language = (options.pop(one.name) for one in REPORT_OPTIONS)
         if file is None:
-            if shortlist or notes or day:
+            if shortlist or notes or day or language:
                 raise typer.BadParameter(
-                    "--shortlist, --note and --report-date are about a report: add --report FILE"
+                    "--shortlist, --note, --report-date and --language are about a report: add "
+                    "--report FILE"
                 )
             return None
         if options.get("out") is not None:
@@ -85,7 +92,9 @@ class ReportOptions:
         format_of(file)
         if not file.parent.is_dir():
             raise typer.BadParameter(f"there is no folder {file.parent} for the report")
-        return cls(file, tuple(shortlist or ()), dict(map(_note, notes or ())), _day(day))
+        return cls(
+            file, tuple(shortlist or ()), dict(map(_note, notes or ())), _day(day), language or "en"
+        )
 
 
 def write_report_of(
@@ -95,7 +104,9 @@ def write_report_of(
     from search_api.report.contents import ReportRequest, make_report
     from search_api.report.writing import write_report
 
-    asked = ReportRequest(request, options.shortlist, options.notes, options.day)
+    asked = ReportRequest(
+        request, options.shortlist, options.notes, options.day, language=options.language
+    )
     report = make_report(marklens, asked)
     write_report(report, options.file)
     if as_json:

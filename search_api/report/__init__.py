@@ -4,6 +4,7 @@
 
     contents        what a report says: query, filters, weights, register state, marks, notes
     reported_marks  the marks of a report, and why one has no place
+    drawing         pictures as a report shows them
     columns         the columns of a mark, for the two tables
     writing         a report → bytes of a format, or a file
     pdf, xlsx, csv_table      one format each

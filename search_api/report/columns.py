@@ -7,6 +7,7 @@ from typing import Any
 
 from indexer.marks import MARK_FIELDS, FieldKind
 from indexer.query import Hit
+from search_api.languages import Language, message
 from search_api.report.contents import Report
 from search_api.report.reported_marks import ReportedMark
 
@@ -19,7 +20,7 @@ class Column:
 
     Attributes:
         name: as a program reads it.
-        title: as people read it.
+        title: as people read it, in English.
         width: in characters.
         value: its cell of a mark.
     """
@@ -32,24 +33,46 @@ class Column:
 
 def columns_of(report: Report) -> list[Column]:
     """The columns of a report's marks: place, scores, what the register says, note."""
+    say = report.language.say
     places = [one.hit.pair.picture for one in report.marks if one.hit and one.hit.pair]
     return [
-        Column("rank", "Place", 7, lambda one: one.rank),
+        Column("rank", message("Place"), 7, lambda one: one.rank),
         *([_UNPLACED] if any(one.unplaced for one in report.marks) else []),
-        _of_hit("score", "Score", 8, lambda hit: hit.score),
-        _of_hit("probability", "Probability", 11, lambda hit: hit.probability),
-        _of_hit("band", "Band", 14, lambda hit: hit.band),
+        _of_hit("score", message("Score"), 8, lambda hit: hit.score),
+        _of_hit("probability", message("Probability"), 11, lambda hit: hit.probability),
+        _of_hit(
+            "band", message("Band"), 14, lambda hit: None if hit.band is None else say(hit.band)
+        ),
         *(_score(name) for name in report.blocks),
-        *([_of_hit("picture", "By picture", 10, _picture)] if any(places) else []),
-        _of_hit("match", "Words match", 16, lambda hit: hit.words.said if hit.words else None),
+        *([_of_hit("picture", message("By picture"), 10, _picture)] if any(places) else []),
+        _of_hit(
+            "match",
+            message("Words match"),
+            16,
+            lambda hit: match_said(hit, report.language) or None,
+        ),
         *(_field(one) for one in MARK_FIELDS if one.name != "image_name"),
-        Column("words_read", "Words read", 24, lambda one: one.mark.words_read or None),
-        Column("predicted", "Codes seen", 28, lambda one: "; ".join(_seen(one))),
-        Column("note", "Note", 40, lambda one: one.note or None),
+        Column("words_read", message("Words read"), 24, lambda one: one.mark.words_read or None),
+        Column("predicted", message("Codes seen"), 28, lambda one: "; ".join(_seen(one))),
+        Column("note", message("Note"), 40, lambda one: one.note or None),
     ]
 
 
-_UNPLACED = Column("unplaced", "Without place", 22, lambda one: one.unplaced or None)
+def match_said(hit: Hit, language: Language) -> str:
+    """How a mark's words match; empty where none were looked for."""
+    words = hit.words
+    if words is None:
+        return ""
+    if words.kind == "some words":
+        return language.say("%(found)s of %(of)s words", found=words.found, of=words.of)
+    if words.kind == "letters":
+        return language.plural(words.letters, "%(n)s letter differs", "%(n)s letters differ")
+    return language.say(words.said)
+
+
+# A band whose sign between its words is another one on the pages.
+NEAR_IDENTICAL = message("near-identical")
+_UNPLACED = Column("unplaced", message("Without place"), 22, lambda one: one.unplaced or None)
 
 
 def _of_hit(name: str, title: str, width: int, value: Callable[[Hit], Cell]) -> Column:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from itertools import zip_longest
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from indexer.errors import BadQuery
 from indexer.marks import MARK_FIELDS, Mark
@@ -26,22 +26,25 @@ from models.images import decode_image, full_size
 from models.version import marklens_version
 from models.vienna import PredictedCode, ViennaTree
 from search_api.answers import Answer
+from search_api.languages import ENGLISH, LANGUAGES, Language, message
 from search_api.marklens import MarkLens
 from search_api.query_encoder import read_picture
+from search_api.report.drawing import outlined, reduced
 from search_api.report.reported_marks import ReportedMark, reported_marks
-from search_api.request import WHOLE, Box, Picture, SearchRequest, View
+from search_api.request import WHOLE, Picture, SearchRequest, View
 
+TITLE = message("Trademark search report")
 MAX_NOTE = 2000  # characters: a row of the PDF must fit on a page
 _TITLES = {one.name: one.title for one in MARK_FIELDS}
 _ASKS = {
-    "any_code": "any of",
-    "all_codes": "all of",
-    "no_code": "none of",
-    "classes": "any of",
-    "words": "any of",
-    "first_day": "from",
-    "last_day": "to",
-    "text": "containing",
+    "any_code": message("any of"),
+    "all_codes": message("all of"),
+    "no_code": message("none of"),
+    "classes": message("any of"),
+    "words": message("any of"),
+    "first_day": message("from"),
+    "last_day": message("to"),
+    "text": message("containing"),
 }
 _SHOWN_ELSEWHERE = frozenset(
     (
@@ -61,10 +64,11 @@ class ReportRequest:
         notes: id → what is to be said of the mark, at most 2000 characters.
         day: of the report; today's (UTC) where left out.
         picture_name: what the query picture is called, where it is not a file with a name.
+        language: of the report, ``en`` or ``fr``; names of columns in CSV are English in any.
 
     Raises:
-        BadQuery: a note is too long or cannot be written, or the shortlist names more than 1000
-            marks.
+        BadQuery: there is no such language, a note is too long or cannot be written, or the
+            shortlist names more than 1000 marks.
     """
 
     search: SearchRequest
@@ -72,9 +76,12 @@ class ReportRequest:
     notes: Mapping[str, str] = field(default_factory=dict)
     day: date | None = None
     picture_name: str = ""
+    language: str = ENGLISH.code
 
     def __post_init__(self) -> None:
-        """Check lengths."""
+        """Check the language, and lengths."""
+        if self.language not in LANGUAGES:
+            raise BadQuery(f"no report is in {self.language!r}; there are {', '.join(LANGUAGES)}")
         if len(self.shortlist) > MAX_K:
             raise BadQuery(f"the shortlist names {len(self.shortlist)} marks; give at most {MAX_K}")
         for mark_id, note in self.notes.items():
@@ -90,10 +97,17 @@ class ReportRequest:
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of what a report says of the search."""
+    """One line of what a report says of the search.
+
+    Attributes:
+        name: in English.
+        value: in the report's language.
+        title: the name in the report's language, where it is not in the catalogue.
+    """
 
     name: str
     value: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,7 @@ class Report:
         blocks: names of the scores that each hit has; none in a listing.
         picture: the query picture, upright RGB, a crop outlined; None without one.
         images: where the marks' pictures are read as the report is written.
+        language: of all but the names of facts.
     """
 
     day: date
@@ -117,17 +132,26 @@ class Report:
     blocks: tuple[str, ...]
     picture: Image.Image | None
     images: ImageStore
+    language: Language = ENGLISH
 
     def fact(self, name: str) -> str:
         """The value of a fact; empty where there is none."""
         return next((one.value for one in self.facts if one.name == name), "")
+
+    def lines(self, most_codes: int | None = None) -> list[tuple[str, str]]:
+        """What is said of the search, as title and text, with some or all of the codes seen."""
+        say = self.language.say
+        lines = [(one.title or say(one.name), one.value) for one in self.facts]
+        if self.seen:
+            lines.append((say("Codes seen"), seen_as_text(self, most_codes)))
+        return lines
 
     def picture_of(self, mark: Mark, side: int) -> Image.Image | None:
         """A mark's picture, RGB, at most `side` pixels a side; None where there is none to see."""
         if mark.image_digest is None:
             return None
         try:
-            return _reduced(decode_image(self.images.get(mark.image_digest)), side)
+            return reduced(decode_image(self.images.get(mark.image_digest)), side)
         except MarkLensError:  # lost or damaged since: the report shows that there is none
             return None
 
@@ -143,8 +167,9 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
     request = replace(asked.search, alone=True)  # so that the same report can be made again
     if asked.shortlist:
         request = replace(request, k=MAX_K, offset=0, after=None)
+    language = LANGUAGES[asked.language]
     answer = marklens.search(request)
-    marks = reported_marks(marklens, request, answer, asked.shortlist, asked.notes)
+    marks = reported_marks(marklens, request, answer, asked.shortlist, asked.notes, language)
     lost = sorted(asked.notes.keys() - {one.mark.record.id for one in marks})
     if lost:
         raise BadQuery(f"there is a note on {lost[0]}, which is not among the marks reported")
@@ -154,10 +179,11 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
     return Report(
         day=day,
         facts=tuple(_facts(marklens, asked, answer, _named(asked, content, picture))),
+        language=language,
         marks=marks,
         seen=answer.vienna,
         blocks=tuple(answer.hits[0].scores) if answer.hits else (),
-        picture=None if picture is None else _outlined(picture, request.crop),
+        picture=None if picture is None else outlined(picture, request.crop),
         images=marklens.images,
     )
 
@@ -177,41 +203,53 @@ def _given(marklens: MarkLens, picture: Picture) -> bytes | Image.Image:
     return read_picture(opened) if isinstance(opened, Path) else opened
 
 
-def _others(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
+def _others(marklens: MarkLens, request: SearchRequest, language: Language) -> list[Fact]:
     """The further pictures of the sign, by their digests, and what of them is compared."""
-    facts = []
+    facts, say = [], language.say
     for number, (picture, view) in enumerate(zip_longest(request.others, request.other_views), 2):
         given = _given(marklens, picture)
         if isinstance(given, bytes):
             said = [f"SHA-256 {hashlib.sha256(given).hexdigest()}"]
         else:
-            said = [f"{given.width} × {given.height} pixels"]
-        said += [f"{name} {value}" for name, value in _options(view or WHOLE)]
-        facts.append(Fact(f"Picture {number}", ", ".join(said)))
+            said = [_size(given.size, language)]
+        said += [f"{say(_title(name))} {value}" for name, value in _options(view or WHOLE)]
+        title = say("Picture %(n)s", n=number)
+        facts.append(Fact(f"Picture {number}", ", ".join(said), title))
     return facts
 
 
 def _facts(marklens: MarkLens, asked: ReportRequest, answer: Answer, query: str) -> list[Fact]:
     request, plan = asked.search, answer.plan
     bound = marklens.register.bound()
-    facts = [Fact("Query", _query(marklens, request) or query), *_others(marklens, request)]
-    facts += facts_asked(marklens, request)
-    done = "compared" if request.is_ranked else "listed"
-    facts.append(Fact("Marks", f"{plan.matched:,} of {plan.total:,} pass and were {done}"))
-    facts.append(Fact("Reported", _which(asked)))
+    language = LANGUAGES[asked.language]
+    say, number = language.say, language.number
+    facts = [Fact(message("Query"), _query(marklens, request, language) or query)]
+    facts += [*_others(marklens, request, language), *facts_asked(marklens, request, language)]
+    done = say("%(matched)s of %(total)s pass and were listed")
+    if request.is_ranked:
+        done = say("%(matched)s of %(total)s pass and were compared")
+    counts = {"matched": number(plan.matched), "total": number(plan.total)}
+    facts.append(Fact(message("Marks"), done % counts))
+    facts.append(Fact(message("Reported"), _which(asked, language)))
     if answer.better_than_chance is not None and not asked.shortlist:
-        facts.append(Fact("Better than chance", f"{answer.better_than_chance:,} of these"))
+        better = say("%(n)s of these", n=number(answer.better_than_chance))
+        facts.append(Fact(message("Better than chance"), better))
     if plan.reranked:
-        facts.append(Fact("Ranked again", f"the first {plan.reranked:,}, by places and codes"))
-    facts.append(Fact("Register state", f"change {plan.sequence:,}"))
-    facts.append(Fact("Network", bound[0] if bound else "none"))
-    how = _PLANS.get(plan.kind, plan.kind) if request.is_ranked else f"by {request.list_order}"
-    facts.append(Fact("Index", f"{plan.index}, {how}"))
-    facts.append(Fact("Made with", f"MarkLens {marklens_version()}"))
+        first = say("the first %(n)s, by places and codes", n=number(plan.reranked))
+        facts.append(Fact(message("Ranked again"), first))
+    facts.append(Fact(message("Register state"), say("change %(n)s", n=number(plan.sequence))))
+    facts.append(Fact(message("Network"), bound[0] if bound else say("none")))
+    how = say("by %(order)s", order=request.list_order)
+    if request.is_ranked:
+        how = say(_PLANS.get(plan.kind, plan.kind))
+    facts.append(Fact(message("Index"), f"{say(plan.index)}, {how}"))
+    facts.append(Fact(message("Made with"), f"MarkLens {marklens_version()}"))
     return facts
 
 
-def facts_asked(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
+def facts_asked(
+    marklens: MarkLens, request: SearchRequest, language: Language = ENGLISH
+) -> list[Fact]:
     """What is asked beside the query itself: options, weights, words and filters."""
     facts = [Fact(name, value) for name, value in options_of(request).items()]
     has_words = request.is_ranked and ranks_words(request.filter, request.weights)
@@ -219,39 +257,51 @@ def facts_asked(marklens: MarkLens, request: SearchRequest) -> list[Fact]:
         weights = marklens.searcher.weights(request.weights).items()
         counting = {name: weight for name, weight in weights if name != WORDS or has_words}
         shown = ", ".join(f"{name} {weight:g}" for name, weight in counting.items())
-        facts.append(Fact("Weights", shown))
+        facts.append(Fact(message("Weights"), shown))
     filters = request.filter
     if filters.text:
-        only = "" if has_words else "only marks with words like "
-        facts.append(Fact("Words", f"{only}{filters.text}, spelt or sounding alike"))
-    others = filters_of(replace(filters, text=None))
-    return [*facts, Fact("Filters", "; ".join(others) or "none")]
+        said = language.say("only marks with words like %(words)s, spelt or sounding alike")
+        if has_words:
+            said = language.say("%(words)s, spelt or sounding alike")
+        facts.append(Fact(message("Words"), said % {"words": filters.text}))
+    others = filters_of(replace(filters, text=None), language)
+    return [*facts, Fact(message("Filters"), "; ".join(others) or language.say("no filter"))]
 
 
 _PLANS = {
-    "none": "no mark to compare",
-    "gather": "each mark compared",
-    "exact": "each mark compared",
-    "ivf": "nearest lists compared: a mark may be missing",
-    "milvus": "candidates of a server compared",
+    "none": message("no mark to compare"),
+    "gather": message("each mark compared"),
+    "exact": message("each mark compared"),
+    "ivf": message("nearest lists compared: a mark may be missing"),
+    "milvus": message("candidates of a server compared"),
 }
 
 
-def _which(asked: ReportRequest) -> str:
+def _which(asked: ReportRequest, language: Language) -> str:
+    say, number = language.say, language.number
     if asked.shortlist:
-        return "a shortlist"
+        return say("a shortlist")
     first, last = asked.search.offset + 1, asked.search.offset + asked.search.k
     if asked.search.after:
-        return f"{asked.search.k:,} of a further page"
-    return f"places {first:,} to {last:,}" if asked.search.offset else f"the first {last:,}"
+        return say("%(n)s of a further page", n=number(asked.search.k))
+    if asked.search.offset:
+        return say("places %(first)s to %(last)s", first=number(first), last=number(last))
+    return say("the first %(n)s", n=number(last))
 
 
-def _query(marklens: MarkLens, request: SearchRequest) -> str | None:
+def _query(marklens: MarkLens, request: SearchRequest, language: Language) -> str | None:
     """What is searched with, where it is no picture of the user's."""
     if request.mark_id is not None:
         words = marklens.mark(request.mark_id).words
-        return f"mark {request.mark_id}" + (f", {words}" if words else "")
-    return None if request.is_ranked else "no picture: marks by their words and data"
+        shown = language.say("mark %(id)s", id=request.mark_id)
+        return shown + (f", {words}" if words else "")
+    if request.is_ranked:
+        return None
+    return language.say("no picture: marks by their words and data")
+
+
+def _size(size: tuple[int, int], language: Language) -> str:
+    return language.say("%(width)s × %(height)s pixels", width=size[0], height=size[1])
 
 
 def _named(
@@ -260,10 +310,12 @@ def _named(
     """The query picture's name, size and digest; empty without one."""
     if picture is None:
         return ""
-    given = asked.search.picture
+    given, language = asked.search.picture, LANGUAGES[asked.language]
     name = given.name if isinstance(given, Path) else asked.picture_name
-    width, height = full_size(picture)
-    parts = [showable(name) or "a picture", f"{width} × {height} pixels"]
+    parts = [
+        showable(name) or language.say("a picture"),
+        _size(full_size(picture), language),
+    ]
     if isinstance(content, bytes):
         parts.append(f"SHA-256 {hashlib.sha256(content).hexdigest()}")
     return ", ".join(parts)
@@ -272,10 +324,13 @@ def _named(
 def options_of(request: SearchRequest) -> dict[str, str]:
     """What else was asked, title to value, also what is new to a search."""
     return {
-        name.replace("_", " ").capitalize(): value
-        for name, value in _options(request)
-        if name not in _SHOWN_ELSEWHERE
+        _title(name): value for name, value in _options(request) if name not in _SHOWN_ELSEWHERE
     }
+
+
+def _title(name: str) -> str:
+    """What a field is called, in English."""
+    return name.replace("_", " ").capitalize()
 
 
 def _options(asked: SearchRequest | View) -> Iterator[tuple[str, str]]:
@@ -286,20 +341,21 @@ def _options(asked: SearchRequest | View) -> Iterator[tuple[str, str]]:
             yield one.name, _shown(value)
 
 
-def filters_of(filter: Filter) -> list[str]:
+def filters_of(filter: Filter, language: Language = ENGLISH) -> list[str]:
     """What a filter asks, a phrase each field."""
     said = []
     for one in FILTER_FIELDS:
         value = getattr(filter, one.name)
         if value and not (one.kind == "choice" and value == one.example):
-            said.append(f"{_phrase(one)} {_shown(value)}")
+            said.append(f"{_phrase(one, language)} {_shown(value)}")
     return said
 
 
-def _phrase(one: FilterField) -> str:
+def _phrase(one: FilterField, language: Language) -> str:
     if one.kind in ("choice", "share"):
-        return one.name.replace("_", " ").capitalize()
-    return f"{_TITLES[one.of]} {_ASKS.get(one.kind, one.kind.replace('_', ' '))}"
+        return language.say(_title(one.name))
+    asks = _ASKS.get(one.kind, one.kind.replace("_", " "))
+    return f"{language.say(_TITLES[one.of])} {language.say(asks)}"
 
 
 def _shown(value: object) -> str:
@@ -312,30 +368,13 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def seen_as_text(seen: Sequence[PredictedCode], most: int) -> str:
-    """Predicted codes with their titles and probabilities, the first few."""
-    tree = ViennaTree.load()
-    parts = [f"{one.code} {tree.title(one.code)} ({one.probability:.0%})" for one in seen[:most]]
-    return "; ".join(parts) + (f" and {len(seen) - most} more" if len(seen) > most else "")
-
-
-def _outlined(image: Image.Image, crop: Box | None) -> Image.Image:
-    """The query picture with a red line around the part that was compared."""
-    whole = full_size(image)
-    small = _reduced(image, _QUERY_SIDE)
-    if crop is None:
-        return small
-    x, y, width, height = crop
-    across, down = small.width / whole[0], small.height / whole[1]
-    box = (x * across, y * down, (x + width) * across - 1, (y + height) * down - 1)
-    ImageDraw.Draw(small).rectangle(box, outline=(200, 30, 45), width=3)
-    return small
-
-
-_QUERY_SIDE = 800
-
-
-def _reduced(image: Image.Image, side: int) -> Image.Image:
-    small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return small
+def seen_as_text(report: Report, most: int | None = None) -> str:
+    """The codes seen in the query, with titles and probabilities, all or the first few."""
+    tree, share = ViennaTree.load(), report.language.share
+    parts = [
+        f"{one.code} {tree.title(one.code)} ({share(one.probability)})"
+        for one in report.seen[:most]
+    ]
+    left = len(report.seen) - len(parts)
+    more = report.language.say(" and %(n)s more", n=left) if left else ""
+    return "; ".join(parts) + more

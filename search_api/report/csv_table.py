@@ -31,7 +31,7 @@ def as_csv(report: Report) -> bytes:
     facts = [
         ("date", report.day.isoformat()),
         *((one.name.lower().replace(" ", "_"), one.value) for one in report.facts),
-        ("codes_seen", seen_as_text(report.seen, len(report.seen))),
+        ("codes_seen", seen_as_text(report)),
     ]
     header = [*(column.name for column in columns), *(f"report_{name}" for name, _ in facts)]
     said = [value for _, value in facts]

@@ -25,7 +25,9 @@ from reportlab.platypus import (
 
 from indexer.marks import MARK_FIELDS, FieldKind, Mark
 from indexer.query import MAX_K
-from search_api.report.contents import Report, seen_as_text
+from search_api.languages import Language, message
+from search_api.report.columns import match_said
+from search_api.report.contents import TITLE, Report
 from search_api.report.lettering import BOLD, PLAIN, Lettering, load_fonts
 from search_api.report.reported_marks import ReportedMark
 
@@ -45,7 +47,6 @@ _LONGEST = 500  # characters of a field; the tables have all of it
 _MOST_CODES = 12
 _SEEN = 6  # codes seen in a mark, the most probable
 _SHORT = 40  # characters of a field that shares a line
-_TITLE = "Trademark search report"
 
 
 def _style(size: float, colour: Any = _INK, font: str = PLAIN, **more: Any) -> ParagraphStyle:
@@ -77,7 +78,9 @@ def as_pdf(report: Report) -> bytes:
     """Write a report; the same report gives the same bytes."""
     load_fonts()
     stream = io.BytesIO()
-    footer = f"MarkLens · {report.day.isoformat()} · register {report.fact('Register state')}"
+    say = report.language.say
+    state = say("register %(state)s", state=report.fact("Register state"))
+    footer = f"MarkLens · {report.day.isoformat()} · {state}"
     document = SimpleDocTemplate(
         stream,
         pagesize=A4,
@@ -85,23 +88,26 @@ def as_pdf(report: Report) -> bytes:
         rightMargin=_MARGIN - _FRAME,
         topMargin=_MARGIN - _FRAME,
         bottomMargin=_MARGIN + 2 * mm,
-        title=_TITLE,
+        title=say(TITLE),
         author=report.fact("Made with"),
         subject=report.fact("Query"),
-        lang="en",
+        lang=report.language.code,
         invariant=1,  # neither the clock nor chance in the file
     )
     pages = _pages(report)
-    document.build(pages, canvasmaker=partial(_Canvas, footer=footer, day=report.day))
+    canvas = partial(_Canvas, footer=footer, day=report.day, language=report.language)
+    document.build(pages, canvasmaker=canvas)
     return stream.getvalue()
 
 
 class _Canvas(Canvas):  # type: ignore[misc]  # ReportLab has no types
     """Pages with a footer, which needs to know how many there are."""
 
-    def __init__(self, stream: Any, *, footer: str, day: date, **more: Any) -> None:
+    def __init__(
+        self, stream: Any, *, footer: str, day: date, language: Language, **more: Any
+    ) -> None:
         super().__init__(stream, **more)
-        self._footer = footer
+        self._footer, self._language = footer, language
         self._finished: list[dict[str, Any]] = []
         self.setDateFormatter(lambda *_: f"D:{day:%Y%m%d}000000Z")
 
@@ -120,40 +126,30 @@ class _Canvas(Canvas):  # type: ignore[misc]  # ReportLab has no types
             self.setFont(PLAIN, 7.5)
             self.setFillColor(_GREY)
             self.drawString(_MARGIN, _MARGIN - 4.5 * mm, self._footer)
-            self.drawRightString(
-                A4[0] - _MARGIN, _MARGIN - 4.5 * mm, f"Page {number} of {len(self._finished)}"
-            )
+            place = {"page": number, "pages": len(self._finished)}
+            shown = self._language.say("Page %(page)s of %(pages)s", **place)
+            self.drawRightString(A4[0] - _MARGIN, _MARGIN - 4.5 * mm, shown)
             super().showPage()
         super().save()
 
 
 def _pages(report: Report) -> list[Flowable]:
-    letters = Lettering()
+    letters, say = Lettering(), report.language.say
     pages: list[Flowable] = [
-        Paragraph(_TITLE, _STYLES["title"]),
+        Paragraph(say(TITLE), _STYLES["title"]),
         Spacer(0, 1.5 * mm),
-        Paragraph(_written_out(report.day), _STYLES["day"]),
+        Paragraph(report.language.written_out(report.day), _STYLES["day"]),
         Spacer(0, 5 * mm),
         _search(report, letters),
     ]
-    heading = Paragraph("Marks", _STYLES["heading"])
+    heading = Paragraph(say("Marks"), _STYLES["heading"])
     if report.marks:
         pages += _marks(heading, report, letters)
     else:
-        pages += [heading, Paragraph("No mark was found.", _STYLES["text"])]
-    pages.append(Paragraph("How to read this report", _STYLES["heading"]))
+        pages += [heading, Paragraph(say("No mark was found."), _STYLES["text"])]
+    pages.append(Paragraph(say("How to read this report"), _STYLES["heading"]))
     pages += [Paragraph(one, _STYLES["small"]) for one in _remarks(report, letters)]
     return pages
-
-
-def _written_out(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
-
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
 
 
 _TOP = ("VALIGN", (0, 0), (-1, -1), "TOP")
@@ -167,14 +163,14 @@ def _padded(across: float, down: float) -> list[tuple[Any, ...]]:
 
 def _search(report: Report, letters: Lettering) -> Table:
     """The query picture, and beside it what was searched."""
-    lines = [(one.name, one.value) for one in report.facts]
-    if report.seen:
-        lines.append(("Codes seen", seen_as_text(report.seen, _MOST_CODES)))
     name_width = 26 * mm
     width = _WIDTH - name_width - (_QUERY + 4 * mm if report.picture else 0)
     cells = [
-        [Paragraph(name, _STYLES["name"]), _text(_shortened(value, 1500), "text", letters, width)]
-        for name, value in lines
+        [
+            Paragraph(name, _STYLES["name"]),
+            _text(_shortened(value, 1500, report.language), "text", letters, width),
+        ]
+        for name, value in report.lines(_MOST_CODES)
     ]
     rules = [_TOP, *_padded(0, 1.1 * mm), ("LINEBELOW", (0, 0), (-1, -2), 0.4, _LINE)]
     facts = Table(cells, [name_width, width], style=TableStyle(rules))
@@ -203,7 +199,8 @@ class _Rows(Table):  # type: ignore[misc]  # ReportLab has no types
 
 def _marks(heading: Flowable, report: Report, letters: Lettering) -> list[Flowable]:
     """The marks as a table, which begins on a new page where not even its first mark fits."""
-    heads = ["Place", "Picture", "Mark", "Score"]
+    say = report.language.say
+    heads = [say("Place"), say("Picture"), say("Mark"), say("Score")]
     styles = ["head", "head", "head", "head_right"]
     rows: list[list[Any]] = [
         [Paragraph(text, _STYLES[style]) for text, style in zip(heads, styles, strict=True)]
@@ -224,29 +221,31 @@ def _marks(heading: Flowable, report: Report, letters: Lettering) -> list[Flowab
 
 def _row(report: Report, one: ReportedMark, letters: Lettering) -> list[Any]:
     picture = report.picture_of(one.mark, _SIDE)
-    shown: Flowable = Paragraph("no picture", _STYLES["nothing"])
+    shown: Flowable = Paragraph(report.language.say("No picture"), _STYLES["nothing"])
     if picture is not None:
         shown = _image(picture, _PICTURE - 2 * _PAD)
-    after = "–" if one.hit is None or one.hit.score is None else f"> {MAX_K:,}"
+    after = (
+        "–" if one.hit is None or one.hit.score is None else f"> {report.language.number(MAX_K)}"
+    )
     place = after if one.rank is None else str(one.rank)
     return [
         Paragraph(place, _STYLES["place"]),
         shown,
-        _data(one, letters),
-        _scores(one),
+        _data(one, letters, report.language),
+        _scores(one, report.language),
     ]
 
 
-def _data(one: ReportedMark, letters: Lettering) -> list[Flowable]:
+def _data(one: ReportedMark, letters: Lettering, language: Language) -> list[Flowable]:
     """What the register says of a mark, and the note on it."""
     record, width = one.mark.record, _DATA - 2 * _PAD
     cell: list[Flowable] = [
-        _text(_shortened(record.text or record.id, _LONGEST), "words", letters, width)
+        _text(_shortened(record.text or record.id, _LONGEST, language), "words", letters, width)
     ]
-    for line in _lines(one.mark):
+    for line in _lines(one.mark, language):
         parts = [
             f'<font color="#667085">{name}</font>&nbsp;'
-            + letters.markup(_shortened(value, _LONGEST), width=width * 0.8, size=8)
+            + letters.markup(_shortened(value, _LONGEST, language), width=width * 0.8, size=8)
             for name, value in line
         ]
         cell.append(Paragraph(" &nbsp; ".join(parts), _STYLES["text"]))
@@ -269,10 +268,10 @@ def _data(one: ReportedMark, letters: Lettering) -> list[Flowable]:
     return cell
 
 
-def _lines(mark: Mark) -> list[list[tuple[str, str]]]:
+def _lines(mark: Mark, language: Language) -> list[list[tuple[str, str]]]:
     """What a mark says beside its words, as lines of fields: short ones share the first."""
     short: list[tuple[str, str]] = []
-    lines = []
+    lines, say = [], language.say
     for one in MARK_FIELDS:
         value = one.as_json(mark.record)
         is_title = one.name == "text" or (one.kind is FieldKind.ID and not mark.record.text)
@@ -280,70 +279,87 @@ def _lines(mark: Mark) -> list[list[tuple[str, str]]]:
             continue
         text = ", ".join(map(str, value)) if isinstance(value, list) else value
         if one.kind.is_list or len(text) > _SHORT or one.name == "owner":
-            lines.append([(one.title, text)])
+            lines.append([(say(one.title), text)])
         else:
-            short.append((one.title, text))
+            short.append((say(one.title), say(text) if one.name == "status" else text))
     if mark.words_read:
-        lines.append([("Words read in the picture", mark.words_read)])
+        lines.append([(say("Words read in the picture"), mark.words_read)])
     seen = mark.predicted[:_SEEN]
     if seen:
-        text = ", ".join(f"{one.code} ({one.probability:.0%})" for one in seen)
-        lines.append([("Codes seen", text)])
+        text = ", ".join(f"{one.code} ({language.share(one.probability)})" for one in seen)
+        lines.append([(say("Codes seen"), text)])
     return [short, *lines] if short else lines
 
 
-def _scores(one: ReportedMark) -> list[Flowable]:
+def _scores(one: ReportedMark, language: Language) -> list[Flowable]:
     """How near a mark is: score, band with probability, words, blocks."""
-    hit = one.hit
+    hit, number = one.hit, language.number
     if hit is None:
         return [Paragraph(one.unplaced, _STYLES["scores"])]
     cell: list[Flowable] = []
     if hit.score is not None:
-        cell += [Paragraph(f"{max(0.0, hit.score):.3f}", _STYLES["score"]), Spacer(0, 1 * mm)]
+        cell += [
+            Paragraph(f"{number(max(0.0, hit.score), 3)}", _STYLES["score"]),
+            Spacer(0, 1 * mm),
+        ]
     if hit.probability is not None:
-        cell.append(Paragraph(f"{hit.band}, {hit.probability:.0%}", _STYLES["band"]))
+        cell.append(
+            Paragraph(
+                f"{language.say(hit.band or '')}, {language.share(hit.probability)}",
+                _STYLES["band"],
+            )
+        )
     if hit.pair is not None and hit.pair.picture:
-        cell.append(Paragraph(f"by picture {hit.pair.picture + 1}", _STYLES["scores"]))
+        shown = language.say("by picture %(n)s", n=hit.pair.picture + 1)
+        cell.append(Paragraph(shown, _STYLES["scores"]))
     if hit.words is not None:
-        cell.append(Paragraph(hit.words.said, _STYLES["scores"]))
+        cell.append(Paragraph(match_said(hit, language), _STYLES["scores"]))
     cell += [
-        Paragraph(f"{name} {max(0.0, value):.2f}", _STYLES["scores"])
+        Paragraph(f"{name} {number(max(0.0, value), 2)}", _STYLES["scores"])
         for name, value in hit.scores.items()
     ]
     return cell
 
 
 def _remarks(report: Report, letters: Lettering) -> list[str]:
+    say = report.language.say
     said = [
-        "Codes seen are Vienna codes that the network sees in a picture; Vienna codes are those "
-        "that an office assigned.",
-        "The same query, filters and weights over the same state of the register give this report "
-        "again.",
+        say(
+            "Codes seen are Vienna codes that the network sees in a picture; Vienna codes are "
+            "those that an office assigned."
+        ),
+        say(
+            "The same query, filters and weights over the same state of the register give this "
+            "report again."
+        ),
     ]
     if any(one.hit is not None and one.hit.score is not None for one in report.marks):
-        said.insert(
-            0,
-            "A score is the weighted mean of the cosines of the embedding's blocks, for the sign "
-            "or part that matches best, raised where places within the pictures agree or the query "
-            "shows a code of the mark; identical pictures have 1. It orders marks, "
-            "and is no probability of confusion.",
-        )
+        said.insert(0, say(_OF_SCORES))
     if any(one.hit is not None and one.hit.probability is not None for one in report.marks):
-        said.append(
-            "The percentage is how probably a mark with this score is the same sign or a variant, "
-            "if the register holds one: near-identical from 90%, strong from 50%, some from 10%; "
-            "weak is no better than chance."
-        )
+        said.append(say(_OF_BANDS))
     if letters.of_viewer:
-        said.append("Chinese, Japanese and Korean words are set in fonts of the viewer's own.")
+        said.append(say("Chinese, Japanese and Korean words are set in fonts of the viewer's own."))
     if letters.missing:
         shown = ", ".join(f"U+{ord(sign):04X}" for sign in list(letters.missing)[:40])
-        more = " and others" if len(letters.missing) > 40 else ""
-        said.append(
-            f"The fonts of this report lack {shown}{more}, for each of which an empty box stands; "
-            "the reports in XLSX and CSV have these letters."
-        )
+        lacking = shown + (" …" if len(letters.missing) > 40 else "")
+        said.append(say(_OF_BOXES, letters=lacking))
     return said
+
+
+_OF_SCORES = message(
+    "A score is the weighted mean of the cosines of the embedding's blocks, for the sign or part "
+    "that matches best, raised where places within the pictures agree or the query shows a code of "
+    "the mark; identical pictures have 1. It orders marks, and is no probability of confusion."
+)
+_OF_BANDS = message(
+    "The percentage is how probably a mark with this score is the same sign or a variant, if the "
+    "register holds one: near-identical from 90%, strong from 50%, some from 10%; weak is no "
+    "better than chance."
+)
+_OF_BOXES = message(
+    "The fonts of this report lack %(letters)s, for each of which an empty box stands; the reports "
+    "in XLSX and CSV have these letters."
+)
 
 
 def _text(value: str, style: str, letters: Lettering, width: float) -> Paragraph:
@@ -352,10 +368,13 @@ def _text(value: str, style: str, letters: Lettering, width: float) -> Paragraph
     return Paragraph(letters.markup(value, bold=bold, width=width, size=chosen.fontSize), chosen)
 
 
-def _shortened(text: str, most: int) -> str:
+def _shortened(text: str, most: int, language: Language) -> str:
     if len(text) <= most:
         return text
-    return f"{text[:most]} … ({len(text):,} characters; the XLSX and CSV reports have all of them)"
+    left = language.say(
+        "%(n)s characters; the XLSX and CSV reports have all of them", n=language.number(len(text))
+    )
+    return f"{text[:most]} … ({left})"
 
 
 def _image(picture: Picture.Image, side: float) -> Image:

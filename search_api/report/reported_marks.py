@@ -8,6 +8,7 @@ from indexer.errors import UnknownMark
 from indexer.marks import Mark
 from indexer.query import MAX_K, Hit
 from search_api.answers import Answer
+from search_api.languages import ENGLISH, Language, message
 from search_api.marklens import MarkLens
 from search_api.request import SearchRequest
 
@@ -37,6 +38,7 @@ def reported_marks(
     answer: Answer,
     shortlist: Sequence[str],
     notes: Mapping[str, str],
+    language: Language = ENGLISH,
 ) -> tuple[ReportedMark, ...]:
     """The marks to report: those named, in the order of their places, or all hits.
 
@@ -58,7 +60,9 @@ def reported_marks(
     chosen = [one for mark_id, one in found.items() if mark_id in named]
     near = _found_beyond(marklens, request, tuple(others))
     for one in (*near, *(mark_id for mark_id in others if mark_id not in near)):
-        why = f"after place {MAX_K:,}" if one in near else _why_left_out(request, others[one])
+        why = language.say("after place %(n)s", n=language.number(MAX_K))
+        if one not in near:
+            why = language.say(_why_left_out(request, others[one]))
         chosen.append(ReportedMark(others[one], None, near.get(one), notes.get(one, ""), why))
     return tuple(chosen)
 
@@ -75,7 +79,7 @@ def _found_beyond(
 
 def _why_left_out(request: SearchRequest, mark: Mark) -> str:
     if mark.record.id == request.mark_id:
-        return "the mark searched with"
+        return message("the mark searched with")
     if request.is_ranked and mark.image_digest is None:
-        return "no picture to compare"
-    return "left out by the filters"
+        return message("no picture to compare")
+    return message("left out by the filters")

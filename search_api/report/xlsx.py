@@ -8,11 +8,12 @@ import xlsxwriter
 from PIL import Image
 
 from search_api.report.columns import Cell, columns_of
-from search_api.report.contents import Report, seen_as_text
+from search_api.report.contents import TITLE, Report
 
 _SIDE = 240  # pixels of a mark's picture as stored; it is shown at a third of that
 _SHOWN = 80
 _ROW_POINTS = 66.0
+_LINE_POINTS, _MOST_POINTS = 15.0, 409.0  # Excel's own
 _MAX_TEXT = 32_767  # characters of a cell: Excel's own limit
 
 
@@ -24,7 +25,7 @@ def as_xlsx(report: Report) -> bytes:
     book = xlsxwriter.Workbook(stream, options)
     book.set_properties(
         {
-            "title": "Trademark search report",
+            "title": report.language.say(TITLE),
             "author": report.fact("Made with"),
             "created": datetime.combine(report.day, time(), UTC),
         }
@@ -36,27 +37,27 @@ def as_xlsx(report: Report) -> bytes:
 
 
 def _write_search(book: Any, report: Report) -> None:
-    sheet = book.add_worksheet("Search")
+    say = report.language.say
+    sheet = book.add_worksheet(say("Search"))
     sheet.hide_gridlines(2)
     sheet.set_column(0, 0, 18)
     sheet.set_column(1, 1, 90)
     title = book.add_format({"bold": True, "font_size": 16})
     name = book.add_format({"bold": True, "valign": "top", "font_color": "#475467"})
     value = book.add_format({"text_wrap": True, "valign": "top"})
-    sheet.write_string(0, 0, "Trademark search report", title)
-    lines = [("Date", report.day.isoformat()), *((one.name, one.value) for one in report.facts)]
-    if report.seen:
-        lines.append(("Codes seen", seen_as_text(report.seen, len(report.seen))))
+    sheet.write_string(0, 0, say(TITLE), title)
+    lines = [(say("Date"), report.day.isoformat()), *report.lines()]
     for row, (label, text) in enumerate(lines, start=2):
         sheet.write_string(row, 0, label, name)
         sheet.write_string(row, 1, text[:_MAX_TEXT], value)
     if report.picture is not None:
-        _insert(sheet, (len(lines) + 3, 1), report.picture, 320, "The query picture")
-    _fit_on_paper(sheet)
+        _insert(sheet, (len(lines) + 3, 1), report.picture, 320, say("Query picture"))
+    _fit_on_paper(sheet, report)
 
 
 def _write_marks(book: Any, report: Report) -> None:
-    sheet = book.add_worksheet("Marks")
+    say = report.language.say
+    sheet = book.add_worksheet(say("Marks"))
     columns = columns_of(report)
     head = book.add_format({"bold": True, "bg_color": "#F2F4F7", "bottom": 1, "valign": "vcenter"})
     formats = {
@@ -64,21 +65,31 @@ def _write_marks(book: Any, report: Report) -> None:
         "score": book.add_format({"num_format": "0.000", "valign": "top"}),
         "day": book.add_format({"num_format": "yyyy-mm-dd", "valign": "top", "align": "left"}),
     }
-    sheet.write_string(0, 0, "Picture", head)
+    sheet.write_string(0, 0, say("Picture"), head)
     sheet.set_column(0, 0, 13)
     for at, column in enumerate(columns, start=1):
-        sheet.write_string(0, at, column.title, head)
+        sheet.write_string(0, at, say(column.title), head)
         sheet.set_column(at, at, column.width)
     for row, one in enumerate(report.marks, start=1):
-        sheet.set_row(row, _ROW_POINTS)
+        cells = [column.value(one) for column in columns]
+        widths = [column.width for column in columns]
+        sheet.set_row(row, max(_ROW_POINTS, *map(_points, cells, widths)))
         picture = report.picture_of(one.mark, _SIDE)
         if picture is not None:
-            _insert(sheet, (row, 0), picture, _SHOWN, f"The mark {one.mark.record.id}")
-        for at, column in enumerate(columns, start=1):
-            _write_cell(sheet, (row, at), column.value(one), formats)
+            _insert(sheet, (row, 0), picture, _SHOWN, one.mark.record.id)
+        for at, cell in enumerate(cells, start=1):
+            _write_cell(sheet, (row, at), cell, formats)
     sheet.freeze_panes(1, 1)
     sheet.autofilter(0, 0, max(1, len(report.marks)), len(columns))
-    _fit_on_paper(sheet)
+    _fit_on_paper(sheet, report)
+
+
+def _points(cell: Cell, width: int) -> float:
+    """How high a cell is in points, so that all of its text is seen, up to Excel's most."""
+    if not isinstance(cell, str):
+        return 0.0
+    lines = sum(1 + len(line) // width for line in cell.splitlines())
+    return min(_LINE_POINTS * lines, _MOST_POINTS)
 
 
 def _write_cell(sheet: Any, at: tuple[int, int], cell: Cell, formats: dict[str, Any]) -> None:
@@ -95,12 +106,13 @@ def _write_cell(sheet: Any, at: tuple[int, int], cell: Cell, formats: dict[str, 
             sheet.write_string(*at, cell[:_MAX_TEXT], formats["text"])
 
 
-def _fit_on_paper(sheet: Any) -> None:
+def _fit_on_paper(sheet: Any, report: Report) -> None:
     sheet.set_landscape()
     sheet.set_paper(9)  # A4
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(0)
-    sheet.set_footer("&L&F&RPage &P of &N")
+    pages = report.language.say("Page %(page)s of %(pages)s", page="&P", pages="&N")
+    sheet.set_footer(f"&L&F&R{pages}")
 
 
 def _insert(

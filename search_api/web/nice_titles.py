@@ -6,7 +6,7 @@ They are no official headings: WIPO's are longer, and alone decide what a class 
 from collections.abc import Mapping
 from typing import Final
 
-from search_api.web.languages import message
+from search_api.languages import message
 
 NICE_TITLES: Final[Mapping[int, str]] = {
     1: message("Chemicals"),

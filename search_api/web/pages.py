@@ -28,14 +28,9 @@ from search_api.errors import Problem
 from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import PictureForm
 from search_api.http.json_bodies import FieldsRoute
+from search_api.languages import LANGUAGES, Language
 from search_api.schemas import API, image_path
-from search_api.web.languages import (
-    LANGUAGES,
-    Language,
-    language_of,
-    say_language,
-    without_language,
-)
+from search_api.web.languages import language_of, say_language, without_language
 from search_api.web.nice_titles import NICE_TITLES
 from search_api.web.views import ControlView, MarkView, SampleMark, SliderView, fields_of_scripts
 

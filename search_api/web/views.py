@@ -11,8 +11,8 @@ from indexer.marks import MARK_FIELDS, Facets, FieldKind, Mark
 from indexer.query import FILTER_FIELDS, OTHER_WEIGHTS, WORDS, FilterField
 from models.network.checkpoint import Block
 from models.vienna import ViennaCode, ViennaTree
+from search_api.languages import Language, message
 from search_api.schemas import image_path
-from search_api.web.languages import Language, message
 
 _BLOCK_LABELS = {
     "visual": (message("Visual form"), message("shape, layout, line")),

@@ -11,7 +11,7 @@ import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium_axe_python import Axe
 
-from search_api.web.languages import LANGUAGES
+from search_api.languages import LANGUAGES
 
 pytestmark = pytest.mark.browser
 

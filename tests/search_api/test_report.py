@@ -132,7 +132,7 @@ def test_a_workbook_has_the_search_the_marks_their_pictures_and_true_dates(
     book = openpyxl.load_workbook(io.BytesIO(client.post(URL, data=form).content))
     facts = {row[0].value: row[1].value for row in book["Search"].iter_rows(min_row=3)}
     assert facts["Query"] == "mark M-2, WORD 2"
-    assert facts["Filters"] == "none"
+    assert facts["Filters"] == "no filter"
     assert facts["Weights"].endswith("parts 1, places 0.15, same_codes 0.3")  # no words were given
     assert len(book["Search"]._images) == 1
     assert all(one.sheet_properties.pageSetUpPr.fitToPage for one in book)  # printed, none is cut
@@ -359,7 +359,7 @@ def test_a_mark_whose_picture_is_lost_is_reported_without_it(
     assert digest
     (marklens.images.folder / digest[:2] / digest).unlink()
     report = make_report(marklens, ReportRequest(SearchRequest(mark_id="M-2", k=12), day=DAY))
-    assert "no picture" in text_of(report_bytes(report, "pdf"))
+    assert "No picture" in text_of(report_bytes(report, "pdf"))
 
 
 def test_a_turned_and_cropped_picture_is_shown_as_it_was_compared(

@@ -5,7 +5,9 @@ import io
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+import httpx
 import openpyxl
 import pypdfium2
 import pytest
@@ -118,6 +120,44 @@ def test_a_shortlisted_mark_beyond_the_first_of_a_list_says_so(
         ("M-4", "after place 2"),
         ("M-3", "left out by the filters"),
     ]
+
+
+def test_a_report_speaks_the_language_that_is_asked_for(client: httpx.Client) -> None:
+    form: dict[str, Any] = {"mark_id": "M-2", "nice": "9", "shortlist": ["M-3", "M-4"]}
+    form |= {"date": "2026-11-29", "language": "fr"}
+
+    def written(kind: str) -> bytes:
+        answer = client.post("/api/v1/search/report", data={**form, "format": kind})
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    pdf = written("pdf")
+    text = text_of(pdf)
+    for said in (
+        "Rapport de recherche de marques",
+        "29 novembre 2026",
+        "Filtres Classes de Nice au choix : 9",
+        "4 sur 12 passent les filtres",
+        "écartée par les filtres",
+        "Statut enregistrée",
+        "Page 1 sur 1",
+        "Un score est la moyenne",
+    ):
+        assert said in text, said
+    assert b"/Lang (fr)" in pdf
+    book = openpyxl.load_workbook(io.BytesIO(written("xlsx")))
+    assert book.sheetnames == ["Rechercher", "Marques"]
+    assert [cell.value for cell in book["Marques"][1]][:4] == [
+        "Image",
+        "Rang",
+        "Sans rang",
+        "Score",
+    ]
+    assert book["Rechercher"]["A3"].value == "Date"
+    row = rows_of(written("csv"))[-1]  # programs read its columns
+    assert (row["id"], row["unplaced"]) == ("M-4", "écartée par les filtres")
+    refused = client.post("/api/v1/search/report", data={**form, "language": "xx"})
+    assert "language" in refused.json()["detail"]
 
 
 def test_a_list_without_marks_says_nothing_of_chance(marklens: MarkLens) -> None:

@@ -11,7 +11,7 @@ from scripts.write_texts import (
     faults,
     faults_of,
 )
-from search_api.web.languages import LANGUAGES
+from search_api.languages import LANGUAGES
 
 
 def test_every_text_of_the_pages_is_in_the_catalogue_in_each_language():

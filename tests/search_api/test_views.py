@@ -5,7 +5,7 @@ from datetime import date
 from indexer.marks import MARK_FIELDS, Facets
 from indexer.query import FILTER_FIELDS
 from models.vienna import ViennaCode
-from search_api.web.languages import LANGUAGES
+from search_api.languages import LANGUAGES
 from search_api.web.views import CodeView, ControlView, fields_of_scripts
 
 

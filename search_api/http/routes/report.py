@@ -17,6 +17,7 @@ from search_api.http.dependencies import MarkLensDep, form_of
 from search_api.http.forms import AskedForm, shown_name
 from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
+from search_api.languages import ENGLISH, LANGUAGES
 from search_api.report.contents import ReportRequest, make_report
 from search_api.report.writing import FORMATS, MEDIA_TYPES, ReportFormat, report_bytes
 from search_api.schemas import API
@@ -56,6 +57,11 @@ class ReportForm(AskedForm):
             examples=["lion.png"],
         ),
     ] = None
+    language: Literal[tuple(LANGUAGES)] = Field(  # type: ignore[valid-type]  # of a table
+        default=ENGLISH.code,
+        description="Of the report. Names of columns in CSV are English in any.",
+        examples=["fr"],
+    )
     date: Annotated[
         Day | Absent,
         Field(
@@ -75,8 +81,9 @@ class ReportForm(AskedForm):
         day: date | None = self.date
         own = None if self.image is None else shown_name(self.image.filename)
         name = shown_name(self.picture_name) or own or ""
+        search = replace(self.asked(), keep=False)
         return ReportRequest(
-            replace(self.asked(), keep=False), self.shortlist, self._notes(), day, name
+            search, self.shortlist, self._notes(), day, name, language=self.language
         )
 
     def _notes(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import { byHandle, report } from './api.js'
 import { byId, h } from './dom.js'
+import { language } from './texts.js'
 
 /** Make the choice of formats; `asked(isKept)` gives the fields of the search. */
 export function startReport(asked, onproblem) {
@@ -25,6 +26,7 @@ export async function downloadReport(asked, format) {
   const written = await byHandle((isKept) => {
     const fields = asked(isKept)
     fields.append('format', format)
+    fields.append('language', language)
     return report(fields)
   })
   const src = URL.createObjectURL(written)
