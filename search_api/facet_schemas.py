@@ -1,11 +1,15 @@
 """How many marks have each code, class, status and office: what `/vienna` and `/facets` answer."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.register.listing import FacetCounts
+from models.subjects import find_subjects
+from models.vienna import ViennaCode, ViennaTree
 
+_MOST = 100  # codes found
 _NODE: dict[str, Any] = {"code": "03", "title": "Animals", "marks": 212, "children": []}
 _FOUND: dict[str, Any] = {
     "code": "24.09",
@@ -51,6 +55,25 @@ class FoundCode(BaseModel):
     by: str | None = Field(
         description="The everyday word by which it was found; null where its title says it."
     )
+
+
+def found_codes(text: str, counts: Mapping[ViennaCode, int]) -> list[FoundCode]:
+    """The codes of a subject; of those that fit alike, first those that more marks have."""
+    tree = ViennaTree.load()
+    subjects = sorted(
+        find_subjects(text),
+        key=lambda one: (one.fit, one.lacks, -counts.get(one.code, 0), one.by is not None),
+    )
+    return [
+        FoundCode(
+            code=str(one.code),
+            title=tree.title(one.code),
+            marks=counts.get(one.code, 0),
+            fit=one.fit,
+            by=one.by,
+        )
+        for one in subjects[:_MOST]
+    ]
 
 
 class ViennaResponse(BaseModel):

@@ -297,9 +297,10 @@ class SearchFields(ViewFields, WantedFields):
         Text | Absent,
         Field(
             description=f"Weight of each block, 0 to {MAX_WEIGHT:g}, as visual=1,concept=.5 or as "
-            "a JSON object; a block left out keeps its default. parts=0 compares whole signs "
-            "alone; words is how much `text` counts, and words=0 leaves out marks with other "
-            "words; places=0 leaves out where marks match, same_codes=0 codes that both show.",
+            "a JSON object; a block left out keeps its default. The shipped network's blocks are "
+            "visual (form), concept, colour and codes. parts=0 compares whole signs alone; words is "
+            "how much `text` counts, and words=0 leaves out marks with other words; places=0 leaves "
+            "out where marks match, same_codes=0 codes that both show.",
             examples=["visual=1,concept=.5,colour=0"],
         ),
     ] = None

@@ -14,11 +14,13 @@ def mcp(context: typer.Context) -> None:
     from models.errors import MissingPackage
 
     MissingPackage.check("mcp", "mcp", "marklens mcp")
-    from search_api.mcp_server import create_server
+    import anyio
+
+    from search_api.mcp_server import serve
 
     with opened(context) as marklens:
         marklens.start_following()
-        create_server(marklens).run("stdio")
+        anyio.run(serve, marklens)
 
 
 COMMANDS = (mcp,)

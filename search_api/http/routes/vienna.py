@@ -5,17 +5,14 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from models.subjects import find_subjects
 from models.vienna import ViennaCode, ViennaTree
-from search_api.facet_schemas import FoundCode, ViennaNode, ViennaResponse
+from search_api.facet_schemas import ViennaNode, ViennaResponse, found_codes
 from search_api.http.dependencies import MarkLensDep
 from search_api.http.problem_details import documented
 from search_api.http.revisions import NOT_MODIFIED, revised
 from search_api.schemas import API
 
 router = APIRouter(prefix=API, tags=["vienna"])
-
-_MOST = 100  # codes found
 
 Source = Annotated[
     Literal["assigned", "predicted", "either"],
@@ -62,7 +59,7 @@ def get_vienna(
     def counted() -> ViennaResponse:
         counts = marklens.follower.code_counts(source)
         if q is not None:
-            return ViennaResponse(source=source, categories=[], found=_found(q, counts))
+            return ViennaResponse(source=source, categories=[], found=found_codes(q, counts))
         tree = ViennaTree.load()
         nodes = [_node(tree, code, counts) for code in tree.children(None)]
         return ViennaResponse(source=source, categories=nodes)
@@ -77,22 +74,3 @@ def _node(tree: ViennaTree, code: ViennaCode, counts: Mapping[ViennaCode, int]) 
         marks=counts.get(code, 0),
         children=[_node(tree, child, counts) for child in tree.children(code)],
     )
-
-
-def _found(text: str, counts: Mapping[ViennaCode, int]) -> list[FoundCode]:
-    """The codes of a subject; of those that fit alike, first those that more marks have."""
-    tree = ViennaTree.load()
-    subjects = sorted(
-        find_subjects(text),
-        key=lambda one: (one.fit, one.lacks, -counts.get(one.code, 0), one.by is not None),
-    )
-    return [
-        FoundCode(
-            code=str(one.code),
-            title=tree.title(one.code),
-            marks=counts.get(one.code, 0),
-            fit=one.fit,
-            by=one.by,
-        )
-        for one in subjects[:_MOST]
-    ]
