@@ -231,13 +231,14 @@ class Watches:
         return new
 
     def events(
-        self, watch: str, after: int = 0, limit: int = 100, *, undelivered: bool = False
+        self, watch: str, after: int | None = None, limit: int = 100, *, undelivered: bool = False
     ) -> list[WatchEvent]:
-        """What came near a list, the newest first; for delivery the oldest first.
+        """What came near a list, the newest first; after a number the oldest first.
 
         Args:
             watch: name of the list.
-            after: only events with a higher number.
+            after: only events with a higher number, the oldest first: who asks again after the
+                last one that was answered misses none.
             limit: at most so many.
             undelivered: only those that the webhook has not got.
         """
@@ -246,8 +247,8 @@ class Watches:
             sa.select(events, signs.c.label, (events.c.id <= lists.c.read_upto).label("is_read"))
             .join(signs, signs.c.id == events.c.sign)
             .join(lists, lists.c.name == events.c.watch)
-            .where(events.c.watch == watch, events.c.id > after)
-            .order_by(events.c.id if undelivered else events.c.id.desc())
+            .where(events.c.watch == watch, events.c.id > (after or 0))
+            .order_by(events.c.id.desc() if after is None else events.c.id)
             .limit(limit)
         )
         if undelivered:

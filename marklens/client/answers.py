@@ -232,7 +232,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Events:
-    """What came near a watch, the newest first."""
+    """What came near a watch."""
 
     events: tuple[Event, ...]
 

@@ -215,13 +215,13 @@ def read_watch(name: str, upto: int | None = None) -> Call[Watch]:
     return Call("POST", f"{_watch_path(name)}/read", _json(Watch), form=form)
 
 
-def events(name: str, after: int = 0, limit: int = 100) -> Call[tuple[Event, ...]]:
-    """What came near a watch, the newest first; only events with a number above `after`."""
+def events(name: str, after: int | None = None, limit: int = 100) -> Call[tuple[Event, ...]]:
+    """What came near a watch, the newest first; with `after` those above it, the oldest first."""
 
     def found(response: httpx.Response) -> tuple[Event, ...]:
         return answers.read(answers.Events, response.json()).events
 
-    params = {"after": after, "limit": limit}
+    params = {"limit": limit} | ({} if after is None else {"after": after})
     return Call("GET", f"{_watch_path(name)}/events", found, params=params)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 import httpx
 
 from marklens.client import calls
-from marklens.client.answers import ListedMark
+from marklens.client.answers import Event, ListedMark
 from marklens.client.asking import Filter, Picture, Query
 from marklens.client.calls import Call
 from marklens.client.problems import Busy, ClientError, Unreachable, problem_of, sendable
@@ -148,6 +148,12 @@ class Client:
             raise ClientError(f"the batch was stopped: {batch.error}")
         return self.batch_results(batch.id)
 
+    def events_since(self, name: str, after: int = 0, page_size: int = 100) -> Iterator[Event]:
+        """All that came near a watch above a number, the oldest first, page after page."""
+        while found := self.events(name, after, page_size):
+            yield from found
+            after = found[-1].id
+
     def run(self, call: Call[T]) -> T:
         """Send a call, and again where that may help."""
         attempts = _Attempts(call, self._attempts)
@@ -236,6 +242,15 @@ class AsyncClient:
         if batch.error is not None:
             raise ClientError(f"the batch was stopped: {batch.error}")
         return await self.batch_results(batch.id)
+
+    async def events_since(
+        self, name: str, after: int = 0, page_size: int = 100
+    ) -> AsyncIterator[Event]:
+        """All that came near a watch above a number, the oldest first, page after page."""
+        while found := await self.events(name, after, page_size):
+            for event in found:
+                yield event
+            after = found[-1].id
 
     async def run(self, call: Call[T]) -> T:
         """Send a call, and again where that may help."""

@@ -45,12 +45,12 @@ Webhook = Annotated[
 
 _MAX_NUMBER = 2**63 - 1  # of an event: indexer.register.watches, which loads SQLAlchemy
 After = Annotated[
-    int,
+    int | None,
     typer.Option(
         metavar="NUMBER",
         min=0,
         max=_MAX_NUMBER,
-        help="Only events after this number.",
+        help="Only events after this number, the oldest first.",
     ),
 ]
 Limit = Annotated[int, typer.Option(metavar="NUMBER", min=1, max=100_000, help="At most so many.")]
@@ -118,7 +118,7 @@ def list_watches(context: typer.Context, as_json: AsJson = False) -> None:
 def show(
     context: typer.Context,
     name: Name,
-    after: After = 0,
+    after: After = None,
     limit: Limit = 100,
     as_json: AsJson = False,
 ) -> None:

@@ -204,7 +204,7 @@ class Watching:
             BadWatch, WebhookFailed: it is not reached; what it has got is noted.
         """
         private = self._marklens.settings.webhook_private
-        while events := self._watches.events(watch.name, limit=_PER_REQUEST, undelivered=True):
+        while events := self._watches.events(watch.name, 0, _PER_REQUEST, undelivered=True):
             document = {"watch": watch.name, "events": [event_as_json(one) for one in events]}
             post(webhook, document, allow_private=private)
             self._watches.delivered(watch.name, [one.id for one in events])

@@ -60,10 +60,12 @@ def test_what_came_near_is_noted_once_a_picture_and_delivered_once(register: Reg
         ("M-1", 11, 0.75),
     ]
     assert watches.events("a", after=events[1].id) == events[:1]
-    waiting = watches.events("a", undelivered=True)
+    assert watches.events("a", 0, 1) == events[1:]
+    assert watches.events("a", limit=1) == events[:1]
+    waiting = watches.events("a", 0, undelivered=True)
     assert waiting == events[::-1]
     watches.delivered("a", [waiting[0].id])
-    assert watches.events("a", undelivered=True) == waiting[1:]
+    assert watches.events("a", 0, undelivered=True) == waiting[1:]
 
 
 def test_a_failure_is_kept_until_the_webhook_is_reached(register: Register) -> None:

@@ -25,6 +25,7 @@ from search_api.http.routes import batches, watches
 
 ROOT = Path(__file__).parents[2]
 Face = Callable[..., Any]
+_ITERATED = {"marks", "events_since"}
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -37,7 +38,7 @@ def _sync_face(address: str, **options: Any) -> Face:
     def call(method: str, *args: Any, **others: Any) -> Any:
         with api.Client(address, **options) as server:
             found = getattr(server, method)(*args, **others)
-            return list(found) if method == "marks" else found
+            return list(found) if method in _ITERATED else found
 
     return call
 
@@ -45,9 +46,8 @@ def _sync_face(address: str, **options: Any) -> Face:
 def _async_face(address: str, **options: Any) -> Face:
     async def run(method: str, *args: Any, **others: Any) -> Any:
         async with api.AsyncClient(address, **options) as server:
-            if method == "marks":
-                return [mark async for mark in server.marks(*args, **others)]
-            return await getattr(server, method)(*args, **others)
+            found = getattr(server, method)(*args, **others)
+            return [one async for one in found] if method in _ITERATED else await found
 
     return lambda method, *args, **others: asyncio.run(run(method, *args, **others))
 
@@ -140,6 +140,7 @@ def test_watches(
     server("add", api.NewMark(id="W-1"), picture)
     assert server("watch", "Our lions").threshold == 0.9
     assert isinstance(server("events", "Our lions"), tuple)
+    assert {one.mark for one in server("events_since", "Our lions")} <= {"W-1"}
     server("delete", "W-1")
     server("delete_watch", "Our lions")
     assert server("watches") == ()

@@ -17,6 +17,7 @@ from PIL import Image
 
 from indexer.errors import BadWatch
 from indexer.marks import MarkRecord
+from marklens.client import Client
 from models.vienna import ViennaCode
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
@@ -164,6 +165,9 @@ def test_what_was_read_is_read_for_answers_and_feed(
         add_mark(http, mark_id, content)
         eventually(lambda: ("logo.png", mark_id) in events_of(http, "our logo"))  # noqa: B023
     events = http.get(f"{URL}/our logo/events").json()["events"]
+    with Client(str(http.base_url)) as server:  # page after page, the oldest first
+        ids = [one.id for one in server.events_since("our logo", page_size=1)]
+    assert ids == [one["id"] for one in reversed(events)]
     assert [one["read"] for one in events] == [False, False]
     assert http.get(f"{URL}/our logo").json()["unread"] == new_in_feed() == 2
     older = events[1]["id"]

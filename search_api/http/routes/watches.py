@@ -251,7 +251,7 @@ def remove_watch(name: Name, marklens: MarkLensDep) -> None:
 @router.get(
     "/watches/{name}/events",
     summary="What came near a watch",
-    response_description="The newest first.",
+    response_description="The newest first; with `after` the oldest first.",
     dependencies=[Indexer],
     responses=documented(401, 403, 404, 422, 503),
 )
@@ -259,9 +259,15 @@ def watch_events(
     name: Name,
     marklens: MarkLensDep,
     after: Annotated[
-        int,
-        Query(ge=0, le=MAX_NUMBER, description="Only events with a higher number.", examples=[0]),
-    ] = 0,
+        int | Absent,
+        Query(
+            ge=0,
+            le=MAX_NUMBER,
+            description="Only events with a higher number, the oldest first: 0, then the number of "
+            "the last event that was answered, gives each of them once.",
+            examples=[0],
+        ),
+    ] = None,
     limit: Annotated[
         int, Query(ge=1, le=1000, description="At most so many.", examples=[100])
     ] = 100,
