@@ -14,7 +14,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from indexer.search.serving import prioritise_searches
 from models.version import marklens_version
 from search_api.batch.background import working
-from search_api.http import middleware, problem_details
+from search_api.http import middleware, openapi, problem_details
 from search_api.http.access import Access
 from search_api.http.metrics import Metrics
 from search_api.http.rates import Rates
@@ -80,7 +80,7 @@ def create_app(marklens: MarkLens) -> FastAPI:
     for one in (pages, plain):
         app.include_router(one.router, include_in_schema=False)
     pages.mount_static(app)
-    problem_details.document(app)
+    openapi.complete(app)
     problem_details.install(app, not_found_page=pages.not_found_page)
     _add_middleware(app, settings, tracer)
     return app

@@ -144,10 +144,11 @@ class Fields(BaseModel):
         """Take an empty input of a web form as not given; so, too, a file input without file."""
         if not isinstance(fields, dict):
             return fields
-        return {name: value for name, value in fields.items() if not _is_empty(value)}
+        return {name: value for name, value in fields.items() if not is_empty(value)}
 
 
-def _is_empty(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
+    """Whether an input of a web form was left empty."""
     if isinstance(value, str):
         return not value.strip()
     return getattr(value, "filename", None) == "" and getattr(value, "size", 1) == 0
@@ -297,10 +298,10 @@ class SearchFields(ViewFields, WantedFields):
         Text | Absent,
         Field(
             description=f"Weight of each block, 0 to {MAX_WEIGHT:g}, as visual=1,concept=.5 or as "
-            "a JSON object; a block left out keeps its default. The shipped network's blocks are "
-            "visual (form), concept, colour and codes. parts=0 compares whole signs alone; words is "
-            "how much `text` counts, and words=0 leaves out marks with other words; places=0 leaves "
-            "out where marks match, same_codes=0 codes that both show.",
+            "a JSON object; a block left out keeps its default. Blocks of the shipped network: "
+            "visual (form), concept, colour, codes. parts=0 compares whole signs alone; words is "
+            "how much `text` counts, and words=0 leaves out marks with other words; places=0 "
+            "leaves out where marks match, same_codes=0 codes that both show.",
             examples=["visual=1,concept=.5,colour=0"],
         ),
     ] = None

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from fastapi import UploadFile
-from pydantic import Field, create_model, model_validator
-from pydantic.config import JsonDict
+from pydantic import BeforeValidator, Field, WithJsonSchema, create_model, model_validator
 
 from indexer.marks import MARK_FIELDS, FieldKind, MarkField, MarkRecord
 from indexer.texts import MAX_ID
@@ -20,17 +19,26 @@ from search_api.fields import (
     MarkId,
     SearchFields,
     ViewFields,
+    is_empty,
     parse_codes,
 )
 from search_api.kept_pictures import HANDLE
 from search_api.marklens import MarkLens
 from search_api.request import MAX_PICTURES, KeptPicture, Picture, SearchRequest
 
-# By contentMediaType alone, as OpenAPI 3.1 has it, generated clients take a picture for a text.
-_FILE: JsonDict = {"format": "binary"}
-
 HANDLE_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015"
 Handle = Annotated[str, Field(pattern=f"^{HANDLE.pattern}$")]
+# By FastAPI's contentMediaType alone, as OpenAPI 3.1 has it, clients take a picture for a text.
+Upload = Annotated[UploadFile, WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+def _without_empty(values: Any) -> Any:
+    """Take an empty input of a repeated field as not given, as `Fields` does of others."""
+    return [one for one in values if not is_empty(one)] if isinstance(values, list) else values
+
+
+Handles = Annotated[list[Handle], BeforeValidator(_without_empty)]
+Uploads = Annotated[list[Upload], BeforeValidator(_without_empty)]
 
 
 def _require_one(form: "PictureForm | SearchForm") -> None:
@@ -52,8 +60,8 @@ class PictureForm(ViewFields):
     """A picture, or a part of one."""
 
     image: Annotated[
-        UploadFile | Absent,
-        Field(description=f"The picture: {ACCEPTED}.", json_schema_extra=_FILE),
+        Upload | Absent,
+        Field(description=f"The picture: {ACCEPTED}."),
     ] = None
     mark_id: MarkId = None
     query: Annotated[
@@ -99,16 +107,16 @@ class AskedForm(SearchFields):
     """Pictures or a mark to compare with, if any, and which marks may be found."""
 
     image: Annotated[
-        UploadFile | Absent,
-        Field(description=f"The query picture: {ACCEPTED}.", json_schema_extra=_FILE),
+        Upload | Absent,
+        Field(description=f"The query picture: {ACCEPTED}."),
     ] = None
-    query: list[Handle] = Field(
+    query: Handles = Field(
         default=[],
         description="Instead of a picture's bytes: the handle that an earlier answer gave. "
         f"Several, or beside `image`, are further pictures of the same sign. {REPEATED}",
         examples=[[HANDLE_EXAMPLE]],
     )
-    other_images: list[UploadFile] = Field(
+    other_images: Uploads = Field(
         default=[],
         description="Further pictures of the same sign: a mark scores by the picture that it is "
         f"nearest to. {MAX_PICTURES} pictures at most. {REPEATED}",
@@ -170,9 +178,7 @@ else:
 class MarkForm(RecordFields):
     """A mark to register."""
 
-    image: Annotated[
-        UploadFile, Field(description=f"Its picture: {ACCEPTED}.", json_schema_extra=_FILE)
-    ]
+    image: Annotated[Upload, Field(description=f"Its picture: {ACCEPTED}.")]
 
     def record(self) -> MarkRecord:
         """The mark without its picture.

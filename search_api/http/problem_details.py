@@ -93,22 +93,6 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return answers
 
 
-def document(app: FastAPI) -> None:
-    """Put the schema of a problem into the OpenAPI document, where `documented` points to it."""
-    described = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = described()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        if "ProblemResponse" not in schemas:
-            place = "#/components/schemas/{model}"
-            schema = ProblemResponse.model_json_schema(ref_template=place)
-            schemas |= schema.pop("$defs") | {"ProblemResponse": schema}
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI says to extend it
-
-
 def log_failure(request: Request, error: MarkLensError) -> None:
     """Log the reason of an error that is the server's, and that its answer does not tell."""
     if problem_for(error).status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -52,6 +52,22 @@ def test_it_searches_with_a_picture_and_filters(
     assert answer.plan.matched == 4
 
 
+def test_it_sends_lists_of_pictures(
+    client: httpx.Client,
+    generated: Callable[[str], Any],
+    draw_mark: Callable[..., Image.Image],
+    as_png: Callable[[Image.Image], bytes],
+) -> None:
+    first, second = (
+        generated("types").File(io.BytesIO(as_png(draw_mark(number))), "a.png", "image/png")
+        for number in (2, 3)
+    )
+    form = generated("models").SearchForm(image=first, other_images=[second], k=2)
+    with generated("client").Client(base_url=str(client.base_url), timeout=30) as server:
+        answer = generated("api.search.search").sync(client=server, body=form)
+    assert {hit.id for hit in answer.hits} == {"M-2", "M-3"}
+
+
 def test_it_classifies_and_registers_a_picture(
     client: httpx.Client,
     generated: Callable[[str], Any],

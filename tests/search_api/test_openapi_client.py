@@ -102,15 +102,21 @@ def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
             place = place[step]
 
 
-def test_every_field_and_parameter_is_described_and_shown(described: dict[str, Any]) -> None:
+def test_every_field_and_parameter_is_described_with_an_example_that_is_not_filled_in(
+    described: dict[str, Any],
+) -> None:
     for name in ("SearchForm", "ReportForm", "PictureForm", "MarkForm"):
         for field, schema in described["components"]["schemas"][name]["properties"].items():
             assert schema["description"], (name, field)
-            assert field in ("image", "other_images") or schema["examples"], (name, field)
+            assert field in ("image", "other_images") or " Such as `" in schema["description"]
+            assert schema.get("examples", [""]) == [""], (name, field)
     for operation in (op for methods in described["paths"].values() for op in methods.values()):
         for parameter in operation.get("parameters", []):
             assert parameter["description"], operation["operationId"]
-            assert parameter["schema"].get("examples"), (operation["operationId"], parameter)
+            where = operation["operationId"], parameter["name"]
+            examples = parameter["schema"].get("examples", [""])
+            assert (examples != [""]) is parameter["required"], where
+            assert parameter["required"] or " Such as `" in parameter["description"], where
 
 
 def test_every_success_has_an_example(described: dict[str, Any]) -> None:

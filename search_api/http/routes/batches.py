@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Form, Path, Response, UploadFile, status
+from fastapi import APIRouter, Form, Path, Response, status
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,6 +12,7 @@ from search_api.batch.kept import BatchFormat, BatchState, KeptBatch, KeptBatche
 from search_api.batch.uploads import MAX_PICTURES, Upload
 from search_api.fields import SearchFields
 from search_api.http.dependencies import MarkLensDep, form_of
+from search_api.http.forms import Uploads
 from search_api.http.json_bodies import FieldsRoute
 from search_api.http.problem_details import documented
 from search_api.kept_pictures import HANDLE
@@ -52,13 +53,12 @@ BatchId = Annotated[
 class BatchForm(SearchFields):
     """Pictures to compare with, one search each, and which marks may be found."""
 
-    images: list[UploadFile] = Field(
+    images: Uploads = Field(
         default=[],
         description=f"The pictures ({ACCEPTED}; of a PDF the first page), or one zip file of them; "
         "or a table (CSV, JSON Lines, Parquet) whose column image names each picture, and id what "
         "it is called, with its pictures or a zip file of them. At most "
         f"{MAX_PICTURES:,} pictures, 1000 files, and the server's limit of a request.",
-        json_schema_extra={"items": {"type": "string", "format": "binary"}},
     )
     format: BatchFormat = Field(
         default="csv",

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import Annotated, Any, Self
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path, Query, Request, Response, UploadFile, status
+from fastapi import APIRouter, Form, Path, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from indexer.errors import UnknownWatch
@@ -16,7 +16,7 @@ from models.images.formats import ACCEPTED
 from search_api.field_types import Absent, Text, Words
 from search_api.fields import REPEATED, Fields, SearchFields
 from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
-from search_api.http.forms import HANDLE_EXAMPLE, Handle, shown_name
+from search_api.http.forms import HANDLE_EXAMPLE, Handles, Uploads, shown_name
 from search_api.http.problem_details import documented
 from search_api.request import KeptPicture
 from search_api.schemas import API
@@ -67,10 +67,10 @@ class WatchForm(SearchFields):
     marks: Words = Field(
         default=[], description=f"Marks of the register to watch. {REPEATED}", examples=[["EM-1"]]
     )
-    images: list[UploadFile] = Field(
+    images: Uploads = Field(
         default=[], max_length=100, description=f"Other pictures to watch: {ACCEPTED}."
     )
-    query: list[Handle] = Field(
+    query: Handles = Field(
         default=[],
         description=f"Handles of other pictures to watch, which a search gave. {REPEATED}",
         examples=[[HANDLE_EXAMPLE]],
