@@ -42,6 +42,7 @@ SEARCH_FIELDS = {
     *(
         "image",
         "other_images",
+        "other_views",
         "query",
         "keep",
         "mark_id",
