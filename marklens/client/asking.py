@@ -7,6 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from marklens.client.problems import ClientError
+
 Picture = bytes | Path
 Form = dict[str, str | list[str]]
 File = tuple[str, tuple[str, bytes]]  # of a form: its field, name and content
@@ -212,12 +214,18 @@ def pictures_of(asked: Query) -> list[File]:
 
 
 def files(name: str, pictures: Sequence[Picture]) -> Iterator[File]:
-    """Pictures as files of a form's field."""
+    """Pictures as files of a form's field.
+
+    Raises:
+        ClientError: one is a text, whose letters would be sent.
+    """
     for place, picture in enumerate(pictures, start=1):
         if isinstance(picture, Path):
             yield name, (picture.name, picture.read_bytes())
-        else:
+        elif isinstance(picture, bytes):
             yield name, (f"picture {place}", picture)
+        else:
+            raise ClientError(f"a picture is bytes or a Path, not {picture!r:.80}: write Path(…)")
 
 
 def _written(value: Any) -> str | list[str]:

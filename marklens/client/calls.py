@@ -71,6 +71,8 @@ class Call(Generic[T]):
         Raises:
             ClientError: it cannot be sent.
         """
+        if http.is_closed:
+            raise ClientError("this client is closed: make another one")
         with sendable():
             return http.build_request(
                 self.method,
@@ -226,7 +228,7 @@ def events(name: str, after: int | None = None, limit: int = 100) -> Call[tuple[
 
 
 def _mark_path(mark_id: str) -> str:
-    return f"/marks/{quote(mark_id, safe='')}"
+    return _path("marks", mark_id)
 
 
 def _batch_path(batch_id: str) -> str:
@@ -234,7 +236,18 @@ def _batch_path(batch_id: str) -> str:
 
 
 def _watch_path(name: str) -> str:
-    return f"/watches/{quote(name, safe='')}"
+    return _path("watches", name)
+
+
+def _path(kind: str, name: str) -> str:
+    """The path of one mark, watch or picture.
+
+    Raises:
+        ClientError: no name is given, so the path would be that of all of them.
+    """
+    if not name:
+        raise ClientError(f"one of the {kind} is meant, but what names it is empty")
+    return f"/{kind}/{quote(name, safe='')}"
 
 
 def _json(kind: type[T]) -> Callable[[httpx.Response], T]:

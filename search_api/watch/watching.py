@@ -27,7 +27,7 @@ from search_api.marklens import MarkLens
 from search_api.query_encoder import seen_codes
 from search_api.request import WHOLE, KeptPicture, SearchRequest, View, views_of
 from search_api.schemas import image_path
-from search_api.watch.webhook import WebhookFailed, check_url, post
+from search_api.watch.webhook import WebhookFailed, check_public, check_url, post
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +104,11 @@ class Watching:
         """Make a watch; marks that are written from now on are compared with it.
 
         Raises:
-            BadWatch: there is one of this name, or a mark has no picture.
+            BadWatch: there is one of this name, a mark has no picture, or the webhook is private.
             UnknownMark, PictureGone, UnreadableImage, BadQuery: of what is to be watched.
         """
+        if new.webhook is not None and not self._marklens.settings.webhook_private:
+            check_public(new.webhook)
         searcher, _ = self._searcher()  # binds an empty register, and refuses another network's
         request = _request(new.asked)
         if WORDS in (request.weights or {}):

@@ -37,6 +37,7 @@ _NOT_PUBLIC = tuple(
         ),
     )
 )
+_ALLOWED_BY = "MARKLENS_WEBHOOK_PRIVATE=true allows that"
 
 
 class WebhookFailed(MarkLensError):
@@ -63,6 +64,21 @@ def check_url(url: str) -> SplitResult:
             "host and a path, without a user's name"
         )
     return parts
+
+
+def check_public(url: str) -> None:
+    """Refuse an address that by itself says that it is not public; names are not looked up.
+
+    Raises:
+        BadWatch: it is one, or none of a webhook.
+    """
+    host = check_url(url).hostname or ""
+    is_local = host.rstrip(".").rpartition(".")[2] == "localhost"
+    with suppress(socket.gaierror):  # a name: what it leads to is looked at with each event
+        (*_, place), *_ = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        is_local = not is_public(str(place[0]))
+    if is_local:
+        raise BadWatch(f"{host} is not public, so no webhook there is told; {_ALLOWED_BY}")
 
 
 def shown_url(url: str) -> str:
@@ -118,8 +134,7 @@ def _public_address(parts: SplitResult, *, allow_private: bool) -> str:
     for address in addresses:
         if not allow_private and not is_public(address):
             raise WebhookFailed(
-                f"the webhook's host leads to {address}, which is not public; "
-                "MARKLENS_WEBHOOK_PRIVATE=true allows that"
+                f"the webhook's host leads to {address}, which is not public; {_ALLOWED_BY}"
             )
     return addresses[0]
 

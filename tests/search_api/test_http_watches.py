@@ -382,11 +382,7 @@ def test_a_feed_needs_its_key_and_a_removed_watch_is_gone(
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": "smell=1"}, 422, "smell"),
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": "words=1"}, 422, "words"),
         ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "weights": NOTHING}, 422, "are 0"),
-        (
-            {"name": "x", "threshold": "0.5", "marks": "OLD-0", "webhook": "file:///etc/passwd"},
-            422,
-            "no address of a webhook",
-        ),
+        ({"name": "x", "threshold": "0.5", "marks": "OLD-0", "webhook": "file:/x"}, 422, "webhook"),
     ],
 )
 def test_what_cannot_be_watched_is_refused(

@@ -18,7 +18,7 @@ from search_api.settings import Settings
 from search_api.watch import webhook
 from search_api.watch.background import watching
 from search_api.watch.watching import NewWatch, Watching
-from search_api.watch.webhook import WebhookFailed, check_url, is_public, post
+from search_api.watch.webhook import WebhookFailed, check_public, check_url, is_public, post
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,18 @@ def test_addresses_of_the_internet_are(address: str) -> None:
 def test_no_spelling_of_the_own_machine_is_reached(url: str) -> None:
     with pytest.raises(WebhookFailed, match="not public"):
         post(url, {}, allow_private=False)
+    with pytest.raises(BadWatch, match="not public"):
+        check_public(url)
+
+
+def test_a_watch_is_not_made_whose_webhook_is_sure_to_be_refused(
+    tiny_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    with MarkLens.open(tiny_settings(tmp_path)) as own:
+        new = NewWatch("w", 0.99, mark_ids=["M-1"], webhook="http://127.0.0.1:9/")
+        with pytest.raises(BadWatch, match="not public"):
+            Watching(own).add(new)
+    check_public("https://hooks.example.org/x")  # a name is looked up with each event
 
 
 def test_the_address_that_was_checked_is_the_one_connected_to(
