@@ -17,17 +17,22 @@ read), `answers` (what is returned), `asking` (what is asked), `problems`.
 
 from marklens.client.answers import (
     Answer,
+    AuditEntry,
     Batch,
     Event,
+    Facets,
+    FoundCode,
     Hit,
     ListedMark,
     Page,
     Seen,
     SeenCode,
     StoredMark,
+    ViennaNode,
     Watch,
+    Words,
 )
-from marklens.client.asking import Filter, NewMark, NewWatch, Query, View
+from marklens.client.asking import Filter, Kept, NewMark, NewWatch, Query, Registered, View
 from marklens.client.faces import AsyncClient, Client
 from marklens.client.problems import (
     Busy,
@@ -43,14 +48,18 @@ from marklens.client.problems import (
 __all__ = [
     "Answer",
     "AsyncClient",
+    "AuditEntry",
     "Batch",
     "Busy",
     "Client",
     "ClientError",
     "Event",
+    "Facets",
     "Filter",
+    "FoundCode",
     "Gone",
     "Hit",
+    "Kept",
     "ListedMark",
     "NewMark",
     "NewWatch",
@@ -60,10 +69,13 @@ __all__ = [
     "Problem",
     "Query",
     "Refused",
+    "Registered",
     "Seen",
     "SeenCode",
     "StoredMark",
     "Unreachable",
+    "ViennaNode",
     "View",
     "Watch",
+    "Words",
 ]

@@ -34,6 +34,88 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReadLine:
+    """A line of text that was read in a picture, and where."""
+
+    text: str
+    confidence: float
+    box: Box
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """The words that were read in a picture: all of them, and line by line."""
+
+    text: str
+    read_words: tuple[ReadLine, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundCode:
+    """A Vienna code that words may mean; `by` is the everyday word that it was found by."""
+
+    code: str
+    title: str
+    marks: int
+    fit: int
+    by: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundCodes:
+    """Codes by words, the best first."""
+
+    found: tuple[FoundCode, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ViennaNode:
+    """A code of the Vienna Classification, how many marks bear it, and the codes below it."""
+
+    code: str
+    title: str
+    marks: int
+    children: "tuple[ViennaNode, ...]"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vienna:
+    """The Vienna Classification."""
+
+    categories: tuple[ViennaNode, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facets:
+    """How many marks pass a filter, in all and with each value."""
+
+    matched: int
+    vienna: Mapping[str, int]
+    nice: Mapping[str, int]
+    status: Mapping[str, int]
+    office: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditEntry:
+    """One write."""
+
+    id: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    request: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audit:
+    """Writes, the newest first."""
+
+    entries: tuple[AuditEntry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class QueryPicture:
     """A picture that was searched with; `handle` searches with it again, where it is kept."""
 

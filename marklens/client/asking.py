@@ -10,6 +10,23 @@ from typing import Any, Literal
 from marklens.client.problems import ClientError
 
 Picture = bytes | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A picture that the server keeps: what an answer gave as `QueryPicture.handle`."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The picture of a mark of the register."""
+
+    mark_id: str
+
+
+Shown = Picture | Kept | Registered
 Form = dict[str, str | list[str]]
 File = tuple[str, tuple[str, bytes]]  # of a form: its field, name and content
 
@@ -205,6 +222,22 @@ def _view_text(view: View) -> str:
     """A view as one text: ``page=2;turn=90;crop=10,20,200,100``."""
     fields = view_form(view.crop, view.page, view.turn)
     return ";".join(f"{name}={value}" for name, value in fields.items())
+
+
+def shown_form(
+    picture: Shown,
+    crop: tuple[int, int, int, int] | None,
+    page: int,
+    turn: int,
+    ignore_words: bool = False,
+) -> tuple[Form, list[File]]:
+    """The fields that say what is looked at of one picture, and its file where it is sent."""
+    form = view_form(crop, page, turn) | {"ignore_words": str(ignore_words)}
+    if isinstance(picture, Kept):
+        return form | {"query": picture.handle}, []
+    if isinstance(picture, Registered):
+        return form | {"mark_id": picture.mark_id}, []
+    return form, [*files("image", [picture])]
 
 
 def pictures_of(asked: Query) -> list[File]:

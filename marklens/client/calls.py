@@ -10,7 +10,20 @@ from urllib.parse import quote
 import httpx
 
 from marklens.client import answers
-from marklens.client.answers import Answer, Batch, Event, Page, Seen, StoredMark, Watch
+from marklens.client.answers import (
+    Answer,
+    AuditEntry,
+    Batch,
+    Event,
+    Facets,
+    FoundCode,
+    Page,
+    Seen,
+    StoredMark,
+    ViennaNode,
+    Watch,
+    Words,
+)
 from marklens.client.asking import (
     File,
     Filter,
@@ -19,11 +32,12 @@ from marklens.client.asking import (
     NewWatch,
     Picture,
     Query,
+    Shown,
     files,
     form_of,
     pictures_of,
     search_form,
-    view_form,
+    shown_form,
     watch_form,
 )
 from marklens.client.problems import ClientError, sendable
@@ -90,14 +104,82 @@ def search(query: Query) -> Call[Answer]:
 
 
 def classify(
-    picture: Picture,
+    picture: Shown,
     crop: tuple[int, int, int, int] | None = None,
     page: int = 1,
     turn: int = 0,
+    *,
+    ignore_words: bool = False,
 ) -> Call[Seen]:
     """Say which Vienna codes the network sees in a picture."""
-    form = view_form(crop, page, turn)
-    return Call("POST", "/classify", _json(Seen), form=form, files=[*files("image", [picture])])
+    form, sent = shown_form(picture, crop, page, turn, ignore_words)
+    return Call("POST", "/classify", _json(Seen), form=form, files=sent)
+
+
+def words(
+    picture: Shown,
+    crop: tuple[int, int, int, int] | None = None,
+    page: int = 1,
+    turn: int = 0,
+) -> Call[Words]:
+    """Read the words in a picture; the server needs the extra `words`."""
+    form, sent = shown_form(picture, crop, page, turn)
+    return Call("POST", "/words", _json(Words), form=form, files=sent)
+
+
+def explain(
+    picture: Shown,
+    crop: tuple[int, int, int, int] | None = None,
+    page: int = 1,
+    turn: int = 0,
+    *,
+    code: str | None = None,
+) -> Call[bytes]:
+    """A PNG of where each code was seen; of one code, a transparent layer for the picture."""
+    form, sent = shown_form(picture, crop, page, turn)
+    form |= {} if code is None else {"code": code}
+    return Call("POST", "/classify/explain", _content, form=form, files=sent)
+
+
+def query_image(handle: str) -> Call[bytes]:
+    """The picture that the server keeps under a handle."""
+    return Call("GET", f"{_path('queries', handle)}/image", _content)
+
+
+def forget(handle: str) -> Call[None]:
+    """Have the server forget a picture."""
+    return Call("DELETE", _path("queries", handle), _nothing)
+
+
+def find_codes(
+    words: str, source: Literal["assigned", "predicted", "either"] = "either"
+) -> Call[tuple[FoundCode, ...]]:
+    """Vienna codes by words for what they stand for, or all below a code, the best first."""
+
+    def found(response: httpx.Response) -> tuple[FoundCode, ...]:
+        return answers.read(answers.FoundCodes, response.json()).found
+
+    return Call("GET", "/vienna", found, params={"q": words, "source": source})
+
+
+def vienna(
+    source: Literal["assigned", "predicted", "either"] = "either",
+) -> Call[tuple[ViennaNode, ...]]:
+    """The Vienna Classification, with how many marks bear each code."""
+
+    def found(response: httpx.Response) -> tuple[ViennaNode, ...]:
+        return answers.read(answers.Vienna, response.json()).categories
+
+    return Call("GET", "/vienna", found, params={"source": source})
+
+
+def facets(filter: Filter | None = None, compared: bool = False) -> Call[Facets]:
+    """How many marks pass a filter with each code, class, status and office.
+
+    With `compared` as of a search by picture: marks without one do not count.
+    """
+    params = form_of(filter or Filter()) | {"compared": str(compared)}
+    return Call("GET", "/facets", _json(Facets), params=params)
 
 
 def page(
@@ -225,6 +307,21 @@ def events(name: str, after: int | None = None, limit: int = 100) -> Call[tuple[
 
     params = {"limit": limit} | ({} if after is None else {"after": after})
     return Call("GET", f"{_watch_path(name)}/events", found, params=params)
+
+
+def feed(watched: Watch) -> Call[bytes]:
+    """The Atom feed of a watch."""
+    return Call("GET", watched.feed.removeprefix(API), _content)
+
+
+def audit(limit: int = 100, who: str | None = None) -> Call[tuple[AuditEntry, ...]]:
+    """Who wrote what, the newest first; needs a key of scope `admin`."""
+
+    def found(response: httpx.Response) -> tuple[AuditEntry, ...]:
+        return answers.read(answers.Audit, response.json()).entries
+
+    params = {"limit": limit} | ({} if who is None else {"who": who})
+    return Call("GET", "/audit", found, params=params)
 
 
 def _mark_path(mark_id: str) -> str:

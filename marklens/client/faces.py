@@ -101,6 +101,13 @@ class Client:
 
     search = _sync(calls.search)
     classify = _sync(calls.classify)
+    words = _sync(calls.words)
+    explain = _sync(calls.explain)
+    query_image = _sync(calls.query_image)
+    forget = _sync(calls.forget)
+    find_codes = _sync(calls.find_codes)
+    vienna = _sync(calls.vienna)
+    facets = _sync(calls.facets)
     page = _sync(calls.page)
     mark = _sync(calls.mark)
     image = _sync(calls.image)
@@ -117,6 +124,8 @@ class Client:
     delete_watch = _sync(calls.delete_watch)
     read_watch = _sync(calls.read_watch)
     events = _sync(calls.events)
+    feed = _sync(calls.feed)
+    audit = _sync(calls.audit)
 
     def marks(
         self, filter: Filter | None = None, order: str | None = None, page_size: int = 100
@@ -195,6 +204,13 @@ class AsyncClient:
 
     search = _async(calls.search)
     classify = _async(calls.classify)
+    words = _async(calls.words)
+    explain = _async(calls.explain)
+    query_image = _async(calls.query_image)
+    forget = _async(calls.forget)
+    find_codes = _async(calls.find_codes)
+    vienna = _async(calls.vienna)
+    facets = _async(calls.facets)
     page = _async(calls.page)
     mark = _async(calls.mark)
     image = _async(calls.image)
@@ -211,6 +227,8 @@ class AsyncClient:
     delete_watch = _async(calls.delete_watch)
     read_watch = _async(calls.read_watch)
     events = _async(calls.events)
+    feed = _async(calls.feed)
+    audit = _async(calls.audit)
 
     async def marks(
         self, filter: Filter | None = None, order: str | None = None, page_size: int = 100

@@ -19,9 +19,9 @@ from pydantic import BaseModel
 from indexer.query import FILTER_FIELDS
 from marklens import client as api
 from marklens.client import answers, asking
-from search_api import list_schemas, match_schemas, query_schemas, schemas
+from search_api import facet_schemas, list_schemas, match_schemas, query_schemas, schemas
 from search_api.http.forms import MarkForm, SearchForm
-from search_api.http.routes import batches, watches
+from search_api.http.routes import audit, batches, watches
 
 ROOT = Path(__file__).parents[2]
 Face = Callable[..., Any]
@@ -114,6 +114,13 @@ def test_codes_reports_and_batches(
     picture = as_png(draw_mark(2))
     seen = server("classify", picture, crop=(0, 0, 80, 80))
     assert all(0 <= one.probability <= 1 for one in (*seen.vienna, *seen.perhaps))
+    kept = server("search", api.Query(picture=picture, k=1)).query.pictures[0].handle
+    assert server("classify", api.Kept(kept), (0, 0, 80, 80)) == seen
+    assert server("query_image", kept) == picture
+    assert server("forget", kept) is None
+    with pytest.raises(api.Gone):
+        server("words", api.Kept(kept))
+    assert server("explain", api.Registered("M-2"), code="26").startswith(b"\x89PNG")
     notes = {"M-2": "Same device."}
     table = server(
         "report", api.Query(picture=picture), "csv", ["M-2"], notes, day=date(2026, 11, 29)
@@ -129,6 +136,16 @@ def test_codes_reports_and_batches(
         server("batch_results", batch.id)
 
 
+def test_codes_are_found_and_counted(server: Face) -> None:
+    crowns = server("find_codes", "tiara")
+    assert crowns[0].code.startswith("24.09")
+    animals = next(one for one in server("vienna", "assigned") if one.code == "03")
+    assert animals.children[0].code == "03.01"
+    counted = server("facets", api.Filter(office=["EM"]))
+    assert counted.matched == sum(counted.nice.values()) or counted.nice
+    assert server("audit", 3)[0].action
+
+
 def test_watches(
     server: Face, draw_mark: Callable[..., Image.Image], as_png: Callable[[Image.Image], bytes]
 ) -> None:
@@ -139,6 +156,7 @@ def test_watches(
     assert server("watches") == (made,)
     server("add", api.NewMark(id="W-1"), picture)
     assert server("watch", "Our lions").threshold == 0.9
+    assert b"<feed" in server("feed", made)
     assert isinstance(server("events", "Our lions"), tuple)
     assert {one.mark for one in server("events_since", "Our lions")} <= {"W-1"}
     server("delete", "W-1")
@@ -301,6 +319,12 @@ def test_an_answer_of_another_kind_is_said_to_be_one() -> None:
         (answers.Unreadable, batches.UnreadableResponse),
         (answers.Watch, watches.WatchResponse),
         (answers.Event, watches.EventResponse),
+        (answers.Words, query_schemas.WordsResponse),
+        (answers.ReadLine, query_schemas.ReadLineResponse),
+        (answers.FoundCode, facet_schemas.FoundCode),
+        (answers.ViennaNode, facet_schemas.ViennaNode),
+        (answers.Facets, facet_schemas.FacetsResponse),
+        (answers.AuditEntry, audit.AuditEntryResponse),
     ],
 )
 def test_the_client_knows_every_field_of_an_answer(mine: Any, servers: type[BaseModel]) -> None:
