@@ -99,7 +99,7 @@ def test_search_shows_people_a_table(run: Run, source: Path) -> None:
         (["--nice", "9;10"], {0, 1}),
         (["--filed-from", "2022-01-31", "--filed-to", "2023-12-31"], {2, 3}),
         (["--registered-from", "2022-01-31", "--registered-to", "2023-12-31"], set()),
-        (["--text", "WORD 4"], {4}),
+        (["--number", "em-4"], {4}),
         (["--office", "US"], set()),
         (["--status", "registered", "--vienna", "03"], {0, 2}),
     ],
