@@ -50,6 +50,10 @@ _DESCRIPTION = """Similar figurative trademarks by picture, with Vienna codes an
 Whatever takes a form (`multipart/form-data`) takes the same fields as a JSON object, too
 (`application/json`): lists as arrays, pictures as base64 or data URLs.
 
+HEAD is answered wherever GET is. An answer with an `ETag` is 304 for who sends that as
+`If-None-Match` and would get the same again. Who is told to come again (429, 503) waits as long as
+`Retry-After` says.
+
 Errors are RFC 9457 problem details (`application/problem+json`): `detail` is one plain sentence
 that says what is wrong and what to do about it, and `errors` names the fields at fault.
 """

@@ -158,7 +158,8 @@ def _write_files(folder: Path, draw_mark: Callable[..., Image.Image]) -> None:
     labels = ["filename,03,26"]
     for number in range(MARKS):
         draw_mark(number).save(folder / "pictures" / f"{number}.png")
-        rows.append(f"M-{number},{number}.png,Lion {number},25,03.01")
+        mark_id = "EM-018228800" if number == 0 else f"M-{number}"  # README's, and others
+        rows.append(f"{mark_id},{number}.png,Lion {number},25,03.01")
         labels.append(f"{number}.png,{number % 2},{int(number % 3 == 0)}")
     (folder / "marks.csv").write_text("\n".join(rows) + "\n")
     (folder / "labels.csv").write_text("\n".join(labels) + "\n")

@@ -112,6 +112,11 @@ def print_plain(text: str) -> None:
     _write(sys.stdout, text + "\n")
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of a thing: ``1 row``, ``1,900 rows``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def print_table(
     title: str,
     columns: Sequence[str],

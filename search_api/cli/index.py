@@ -14,7 +14,14 @@ import typer
 
 import indexer
 from models.errors import MarkLensError
-from search_api.cli.console import BAD_INPUT, INTERRUPTED, Context, print_plain, print_to_stderr
+from search_api.cli.console import (
+    BAD_INPUT,
+    INTERRUPTED,
+    Context,
+    counted,
+    print_plain,
+    print_to_stderr,
+)
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -242,7 +249,9 @@ def compare_with_watches(marklens: "MarkLens") -> None:
         print_to_stderr("compare them with: marklens watch check")
         return
     if near:
-        print_to_stderr(f"{near:,} marks came near watched signs: marklens watch show NAME")
+        print_to_stderr(
+            f"{counted(near, 'mark')} came near watched signs: marklens watch show NAME"
+        )
 
 
 @contextmanager
@@ -292,7 +301,7 @@ def _print_summary(report: "IngestReport", *, dry_run: bool, as_json: bool) -> N
     would = "would be " if dry_run else ""
     resumed = f", resumed after {report.resumed_after:,}" if report.resumed_after else ""
     print_plain(
-        f"{report.read:,} rows read{resumed}: {would}indexed {report.indexed:,}, "
+        f"{counted(report.read, 'row')} read{resumed}: {would}indexed {report.indexed:,}, "
         f"updated {report.updated:,}, unchanged {report.unchanged:,}, "
         f"rejected {report.rejected:,}"
     )

@@ -197,7 +197,7 @@ def search(  # noqa: PLR0913 - its parameters are the command's options
 
 
 def _check_pictures(files: list[Path], mark_id: str | None, together: bool) -> None:
-    """Refuse pictures beside a mark, and several that are not said to show one sign.
+    """Refuse pictures beside a mark, that are not there, or not said to show one sign.
 
     Raises:
         typer.BadParameter: they are.
@@ -209,6 +209,9 @@ def _check_pictures(files: list[Path], mark_id: str | None, together: bool) -> N
             "several pictures: add --together where they show one sign; else search with each, or "
             "with --out and a folder"
         )
+    for file in files:  # before the network is loaded
+        if not file.exists():
+            raise typer.BadParameter(f"{file}: there is no such file")
 
 
 def classify(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search_api.cli.console import AsJson, opened, print_plain, print_table
+from search_api.cli.console import AsJson, counted, opened, print_plain, print_table
 from search_api.cli.search import (
     Crop,
     IgnoreWords,
@@ -93,7 +93,8 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     if as_json:
         print_plain(json.dumps(_as_json(made), indent=2))
     else:
-        print_plain(f"{len(made.signs):,} signs watched as {made.name} from {made.threshold:g}")
+        signs = counted(len(made.signs), "sign")
+        print_plain(f"{signs} watched as {made.name} from {made.threshold:g}")
 
 
 @watch.command("list")
@@ -170,7 +171,7 @@ def read(
     with opened(context) as marklens:
         marklens.register.watches.read(name, upto)
         left = marklens.register.watches.get(name).unread
-    print_plain(f"{left:,} marks of {name} are new")
+    print_plain(f"{counted(left, 'new mark')} of {name}")
 
 
 @watch.command()
@@ -180,7 +181,7 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
 
     with opened(context) as marklens:
         found = Watching(marklens).check()
-    print_plain(json.dumps({"near": found}) if as_json else f"{found:,} marks came near")
+    print_plain(json.dumps({"near": found}) if as_json else f"{counted(found, 'mark')} came near")
 
 
 @watch.command()

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 JSON, FORM = "application/json", "multipart/form-data"
 _PICTURES = frozenset(("image", "images", "other_images"))
+_JOINED = frozenset(("crop",))  # of several numbers, one value all the same
 _BLANKS = b" \t\r\n"
 # Few bytes can make many objects: a comma stands between any two, and in no picture.
 _MOST_COMMAS = 100_000  # those in texts included
@@ -79,6 +80,8 @@ def media_type(request: Request) -> str:
 
 def _items(name: str, value: Any) -> Iterator[tuple[str, str | UploadFile]]:
     """A field of a form for each value that is not null."""
+    if name in _JOINED and isinstance(value, list):
+        value = ",".join(map(str, value))
     for one in value if isinstance(value, list) else [value]:
         if one is None:
             continue

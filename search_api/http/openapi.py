@@ -8,6 +8,10 @@ from fastapi import FastAPI
 from search_api.schemas import ProblemResponse
 
 _SCHEMAS = "#/components/schemas/"
+_ETAG = {
+    "schema": {"type": "string"},
+    "description": "Sent as `If-None-Match`, it is answered by 304 while the answer is the same.",
+}
 
 
 def complete(app: FastAPI) -> None:
@@ -25,6 +29,9 @@ def complete(app: FastAPI) -> None:
         if "ProblemResponse" not in schemas:
             schema = ProblemResponse.model_json_schema(ref_template=_SCHEMAS + "{model}")
             schemas |= schema.pop("$defs") | {"ProblemResponse": schema}
+            for answers in _answers(document):
+                if "304" in answers:
+                    answers["200"].setdefault("headers", {})["ETag"] = _ETAG
             for place, schema in _fields(document):
                 place["description"] += _such_as(schema.pop("examples", []))
                 if "default" not in schema and schema.get("format") != "binary":
@@ -32,6 +39,13 @@ def complete(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI says to extend it
+
+
+def _answers(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The answers of each operation, by status."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            yield operation["responses"]
 
 
 def _fields(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:

@@ -31,6 +31,10 @@ from search_api.log_records import REQUEST_ID, request_id
 from search_api.schemas import FieldProblem, ProblemResponse
 
 logger = logging.getLogger(__name__)
+_RETRY_AFTER = {
+    "schema": {"type": "integer"},
+    "description": "Seconds after which to ask again.",
+}
 _MOST_FAULTS = 20  # that one answer names
 _LONGEST_NAME = 80  # of a field that there is not
 
@@ -90,6 +94,8 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
             "description": "; ".join(kind.title for kind in kinds) + ".",
             "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}},
         }
+        if status in (429, 503):
+            answers[status]["headers"] = {"Retry-After": _RETRY_AFTER}
     return answers
 
 

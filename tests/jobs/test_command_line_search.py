@@ -254,6 +254,15 @@ def test_bad_pictures_are_one_sentence_and_exit_code_2(
         assert (name or "source") in complaint(failed)
 
 
+def test_a_picture_that_is_not_there_is_refused_before_the_network_is_loaded(
+    run: Run, environment: dict[str, str], complaint: Complaint
+) -> None:
+    environment["MARKLENS_CHECKPOINT"] = "/nowhere"
+    failed = run("search", "missing.png")
+    assert failed.exit_code == 2
+    assert "missing.png: there is no such file" in complaint(failed)
+
+
 def test_classify_goes_on_after_a_bad_picture(run: Run, source: Path) -> None:
     (source / "bad.png").write_text("no picture")
     pictures = [source / "1.png", source / "bad.png", source / "2.png"]

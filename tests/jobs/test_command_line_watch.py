@@ -51,9 +51,9 @@ def test_an_indexing_run_says_what_came_near(
     (listed,) = json.loads(run("watch", "list", "--json").stdout)["watches"]
     assert listed["unread"] == 2
     newest, older = (one["id"] for one in shown["events"])
-    assert run("watch", "read", "ours", "--upto", str(older)).stdout == "1 marks of ours are new\n"
+    assert run("watch", "read", "ours", "--upto", str(older)).stdout == "1 new mark of ours\n"
     assert "new" in run("watch", "show", "ours").stdout
-    assert run("watch", "read", "ours").stdout == "0 marks of ours are new\n"
+    assert run("watch", "read", "ours").stdout == "0 new marks of ours\n"
     assert " new " not in run("watch", "show", "ours").stdout
     assert newest > older
     for words in (
@@ -78,7 +78,7 @@ def test_after_rebuild_with_another_network_the_next_run_is_compared(
     second = tmp_path / "second"
     second.mkdir()
     draw_mark(1).save(second / "copy.png")
-    assert "1 marks came near watched signs" in run("index", second).stderr
+    assert "1 mark came near watched signs" in run("index", second).stderr
 
 
 def test_lists_are_listed_and_removed(run: Run, folder: Path) -> None:

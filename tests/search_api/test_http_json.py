@@ -41,8 +41,11 @@ def test_other_forms_may_be_json_too(
     client: httpx.Client, marklens: MarkLens, picture: bytes
 ) -> None:
     image = {"image": packed(picture)}
-    seen = client.post("/api/v1/classify", files={"image": picture}).json()
-    assert client.post("/api/v1/classify", json=image).json() == seen
+    crop = {"crop": "0,0,60,60"}
+    seen = client.post("/api/v1/classify", data=crop, files={"image": picture}).json()
+    for written in ("0,0,60,60", [0, 0, 60, 60]):
+        asked = {**image, "crop": written}
+        assert client.post("/api/v1/classify", json=asked).json() == seen
     report = {
         "mark_id": "M-2",
         "k": 1,

@@ -47,6 +47,13 @@ def test_a_search_documents_every_reason_to_come_again(document: dict[str, Any])
     answer = document["paths"]["/api/v1/search"]["post"]["responses"]["503"]
     reasons = answer["content"]["application/problem+json"]["examples"]
     assert {"too-busy", "database-lost", "server-ends"} <= reasons.keys()
+    assert "Retry-After" in answer["headers"]
+
+
+def test_what_may_be_held_says_by_which_tag(document: dict[str, Any]) -> None:
+    held = [one["responses"] for _, one in operations(document) if "304" in one["responses"]]
+    assert len(held) >= 4
+    assert all("If-None-Match" in one["200"]["headers"]["ETag"]["description"] for one in held)
 
 
 def test_what_takes_pictures_documents_a_full_disk_and_a_missing_extra(
