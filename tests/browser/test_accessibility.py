@@ -181,7 +181,7 @@ def _explanation(page: Any) -> None:
 
 
 def _nothing_found(page: Any) -> None:
-    page.open("/?mark_id=EM-001&text=nobody")
+    page.open("/?mark_id=EM-001&office=FR")
     page.until(lambda: page.text(".empty"), "nothing says that nothing was found")
 
 

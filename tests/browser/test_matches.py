@@ -65,7 +65,7 @@ def test_likeness_is_a_word_with_its_number_on_demand_and_chance_is_marked(page)
     assert set(bands) <= {"near-identical", "strong", "some", "weak"}
     assert bands[-1] == "weak"
     said = page.one(".hit-value").get_attribute("title")
-    assert re.fullmatch(r"\d+ % the same sign or a variant, score 0\.\d{3}", said)
+    assert re.fullmatch(r"\d+ % likely the same sign or a variant, score 0\.\d{3}", said)
     chance = page.text(".chance")
     assert "by chance" in chance
     at = page.js(
