@@ -50,6 +50,19 @@ def live_marks(connection: Connection) -> int:
     return _value(connection, _MARKS)
 
 
+def take_number(connection: Connection, table: sa.Table) -> dict[str, int]:
+    """The column `id` of a row to be written, with a number that no row of its table ever had.
+
+    Empty in PostgreSQL, whose own numbers only rise; SQLite gives that of a deleted last row again.
+    """
+    if connection.dialect.name == "postgresql":
+        return {}
+    insert(connection, schema.counter, [(table.name, 0)])  # should there be none yet
+    highest = connection.scalar(sa.select(sa.func.max(table.c.id))) or 0  # others may not count
+    behind = max(0, highest - _value(connection, table.name))
+    return {"id": _add(connection, table.name, behind + 1)}
+
+
 def count_anew(connection: Connection) -> None:
     """Bring the counters to what the marks say; the sequence number never goes back.
 

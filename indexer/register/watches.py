@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from indexer.errors import BadWatch, UnknownWatch
-from indexer.register import audit, schema
+from indexer.register import audit, counters, schema
 from indexer.register.runs import aware
 from indexer.register.stored_embeddings import STORED, STORED_BOXES
 from models.encoder import Embedding
@@ -104,7 +104,7 @@ class WatchEvent:
     """A mark that came near a watched sign.
 
     Attributes:
-        id: rising number.
+        id: rising number, which no other event ever gets.
         watch: name of the list.
         sign: label of the watched sign.
         mark_id: of the mark.
@@ -144,9 +144,9 @@ class Watches:
             values = {one.name: getattr(watch, one.name) for one in table.columns}
             connection.execute(sa.insert(table).values(values))
             for sign in watch.signs:
-                connection.execute(
-                    sa.insert(schema.watched_signs).values(watch=watch.name, **_columns(sign))
-                )
+                number = counters.take_number(connection, schema.watched_signs)
+                values = {"watch": watch.name, **number, **_columns(sign)}
+                connection.execute(sa.insert(schema.watched_signs).values(values))
 
     def remove(self, name: str) -> None:
         """Delete a list with its signs and what came near.
@@ -217,9 +217,14 @@ class Watches:
             if connection.scalar(sa.select(table.c.name).where(table.c.name == watch)) is None:
                 return 0  # removed meanwhile
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            signs = schema.watched_signs.c
+            held = set(connection.scalars(sa.select(signs.id).where(signs.watch == watch)))
             new = 0
             for one in found:
-                values = {**asdict(one), "watch": watch, "found": now, "delivered": False}
+                if one.sign not in held:  # of a list of this name that was removed meanwhile
+                    continue
+                number = counters.take_number(connection, schema.watch_events)
+                values = {**number, **asdict(one), "watch": watch, "found": now, "delivered": False}
                 event = dialect.insert(schema.watch_events).values(values)
                 added = event.on_conflict_do_nothing().returning(schema.watch_events.c.id)
                 new += len(connection.execute(added).all())

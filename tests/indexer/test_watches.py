@@ -92,6 +92,23 @@ def test_a_removed_watch_takes_all_of_it_along(register: Register) -> None:
             call("a")
 
 
+def test_numbers_of_a_removed_watch_are_not_given_again(register: Register) -> None:
+    watches, numbers = register.watches, []
+    for mark_id in ("M-1", "M-2", "M-3"):
+        watches.add(watch("a", sign("one", 1)))
+        (made,) = watches.get("a").signs
+        assert watches.note("a", 11, [NearMark(made.id, mark_id, "d" * 64, 11, 0.75)], NOW) == 1
+        (event,) = watches.events("a")
+        numbers.append((made.id, event.id))
+        watches.remove("a")
+    assert numbers == sorted(set(numbers))
+    assert len({event for _, event in numbers}) == 3
+    watches.add(watch("a", sign("another", 1)))  # while the first was still being compared
+    (first, _), *_ = numbers
+    assert watches.note("a", 12, [NearMark(first, "M-4", "d" * 64, 12, 0.75)], NOW) == 0
+    assert watches.events("a") == []
+
+
 def test_what_was_read_stays_read_and_what_comes_after_is_new(register: Register) -> None:
     watches = register.watches
     watches.add(watch("a", sign("one", 1)))
