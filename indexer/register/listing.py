@@ -18,6 +18,7 @@ from indexer.pages import DAYS, Page, Place, compare_places, place_of
 from indexer.query import DAY_COLUMNS, FILTER_FIELDS, Filter, FilterField
 from indexer.register import counters, rows, schema, word_index, word_search
 from indexer.register.among import among, among_named
+from indexer.texts import is_mark_id
 from indexer.words.forms import Words, fold
 from indexer.words.likeness import WordMatch, match_all
 from models.vienna import ViennaCode
@@ -68,11 +69,11 @@ def find(
 ) -> tuple[list[str], int]:
     """Ids, in order, of the live marks on a page that pass a filter; and how many pass.
 
-    With `only`, of some possible ids.
+    With `only`, of some ids.
     """
     passes = _passing(_conditions(connection, wanted))
     if only is not None:
-        passes = sa.and_(among(schema.marks.c.id, only), passes)
+        passes = sa.and_(among(schema.marks.c.id, [*filter(is_mark_id, only)]), passes)
     ids = _page_of(connection, passes, page)
     if wanted.is_empty and only is None:
         return ids, counters.live_marks(connection)

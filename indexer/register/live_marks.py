@@ -53,6 +53,13 @@ def refuse_changed(known: Mapping[str, int], seen: Mapping[str, int]) -> None:
         raise ChangedMeanwhile(changed)
 
 
+def withdrawn(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of some ids whose marks were withdrawn."""
+    marks = schema.marks.c
+    asked = among(marks.id, possible(ids))
+    return set(connection.scalars(sa.select(marks.id).where(~rows.LIVE, asked)))
+
+
 def withdraw(connection: Connection, ids: Sequence[str]) -> tuple[int, int]:
     """Withdraw the live ones among these ids: how many, and the last sequence number taken."""
     live = sorted(sequences(connection, ids))

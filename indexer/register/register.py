@@ -239,6 +239,11 @@ class Register:
             found = live_marks.read(connection, live_marks.possible(ids))
         return {mark_id: found[mark_id] for mark_id in ids if mark_id in found}
 
+    def withdrawn(self, ids: Sequence[str]) -> set[str]:
+        """Those of these ids whose marks were withdrawn."""
+        with self._reading() as connection:
+            return live_marks.withdrawn(connection, ids)
+
     def marks_numbered(self, numbers: Sequence[int]) -> dict[int, Mark]:
         """The live marks among those with these numbers, by number; see `Change.number`."""
         with self._reading() as connection:
@@ -325,13 +330,9 @@ class Register:
     def find(
         self, wanted: Filter, page: Page, only: Sequence[str] | None = None
     ) -> tuple[list[Mark], int]:
-        """Live marks that pass a filter, with or without picture; and how many pass.
-
-        With `only`, of some ids.
-        """
-        some = None if only is None else live_marks.possible(only)
+        """Live marks that pass a filter, of some ids with `only`; and how many pass."""
         with self._reading() as connection:
-            ids, total = listing.find(connection, wanted, page, self._counted, some)
+            ids, total = listing.find(connection, wanted, page, self._counted, only)
             found = live_marks.read(connection, ids)
         return [found[mark_id] for mark_id in ids], total
 

@@ -160,7 +160,7 @@ def make_report(marklens: MarkLens, asked: ReportRequest) -> Report:
     """Search, and put down what a report says of it.
 
     Raises:
-        UnknownMark: the shortlist names a mark that the register does not hold.
+        UnknownMark: the shortlist names a mark that the register never held.
         BadQuery: a note is on a mark that is not reported.
         MarkLensError: as `MarkLens.search` raises.
     """

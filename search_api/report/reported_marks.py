@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import count, repeat
 
 from indexer.errors import UnknownMark
-from indexer.marks import Mark
+from indexer.marks import Mark, MarkRecord
 from indexer.query import MAX_K, Hit
 from search_api.answers import Answer
 from search_api.languages import ENGLISH, Language, message
@@ -18,7 +19,7 @@ class ReportedMark:
     """A mark of a report.
 
     Attributes:
-        mark: what the register holds of it.
+        mark: what the register holds of it; nothing but the id of one that was withdrawn.
         rank: its place; None where a shortlisted mark has none, and on the page after a cursor.
         hit: how near it is; None where that is not known.
         note: what its reader wrote.
@@ -43,7 +44,7 @@ def reported_marks(
     """The marks to report: those named, in the order of their places, or all hits.
 
     Raises:
-        UnknownMark: the shortlist names a mark that the register does not hold.
+        UnknownMark: the shortlist names a mark that the register never held.
     """
     places = repeat(None) if request.after else count(request.offset + 1)  # a cursor counts none
     found = {
@@ -54,8 +55,10 @@ def reported_marks(
         return tuple(found.values())
     named = dict.fromkeys(shortlist)
     others = marklens.register.marks([mark_id for mark_id in named if mark_id not in found])
-    for mark_id in named:
-        if mark_id not in found and mark_id not in others:
+    lost = [mark_id for mark_id in named if mark_id not in found and mark_id not in others]
+    withdrawn = marklens.register.withdrawn(lost)
+    for mark_id in lost:
+        if mark_id not in withdrawn:
             raise UnknownMark(mark_id)
     chosen = [one for mark_id, one in found.items() if mark_id in named]
     near = _found_beyond(marklens, request, tuple(others))
@@ -64,7 +67,16 @@ def reported_marks(
         if one not in near:
             why = language.say(_why_left_out(request, others[one]))
         chosen.append(ReportedMark(others[one], None, near.get(one), notes.get(one, ""), why))
-    return tuple(chosen)
+    why = language.say("withdrawn from the register")
+    gone = [ReportedMark(_nothing_of(one), None, None, notes.get(one, ""), why) for one in lost]
+    return (*chosen, *gone)
+
+
+def _nothing_of(mark_id: str) -> Mark:
+    """A mark of which only the id is left."""
+    return Mark(
+        MarkRecord(mark_id), 0, None, None, None, None, (), datetime.min.replace(tzinfo=UTC)
+    )
 
 
 def _found_beyond(

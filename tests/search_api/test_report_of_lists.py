@@ -12,6 +12,7 @@ import openpyxl
 import pypdfium2
 import pytest
 
+from indexer.errors import UnknownMark
 from marklens import Filter, MarkLens, ReportRequest, SearchRequest, make_report, report_bytes
 from models.vienna import ViennaCode
 from search_api.report import contents, reported_marks
@@ -158,6 +159,24 @@ def test_a_report_speaks_the_language_that_is_asked_for(client: httpx.Client) ->
     assert (row["id"], row["unplaced"]) == ("M-4", "écartée par les filtres")
     refused = client.post("/api/v1/search/report", data={**form, "language": "xx"})
     assert "language" in refused.json()["detail"]
+
+
+def test_a_mark_withdrawn_since_is_reported_as_such_with_its_note(
+    marklens: MarkLens, tmp_path: Path
+) -> None:
+    (tmp_path / "words.csv").write_text("id,text\nGONE-1,VANISHED\n")
+    marklens.ingest(tmp_path / "words.csv")
+    marklens.delete("GONE-1")
+    notes = {"GONE-1": "Was ours."}
+    asked = ReportRequest(SearchRequest(mark_id="M-2"), ("GONE-1", "M-4"), notes, DAY)
+    report = make_report(marklens, asked)
+    text = text_of(report_bytes(report, "pdf"))
+    for said in ("GONE-1", "withdrawn from the register", "Was ours."):
+        assert said in text, said
+    last = rows_of(report_bytes(report, "csv"))[-1]
+    assert (last["id"], last["unplaced"]) == ("GONE-1", "withdrawn from the register")
+    with pytest.raises(UnknownMark):
+        make_report(marklens, replace(asked, shortlist=("NEVER-1",), notes={}))
 
 
 def test_a_list_without_marks_says_nothing_of_chance(marklens: MarkLens) -> None:
