@@ -15,6 +15,7 @@ from indexer.errors import BadWatch, UnknownWatch
 from indexer.register import audit, counters, schema
 from indexer.register.runs import aware
 from indexer.register.stored_embeddings import STORED, STORED_BOXES
+from indexer.register.watch_news import WatchNews
 from models.encoder import Embedding
 from models.vienna import ViennaCode
 
@@ -260,6 +261,10 @@ class Watches:
             wanted = wanted.where(events.c.delivered.is_(False))
         with self._reading() as connection:
             return [_event(row) for row in connection.execute(wanted).mappings()]
+
+    def news(self) -> WatchNews:
+        """What comes near any list from now on."""
+        return WatchNews(self._reading)
 
     def read(self, watch: str, upto: int | None = None) -> None:
         """Note that what came near was read.

@@ -22,10 +22,12 @@ from search_api.cli.console import (
     print_plain,
     print_to_stderr,
 )
+from search_api.cli.near import near_as_json, near_sentence
 from search_api.cli.progress import progress
 
 if TYPE_CHECKING:
     from indexer.ingest import IngestOptions, IngestProgress, IngestReport
+    from indexer.register.watch_news import WatchNews
     from indexer.sources import SourceOptions
     from search_api.marklens import MarkLens
 
@@ -152,14 +154,15 @@ def index(  # noqa: PLR0913 - its parameters are the command's options
             options = IngestOptions(
                 resume=resume, dry_run=dry_run, stop=stop.is_set, read_words=read_words
             )
+            news = marklens.register.watches.news()
             report = ingest_with_progress(
                 marklens, source, options, quiet=as_json, workers=workers, **reading
             )
-            if not dry_run and not report.interrupted:
-                compare_with_watches(marklens)
+            is_over = not dry_run and not report.interrupted
+            near = compare_with_watches(marklens, news) if is_over else None
     except KeyboardInterrupt:
         _end_interrupted(given, source, again)
-    _print_summary(report, dry_run=dry_run, as_json=as_json)
+    _print_summary(report, near, dry_run=dry_run, as_json=as_json)
     if report.interrupted:
         _end_interrupted(given, source, again)
     _refuse_unread(report)
@@ -238,20 +241,32 @@ def ingest_with_progress(
     return report
 
 
-def compare_with_watches(marklens: "MarkLens") -> None:
-    """Say on stderr what of the new marks came near; a failure leaves the run as it is."""
+def compare_with_watches(marklens: "MarkLens", news: "WatchNews") -> dict[str, Any] | None:
+    """Say on stderr what of the new marks came near; a failure leaves the run as it is.
+
+    Returns:
+        The same as `near_as_json` gives it; None where the database was lost.
+    """
+    from indexer.errors import BadWatch
     from search_api.watch.watching import Watching
 
     try:
-        near = Watching(marklens).check()
+        try:
+            Watching(marklens).check()
+        except BadWatch as error:  # of some watches; all others were compared
+            _say_not_compared(error)
+        near = news.near()
     except MarkLensError as error:
-        print_to_stderr(f"new marks are not compared with all watches: {error}")
-        print_to_stderr("compare them with: marklens watch check")
-        return
+        _say_not_compared(error)
+        return None
     if near:
-        print_to_stderr(
-            f"{counted(near, 'mark')} came near watched signs: marklens watch show NAME"
-        )
+        print_to_stderr(f"{near_sentence(near)}: marklens watch show NAME")
+    return near_as_json(near)
+
+
+def _say_not_compared(error: MarkLensError) -> None:
+    print_to_stderr(f"new marks are not compared with all watches: {error}")
+    print_to_stderr("compare them with: marklens watch check")
 
 
 @contextmanager
@@ -294,9 +309,11 @@ def _as_json(report: "IngestReport") -> dict[str, object]:
     }
 
 
-def _print_summary(report: "IngestReport", *, dry_run: bool, as_json: bool) -> None:
+def _print_summary(
+    report: "IngestReport", near: Mapping[str, Any] | None, *, dry_run: bool, as_json: bool
+) -> None:
     if as_json:
-        print_plain(json.dumps(_as_json(report), indent=2))
+        print_plain(json.dumps({**_as_json(report), "near": near}, indent=2))
         return
     would = "would be " if dry_run else ""
     resumed = f", resumed after {report.resumed_after:,}" if report.resumed_after else ""

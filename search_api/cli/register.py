@@ -77,7 +77,7 @@ def rebuild_with_progress(marklens: "MarkLens", *, encode: bool, quiet: bool) ->
     if encode:
         # The first comparison takes another network's marks for compared: it must come before
         # what is indexed next.
-        compare_with_watches(marklens)
+        compare_with_watches(marklens, marklens.register.watches.news())
     for mark_id, reason in report.skipped:
         print_to_stderr(f"{mark_id} cannot be found by picture: {reason}")
     fields = asdict(report)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search_api.cli.console import AsJson, counted, opened, print_plain, print_table
+from search_api.cli.near import near_as_json, near_sentence
 from search_api.cli.search import (
     Crop,
     IgnoreWords,
@@ -180,8 +181,13 @@ def check(context: typer.Context, as_json: AsJson = False) -> None:
     from search_api.watch.watching import Watching
 
     with opened(context) as marklens:
-        found = Watching(marklens).check()
-    print_plain(json.dumps({"near": found}) if as_json else f"{counted(found, 'mark')} came near")
+        news = marklens.register.watches.news()
+        Watching(marklens).check()
+        near = news.near()
+    if as_json:
+        print_plain(json.dumps({"near": near_as_json(near)}, indent=2))
+    else:
+        print_plain(near_sentence(near) if near else "no mark came near")
 
 
 @watch.command()

@@ -41,6 +41,7 @@ def test_index_prints_what_it_did_and_running_again_changes_nothing(
         "warnings": [],
         "words_read": 0,
         "without_words": 0,
+        "near": {"marks": 0, "watches": {}},
     }
 
 

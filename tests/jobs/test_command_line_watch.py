@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from indexer.register import Register
+from search_api.watch.watching import Watching
 
 Run = Callable[..., Any]
 Draw = Callable[..., Image.Image]
@@ -42,7 +43,7 @@ def test_an_indexing_run_says_what_came_near(
     draw_mark(7).save(second / "other.png")
     done = run("index", second)
     assert done.exit_code == 0
-    assert "2 marks came near watched signs" in done.stderr
+    assert "2 marks came near ours (2): marklens watch show NAME" in done.stderr
     shown = json.loads(run("watch", "show", "ours", "--json").stdout)
     found = {(one["sign"], one["mark"], round(one["score"], 6)) for one in shown["events"]}
     assert found == {("logo.png", "same", 1.0), ("old-1", "copy", 1.0)}
@@ -65,6 +66,35 @@ def test_an_indexing_run_says_what_came_near(
     assert "came near" not in run("index", second).stderr
 
 
+def test_what_another_process_compared_first_is_told_too_and_each_mark_counts_once(
+    run: Run, folder: Path, tmp_path: Path, draw_mark: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("index", folder).exit_code == 0
+    for name in ("first", "second"):
+        run("watch", "add", name, "--mark", "old-1", "--threshold", "0.99")
+    check = Watching.check
+
+    def beaten(own: Watching) -> int:
+        """Compare when all was compared already, as by a server beside."""
+        assert check(own) == 2
+        return check(own)
+
+    monkeypatch.setattr(Watching, "check", beaten)
+    delivery = tmp_path / "delivery"
+    delivery.mkdir()
+    draw_mark(1).save(delivery / "copy.png")
+    done = run("index", delivery, "--json")
+    near = {"marks": 1, "watches": {"first": 1, "second": 1}}
+    assert json.loads(done.stdout)["near"] == near
+    assert "1 mark came near first (1), second (1): " in done.stderr
+    draw_mark(1).save(delivery / "again.png")
+    monkeypatch.undo()
+    assert "1 mark came near first (1), second (1): " in run("index", delivery).stderr
+    checked = run("watch", "check", "--json")
+    assert json.loads(checked.stdout)["near"] == {"marks": 0, "watches": {}}
+    assert run("watch", "check").stdout == "no mark came near\n"
+
+
 def test_after_rebuild_with_another_network_the_next_run_is_compared(
     run: Run, environment: dict[str, str], folder: Path, tmp_path: Path, draw_mark: Draw
 ) -> None:
@@ -78,7 +108,7 @@ def test_after_rebuild_with_another_network_the_next_run_is_compared(
     second = tmp_path / "second"
     second.mkdir()
     draw_mark(1).save(second / "copy.png")
-    assert "1 mark came near watched signs" in run("index", second).stderr
+    assert "1 mark came near ours (1)" in run("index", second).stderr
 
 
 def test_lists_are_listed_and_removed(run: Run, folder: Path) -> None:
