@@ -131,6 +131,7 @@ def _batches(page: Any) -> None:
     page.open("/batches")
     picture = page.js(_AS_DROPPED, "no picture.png", "nothing")
     assert picture
+    page.until(page.one("#start").is_enabled, "nothing came")
     page.click("#start")
     page.until(lambda: page.all(".batch .fold"), "the batch is not done")
 

@@ -2,9 +2,13 @@
 
 /** The files of a DataTransfer as {file, path}; a folder's paths begin with its name. */
 export async function filesIn(transfer) {
-  // Entries must be asked for before anything is waited for.
-  const entries = [...transfer.items].map((one) => one.webkitGetAsEntry()).filter(Boolean)
-  return (await Promise.all(entries.map(below))).flat()
+  // Items must be asked before anything is waited for.
+  const items = [...transfer.items].filter(({ kind }) => kind === 'file')
+  const found = items.map((item) => {
+    const [entry, file] = [item.webkitGetAsEntry(), item.getAsFile()]
+    return entry?.isDirectory ? below(entry) : [{ file, path: file.name }]
+  })
+  return (await Promise.all(found)).flat()
 }
 
 async function below(entry) {
