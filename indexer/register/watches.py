@@ -180,6 +180,20 @@ class Watches:
             raise UnknownWatch(name)
         return found[0]
 
+    def picture(self, name: str, sign: int) -> str:
+        """Digest of a sign's picture.
+
+        Raises:
+            UnknownWatch: there is no list of this name, or it has no such sign.
+        """
+        signs = schema.watched_signs.c
+        wanted = sa.select(signs.image_digest).where(signs.watch == name, signs.id == sign)
+        with self._reading() as connection:
+            digest: str | None = connection.scalar(wanted)
+        if digest is None:
+            raise UnknownWatch(name)
+        return digest
+
     def _found(
         self, lists: sa.ColumnElement[bool], of_lists: sa.ColumnElement[bool]
     ) -> list[Watch]:

@@ -281,6 +281,7 @@ class Watch:
     name: str
     threshold: float
     signs: tuple[str, ...]
+    pictures: tuple[str, ...]
     asked: Mapping[str, Any]
     webhook: str | None
     webhook_error: str | None

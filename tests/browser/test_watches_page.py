@@ -11,6 +11,8 @@ from models.images import decode_image
 from search_api.watch.watching import NewWatch, Watching
 
 pytestmark = pytest.mark.browser
+DRAWN = "return document.querySelector('.watched-signs img').naturalWidth > 0"
+ASKED = ["From a score of 0.90 on", "Nice classes 9", "Weights: Form 0.50, Parts off"]
 FAIL_ONCE = """
 const real = fetch
 window.fetch = (path, how) => {
@@ -23,7 +25,7 @@ window.fetch = (path, how) => {
 def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
     page, marklens, draw_mark, as_png
 ):
-    page.open("/?mark_id=EM-001&nice=9")
+    page.open("/?mark_id=EM-001&nice=9&weights=visual=0.5,parts=0")
     page.hits()
     page.click("#watch")
     page.one('#watch-form [name="name"]').send_keys("Ours")
@@ -33,7 +35,9 @@ def test_a_watch_is_made_from_a_search_reports_with_pictures_and_is_removed(
     page.click("#watch-form [type=submit]")
     page.until(lambda: page.path == "/watches", "the watches are not shown")
     page.until(lambda: "Ours" in page.text("#watches h2"), "the watch is not listed")
-    assert "EM-001, from a score of 0.90 on" in page.text("#watches")
+    assert page.text(".watched-signs") == "EM-001"
+    page.until(lambda: page.js(DRAWN), "the sign has no picture")
+    assert [one.text for one in page.all(".watch-asked li")] == ASKED
     assert "Nothing has come near yet." in page.text("#watches")
 
     marklens.add(MarkRecord("NEW-1", text="COPY", nice=(9,)), as_png(draw_mark(1)))
@@ -75,10 +79,12 @@ def test_a_watch_is_of_the_part_that_is_compared_and_sends_no_picture_again(
     page.hits()
     page.click("#watch")
     page.one('#watch-form [name="name"]').send_keys("Part")
+    page.one('#watch-form [name="webhook"]').send_keys("https://hook.invalid/x?key=1")
     page.requested()
     page.click("#watch-form [type=submit]")
     page.until(lambda: page.path == "/watches", "the watches are not shown")
     page.until(lambda: "Part" in page.text("#watches h2"), "the watch is not listed")
+    assert page.text(".watch-asked li:last-child") == "Webhook: hook.invalid"
     (sign,) = marklens.register.watches.get("Part").signs
     marklens.register.watches.remove("Part")
     watched = decode_image(marklens.images.get(sign.image_digest))
@@ -137,6 +143,11 @@ def test_a_mark_that_was_withdrawn_since_says_so(page, marklens):
         assert page.text(".watch-event").startswith("GONE-1\nWithdrawn since.")
         assert not page.all(".watch-event a")
         asked = {url.split("/api/v1/")[1] for url in page.requested() if "/api/v1/" in url}
-        assert asked == {"watches", "watches/Gone/events?limit=1000"}  # each event costs nothing
+        picture = f"watches/Gone/signs/{sign.id}/image"
+        assert asked == {
+            "watches",
+            "watches/Gone/events?limit=1000",
+            picture,
+        }  # each event costs nothing
     finally:
         watches.remove("Gone")

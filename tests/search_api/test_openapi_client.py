@@ -30,6 +30,7 @@ PATHS = {
     "/api/v1/watches/{name}/events": {"get"},
     "/api/v1/watches/{name}/feed": {"get"},
     "/api/v1/watches/{name}/read": {"post"},
+    "/api/v1/watches/{name}/signs/{sign}/image": {"get"},
     "/api/v1/audit": {"get"},
     "/api/v1/vienna": {"get"},
     "/api/v1/facets": {"get"},

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from indexer.errors import UnknownWatch
 from indexer.marks import Mark
+from indexer.register.thumbnails import step_of
 from indexer.register.watches import MAX_NUMBER, Watch, WatchEvent
 from models.images.formats import ACCEPTED
 from search_api.field_types import Absent, Text, Words
@@ -26,6 +27,7 @@ from search_api.watch.webhook import shown_url
 
 router = APIRouter(prefix=API, tags=["watches"], route_class=GuardedRoute)
 
+_SIGN_PIXELS = 160  # longest side of a sign's thumbnail
 Name = Annotated[
     str, Path(min_length=1, max_length=64, description="The watch's name.", examples=["Our lions"])
 ]
@@ -33,6 +35,10 @@ _WATCH: dict[str, Any] = {
     "name": "Our lions",
     "threshold": 0.6,
     "signs": ["EM-018000001", "lion.png"],
+    "pictures": [
+        f"{API}/watches/Our%20lions/signs/1/image",
+        f"{API}/watches/Our%20lions/signs/2/image",
+    ],
     "asked": {"nice": [30]},
     "webhook": None,
     "webhook_error": None,
@@ -123,6 +129,7 @@ class WatchResponse(BaseModel):
     name: str
     threshold: float
     signs: list[str] = Field(description="Marks' ids and pictures' names.")
+    pictures: list[str] = Field(description="Path of each sign's picture, as it is compared.")
     asked: dict[str, Any] = Field(description="Filter and weights, as the fields of a search.")
     webhook: str | None = Field(description="Without what its address says after a question mark.")
     webhook_error: str | None = Field(description="Why it was not reached last.")
@@ -133,15 +140,17 @@ class WatchResponse(BaseModel):
     @classmethod
     def of(cls, watch: Watch) -> "WatchResponse":
         """Show a watch."""
+        path = f"{API}/watches/{quote(watch.name, safe='')}"
         return cls(
             name=watch.name,
             threshold=watch.threshold,
             signs=[sign.label for sign in watch.signs],
+            pictures=[f"{path}/signs/{sign.id}/image" for sign in watch.signs],
             asked=dict(watch.asked),
             webhook=watch.webhook and shown_url(watch.webhook),
             webhook_error=watch.last_error,
             unread=watch.unread,
-            feed=f"{API}/watches/{quote(watch.name, safe='')}/feed?key={watch.feed_key}",
+            feed=f"{path}/feed?key={watch.feed_key}",
             created=watch.created,
         )
 
@@ -246,6 +255,30 @@ def get_watch(name: Name, marklens: MarkLensDep) -> WatchResponse:
 def remove_watch(name: Name, marklens: MarkLensDep) -> None:
     """Remove a watch and what it found."""
     marklens.register.watches.remove(name)
+
+
+@router.get(
+    "/watches/{name}/signs/{sign}/image",
+    summary="Show a watched sign",
+    response_class=Response,
+    response_description="A thumbnail of what new marks are compared with.",
+    dependencies=[Indexer],
+    responses={
+        200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(401, 403, 404, 422, 503),
+    },
+)
+def get_sign_image(
+    name: Name,
+    sign: Annotated[int, Path(ge=1, le=MAX_NUMBER, description="The sign's number.", examples=[1])],
+    marklens: MarkLensDep,
+) -> Response:
+    """Send what is watched, the part of a picture where that is compared; it never changes."""
+    digest = marklens.register.watches.picture(name, sign)
+    decode = marklens.queries.admission.decode
+    content = marklens.images.thumbnail(digest, step_of(_SIGN_PIXELS), decode)
+    headers = {"Cache-Control": "private, max-age=86400"}
+    return Response(content, headers=headers, media_type="image/webp")
 
 
 @router.get(

@@ -66,6 +66,14 @@ export function fromAddress(address) {
   return state
 }
 
+/** What a watch asks, its filter and weights as the fields of a search, as a state. */
+export function fromWatch({ weights = '', ...filter }) {
+  const pairs = Object.entries(filter).flatMap(([name, values]) => [values].flat().map((value) => [name, value]))
+  const state = fromAddress(`${location.origin}/?${new URLSearchParams(pairs)}`)
+  for (const [, name, weight] of weights.matchAll(/(\w+)"?\s*[=:]\s*([\d.e+-]+)/g)) state.weights.set(name, Number(weight)) // a list, or JSON
+  return state
+}
+
 export function toAddress(state) {
   const parts = new URLSearchParams([...fields(state)])
   if (state.vienna_source === DEFAULT_SOURCE) parts.delete('vienna_source')
@@ -88,7 +96,7 @@ export function toFields(state, pictures, offset, k) {
   return form
 }
 
-/** The fields of a watch of what the state asks, but its name and threshold; `pictures` are the query's files. */
+/** The fields of a watch of what the state asks, but those of its form; `pictures` are the query's files. */
 export function toWatch(state, pictures) {
   const form = new FormData()
   const weights = new Map(state.weights)

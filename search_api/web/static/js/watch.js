@@ -5,7 +5,7 @@ import { openDialog } from './dialogs.js'
 import { byId } from './dom.js'
 import { t } from './texts.js'
 
-/** Make the dialog; `asked(isKept)` gives the fields of a watch of the present search, but name and threshold. */
+/** Make the dialog; `asked(isKept)` gives the fields of a watch of the present search, but those of its form. */
 export function startWatch(asked) {
   const dialog = byId('watch-dialog')
   const form = byId('watch-form')
@@ -20,7 +20,7 @@ export function startWatch(asked) {
     try {
       await byHandle((isKept) => {
         const fields = asked(isKept)
-        for (const name of ['name', 'threshold']) fields.append(name, form.elements[name].value.trim())
+        for (const name of ['name', 'threshold', 'webhook']) fields.append(name, form.elements[name].value.trim())
         return addWatch(fields)
       })
       location.assign('/watches')

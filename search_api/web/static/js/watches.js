@@ -3,10 +3,34 @@
 import { imagePath, readWatch, removeWatch, watchEvents, watches } from './api.js'
 import { byId, h, icon } from './dom.js'
 import { dismiss, notifyOf } from './notice.js'
-import { pageOf, score, showProblem, titleOfMark } from './results.js'
+import { blockLabel, pageOf, score, showProblem, titleOfMark } from './results.js'
+import { activeFilters, fromWatch } from './state.js'
 import { day, number, plural, t } from './texts.js'
 
 const AT_ONCE = 100 // marks
+const SIGNS = 24 // whose pictures are shown
+const OTHER_WEIGHTS = { parts: t('Parts'), places: t('Places'), same_codes: t('Same codes') }
+
+/** From which score on, among which marks and how they are compared, and who is told. */
+function asked({ threshold, asked, webhook }) {
+  const state = fromWatch(asked)
+  const filters = activeFilters(state, () => '').map(({ label }) => label)
+  const weights = [...state.weights].map(([name, weight]) => `${OTHER_WEIGHTS[name] ?? blockLabel(name)} ${weight ? number(weight, 2) : t('off')}`)
+  return [
+    t('From a score of %(score)s on', { score: score(threshold, 2) }),
+    ...filters,
+    weights.length && `${t('Weights')}: ${weights.join(', ')}`,
+    webhook && t('Webhook: %(host)s', { host: new URL(webhook).host }),
+  ].filter(Boolean).map((text) => h('li', {}, text))
+}
+
+function signs(watch) {
+  const shown = watch.signs.slice(0, SIGNS).map((sign, at) =>
+    h('li', {}, h('img', { src: watch.pictures[at], alt: '', loading: 'lazy' }), h('span', { title: sign }, sign)))
+  const more = watch.signs.length - shown.length
+  return h('ul', { class: 'watched-signs', 'aria-label': t('Watched signs') },
+    shown, more > 0 && h('li', {}, plural(more, 'and %(n)s more sign', 'and %(n)s more signs')))
+}
 
 function eventItem(event) {
   const title = titleOfMark({ ...event, id: event.mark })
@@ -50,7 +74,8 @@ async function section(watch) {
         read,
         h('a', { class: 'button', href: watch.feed, type: 'application/atom+xml' }, t('Atom feed')),
         h('button', { type: 'button', class: 'button', 'data-action': 'remove', onclick: remove }, icon('close'), t('Remove')))),
-    h('p', { class: 'hint' }, t('%(signs)s, from a score of %(score)s on', { signs: watch.signs.join(', '), score: score(watch.threshold, 2) })),
+    signs(watch),
+    h('ul', { class: 'watch-asked hint', 'aria-label': t('What is asked') }, asked(watch)),
     watch.webhook_error && h('p', { class: 'field-error', lang: 'en' }, watch.webhook_error),
     events.length ? list : h('p', { class: 'hint' }, t('Nothing has come near yet.')),
     left > 0 && h('p', { class: 'hint' }, plural(left, '%(n)s older new mark is not shown here.', '%(n)s older new marks are not shown here.')),
