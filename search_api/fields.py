@@ -243,6 +243,25 @@ class ViewFields(PartFields):
         return replace(super().view(), ignore_words=self.ignore_words)
 
 
+class ViewsFields(ViewFields):
+    """What of several pictures is looked at."""
+
+    other_views: Words = Field(
+        default=[],
+        description="What is looked at of the pictures after the first, in their order, as "
+        f"page=2;turn=90;crop=10,20,200,100; page=1 is one as it is. {REPEATED}",
+        examples=[["page=2"]],
+    )
+
+    def further_views(self) -> tuple[View, ...]:
+        """What of the pictures after the first is looked at.
+
+        Raises:
+            BadField: a view is none.
+        """
+        return tuple(map(parse_view, self.other_views))
+
+
 class PassingFields(FilterFields):
     """Which marks are wanted."""
 
@@ -274,16 +293,10 @@ class WantedFields(PassingFields):
     ] = 0
 
 
-class SearchFields(ViewFields, WantedFields):
+class SearchFields(ViewsFields, WantedFields):
     """What to compare with beside a picture, how, and which marks may be found."""
 
     mark_id: MarkId = None
-    other_views: Words = Field(
-        default=[],
-        description="What is looked at of the pictures after the first, in their order, as "
-        f"page=2;turn=90;crop=10,20,200,100; page=1 is one as it is. {REPEATED}",
-        examples=[["page=2"]],
-    )
     rerank: Annotated[
         int,
         Field(
@@ -305,14 +318,6 @@ class SearchFields(ViewFields, WantedFields):
             examples=["visual=1,concept=.5,colour=0"],
         ),
     ] = None
-
-    def further_views(self) -> tuple[View, ...]:
-        """What of the pictures after the first is looked at.
-
-        Raises:
-            BadField: a view is none.
-        """
-        return tuple(map(parse_view, self.other_views))
 
     def request(self, *pictures: Picture, keep: bool = False) -> SearchRequest:
         """The search that the fields and some pictures of a sign ask for.

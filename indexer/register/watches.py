@@ -2,127 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from indexer.errors import BadWatch, UnknownWatch
 from indexer.register import audit, counters, schema
-from indexer.register.runs import aware
-from indexer.register.stored_embeddings import STORED, STORED_BOXES
 from indexer.register.watch_news import WatchNews
-from models.encoder import Embedding
-from models.vienna import ViennaCode
+from indexer.register.watch_rows import (
+    NearMark,
+    Watch,
+    WatchedSign,
+    WatchEvent,
+    columns_of,
+    event_of,
+    sign_of,
+    watch_of,
+)
 
 MAX_NUMBER = 2**63 - 1  # of an event, and of any that SQL compares it with
 _Open = Callable[[], AbstractContextManager[Connection]]
-
-
-@dataclass(frozen=True)
-class WatchedSign:
-    """One sign of a watch.
-
-    Attributes:
-        id: its number.
-        label: a mark's id, or a picture's name.
-        mark_id: of a mark of the register, which does not come near itself; None for a picture.
-        image_digest: of its picture in the image store.
-        fingerprint: of the network that made the embedding.
-        embedding: what marks are compared with.
-        shown: how surely it shows each Vienna code, 0 to 1; None where that was never noted.
-    """
-
-    id: int
-    label: str
-    mark_id: str | None
-    image_digest: str
-    fingerprint: str
-    embedding: Embedding
-    shown: Mapping[ViennaCode, float] | None = None
-
-
-@dataclass(frozen=True)
-class Watch:
-    """A named list of signs.
-
-    Attributes:
-        name: of the list.
-        threshold: score from which a mark is near.
-        asked: filter and weights, as the fields of a form.
-        webhook: address that is told; None without.
-        feed_key: secret part of the feed's address.
-        checked: marks written up to this sequence were compared.
-        created: when it was made.
-        failures: of the webhook since it was last reached.
-        next_try: when the webhook is tried again.
-        last_error: why it was not reached.
-        signs: what is watched.
-        read_upto: number of the last event that somebody read.
-        unread: how many came after it.
-    """
-
-    name: str
-    threshold: float
-    asked: Mapping[str, Any]
-    webhook: str | None
-    feed_key: str
-    checked: int
-    created: datetime
-    failures: int
-    next_try: datetime | None
-    last_error: str | None
-    signs: tuple[WatchedSign, ...]
-    read_upto: int = 0
-    unread: int = 0
-
-
-@dataclass(frozen=True)
-class NearMark:
-    """A mark that scores at least the threshold.
-
-    Attributes:
-        sign: number of the watched sign.
-        mark_id: of the mark.
-        image_digest: of the mark's picture.
-        sequence: of the change that wrote the mark.
-        score: as the ranking gives it.
-    """
-
-    sign: int
-    mark_id: str
-    image_digest: str
-    sequence: int
-    score: float
-
-
-@dataclass(frozen=True)
-class WatchEvent:
-    """A mark that came near a watched sign.
-
-    Attributes:
-        id: rising number, which no other event ever gets.
-        watch: name of the list.
-        sign: label of the watched sign.
-        mark_id: of the mark.
-        sequence: of the change that wrote the mark.
-        score: as the ranking gives it.
-        found: when it was compared.
-        is_read: whether somebody read it.
-    """
-
-    id: int
-    watch: str
-    sign: str
-    mark_id: str
-    sequence: int
-    score: float
-    found: datetime
-    is_read: bool
 
 
 class Watches:
@@ -144,10 +47,46 @@ class Watches:
             audit.note(connection, "create watch", watch.name)
             values = {one.name: getattr(watch, one.name) for one in table.columns}
             connection.execute(sa.insert(table).values(values))
-            for sign in watch.signs:
-                number = counters.take_number(connection, schema.watched_signs)
-                values = {"watch": watch.name, **number, **_columns(sign)}
-                connection.execute(sa.insert(schema.watched_signs).values(values))
+            _add_signs(connection, watch.name, watch.signs)
+
+    def change(
+        self,
+        name: str,
+        values: Mapping[str, Any],
+        added: Sequence[WatchedSign],
+        removed: Sequence[WatchedSign],
+    ) -> None:
+        """Change a list; what removed signs found is deleted with them.
+
+        Args:
+            name: of the list.
+            values: `threshold` and `webhook`, where they change. A list that had no webhook tells
+                it only of what comes from now on.
+            added: more signs.
+            removed: signs of it.
+
+        Raises:
+            UnknownWatch: there is none of this name.
+        """
+        table, signs, events = schema.watches, schema.watched_signs, schema.watch_events
+        gone = [sign.id for sign in removed]
+        with self._writing() as connection:
+            held = connection.execute(
+                sa.select(table.c.webhook).where(table.c.name == name)
+            ).first()
+            if held is None:
+                raise UnknownWatch(name)
+            audit.note(connection, "change watch", name)
+            connection.execute(sa.delete(events).where(events.c.sign.in_(gone)))
+            connection.execute(sa.delete(signs).where(signs.c.id.in_(gone)))
+            _add_signs(connection, name, added)
+            if values:
+                connection.execute(sa.update(table).where(table.c.name == name).values(values))
+            if "webhook" in values:
+                _set_try(connection, name, 0, None, None)
+                if held.webhook is None:
+                    past = sa.update(events).where(events.c.watch == name)
+                    connection.execute(past.values(delivered=True))
 
     def remove(self, name: str) -> None:
         """Delete a list with its signs and what came near.
@@ -203,15 +142,15 @@ class Watches:
         with self._reading() as connection:
             signs: dict[str, list[WatchedSign]] = {}
             for row in connection.execute(wanted).mappings():
-                signs.setdefault(row["watch"], []).append(_sign(row))
+                signs.setdefault(row["watch"], []).append(sign_of(row))
             found = sa.select(watches, _UNREAD).where(lists).order_by(watches.c.name)
             rows = connection.execute(found).mappings()
-            return [_watch(row, signs.get(row["name"], [])) for row in rows]
+            return [watch_of(row, signs.get(row["name"], [])) for row in rows]
 
     def replace_embedding(self, sign: WatchedSign) -> None:
         """Store a sign's embedding by another network."""
         table = schema.watched_signs
-        changed = sa.update(table).where(table.c.id == sign.id).values(_columns(sign))
+        changed = sa.update(table).where(table.c.id == sign.id).values(columns_of(sign))
         with self._writing() as connection:
             connection.execute(changed)
 
@@ -274,7 +213,7 @@ class Watches:
         if undelivered:
             wanted = wanted.where(events.c.delivered.is_(False))
         with self._reading() as connection:
-            return [_event(row) for row in connection.execute(wanted).mappings()]
+            return [event_of(row) for row in connection.execute(wanted).mappings()]
 
     def news(self) -> WatchNews:
         """What comes near any list from now on."""
@@ -319,6 +258,13 @@ class Watches:
             _set_try(connection, watch, failures, next_try, error)
 
 
+def _add_signs(connection: Connection, watch: str, signs: Sequence[WatchedSign]) -> None:
+    for sign in signs:
+        number = counters.take_number(connection, schema.watched_signs)
+        values = {"watch": watch, **number, **columns_of(sign)}
+        connection.execute(sa.insert(schema.watched_signs).values(values))
+
+
 _UNREAD = (
     sa.select(sa.func.count())
     .where(schema.watch_events.c.watch == schema.watches.c.name)
@@ -337,45 +283,3 @@ def _set_try(
         .where(table.c.name == watch)
         .values(failures=failures, next_try=next_try, last_error=error)
     )
-
-
-def _columns(sign: WatchedSign) -> dict[str, Any]:
-    embedding = sign.embedding
-    return {
-        "label": sign.label,
-        "mark_id": sign.mark_id,
-        "image_digest": sign.image_digest,
-        "fingerprint": sign.fingerprint,
-        "vectors": np.ascontiguousarray(embedding.vectors, STORED).tobytes(),
-        "boxes": np.ascontiguousarray(embedding.boxes, STORED_BOXES).tobytes(),
-        "places": embedding.places,
-        "codes": sign.shown and {str(code): share for code, share in sign.shown.items()},
-    }
-
-
-def _sign(row: sa.RowMapping) -> WatchedSign:
-    boxes = np.frombuffer(row["boxes"], STORED_BOXES).reshape(-1, 4).astype(np.float32)
-    vectors = np.frombuffer(row["vectors"], STORED).reshape(len(boxes), -1).astype(np.float16)
-    names = ("id", "label", "mark_id", "image_digest", "fingerprint")
-    embedding = Embedding(vectors, boxes, row["places"])
-    held = row["codes"]
-    shown = held and {ViennaCode.parse(code): share for code, share in held.items()}
-    return WatchedSign(**{name: row[name] for name in names}, embedding=embedding, shown=shown)
-
-
-def _watch(row: sa.RowMapping, signs: Sequence[WatchedSign]) -> Watch:
-    next_try = row["next_try"]
-    return Watch(
-        **{
-            **row,
-            "created": aware(row["created"]),
-            "next_try": None if next_try is None else aware(next_try),
-            "signs": tuple(signs),
-        }
-    )
-
-
-def _event(row: sa.RowMapping) -> WatchEvent:
-    names = ("id", "watch", "mark_id", "sequence", "score", "is_read")
-    values = {name: row[name] for name in names}
-    return WatchEvent(**values, sign=row["label"], found=aware(row["found"]))

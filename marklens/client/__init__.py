@@ -32,7 +32,16 @@ from marklens.client.answers import (
     Watch,
     Words,
 )
-from marklens.client.asking import Filter, Kept, NewMark, NewWatch, Query, Registered, View
+from marklens.client.asking import (
+    Filter,
+    Kept,
+    NewMark,
+    NewWatch,
+    Query,
+    Registered,
+    View,
+    WatchChange,
+)
 from marklens.client.faces import AsyncClient, Client
 from marklens.client.problems import (
     Busy,
@@ -77,5 +86,6 @@ __all__ = [
     "ViennaNode",
     "View",
     "Watch",
+    "WatchChange",
     "Words",
 ]

@@ -174,6 +174,28 @@ class NewWatch:
     webhook: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WatchChange:
+    """What of a watch is changed; the rest stays.
+
+    Attributes:
+        threshold: score from which a new mark is near, above 0 to 1.
+        webhook: address that gets a POST for what came near.
+        remove_webhook: whether nobody is told any more.
+        marks, pictures, handles, names: more signs, as in a `NewWatch`.
+        remove: signs that are watched no more, with what they found.
+    """
+
+    threshold: float | None = None
+    webhook: str | None = None
+    remove_webhook: bool = False
+    marks: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
+    handles: Sequence[str] = ()
+    names: Sequence[str] = ()
+    remove: Sequence[str] = ()
+
+
 def form_of(asked: Filter | NewMark) -> Form:
     """The fields of a form that say what is not left out."""
     given = ((one.name, getattr(asked, one.name)) for one in fields(asked))
@@ -195,6 +217,16 @@ def watch_form(asked: NewWatch) -> Form:
     form = _compared_form(asked) | {"name": asked.name, "threshold": str(asked.threshold)}
     form |= {"marks": list(asked.marks)} if asked.marks else {}
     form |= {"names": list(asked.names)} if asked.names else {}
+    return form | ({"webhook": asked.webhook} if asked.webhook else {})
+
+
+def change_form(asked: WatchChange) -> Form:
+    """The fields of a change of a watch, without its pictures."""
+    lists = {"marks": asked.marks, "query": asked.handles, "names": asked.names}
+    form: Form = {name: list(value) for name, value in lists.items() if value}
+    form |= {"remove": list(asked.remove)} if asked.remove else {}
+    form |= {"threshold": str(asked.threshold)} if asked.threshold is not None else {}
+    form |= {"remove_webhook": "true"} if asked.remove_webhook else {}
     return form | ({"webhook": asked.webhook} if asked.webhook else {})
 
 

@@ -33,6 +33,8 @@ from marklens.client.asking import (
     Picture,
     Query,
     Shown,
+    WatchChange,
+    change_form,
     files,
     form_of,
     pictures_of,
@@ -286,6 +288,12 @@ def add_watch(new: NewWatch) -> Call[Watch]:
     return Call(
         "POST", "/watches", _json(Watch), form=watch_form(new), files=sent, is_repeatable=False
     )
+
+
+def change_watch(name: str, change: WatchChange) -> Call[Watch]:
+    """Change threshold, webhook or signs of a watch."""
+    sent = [*files("images", change.pictures)]
+    return Call("PATCH", _watch_path(name), _json(Watch), form=change_form(change), files=sent)
 
 
 def delete_watch(name: str) -> Call[None]:

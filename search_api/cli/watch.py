@@ -20,7 +20,7 @@ from search_api.cli.search import (
 )
 
 if TYPE_CHECKING:
-    from indexer.register.watches import Watch
+    from indexer.register.watch_rows import Watch
 
 watch = typer.Typer(help="Watch for new marks that come near some signs.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="Name of the watch.", metavar="NAME")]
@@ -44,6 +44,22 @@ Webhook = Annotated[
 ]
 
 
+MoreImages = Annotated[
+    list[Path] | None, typer.Argument(help="More pictures to watch.", metavar="IMAGE...")
+]
+Removed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--remove",
+        metavar="SIGN",
+        help="A sign that is watched no more, as `marklens watch show` names it; what it found is "
+        "deleted. May be repeated.",
+    ),
+]
+NewThreshold = Annotated[
+    float | None, typer.Option(metavar="SCORE", help="Score from which a mark is near.")
+]
+NoWebhook = Annotated[bool, typer.Option("--no-webhook", help="Tell no webhook any more.")]
 _MAX_NUMBER = 2**63 - 1  # of an event: indexer.register.watches, which loads SQLAlchemy
 After = Annotated[
     int | None,
@@ -82,7 +98,8 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     crop, page and turn are of the first sign, --other-view of those after it.
     """
     from search_api.query_encoder import read_picture
-    from search_api.watch.watching import NewWatch, Watching
+    from search_api.watch.asked import NewWatch
+    from search_api.watch.watching import Watching
 
     asked |= {"crop": crop, "page": page, "turn": turn, "other_views": other_views}
     asked |= {"ignore_words": ignore_words}
@@ -96,6 +113,48 @@ def add(  # noqa: PLR0913 - its parameters are the command's options
     else:
         signs = counted(len(made.signs), "sign")
         print_plain(f"{signs} watched as {made.name} from {made.threshold:g}")
+
+
+@watch.command()
+def edit(  # noqa: PLR0913 - its parameters are the command's options
+    context: typer.Context,
+    name: Name,
+    images: MoreImages = None,
+    *,
+    marks: Marks = None,
+    remove: Removed = None,
+    threshold: NewThreshold = None,
+    webhook: Webhook = None,
+    no_webhook: NoWebhook = False,
+    crop: Crop = None,
+    page: Page = "1",
+    turn: Turn = "0",
+    other_views: OtherViews = None,
+    ignore_words: IgnoreWords = False,
+    as_json: AsJson = False,
+) -> None:
+    """Change a watch: threshold or webhook, more signs, or fewer.
+
+    It holds for marks that are compared from now on. Name, filters and weights stay; crop, page and
+    turn are of the first sign that is added.
+    """
+    from search_api.query_encoder import read_picture
+    from search_api.watch.asked import WatchChange
+    from search_api.watch.watching import Watching
+
+    views = {"crop": crop, "page": page, "turn": turn, "other_views": other_views}
+    fields = read_fields({**views, "ignore_words": ignore_words})
+    pictures = [(image.name, read_picture(image)) for image in images or []]
+    more = (marks or (), pictures, fields)
+    change = WatchChange(threshold, webhook, no_webhook, *more, removed=remove or ())
+    with opened(context) as marklens:
+        made = Watching(marklens).change(name, change)
+    if as_json:
+        print_plain(json.dumps(_as_json(made), indent=2))
+    else:
+        print_plain(
+            f"{counted(len(made.signs), 'sign')} watched as {made.name} from {made.threshold:g}"
+        )
 
 
 @watch.command("list")

@@ -3,6 +3,7 @@
 ::
 
     watching    lists made and removed; new marks compared; webhooks told
+    asked       what is asked of a watch that is made or changed
     background  the same in a server, as marks come
     feed        what came near, as Atom
     webhook     one request to an address that must not lead into the own network

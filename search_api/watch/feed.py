@@ -5,7 +5,7 @@ from datetime import datetime
 from urllib.parse import quote
 from xml.etree import ElementTree as Xml
 
-from indexer.register.watches import Watch, WatchEvent
+from indexer.register.watch_rows import Watch, WatchEvent
 
 MEDIA_TYPE = "application/atom+xml"
 _ATOM = "http://www.w3.org/2005/Atom"

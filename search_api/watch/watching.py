@@ -4,9 +4,9 @@ import hashlib
 import io
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,80 +16,29 @@ from indexer.index.follower import Follower
 from indexer.index.segments import ReadView
 from indexer.index.vectors import IndexChoice
 from indexer.query import MAX_K, WORDS, Hit, SearchQuery
-from indexer.register.watches import NearMark, Watch, WatchedSign, WatchEvent
+from indexer.register.watch_rows import NearMark, Watch, WatchedSign, WatchEvent
 from indexer.search.searcher import Searcher
 from indexer.texts import showable
 from indexer.words.forms import Words
 from indexer.words.likeness import match_words
 from models.errors import MarkLensError
-from search_api.fields import FilterFields, SearchFields
 from search_api.marklens import MarkLens
 from search_api.query_encoder import seen_codes
-from search_api.request import WHOLE, KeptPicture, SearchRequest, View, views_of
+from search_api.request import WHOLE, KeptPicture, View, views_of
 from search_api.schemas import image_path
-from search_api.watch.webhook import WebhookFailed, check_public, check_url, post
+from search_api.watch.asked import MAX_SIGNS, NewWatch, WatchChange, request_of
+from search_api.watch.webhook import WebhookFailed, check_public, post
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = MAX_K  # new marks compared at once: a search of them returns all
 _FEW = 20  # hits asked for at first: most new marks are far from all signs
-MAX_SIGNS = 1000  # of a list
 _PER_REQUEST = 100  # events that a webhook gets at once
-_ASKED = {*FilterFields.model_fields, "weights"}  # fields of which a watch is made for good
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=6)
 
 
 def _never() -> bool:
     return False
-
-
-@dataclass(frozen=True)
-class NewWatch:
-    """A watch to be made.
-
-    Attributes:
-        name: of the list: 1 to 64 letters, digits, blanks, dots, dashes and underscores.
-        threshold: score from which a mark is near, as searches give it.
-        mark_ids: marks of the register to watch.
-        pictures: other pictures to watch, each with what it is called.
-        fields: filter and weights; and what of the signs is watched, as in a search.
-        webhook: address to be told.
-
-    Raises:
-        BadWatch: a value is out of range, or nothing is to be watched.
-    """
-
-    name: str
-    threshold: float
-    mark_ids: Sequence[str] = ()
-    pictures: Sequence[tuple[str, bytes | KeptPicture]] = ()
-    fields: SearchFields = field(default_factory=SearchFields)
-    webhook: str | None = None
-
-    def __post_init__(self) -> None:
-        """Check ranges."""
-        plain = self.name.replace(" ", "").replace("-", "").replace("_", "").replace(".", "")
-        is_dots = not self.name.strip(".")
-        if not plain.isalnum() or len(self.name) > 64 or self.name != self.name.strip() or is_dots:
-            raise BadWatch(
-                f"{self.name[:70]!r} cannot name a watch: take 1 to 64 letters, digits, blanks, "
-                "dots, dashes and underscores"
-            )
-        if not 0 < self.threshold <= 1:
-            raise BadWatch(f"the threshold is {self.threshold}; it is a score above 0, up to 1")
-        signs = len(self.mark_ids) + len(self.pictures)
-        if not 1 <= signs <= MAX_SIGNS:
-            raise BadWatch(f"{signs} signs cannot be watched; give 1 to {MAX_SIGNS}")
-        if len(self.fields.other_views) >= signs:
-            raise BadWatch("there are more views than signs to watch")
-        if self.webhook is not None:
-            check_url(self.webhook)
-        _request(self.asked)  # refuses codes and weights that cannot be
-
-    @property
-    def asked(self) -> Mapping[str, Any]:
-        """Filter and weights, of which all marks are asked for good."""
-        return self.fields.model_dump(mode="json", include=_ASKED, exclude_defaults=True)
 
 
 class Watching:
@@ -107,21 +56,12 @@ class Watching:
             BadWatch: there is one of this name, a mark has no picture, or the webhook is private.
             UnknownMark, PictureGone, UnreadableImage, BadQuery: of what is to be watched.
         """
-        if new.webhook is not None and not self._marklens.settings.webhook_private:
-            check_public(new.webhook)
+        self._refuse_private(new.webhook)
         searcher, _ = self._searcher()  # binds an empty register, and refuses another network's
-        request = _request(new.asked)
+        request = new.request()
         if WORDS in (request.weights or {}):
             raise BadQuery("a watch compares pictures: words are not weighed, but leave marks out")
         searcher.total_weight(request.weights)
-        signs = [
-            self._sign(label, picture, mark_id, view)
-            for (label, picture, mark_id), view in zip(
-                self._signs(new),
-                views_of(new.fields.view(), new.fields.further_views()),
-                strict=False,
-            )
-        ]
         watch = Watch(
             name=new.name,
             threshold=new.threshold,
@@ -133,10 +73,35 @@ class Watching:
             failures=0,
             next_try=None,
             last_error=None,
-            signs=tuple(signs),
+            signs=self._encoded_signs(new),
         )
         self._watches.add(watch)
         return self._watches.get(new.name)
+
+    def change(self, name: str, change: WatchChange) -> Watch:
+        """Change a watch. A sign that is watched already is not added again.
+
+        Raises:
+            UnknownWatch: there is none of this name.
+            BadWatch: a sign to be removed is not there, none or too many would be left, a mark has
+                no picture, or the webhook is private.
+            UnknownMark, PictureGone, UnreadableImage, BadField: of the signs to be added.
+        """
+        self._refuse_private(change.webhook)
+        watch = self._watches.get(name)
+        removed = [sign for sign in watch.signs if sign.label in change.removed]
+        if lost := set(change.removed) - {sign.label for sign in removed}:
+            raise BadWatch(f"{name} does not watch {', '.join(sorted(lost))}")
+        kept = [sign for sign in watch.signs if sign.label not in change.removed]
+        left = {(sign.label, sign.image_digest) for sign in kept}
+        if len(kept) + len(change.mark_ids) + len(change.pictures) > MAX_SIGNS:
+            raise BadWatch(f"more than {MAX_SIGNS} signs cannot be watched")
+        signs = self._encoded_signs(change)
+        added = [one for one in signs if (one.label, one.image_digest) not in left]
+        if not kept and not added:
+            raise BadWatch(f"no sign would be left; remove the watch {name} instead")
+        self._watches.change(name, change.values, added, removed)
+        return self._watches.get(name)
 
     def check(self) -> int:
         """Compare the marks written since the last time with every watch, and tell the webhooks.
@@ -162,10 +127,12 @@ class Watching:
         """
         failed: dict[str, Exception] = {}
         lists = []
+        # Before the lists are read: a sign that is added meanwhile is of marks after that.
+        now = self._marklens.register.sequence()
         for watch in self._watches.all():
             with _by_itself(watch, failed):
                 lists.append(self._with_network(watch))
-        found, now = 0, self._marklens.register.sequence()
+        found = 0
         oldest = min((watch.checked for watch in lists), default=now)
         for view, last in self._new_marks(oldest, now):
             for watch in lists:
@@ -230,7 +197,7 @@ class Watching:
         A view may hold others: all watches share it, from the one that is furthest behind.
         """
         searcher, _ = self._searcher()
-        request = _request(watch.asked)
+        request = request_of(watch.asked)
         words = None if request.filter.text is None else Words.of(request.filter.text)
         hits: tuple[Hit, ...] = ()
         for k in (_FEW, MAX_K):
@@ -286,7 +253,21 @@ class Watching:
         self._watches.note(watch.name, now, [], datetime.now(UTC))
         return replace(watch, signs=tuple(signs), checked=now)
 
-    def _signs(self, new: NewWatch) -> Iterator[tuple[str, bytes | KeptPicture, str | None]]:
+    def _refuse_private(self, webhook: str | None) -> None:
+        """Refuse a webhook that by itself says that it is private, unless such are allowed."""
+        if webhook is not None and not self._marklens.settings.webhook_private:
+            check_public(webhook)
+
+    def _encoded_signs(self, new: NewWatch | WatchChange) -> tuple[WatchedSign, ...]:
+        views = views_of(new.fields.view(), new.fields.further_views())
+        return tuple(
+            self._sign(label, picture, mark_id, view)
+            for (label, picture, mark_id), view in zip(self._signs(new), views, strict=False)
+        )
+
+    def _signs(
+        self, new: NewWatch | WatchChange
+    ) -> Iterator[tuple[str, bytes | KeptPicture, str | None]]:
         """What is to be watched: label, picture, and the mark's id where it is one."""
         for mark_id in dict.fromkeys(new.mark_ids):
             if self._marklens.mark(mark_id).image_digest is None:
@@ -333,10 +314,6 @@ def _by_itself(watch: Watch, failed: dict[str, Exception]) -> Iterator[None]:
         raise
     except (MarkLensError, ValueError) as error:  # ValueError: fields of another version
         failed[watch.name] = error
-
-
-def _request(asked: Mapping[str, Any]) -> SearchRequest:
-    return SearchFields.model_validate(dict(asked)).request()
 
 
 def event_as_json(event: WatchEvent) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import base64
 import pypdfium2
 import pytest
 
-from search_api.watch.watching import NewWatch, Watching
+from search_api.watch.asked import NewWatch
+from search_api.watch.watching import Watching
 
 pytestmark = pytest.mark.browser
 A4 = {"paperWidth": 8.27, "paperHeight": 11.69}

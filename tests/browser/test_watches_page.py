@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 
 from indexer.marks import MarkRecord
-from indexer.register.watches import NearMark
+from indexer.register.watch_rows import NearMark
 from models.images import decode_image
-from search_api.watch.watching import NewWatch, Watching
+from search_api.watch.asked import NewWatch
+from search_api.watch.watching import Watching
 
 pytestmark = pytest.mark.browser
 DRAWN = "return document.querySelector('.watched-signs img').naturalWidth > 0"

@@ -7,7 +7,7 @@ import pytest
 
 from indexer.errors import BadWatch, UnknownWatch
 from indexer.register import Register
-from indexer.register.watches import NearMark, Watch, WatchedSign
+from indexer.register.watch_rows import NearMark, Watch, WatchedSign
 from models.encoder import Embedding
 from models.vienna import ViennaCode
 
@@ -107,6 +107,27 @@ def test_numbers_of_a_removed_watch_are_not_given_again(register: Register) -> N
     (first, _), *_ = numbers
     assert watches.note("a", 12, [NearMark(first, "M-4", "d" * 64, 12, 0.75)], NOW) == 0
     assert watches.events("a") == []
+
+
+def test_a_changed_watch_keeps_what_its_other_signs_found(register: Register) -> None:
+    watches = register.watches
+    watches.add(watch("a", sign("one", 1), sign("two", 1)))
+    one, two = watches.get("a").signs
+    found = [NearMark(number, "M-1", "d" * 64, 11, 0.75) for number in (one.id, two.id)]
+    assert watches.note("a", 11, found, NOW) == 2
+    values = {"threshold": 0.9, "webhook": "https://a.invalid/"}
+    watches.change("a", values, [sign("three", 3)], [two])
+    changed = watches.get("a")
+    assert (changed.threshold, changed.webhook) == (0.9, "https://a.invalid/")
+    assert [held.label for held in changed.signs] == ["one", "three"]
+    assert [event.sign for event in watches.events("a")] == ["one"]
+    assert watches.events("a", 0, undelivered=True) == []  # from before there was a webhook
+    later = [NearMark(held, "M-2", "d" * 64, 12, 0.95) for held in (one.id, two.id)]
+    assert watches.note("a", 12, later, NOW) == 1  # found while the second was removed
+    watches.change("a", {"webhook": "https://b.invalid/"}, [], [])
+    assert [event.mark_id for event in watches.events("a", 0, undelivered=True)] == ["M-2"]
+    with pytest.raises(UnknownWatch):
+        watches.change("none", {"threshold": 0.9}, [], [])
 
 
 def test_what_was_read_stays_read_and_what_comes_after_is_new(register: Register) -> None:

@@ -124,6 +124,28 @@ def test_lists_are_listed_and_removed(run: Run, folder: Path) -> None:
     assert run("watch", "show", "a").exit_code == 2
 
 
+def test_a_watch_is_changed(run: Run, folder: Path, tmp_path: Path, draw_mark: Draw) -> None:
+    run("index", folder)
+    run("watch", "add", "a", "--mark", "old-0", "--nice", "25", "--webhook", "https://a.invalid/x")
+    draw_mark(7).save(tmp_path / "logo.png")
+    words = ("--mark", "old-1", "--remove", "old-0", "--threshold", "0.8", "--no-webhook")
+    changed = json.loads(run("watch", "edit", "a", tmp_path / "logo.png", *words, "--json").stdout)
+    wanted = {"signs": ["old-1", "logo.png"], "threshold": 0.8, "webhook": None}
+    assert changed | wanted | {"asked": {"nice": [25]}} == changed
+    same = run("watch", "edit", "a", "--webhook", "https://b.invalid/x", "--mark", "old-1")
+    assert same.stdout == "2 signs watched as a from 0.8\n"
+    for words, sentence in (
+        ((), "nothing is to be changed"),
+        (("--remove", "old-0"), "does not watch old-0"),
+        (("--remove", "old-1", "--remove", "logo.png"), "no sign would be left"),
+        (("--threshold", "2"), "threshold is 2"),
+    ):
+        done = run("watch", "edit", "a", *words)
+        assert done.exit_code == 2
+        assert sentence in done.stderr
+    assert run("watch", "edit", "none", "--threshold", "0.8").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -156,6 +156,9 @@ def test_watches(
     assert server("watches") == (made,)
     server("add", api.NewMark(id="W-1"), picture)
     assert server("watch", "Our lions").threshold == 0.9
+    change = api.WatchChange(0.95, marks=["M-2"], pictures=[picture], remove=["M-1"])
+    changed = server("change_watch", "Our lions", change)
+    assert (changed.threshold, changed.signs) == (0.95, ("picture 1", "M-2"))
     assert b"<feed" in server("feed", made)
     assert isinstance(server("events", "Our lions"), tuple)
     assert {one.mark for one in server("events_since", "Our lions")} <= {"W-1"}

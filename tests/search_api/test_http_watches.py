@@ -21,7 +21,8 @@ from marklens.client import Client
 from models.vienna import ViennaCode
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
-from search_api.watch.watching import NewWatch, Watching
+from search_api.watch.asked import NewWatch
+from search_api.watch.watching import Watching
 
 URL = "/api/v1/watches"
 Draw = Callable[..., Image.Image]
@@ -285,8 +286,7 @@ def test_a_webhook_that_fails_is_tried_again_and_loses_nothing(
     assert watching.check() == 1
     watching.deliver()
     watch = own.register.watches.get("hooked")
-    assert watch.failures == 1
-    assert watch.last_error == "the webhook answered with status 500"
+    assert (watch.failures, watch.last_error) == (1, "the webhook answered with status 500")
     watching.deliver()  # not yet due
     assert len(hook.sent) == 1
     own.register.watches.failed("hooked", 1, watch.created, "due now")

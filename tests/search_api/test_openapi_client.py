@@ -26,7 +26,7 @@ PATHS = {
     "/api/v1/marks/{mark_id}": {"get", "delete"},
     "/api/v1/marks/{mark_id}/image": {"get"},
     "/api/v1/watches": {"get", "post"},
-    "/api/v1/watches/{name}": {"get", "delete"},
+    "/api/v1/watches/{name}": {"get", "patch", "delete"},
     "/api/v1/watches/{name}/events": {"get"},
     "/api/v1/watches/{name}/feed": {"get"},
     "/api/v1/watches/{name}/read": {"post"},

@@ -16,8 +16,9 @@ from indexer.marks import MarkRecord
 from search_api.marklens import MarkLens
 from search_api.settings import Settings
 from search_api.watch import webhook
+from search_api.watch.asked import NewWatch
 from search_api.watch.background import watching
-from search_api.watch.watching import NewWatch, Watching
+from search_api.watch.watching import Watching
 from search_api.watch.webhook import WebhookFailed, check_public, check_url, is_public, post
 
 

@@ -2,27 +2,24 @@
 
 import secrets
 from datetime import datetime
-from itertools import zip_longest
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Path, Query, Request, Response, status
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from indexer.errors import UnknownWatch
 from indexer.marks import Mark
 from indexer.register.thumbnails import step_of
-from indexer.register.watches import MAX_NUMBER, Watch, WatchEvent
-from models.images.formats import ACCEPTED
-from search_api.field_types import Absent, Text, Words
-from search_api.fields import REPEATED, Fields, SearchFields
+from indexer.register.watch_rows import Watch, WatchEvent
+from indexer.register.watches import MAX_NUMBER
+from search_api.field_types import Absent
 from search_api.http.dependencies import GuardedRoute, Indexer, MarkLensDep, form_of
-from search_api.http.forms import HANDLE_EXAMPLE, Handles, Uploads, shown_name
 from search_api.http.problem_details import documented
-from search_api.request import KeptPicture
+from search_api.http.watch_forms import ChangeForm, ReadForm, WatchForm
 from search_api.schemas import API
 from search_api.watch.feed import MEDIA_TYPE, atom_feed
-from search_api.watch.watching import MAX_SIGNS, NewWatch, Watching
+from search_api.watch.watching import Watching
 from search_api.watch.webhook import shown_url
 
 router = APIRouter(prefix=API, tags=["watches"], route_class=GuardedRoute)
@@ -58,67 +55,6 @@ _EVENT: dict[str, Any] = {
     "found": "2026-11-29T10:00:00Z",
     "read": False,
 }
-
-
-class WatchForm(SearchFields):
-    """Signs to watch, from which score on, and among which marks."""
-
-    name: Annotated[
-        Text, Field(description="Of the watch, at most 64 characters.", examples=["Our lions"])
-    ]
-    threshold: Annotated[
-        float,
-        Field(gt=0, le=1, description="Score from which a mark is near.", examples=[0.6]),
-    ]
-    marks: Words = Field(
-        default=[], description=f"Marks of the register to watch. {REPEATED}", examples=[["EM-1"]]
-    )
-    images: Uploads = Field(
-        default=[], max_length=100, description=f"Other pictures to watch: {ACCEPTED}."
-    )
-    query: Handles = Field(
-        default=[],
-        description=f"Handles of other pictures to watch, which a search gave. {REPEATED}",
-        examples=[[HANDLE_EXAMPLE]],
-    )
-    names: list[str] = Field(
-        default=[],
-        max_length=MAX_SIGNS,
-        description="What the pictures of `query` are called, in their order; one that is empty or "
-        f"unprintable is numbered. {REPEATED}",
-        examples=[["lion.png"]],
-    )
-    webhook: Annotated[
-        Text | Absent,
-        Field(
-            description="Address that gets a POST of JSON for what came near, each event at least "
-            "once: its `id` tells repeats.",
-            examples=["https://example.org/hook"],
-        ),
-    ] = None
-
-    @model_validator(mode="after")
-    def _no_query(self) -> Self:
-        if self.mark_id is not None:
-            raise ValueError("name marks as `marks`")
-        if len(self.names) > len(self.query):
-            raise ValueError("`names` are those of the pictures of `query`, one for each")
-        return self
-
-    def watch(self) -> NewWatch:
-        """The watch that the form asks for."""
-        own = {"name", "threshold", "marks", "query", "names", "images", "webhook"}
-        asked = self.model_dump(mode="json", exclude=own, exclude_defaults=True)
-        sent: list[tuple[str | None, bytes | KeptPicture]] = [
-            (shown_name(name), KeptPicture(handle))
-            for handle, name in zip_longest(self.query, self.names)
-        ]
-        sent += [(shown_name(one.filename), one.file.read()) for one in self.images]
-        pictures = [
-            (name or f"picture {place}", one) for place, (name, one) in enumerate(sent, start=1)
-        ]
-        fields = SearchFields.model_validate(asked)
-        return NewWatch(self.name, self.threshold, self.marks, pictures, fields, self.webhook)
 
 
 class WatchResponse(BaseModel):
@@ -244,6 +180,22 @@ def get_watch(name: Name, marklens: MarkLensDep) -> WatchResponse:
     return WatchResponse.of(marklens.register.watches.get(name))
 
 
+@router.patch(
+    "/watches/{name}",
+    summary="Change a watch",
+    response_description="The watch; it holds for marks that are compared from now on.",
+    dependencies=[form_of(ChangeForm), Indexer],
+    responses=documented(400, 401, 403, 404, 410, 413, 415, 422, 501, 503),
+)
+def change_watch(
+    name: Name,
+    form: Annotated[ChangeForm, Form(media_type="multipart/form-data")],
+    marklens: MarkLensDep,
+) -> WatchResponse:
+    """Change threshold or webhook, add signs, or remove some with what they found."""
+    return WatchResponse.of(Watching(marklens).change(name, form.change()))
+
+
 @router.delete(
     "/watches/{name}",
     summary="Remove a watch",
@@ -310,20 +262,6 @@ def watch_events(
     found = marklens.register.watches.events(watch.name, after, limit)
     marks = marklens.register.marks(list({one.mark_id for one in found}))
     return EventsResponse(events=[EventResponse.of(one, marks.get(one.mark_id)) for one in found])
-
-
-class ReadForm(Fields):
-    """How far was read."""
-
-    upto: Annotated[
-        int | Absent,
-        Field(
-            ge=0,
-            le=MAX_NUMBER,
-            description="Number of the last event; the newest if left out.",
-            examples=[7],
-        ),
-    ] = None
 
 
 @router.post(
