@@ -93,6 +93,25 @@ def test_a_watch_is_of_the_part_that_is_compared_and_sends_no_picture_again(
     assert watched.tobytes() == sheet.crop((200, 0, 400, 200)).tobytes()
 
 
+def test_a_picture_is_added_to_a_watch_that_there_is(page, marklens):
+    Watching(marklens).add(NewWatch("Both", 0.9, ["EM-001"]))
+    page.open("/?mark_id=EM-002&nice=9")
+    page.hits()
+    page.click("#watch")
+    page.until(lambda: page.one("#watch-into").is_displayed(), "no watch is offered")
+    page.js("""const { into } = document.getElementById('watch-form').elements
+        into.value = 'Both'
+        into.dispatchEvent(new Event('change'))""")
+    assert not page.one('#watch-form [name="threshold"]').is_displayed()
+    page.click("#watch-form [type=submit]")
+    page.until(lambda: page.path == "/watches", "the watches are not shown")
+    page.until(lambda: len(page.all(".watched-signs li")) == 2, "the sign is not added")
+    changed = marklens.register.watches.get("Both")
+    marklens.register.watches.remove("Both")
+    assert [sign.label for sign in changed.signs] == ["EM-001", "EM-002"]
+    assert (changed.threshold, changed.asked) == (0.9, {})
+
+
 def test_a_watch_that_cannot_be_made_is_refused_in_its_dialog(page):
     page.open("/?mark_id=EM-001")
     page.hits()

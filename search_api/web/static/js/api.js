@@ -90,6 +90,7 @@ export const watches = () => ask('/watches')
 /** The newest thousand marks that came near a watch. */
 export const watchEvents = (name) => ask(`/watches/${encodeURIComponent(name)}/events?limit=1000`)
 export const addWatch = (fields) => ask('/watches', { method: 'POST', body: fields })
+export const changeWatch = (name, fields) => ask(`/watches/${encodeURIComponent(name)}`, { method: 'PATCH', body: fields })
 
 /** Say that what came near a watch was read, up to an event's number. */
 export const readWatch = (name, upto) =>

@@ -316,7 +316,7 @@ function startPage() {
   startSheet()
   startExplain(() => answer?.query?.vienna ?? [], panel.seenAt)
   startReport(reported, notifyOf)
-  startWatch((isKept) => toWatch(sent(isKept), panel.files()))
+  startWatch((isKept, isNew) => toWatch(sent(isKept), panel.files(), isNew))
   startShortlist(desk, reported, shortlist, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))

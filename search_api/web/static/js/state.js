@@ -96,12 +96,14 @@ export function toFields(state, pictures, offset, k) {
   return form
 }
 
-/** The fields of a watch of what the state asks, but those of its form; `pictures` are the query's files. */
-export function toWatch(state, pictures) {
+/** The fields of a watch of what the state asks, but those of its form; `pictures` are the query's files.
+ *  Without `isNew` the fields of its signs alone, for a watch that there is. */
+export function toWatch(state, pictures, isNew) {
   const form = new FormData()
   const weights = new Map(state.weights)
   weights.delete('words') // a watch compares pictures: words leave marks out
-  for (const [name, value] of [...viewFields(state), ...filterFields(state), ...weightFields({ weights })]) form.append(name, value)
+  const asked = isNew ? [...filterFields(state), ...weightFields({ weights })] : []
+  for (const [name, value] of [...viewFields(state), ...asked]) form.append(name, value)
   if (state.query.kind === 'mark') form.append('marks', state.query.id)
   for (const [at, picture] of pictures.entries()) {
     const handle = state.query.handles[at]
