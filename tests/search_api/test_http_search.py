@@ -56,7 +56,7 @@ def test_the_answer_names_the_plan_and_its_times(search: Callable[..., dict[str,
         ({"office": "EM"}, {"M-0", "M-2", "M-4"}),
         ({"nice": "9"}, {"M-0", "M-3"}),
         ({"filed_to": "2015-12-31"}, {"M-0", "M-1", "M-2", "M-3", "M-4", "M-5"}),
-        ({"text": "word 4"}, {"M-4"}),
+        ({"number": "m-4"}, {"M-4"}),
         ({"status": "expired"}, set()),
         ({"office": ["EM", "US"]}, {"M-0", "M-1", "M-2", "M-3", "M-4", "M-5"}),
         ({"office": "EM,US"}, set()),  # one office of that name
