@@ -99,6 +99,8 @@ def test_a_picture_is_added_to_a_watch_that_there_is(page, marklens):
     page.hits()
     page.click("#watch")
     page.until(lambda: page.one("#watch-into").is_displayed(), "no watch is offered")
+    fields = [page.one(f'#watch-form [name="{name}"]') for name in ("name", "webhook")]
+    assert fields[0].size == fields[1].size, "the webhook's field looks otherwise"
     page.js("""const { into } = document.getElementById('watch-form').elements
         into.value = 'Both'
         into.dispatchEvent(new Event('change'))""")

@@ -14,5 +14,5 @@ function weights() {
 addEventListener('beforeprint', () => {
   const today = day(new Date().toISOString().slice(0, 10))
   const set = weights()
-  byId('printed').textContent = set.length ? `${today} · ${t('Weights')}: ${set.join(', ')}` : today
+  byId('printed').textContent = set.length ? `${today} · ${t('Weights: %(weights)s', { weights: set.join(', ') })}` : today
 })

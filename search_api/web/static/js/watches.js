@@ -19,7 +19,7 @@ function asked({ threshold, asked, webhook }) {
   return [
     t('From a score of %(score)s on', { score: score(threshold, 2) }),
     ...filters,
-    weights.length && `${t('Weights')}: ${weights.join(', ')}`,
+    weights.length && t('Weights: %(weights)s', { weights: weights.join(', ') }),
     webhook && t('Webhook: %(host)s', { host: new URL(webhook).host }),
   ].filter(Boolean).map((text) => h('li', {}, text))
 }
