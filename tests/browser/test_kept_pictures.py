@@ -198,6 +198,47 @@ def test_another_picture_of_the_sign_is_added_put_first_and_removed(page, pictur
     page.until_hits(lambda ids: set(ids[:2]) == {"EM-007", "EM-004"})
 
 
+def test_each_picture_of_a_sign_keeps_its_page_and_crop_whichever_is_first(
+    page, picture, tmp_path, draw_mark
+):
+    path = tmp_path / "filing.tif"
+    draw_mark(3).save(path, save_all=True, append_images=[draw_mark(7)])
+    page.open()
+    page.upload(path)
+    page.until_hits(lambda ids: ids[0] == "EM-003")
+    page.click('[data-action="next-page"]')
+    page.until_hits(lambda ids: ids[0] == "EM-007")
+    page.js("HTMLInputElement.prototype.click = () => {}")  # no dialog of the system
+    page.click("#add-view")
+    page.upload(picture(4))
+    page.until_hits(lambda ids: set(ids[:2]) == {"EM-007", "EM-004"})
+    one, two = _until_handles(page, 2)
+    page.click('[aria-label="Show picture 2 first"]')
+    page.until(lambda: _handles(page) == [two, one], "the order stays")
+    assert set(page.until_hits(bool)[:2]) == {"EM-007", "EM-004"}
+    assert "other_views=page=2" in page.path
+    page.until(lambda: page.text("#others .part-page") == "2/2", "its page is not shown")
+    page.photograph("a-page-of-the-second-picture")
+    page.crop(0, 0, 48, 48)
+    page.until(lambda: "crop=0,0,48,48" in page.path, "not cropped")
+    page.settle()
+    page.click('[aria-label="Show picture 2 first"]')
+    page.until(lambda: _handles(page) == [one, two], "the order stays")
+    assert "page=2&" in page.path.replace("other_views", "")
+    assert "other_views=crop=0,0,48,48" in page.path
+    page.until(lambda: page.text("#page-of") == "Page 2 of 2", "the first page is shown")
+    link, before = page.path, page.until_hits(bool)
+    page.open("/watches")
+    page.js(_FORGET)
+    page.open(link)
+    assert page.until_hits(bool) == before
+    page.until(lambda: page.text("#page-of") == "Page 2 of 2", "the link has lost the page")
+    page.click('[aria-label="Remove picture 2"]')
+    page.until(lambda: _handles(page) == [one], "it is not removed")
+    assert "other_views" not in page.path
+    assert page.until_hits(bool)[0] == "EM-007"
+
+
 def test_the_shortlist_of_a_picture_is_found_by_its_link_its_file_and_with_another_picture(
     page, picture
 ):

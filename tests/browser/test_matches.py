@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from selenium.webdriver import ActionChains
+from selenium.webdriver.common.keys import Keys
 
 from indexer.marks import MarkRecord
 from models.network.checkpoint import record_scores
@@ -78,6 +79,14 @@ def test_likeness_is_a_word_with_its_number_on_demand_and_chance_is_marked(page)
     assert page.text(".chance") == ""
 
 
+_FROM_MIDDLE = """
+const middle = ({ x, y, width, height }) => [x + width / 2, y + height / 2]
+return [...document.querySelectorAll('.comparison-plate')].map((plate) => {
+  const [x, y] = middle(plate.querySelector('.box-line').getBoundingClientRect())
+  const [across, down] = middle(plate.getBoundingClientRect())
+  return [x - across, y - down]
+})
+"""
 _LINES = "return document.querySelector(arguments[0])?.getBBox?.().x / 384"
 
 
@@ -95,6 +104,13 @@ def test_the_part_of_the_query_that_matches_is_outlined_on_it(page):
     page.until(lambda: len(page.all(".comparison-plate .box-line")) == 2, "not two outlines")
     at = page.js(_LINES, ".comparison-side:first-child .box-line")
     assert at == pytest.approx(10 / 384, abs=0.02)
+    for _ in range(5):
+        page.click("#compare-dialog [data-action=zoom-in]")
+    # What matched stays in sight on either plate: its middle goes to the plate's.
+    for place in page.js(_FROM_MIDDLE):
+        assert place == pytest.approx([0, 0], abs=12)
+    ActionChains(page.driver).send_keys(Keys.ARROW_DOWN).perform()
+    assert max(down for _, down in page.js(_FROM_MIDDLE)) < -20
 
 
 def test_the_part_of_a_hit_that_matches_is_outlined_on_it(page):
@@ -113,6 +129,12 @@ def test_a_part_that_is_seen_is_searched_with_one_click(page):
     page.until(lambda: "crop=" in page.path, "the part is not searched")
     x, y, width, height = (int(v) for v in page.path.split("crop=")[1].split(","))
     assert (x, y, width, height) == pytest.approx((10, 70, 50, 50), abs=6)
+    page.until(lambda: page.all('#parts [aria-pressed="true"]'), "the part is no longer offered")
+    page.settle()
+    page.click('#parts [aria-pressed="true"]')
+    page.until(lambda: "crop=" not in page.path, "it leads not back to the whole")
+    page.back()
+    page.until(lambda: "crop=" in page.path, "no step of its own")
     page.back()
     page.until(lambda: "crop=" not in page.path, "back does not undo it")
 

@@ -19,10 +19,18 @@ def test_hits_are_compared_side_by_side_with_arrow_keys(page):
     ActionChains(page.driver).send_keys("\ue014").perform()  # arrow right
     page.until(lambda: page.text("#compare-title").startswith("2 of 23"), "not the next one")
     assert hits[1] in page.text("#compare-body")
+    ActionChains(page.driver).send_keys("s").perform()
+    assert page.one('.comparison [aria-pressed="true"]').text == "Shortlist"
+    ActionChains(page.driver).send_keys("x").perform()  # which goes to the next one
+    page.until(lambda: page.text("#compare-title").startswith("2 of 22"), "it is not hidden")
+    assert hits[2] in page.text("#compare-body")
+    page.photograph("comparison")
     ActionChains(page.driver).send_keys("\ue00c").perform()  # escape
     page.until(lambda: not page.one("#compare-dialog").is_displayed(), "the dialog stays open")
     focused = page.js("return document.activeElement.closest('.hit').dataset.id")
-    assert focused == hits[1]
+    assert focused == hits[2]
+    assert page.text("#shortlist-count") == "1"
+    assert hits[1] not in page.hits()
 
 
 def test_both_pictures_are_zoomed_and_moved_together(page):
@@ -39,6 +47,10 @@ def test_both_pictures_are_zoomed_and_moved_together(page):
     assert one == other
     assert "scale(1.96)" in one
     assert "translate(0%" not in one
+    ActionChains(page.driver).key_down(Keys.SHIFT).send_keys(Keys.ARROW_LEFT).perform()
+    ActionChains(page.driver).key_up(Keys.SHIFT).perform()
+    assert page.js(moved)[0] != one
+    assert page.text("#compare-title").startswith("1 of 23")
     page.click('[data-action="zoom-fit"]')
     assert page.js(moved) == ["translate(0%, 0%) scale(1)"] * 2
 

@@ -3,7 +3,7 @@
 
 import { imagePath } from './api.js'
 import { openDialog } from './dialogs.js'
-import { bar, byId, h } from './dom.js'
+import { bar, byId, h, icon } from './dom.js'
 import { figure } from './figure.js'
 import { isByPart } from './cards.js'
 import {
@@ -14,9 +14,11 @@ import { codesOf, deepest, sharedCodes } from './vienna.js'
 import { startZoom } from './zoom.js'
 
 const MOST_PLACES = 40 // more would hide the pictures
+const PANS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }
 
-/** Make the dialog; returns open(place, compared), `compared` = {hits, queryOf, queryCodes, asked}:
- *  `hits` as `startHits` returns them, `queryOf(hit)` {label, source} as `figure` takes it. */
+/** Make the dialog; returns open(place, compared), `compared` = {hits, queryOf, desk, queryCodes, asked}: `hits` as
+ *  `startHits` returns them, `queryOf(hit)` {label, source} as `figure` takes it, `desk` what a card takes to
+ *  shortlist and hide a hit, or nothing. */
 export function startCompare() {
   const dialog = byId('compare-dialog')
   const control = (action) => dialog.querySelector(`[data-action="${action}"]`)
@@ -32,7 +34,7 @@ export function startCompare() {
     if (hit) {
       place = to
       shown = hit
-      byId('compare-body').replaceChildren(comparison(hit, { ...compared, query: compared.queryOf(hit) }))
+      byId('compare-body').replaceChildren(comparison(hit, { ...compared, query: compared.queryOf(hit), star, hide }))
       zoom.show()
     }
     // Also where none came: how many there are is known then.
@@ -41,6 +43,16 @@ export function startCompare() {
     byId('compare-title').textContent = t('%(place)s of %(total)s · %(mark)s', values)
     control('previous').disabled = place === 0
     control('next').disabled = place === total - 1
+    return Boolean(hit)
+  }
+  const star = () => {
+    compared.desk.onlist(shown)
+    control('star').setAttribute('aria-pressed', String(compared.desk.isListed(shown.id)))
+  }
+  /** Hide the hit and go to the next one, or to the last. */
+  const hide = async () => {
+    compared.desk.onhide(shown)
+    if (!(await go(place)) && !(await go(place - 1))) dialog.close()
   }
   const actions = {
     previous: () => go(place - 1),
@@ -53,9 +65,16 @@ export function startCompare() {
   const keys = {
     ArrowRight: 'next', ArrowLeft: 'previous', '+': 'zoom-in', '=': 'zoom-in', '-': 'zoom-out', 0: 'zoom-fit',
   }
+  /** Arrows up and down, and all with Shift, look further on the pictures where these are zoomed. */
+  const pans = ({ key, shiftKey }) => {
+    const step = PANS[key]
+    return step && (shiftKey || step[1]) && zoom.pan(...step)
+  }
   dialog.addEventListener('keydown', (event) => {
-    const act = actions[keys[event.key]]
-    if (!act || event.ctrlKey || event.metaKey || event.altKey) return
+    if (event.ctrlKey || event.metaKey || event.altKey) return
+    if (pans(event)) return event.preventDefault()
+    const act = actions[keys[event.key]] ?? (compared.desk && { s: star, x: hide }[event.key])
+    if (!act) return
     event.preventDefault()
     act()
   })
@@ -70,7 +89,7 @@ export function startCompare() {
   }
 }
 
-function comparison(hit, { query, queryCodes, asked }) {
+function comparison(hit, { query, queryCodes, asked, desk, star, hide }) {
   const mine = deepest(queryCodes)
   const theirs = codesOf(hit, asked)
   const source = { src: imagePath(hit.id, { digest: hit.image_digest }) }
@@ -96,6 +115,13 @@ function comparison(hit, { query, queryCodes, asked }) {
         codeLine(t('Hit only'), theirs.filter((code) => !shared.includes(code))),
         h('p', { class: 'hit-meta' }, factsOf(hit).join(' · '))),
       h('div', { class: 'button-row' },
+        desk && [
+          h('button', {
+            type: 'button', class: 'button is-star', 'data-action': 'star', title: t('Shortlist (key s)'), onclick: star,
+            'aria-pressed': String(desk.isListed(hit.id)),
+          }, icon('star'), t('Shortlist')),
+          h('button', { type: 'button', class: 'button', title: t('Hide (key x)'), onclick: hide }, icon('hide'), t('Hide')),
+        ],
         h('a', { class: 'button', href: pageOf(hit.id) }, t('Open mark')))),
   )
 }

@@ -1,6 +1,6 @@
 // A picture as an SVG, so that boxes and places drawn on it stay where they belong at any size.
 
-import { svg } from './dom.js'
+import { h, icon, svg } from './dom.js'
 import { t } from './texts.js'
 
 /**
@@ -10,7 +10,9 @@ import { t } from './texts.js'
  */
 export function figure(source, label, marks = {}) {
   const drawing = svg('svg', { class: 'figure', role: 'img', 'aria-label': label })
-  Promise.resolve(source).then((shown) => fill(drawing, shown, marks))
+  Promise.resolve(source)
+    .then((shown) => fill(drawing, shown, marks))
+    .then(() => drawing.dispatchEvent(new Event('drawn', { bubbles: true })))
   return drawing
 }
 
@@ -19,11 +21,11 @@ async function fill(drawing, shown, { box, places = [] }) {
   if (!size) return drawing.replaceWith(missing())
   const [width, height] = size
   const [left, top, right, bottom] = shown.part ?? [0, 0, 1, 1]
-  const [w, h] = [(right - left) * width, (bottom - top) * height]
-  drawing.setAttribute('viewBox', `0 0 ${w} ${h}`)
+  const part = { width: (right - left) * width, height: (bottom - top) * height }
+  drawing.setAttribute('viewBox', `0 0 ${part.width} ${part.height}`)
   const image = svg('image', { href: shown.src, x: -left * width, y: -top * height, width, height })
-  const view = svg('svg', { width: w, height: h, overflow: 'hidden' }, image)
-  const drawn = [...placeDots(places, width, height, Math.max(w, h) / 36), ...boxLines(box, width, height)]
+  const view = svg('svg', { ...part, overflow: 'hidden' }, image)
+  const drawn = [...placeDots(places, width, height, Math.max(part.width, part.height) / 36), ...boxLines(box, width, height)]
   drawing.replaceChildren(view, svg('g', { transform: `translate(${-left * width} ${-top * height})` }, ...drawn))
 }
 
@@ -57,9 +59,5 @@ export async function sizeOf(src) {
   return [image.naturalWidth, image.naturalHeight]
 }
 
-function missing() {
-  const note = document.createElement('p')
-  note.className = 'hint'
-  note.textContent = t('No preview of this picture.')
-  return note
-}
+/** In a small tile the sign stands for the sentence. */
+const missing = () => h('p', { class: 'hint no-picture' }, icon('alert'), h('span', {}, t('No preview of this picture.')))

@@ -7,32 +7,39 @@ import { byId, h, icon, svg } from './dom.js'
 import { boxLines, figure, sizeOf } from './figure.js'
 import { loadPicture } from './pictures.js'
 import { pageOf, titleOfMark } from './results.js'
-import { toPicture, WHOLE, withOrder } from './state.js'
+import { toPicture, viewOf, withOrder, withView } from './state.js'
 import { t } from './texts.js'
 
-/** Make the panel; `onview(change)` is called with a new crop, page, turn, or order of pictures. */
-export function startQueryPanel(onview) {
+/** Make the panel; `onchange(change)` is called with what is looked at, or with another order of pictures. */
+export function startQueryPanel(onchange) {
   const image = byId('query-image')
   const frame = image.parentElement
   const cropper = startCropBox(frame, image, {
     hasHandles: false,
-    oncommit: (crop) => onview({ crop }),
+    oncommit: (crop) => look({ crop }),
     onclick: () => open(),
   })
-  let shown = null // {query, pictures, others, mark, label, view, drawing: promise of {src, size, pages}}
+  // {query, views, mark, files, pictures: each {label, drawn(page, turn): promise of {src, size, pages}, forget}}
+  let shown = null
+  const look = (change) => onchange(withView(shown, change))
+  /** One of the pictures as it is looked at, but for the crop. */
+  const drawnOf = (mine, at = 0) => {
+    const { page, turn } = viewOf(mine, at)
+    return mine.pictures[at].drawn(page, turn)
+  }
 
   let pointed = null // the code whose place is shown
 
   /** Which of several pictures of the sign the network sees a code in best. */
   const seenBest = async (mine, code) => {
-    if (!mine.others.length) return 0
+    if (mine.pictures.length === 1) return 0
     const ask = async (at) => {
       const { vienna, perhaps } = await byHandle((isKept) => classify(toPicture(panel.asked(isKept, at))))
       return new Map([...vienna, ...perhaps].map((seen) => [seen.code, seen.probability]))
     }
-    const view = JSON.stringify(mine.view)
-    if (mine.seen?.view !== view) {
-      mine.seen = { view, codes: Promise.all([0, ...mine.others].map((_, at) => ask(at))) }
+    const views = JSON.stringify(mine.views)
+    if (mine.seen?.views !== views) {
+      mine.seen = { views, codes: Promise.all(mine.pictures.map((_, at) => ask(at))) }
       mine.seen.codes.catch(() => { mine.seen = null })
     }
     const shares = (await mine.seen.codes).map((codes) => codes.get(code) ?? 0)
@@ -41,8 +48,7 @@ export function startQueryPanel(onview) {
 
   /** The drawing of a code's place in what is looked at; asked for again where it failed for the moment. */
   const heatOf = (mine, code, at) => {
-    const asked = panel.asked(true, at)
-    const key = [at, code, asked.crop, asked.page, asked.turn].join('/')
+    const key = JSON.stringify([at, code, viewOf(mine, at)])
     mine.heat ??= new Map()
     if (!mine.heat.has(key)) {
       const drawn = byHandle((isKept) => {
@@ -57,84 +63,90 @@ export function startQueryPanel(onview) {
     return mine.heat.get(key)
   }
 
-  /** Where a code is seen best: {at: which picture, drawing: of it, heat: the place as a picture on it}, or null
-   *  where that picture cannot be drawn. */
+  /** Where a code is seen best: {at: which picture, drawing: of it, part: looked at of it, heat: the place as a
+   *  picture on it}, or null where that picture cannot be drawn. */
   const placeOf = async (mine, code) => {
     const at = await seenBest(mine, code)
-    const drawing = await (at ? mine.others[at - 1].drawn(1, 0) : mine.drawing)
+    const drawing = await drawnOf(mine, at)
     if (!drawing || shown !== mine) return null
     const href = await heatOf(mine, code, at)
-    const crop = at ? null : mine.view.crop
-    const [left, top, right, bottom] = partOf(crop, drawing.size).map((share, side) => share * drawing.size[side % 2])
-    const place = { x: left, y: top, width: right - left, height: bottom - top, preserveAspectRatio: 'none' }
-    return { at, drawing, heat: svg('image', { href, ...place }) }
+    const part = viewOf(mine, at).crop ?? [0, 0, ...drawing.size]
+    const [x, y, width, height] = part
+    return { at, drawing, part, heat: svg('image', { href, x, y, width, height, preserveAspectRatio: 'none' }) }
   }
 
   const removeHeat = () => document.querySelector('#query .stage-heat')?.remove()
 
-  const openDialog = startCropDialog((turn) => shown.drawn(shown.view.page, turn), onview)
-  const open = () => openDialog(shown.view)
+  const openDialog = startCropDialog((turn) => shown.pictures[0].drawn(viewOf(shown).page, turn), look)
+  const open = () => openDialog(viewOf(shown))
   document.querySelector('[data-action="crop"]').addEventListener('click', open)
   for (const [name, step] of [['previous-page', -1], ['next-page', 1]]) {
     document.querySelector(`[data-action="${name}"]`).addEventListener('click', () => {
-      onview({ page: shown.view.page + step, crop: null })
+      look({ page: viewOf(shown).page + step, crop: null })
     })
   }
 
   const draw = async (mine) => {
-    const drawing = await mine.drawing
+    const drawing = await drawnOf(mine)
     if (shown !== mine) return
+    const { crop, page } = viewOf(mine)
     byId('stage-note').hidden = Boolean(drawing)
     image.hidden = !drawing
     document.querySelector('[data-action="crop"]').disabled = !drawing
     if (drawing) image.src = drawing.src
     else image.removeAttribute('src')
-    cropper.set(mine.view.crop, drawing?.size ?? null)
-    showPages(mine.view.page, drawing?.pages ?? 1)
+    cropper.set(crop, drawing?.size ?? null)
+    showPages(page, drawing?.pages ?? 1)
   }
 
-  const start = async (query, view, signal) => {
+  const start = async ({ query, views }, signal) => {
     const mine = query.kind === 'mark' ? await ofMark(query, signal) : await ofPicture(query)
     signal.throwIfAborted() // another query is shown by now
-    shown?.forget()
+    forget()
     byId('parts').hidden = true
     byId('add-view').hidden = query.kind === 'mark'
-    shown = { ...mine, query, view, drawing: mine.drawn(view.page, view.turn) }
-    image.alt = shown.label || t('Query picture')
+    shown = { ...mine, query, views }
+    const { label } = shown.pictures[0]
+    image.alt = label || t('Query picture')
     byId('query-title').textContent = shown.mark ? t('Query mark') : t('Your picture')
     byId('query-name').replaceChildren(
-      shown.mark ? h('a', { href: pageOf(shown.mark.id) }, shown.label) : shown.label,
+      shown.mark ? h('a', { href: pageOf(shown.mark.id) }, label) : label,
     )
-    const named = shown.label ? t('Similar to %(mark)s', { mark: shown.label }) : t('Similar to your picture')
+    const named = label ? t('Similar to %(mark)s', { mark: label }) : t('Similar to your picture')
     document.title = `${named} · MarkLens`
     draw(shown)
     showOthers(shown)
   }
 
-  const showOthers = ({ query, others }) => {
-    const order = [0, ...others.keys()].map((at, place) => (place ? at + 1 : 0))
-    const items = others.map((other, at) => {
-      const picture = figure(other.drawn(1, 0), '')
+  const showOthers = (mine) => {
+    const items = [...mine.pictures.keys()].slice(1).map((at) => {
+      const number = at + 1
+      const rest = [...mine.pictures.keys()].filter((one) => one !== at)
+      const picture = figure(panel.figure(at).source, '')
       picture.setAttribute('aria-hidden', 'true')
-      const rest = order.filter((one) => one !== at + 1)
-      return h('li', {},
+      const first = h('button', {
+        type: 'button', class: 'part', title: t('Show this picture first'),
+        'aria-label': t('Show picture %(number)s first', { number }),
+        onclick: () => onchange(withOrder(mine, [at, ...rest])),
+      }, picture)
+      drawnOf(mine, at).then((drawn) => {
+        const { page } = viewOf(mine, at)
+        if (drawn?.pages > 1) first.append(h('span', { class: 'part-page' }, `${page}/${drawn.pages}`))
+      })
+      return h('li', {}, first,
         h('button', {
-          type: 'button', class: 'part', title: t('Show this picture first'),
-          'aria-label': t('Show picture %(number)s first', { number: at + 2 }),
-          onclick: () => onview({ query: withOrder(query, [at + 1, ...rest]), ...WHOLE }),
-        }, picture),
-        h('button', {
-          type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Remove picture %(number)s', { number: at + 2 }),
-          onclick: () => onview({ query: withOrder(query, rest) }),
+          type: 'button', class: 'button is-quiet is-icon', 'aria-label': t('Remove picture %(number)s', { number }),
+          onclick: () => onchange(withOrder(mine, rest)),
         }, icon('close')))
     })
     byId('others').replaceChildren(...items)
     byId('others').hidden = !items.length
   }
 
+  const forget = () => shown?.pictures.forEach((one) => one.forget())
   const hide = () => {
     byId('query').hidden = true
-    shown?.forget()
+    forget()
     shown = null
     document.title = `${t('Search marks by picture')} · MarkLens`
   }
@@ -142,22 +154,21 @@ export function startQueryPanel(onview) {
   const panel = {
     /** Show the state's query; resolves to its files, or none for a mark. */
     async show(state, signal) {
-      const view = { crop: state.crop, page: state.page, turn: state.turn }
+      const [{ page, turn }, before] = [viewOf(state), shown && viewOf(shown)]
       byId('query').hidden = false
       if (!shown || !isSame(shown.query, state.query)) {
-        await start(state.query, view, signal).catch((error) => {
+        await start(state, signal).catch((error) => {
           if (!signal.aborted) hide()
           throw error
         })
-      } else if (view.page !== shown.view.page || view.turn !== shown.view.turn) {
-        shown = { ...shown, view, drawing: shown.drawn(view.page, view.turn) }
-        draw(shown)
       } else {
-        shown.view = view
+        const isOther = page !== before.page || turn !== before.turn
+        if (isOther) shown = { ...shown, parts: null }
+        shown.views = state.views
         draw(shown)
       }
       shown.query = state.query // its handles may be new
-      return shown.pictures
+      return shown.files
     },
     hide,
     codes: () => shown?.mark?.vienna ?? [],
@@ -166,30 +177,34 @@ export function startQueryPanel(onview) {
       shown.query = query
       showOthers(shown)
     },
-    files: () => shown?.pictures ?? [],
+    files: () => shown?.files ?? [],
     /** What `toPicture` takes: one of the pictures, by its handle if `isKept` and the server gave it one. */
     asked: (isKept = true, at = 0) => ({
-      handle: isKept && shown.query.handles?.[at], picture: shown.pictures[at], markId: shown.mark?.id,
-      ...(at ? WHOLE : shown.view),
+      handle: isKept && shown.query.handles?.[at], picture: shown.files[at], markId: shown.mark?.id,
+      view: viewOf(shown, at),
     }),
     /** One of the query's pictures as `figure` draws it: {label, source}. */
     figure(at = 0) {
-      const { drawing, label, view, others } = shown
-      if (at) return { label: others[at - 1].label, source: others[at - 1].drawn(1, 0) }
-      return { label, source: drawing.then((drawn) => drawn && { src: drawn.src, part: partOf(view.crop, drawn.size) }) }
+      const { crop } = viewOf(shown, at)
+      const source = drawnOf(shown, at).then((drawn) => drawn && { src: drawn.src, part: partOf(crop, drawn.size) })
+      return { label: shown.pictures[at].label, source }
     },
-    /** Offer the parts of what was searched with, boxes of which the first is the whole sign. */
+    /** Offer the parts of what was searched with, boxes of which the first is the whole sign. Where that is one
+     *  of those on offer, they stay: not parts of it. */
     async setParts([, ...boxes]) {
       const mine = shown
-      const drawing = await mine?.drawing
+      const drawing = await (mine && drawnOf(mine))
       if (!drawing || shown !== mine) return
-      const items = boxes.map((box, at) => {
+      const { crop } = viewOf(mine)
+      const isChosen = (box) => String(boxIn(box, drawing.size)) === String(crop)
+      if (!mine.parts?.some(isChosen)) mine.parts = boxes
+      const items = mine.parts.map((box, at) => {
         const picture = figure({ src: drawing.src, part: box }, '')
         picture.setAttribute('aria-hidden', 'true')
         return h('li', {}, h('button', {
           type: 'button', class: 'part', title: t('Search with this part'),
-          'aria-label': t('Search with part %(number)s', { number: at + 1 }),
-          onclick: () => onview({ crop: boxIn(box, drawing.size) }),
+          'aria-label': t('Search with part %(number)s', { number: at + 1 }), 'aria-pressed': String(isChosen(box)),
+          onclick: () => look({ crop: isChosen(box) ? null : boxIn(box, drawing.size) }),
           onpointerenter: () => panel.outline(box),
           onpointerleave: () => panel.outline(null),
         }, picture))
@@ -207,8 +222,9 @@ export function startQueryPanel(onview) {
         throw problem
       })
       if (!found || pointed !== code || shown !== mine) return
-      const { at, drawing, heat } = found
-      const layer = svg('svg', { class: 'stage-lines stage-heat', viewBox: `0 0 ${drawing.size.join(' ')}`, 'data-code': code, 'aria-hidden': 'true' }, heat)
+      const { at, drawing, part, heat } = found
+      const viewBox = (at ? part : [0, 0, ...drawing.size]).join(' ') // a small picture shows its part alone
+      const layer = svg('svg', { class: 'stage-lines stage-heat', viewBox, 'data-code': code, 'aria-hidden': 'true' }, heat)
       removeHeat()
       ;(at ? byId('others').children[at - 1].querySelector('.part') : frame).append(layer)
     },
@@ -224,7 +240,7 @@ export function startQueryPanel(onview) {
     /** Outline a part of the picture (shares of it), or nothing. */
     async outline(box) {
       const mine = shown
-      const drawing = await mine?.drawing
+      const drawing = await (mine && drawnOf(mine))
       if (!drawing || shown !== mine) return
       const lines = svg('svg', { class: 'stage-lines', viewBox: `0 0 ${drawing.size.join(' ')}`, 'aria-hidden': 'true' })
       lines.append(...boxLines(box, ...drawing.size))
@@ -263,7 +279,7 @@ function drawer(plain, named) {
       if (found) return found
     }
     try {
-      const { drawing, ...told } = await preview(toPicture({ ...named, crop: null, page, turn }))
+      const { drawing, ...told } = await preview(toPicture({ ...named, view: { page, turn, crop: null } }))
       return { src: URL.createObjectURL(drawing), ...told }
     } catch (error) {
       if (error instanceof Problem) return null // the search tells of it
@@ -292,18 +308,16 @@ async function ofMark(query, signal) {
     const natural = await sizeOf(src)
     return natural && { src, size: mark.width ? [mark.width, mark.height] : natural, pages: 1 }
   }
-  return { mark, pictures: [], others: [], label: titleOfMark(mark), ...drawer(plain, { markId: mark.id }) }
+  return { mark, files: [], pictures: [{ label: titleOfMark(mark), ...drawer(plain, { markId: mark.id }) }] }
 }
 
 async function ofPicture(query) {
-  const pictures = await Promise.all(query.key.split(',').map((key, at) => loadPicture(key, query.handles[at])))
-  if (pictures.includes(null)) {
+  const files = await Promise.all(query.key.split(',').map((key, at) => loadPicture(key, query.handles[at])))
+  if (files.includes(null)) {
     const advice = t('This browser no longer keeps it: choose, drop or paste it again.')
     throw new Problem(t('The picture is gone'), advice, { isGone: true })
   }
-  const [first, ...others] = pictures.map(ofFile)
-  const forget = () => [first, ...others].forEach((one) => one.forget())
-  return { mark: null, pictures, others, ...first, forget }
+  return { mark: null, files, pictures: files.map(ofFile) }
 }
 
 function ofFile(picture) {

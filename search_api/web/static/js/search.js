@@ -253,20 +253,25 @@ const context = () => ({
 
 const onsearch = (event, { id }) => goOn(event, () => searchFrom(id))
 
+const deskActions = {
+  isListed: desk.isListed,
+  onlist: shortlist,
+  onhide: ({ id }) => work(['hidden', id, true]),
+}
+
 /** What can be done with a hit; of a list, whose marks nothing is compared with, it is opened. */
 const actionsFor = ({ query }) => ({
   onsearch,
   isHidden: (id) => desk.hidden().includes(id),
-  isListed: desk.isListed,
-  onlist: shortlist,
-  onhide: ({ id }) => work(['hidden', id, true]),
+  ...deskActions,
   onsort: (order) => arrange({ order }),
   ongroup: ({ group }) => arrange({
     opened: state.opened.includes(group) ? state.opened.filter((one) => one !== group) : [...state.opened, group],
   }),
   ...(query
     ? {
-        oncompare: (place) => compare(place, { hits, queryOf: (hit) => panel.figure(hit.pair.picture), ...context() }),
+        oncompare: (place) =>
+          compare(place, { hits, queryOf: (hit) => panel.figure(hit.pair.picture), desk: deskActions, ...context() }),
         onpoint: (hit) => panel.outline(hit && isByPart(hit) && !hit.pair.picture ? hit.pair.query_box : null),
       }
     : { onopen: (hit) => location.assign(pageOf(hit.id)) }),

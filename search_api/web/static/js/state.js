@@ -14,17 +14,20 @@ export const STATES = [
 const DEFAULT_SOURCE = 'either'
 const HANDLE = /^[0-9a-f]{32}$/
 
-/** What of a picture is looked at when it comes in: its first page as it is. */
-export const WHOLE = { crop: null, page: 1, turn: 0, ignoreWords: false }
+/** What of a picture is looked at when it comes in, its first page as it is: page of a TIFF or PDF, degrees
+ *  clockwise, [x, y, w, h] in pixels after the turn. */
+const AS_IT_IS = { page: 1, turn: 0, crop: null }
+/** The same of all pictures that come in together. */
+export const WHOLE = { views: [], ignoreWords: false }
 
 /**
  * Nothing asked yet. `query` is null, {kind: 'mark', id} or {kind: 'picture', key, handles}: `key` holds
  * what this browser keeps the pictures of a sign under, with commas, `handles` what the server keeps the
- * first of them under. Page, turn and crop are of the first.
+ * first of them under. `views` are what is looked at of each, as `viewOf` gives it.
  */
 export const blank = () => ({
   query: null,
-  ...WHOLE, // page of a TIFF or PDF; degrees clockwise; [x, y, w, h] in pixels after the turn
+  ...WHOLE,
   codes: new Map(), // code → 'any' | 'all' | 'none', in the order they were chosen
   narrowed: new Map(), // code → those above it whose place it took among 'any'
   weights: new Map(), // block → weight, only where it is not the default
@@ -35,6 +38,9 @@ export const blank = () => ({
   ...Object.fromEntries(FILTER_FIELDS.map((field) => [field.name, isList(field) ? [] : ''])),
 })
 
+/** What is looked at of one of the pictures. */
+export const viewOf = ({ views }, at = 0) => views[at] ?? AS_IT_IS
+
 const split = (value) => (value ? value.split(',').filter(Boolean) : [])
 
 export function fromAddress(address) {
@@ -43,10 +49,12 @@ export function fromAddress(address) {
   const handles = given.getAll('query').filter((handle) => HANDLE.test(handle))
   if (handles.length) state.query = { kind: 'picture', key: handles.join(','), handles }
   if (given.get('mark_id')) state.query = { kind: 'mark', id: given.get('mark_id') }
-  const crop = split(given.get('crop')).map(Number)
-  if (crop.length === 4 && crop.every(Number.isFinite)) state.crop = crop
-  state.page = Number(given.get('page')) || 1
-  state.turn = Number(given.get('turn')) || 0
+  const others = given.getAll('other_views').map((text) => new URLSearchParams(text.replaceAll(';', '&')))
+  state.views = [given, ...others].map((one) => {
+    const crop = split(one.get('crop')).map(Number)
+    const isBox = crop.length === 4 && crop.every(Number.isFinite)
+    return { page: Number(one.get('page')) || 1, turn: Number(one.get('turn')) || 0, crop: isBox ? crop : null }
+  })
   state.ignoreWords = given.get('ignore_words') === 'true'
   for (const { value, field } of STATES) {
     for (const code of given.getAll(field).flatMap(split)) state.codes.set(code, value)
@@ -78,7 +86,7 @@ export function toAddress(state) {
   const parts = new URLSearchParams([...fields(state)])
   if (state.vienna_source === DEFAULT_SOURCE) parts.delete('vienna_source')
   if (state.order) parts.set('order', state.order)
-  const query = parts.toString().replaceAll('%2C', ',').replaceAll('%3D', '=')
+  const query = parts.toString().replaceAll('%2C', ',').replaceAll('%3D', '=').replaceAll('%3B', ';')
   return query ? `/?${query}` : '/'
 }
 
@@ -103,7 +111,7 @@ export function toWatch(state, pictures, isNew) {
   const weights = new Map(state.weights)
   weights.delete('words') // a watch compares pictures: words leave marks out
   const asked = isNew ? [...filterFields(state), ...weightFields({ weights })] : []
-  for (const [name, value] of [...viewFields(state), ...asked]) form.append(name, value)
+  for (const [name, value] of [...viewsFields(state), ...asked]) form.append(name, value)
   if (state.query.kind === 'mark') form.append('marks', state.query.id)
   for (const [at, picture] of pictures.entries()) {
     const handle = state.query.handles[at]
@@ -147,7 +155,7 @@ export const ranksWords = ({ query, text, weights }) => Boolean(query && text &&
 function* fields(state) {
   if (state.query?.kind === 'mark') yield ['mark_id', state.query.id]
   for (const handle of state.query?.handles ?? []) yield ['query', handle]
-  if (state.query) yield* viewFields(state)
+  if (state.query) yield* viewsFields(state)
   yield* filterFields(state)
   yield* weightFields(state)
 }
@@ -182,7 +190,7 @@ function* filterFields(state) {
 }
 
 /** The fields that name a picture, a kept one, an uploaded one or that of a mark, and what of it is looked at. */
-export function toPicture({ handle, picture, markId, ...view }) {
+export function toPicture({ handle, picture, markId, view }) {
   const form = new FormData()
   if (handle) form.append('query', handle)
   else if (picture) form.append('image', picture, nameOf(picture))
@@ -191,11 +199,21 @@ export function toPicture({ handle, picture, markId, ...view }) {
   return form
 }
 
-function* viewFields({ crop, page, turn, ignoreWords }) {
+function* viewFields({ crop, page, turn }) {
   if (crop) yield ['crop', crop.join(',')]
   if (page !== 1) yield ['page', page]
   if (turn !== 0) yield ['turn', turn]
-  if (ignoreWords) yield ['ignore_words', 'true']
+}
+
+/** The fields that say what is looked at of all pictures; those at the end that are as they are need none. */
+function* viewsFields(state) {
+  yield* viewFields(viewOf(state))
+  const others = state.views.slice(1).map((view) => [...viewFields(view)])
+  const last = others.findLastIndex((fields) => fields.length)
+  for (const fields of others.slice(0, last + 1)) {
+    yield ['other_views', fields.map(([name, value]) => `${name}=${value}`).join(';') || 'page=1']
+  }
+  if (state.ignoreWords) yield ['ignore_words', 'true']
 }
 
 /**
@@ -241,14 +259,20 @@ export const askedOf = (state) =>
 export const withPicture = (query, added) =>
   ({ kind: 'picture', key: query?.key ? `${query.key},${added}` : added, handles: query?.handles ?? [] })
 
-/** Search with those of a query's pictures that `order` counts, in its order. */
-export function withOrder({ key, handles }, order) {
+/** The change to those of a query's pictures that `order` counts, in its order; each keeps its view. */
+export function withOrder({ query: { key, handles }, views }, order) {
   const keys = key.split(',')
   const isKnown = handles.length === keys.length
   return {
-    kind: 'picture', key: order.map((at) => keys[at]).join(','), handles: isKnown ? order.map((at) => handles[at]) : [],
+    query: {
+      kind: 'picture', key: order.map((at) => keys[at]).join(','), handles: isKnown ? order.map((at) => handles[at]) : [],
+    },
+    views: order.map((at) => viewOf({ views }, at)),
   }
 }
+
+/** The change of what is looked at of the first picture. */
+export const withView = (state, change) => ({ views: [{ ...viewOf(state), ...change }, ...state.views.slice(1)] })
 
 /** The filters in force, each as {label, isNot, without: the change that takes it away}. */
 export function activeFilters(state, titleOf) {
@@ -291,6 +315,6 @@ const FILTER_LABELS = {
 
 /** The change that takes every filter away; query, weights and order stay. */
 export function withoutFilters() {
-  const { query, crop, page, turn, ignoreWords, weights, order, opened, ...filters } = blank()
+  const { query, views, ignoreWords, weights, order, opened, ...filters } = blank()
   return filters
 }

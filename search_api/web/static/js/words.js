@@ -2,7 +2,7 @@
 
 import { Problem, byHandle, readWords } from './api.js'
 import { byId } from './dom.js'
-import { toPicture } from './state.js'
+import { toPicture, viewOf } from './state.js'
 import { t } from './texts.js'
 
 /** Make the row below the picture; `go(change)` searches. Nothing where the server cannot read. */
@@ -29,7 +29,7 @@ export function startWords(go) {
     /** Read the picture of a state that was searched with; `asked(isKept)` gives what `toPicture` takes. */
     async show(state, asked) {
       ignore.checked = state.ignoreWords
-      const mine = JSON.stringify([state.query.key ?? state.query.id, state.crop, state.page, state.turn])
+      const mine = JSON.stringify([state.query.key ?? state.query.id, viewOf(state)])
       if (of !== mine) {
         of = mine
         text = ''

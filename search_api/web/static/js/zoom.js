@@ -1,50 +1,77 @@
-// Zoom and position that several plates share, so that the same place is seen on all of them.
+// Zoom and position that several plates share, so that the same place is seen on all of them: where each has a
+// box, the same place beside its box.
 
 const STEP = 1.4
 const MOST = 12
+const PANNED = 0.1 // of a plate, by a key
 
-/** Make the plates within `area` zoom together; returns {by(factor), reset()}. */
+/** Make the plates within `area` zoom together; returns {by(step), pan(across, down), show(), reset()}. */
 export function startZoom(area, onchange) {
   let scale = 1
-  let at = [0, 0] // by how much the pictures are moved, as shares of a plate
+  let at = [0, 0] // by how much the boxes' middles are moved from the plates' middles, as shares of a drawing
 
+  const drawings = () => [...area.querySelectorAll('.comparison-plate > :first-child')]
+  const most = () => (scale - 1) / 2
+  const held = (value, least, greatest) => Math.min(greatest, Math.max(least, value))
+  /** By how much a drawing is moved: no further than to its edge. */
+  const shiftOf = (drawing) => middleOf(drawing).map((middle, axis) => held(at[axis] - middle * scale, -most(), most()))
+
+  /** Move them; not further than until the edge of the last of them is reached. */
+  const moveTo = (wanted) => {
+    const middles = drawings().map(middleOf)
+    at = wanted.map((value, axis) => {
+      const those = middles.map((middle) => middle[axis] * scale)
+      return held(value, Math.min(...those) - most(), Math.max(...those) + most())
+    })
+  }
   const show = () => {
-    const most = (scale - 1) / 2
-    at = at.map((value) => Math.min(most, Math.max(-most, value)))
-    for (const plate of plates()) {
-      const drawing = plate.firstElementChild
-      if (drawing) drawing.style.transform = `translate(${100 * at[0]}%, ${100 * at[1]}%) scale(${scale})`
-      plate.classList.toggle('is-zoomed', scale > 1)
+    const all = drawings()
+    const shifts = all.map(shiftOf)
+    for (const [place, drawing] of all.entries()) {
+      const [x, y] = shifts[place]
+      drawing.style.transform = `translate(${100 * x}%, ${100 * y}%) scale(${scale})`
+      drawing.parentElement.classList.toggle('is-zoomed', scale > 1)
     }
     onchange(scale)
   }
-  const plates = () => area.querySelectorAll('.comparison-plate')
-  /** Zoom around a place of a plate: shares from its middle. */
-  const by = (factor, around = [0, 0]) => {
-    const next = Math.min(MOST, Math.max(1, scale * factor))
-    at = at.map((value, axis) => around[axis] - ((around[axis] - value) * next) / scale)
+  /** Zoom; around a place of a drawing, shares from its middle, or around each box. */
+  const by = (factor, drawing = null, place = [0, 0]) => {
+    const next = held(scale * factor, 1, MOST)
+    const grown = next / scale
+    if (drawing) {
+      const [shift, middle] = [shiftOf(drawing), middleOf(drawing)]
+      at = place.map((value, axis) => value - (value - shift[axis]) * grown + middle[axis] * next)
+    } else at = at.map((value) => value * grown)
+    if (next === 1) at = [0, 0]
     scale = next
     show()
   }
-  const placeIn = (plate, event) => {
-    const box = plate.getBoundingClientRect()
-    return [(event.clientX - box.left) / box.width - 0.5, (event.clientY - box.top) / box.height - 0.5]
+  const drawingAt = (event) => event.target.closest('.comparison-plate')?.firstElementChild
+  const placeIn = (drawing, event) => {
+    const box = drawing.parentElement.getBoundingClientRect()
+    const { width, height } = drawing.getBoundingClientRect()
+    return [
+      ((event.clientX - box.left - box.width / 2) * scale) / width,
+      ((event.clientY - box.top - box.height / 2) * scale) / height,
+    ]
   }
 
+  area.addEventListener('drawn', show)
   area.addEventListener('wheel', (event) => {
-    const plate = event.target.closest('.comparison-plate')
-    if (!plate) return
+    const drawing = drawingAt(event)
+    if (!drawing) return
     event.preventDefault()
-    by(event.deltaY < 0 ? STEP : 1 / STEP, placeIn(plate, event))
+    by(event.deltaY < 0 ? STEP : 1 / STEP, drawing, placeIn(drawing, event))
   }, { passive: false })
   area.addEventListener('pointerdown', (event) => {
-    const plate = event.target.closest('.comparison-plate')
-    if (!plate || scale === 1 || event.button !== 0) return
+    const drawing = drawingAt(event)
+    if (!drawing || scale === 1 || event.button !== 0) return
     event.preventDefault()
-    const box = plate.getBoundingClientRect()
-    const [from, before] = [[event.clientX, event.clientY], at]
+    const plate = drawing.parentElement
+    moveTo(at)
+    const [from, before] = [placeIn(drawing, event), at]
     const onmove = (moved) => {
-      at = [before[0] + (moved.clientX - from[0]) / box.width, before[1] + (moved.clientY - from[1]) / box.height]
+      moveTo(placeIn(drawing, moved).map((value, axis) => before[axis] + value - from[axis]))
       show()
     }
     plate.setPointerCapture(event.pointerId)
@@ -54,6 +81,14 @@ export function startZoom(area, onchange) {
 
   return {
     by: (step) => by(step > 0 ? STEP : 1 / STEP),
+    /** Look further across and down; whether there is more to see than fits. */
+    pan(across, down) {
+      if (scale === 1) return false
+      moveTo(at)
+      moveTo([at[0] - across * PANNED, at[1] - down * PANNED])
+      show()
+      return true
+    },
     show,
     reset() {
       scale = 1
@@ -61,4 +96,15 @@ export function startZoom(area, onchange) {
       show()
     },
   }
+}
+
+/** The middle of the box on a drawing, shares from the drawing's middle; without one it is that. */
+function middleOf(drawing) {
+  const box = drawing.querySelector('.box-line')?.getBoundingClientRect()
+  if (!box) return [0, 0]
+  const all = drawing.getBoundingClientRect()
+  return [
+    (box.left + box.width / 2 - all.left) / all.width - 0.5,
+    (box.top + box.height / 2 - all.top) / all.height - 0.5,
+  ]
 }
