@@ -3,6 +3,7 @@
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from selenium_axe_python import Axe
 
 pytestmark = pytest.mark.browser
 
@@ -46,3 +47,25 @@ def test_requests_are_tried_out_in_the_documentation(page, tmp_path, draw_mark):
     answer = _answer(search)
     assert "Error" not in answer, answer
     assert '"EM-003"' in answer
+
+
+_AXE = """
+const done = arguments[arguments.length - 1]
+axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => done(violations
+  .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+  .map(({ id, nodes }) => [id, ...nodes.slice(0, 5).map(({ html }) => html)])))
+"""
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_axe_finds_nothing_serious_in_the_documentation(page, width, scheme):
+    page.allowed_messages = ["JsonSchema_string_binary"]
+    page.resize(width, scheme=scheme)
+    page.open("/docs")
+    _find(page.driver, ".opblock")
+    Axe(page.driver).inject()
+    assert page.driver.execute_async_script(_AXE) == []
+    _try_out(page, "search")
+    assert page.driver.execute_async_script(_AXE) == []
+    page.click(".home")
+    page.until(lambda: page.all("#welcome"), "no way back")
