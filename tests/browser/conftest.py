@@ -213,6 +213,16 @@ class Page:
         )
         self.until(lambda: self.js(idle), "the search does not end")
 
+    def make_report(self, kind: str, first: int = 50) -> None:
+        """Have the first marks of a search reported, once a report before it is made."""
+        self.until(lambda: not self.all("#report-dialog[open]"), "a report is being made")
+        self.click("#report")
+        self.one(f'#report-form option[value="{kind}"]').click()
+        field = self.one("#report-form [name=k]")
+        field.clear()
+        field.send_keys(str(first))
+        self.click("#report-form [type=submit]")
+
     def hits(self) -> list[str]:
         """Ids of the hits on show, once the search under way has ended."""
         busy = "return document.getElementById('results').getAttribute('aria-busy') === 'false'"

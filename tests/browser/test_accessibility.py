@@ -174,6 +174,11 @@ def _comparison(page: Any) -> None:
     page.click(".hit-picture")
 
 
+def _report(page: Any) -> None:
+    _search(page)
+    page.click("#report")
+
+
 def _explanation(page: Any) -> None:
     _search(page)
     _open_sheet(page)
@@ -226,7 +231,8 @@ _STATES: dict[str, Callable[[Any], None]] = {
     for state in (
         _start, _search, _filtered, _thumbnails, _list, _grouped, _shortlist, _watch, _watches,
         _batches, _crop, _typed_code, _refused_code,
-        _perhaps, _classification, _comparison, _explanation, _nothing_found, _unknown_mark,
+        _perhaps, _classification, _comparison, _report, _explanation, _nothing_found,
+        _unknown_mark,
         _notice, _listing, _plain, _mark, _lost,
     )
 }  # fmt: skip

@@ -100,15 +100,13 @@ def test_a_report_sends_the_handle_and_the_picture_only_where_the_server_lost_it
     (handle,) = _until_handles(page, 1)
     page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "deny"})
     page.js(_NOTE, "/report")
-    choose = '#report option[value="csv"]'
-    page.one(choose).click()
+    page.make_report("csv")
     (sent,) = page.until(lambda: page.js("return window.__sent"), "no report is asked for")
     status, fields = sent
     assert (status, fields["query"], fields["picture_name"]) == (200, handle, "7-192.png")
     assert "image" not in fields
     marklens.queries.kept.forget(handle)
-    page.until(lambda: page.one("#report").is_enabled(), "the report is not made")
-    page.one(choose).click()
+    page.make_report("csv")
     page.until(lambda: len(page.js("return window.__sent")) == 3, "it is not asked for again")
     (gone, _), (status, fields) = page.js("return window.__sent.slice(1)")
     assert (gone, status) == (410, 200)

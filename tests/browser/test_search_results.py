@@ -195,12 +195,12 @@ def test_a_report_of_the_search_is_downloaded(page, kind):
     page.open("/?mark_id=EM-001&status=registered")
     hits = page.hits()
     page.js(_DOWNLOADED)
-    page.one(f'#report option[value="{kind}"]').click()
+    page.make_report(kind, 2)
     page.until(lambda: page.js("return window.__downloads.length"), "nothing is downloaded")
     name, text = page.js("return window.__downloads[0]")
     assert name == f"marklens-report.{kind}"
     if kind == "pdf":
         assert text.startswith("%PDF")
     else:
-        assert all(mark_id in text for mark_id in hits)
+        assert [mark_id in text for mark_id in hits[:3]] == [True, True, False]
         assert "EM-006" not in text  # expired

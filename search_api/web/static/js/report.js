@@ -1,22 +1,34 @@
 // The report of a search for the file, as the server writes it: PDF, XLSX or CSV, downloaded.
 
 import { byHandle, report } from './api.js'
+import { openDialog } from './dialogs.js'
 import { byId, h } from './dom.js'
 import { language } from './texts.js'
 
-/** Make the choice of formats; `asked(isKept)` gives the fields of the search. */
-export function startReport(asked, onproblem) {
-  const choice = byId('report')
-  choice.addEventListener('change', async () => {
-    const format = choice.value
-    choice.value = ''
-    choice.disabled = true
+/** Make the dialog; `asked(isKept, k)` gives the fields of the search and its first `k` marks. */
+export function startReport(asked) {
+  const dialog = byId('report-dialog')
+  const form = byId('report-form')
+  const error = byId('report-error')
+  const submit = form.querySelector('[type=submit]')
+  byId('report').addEventListener('click', () => {
+    error.hidden = true
+    openDialog(dialog)
+    form.elements.format.focus()
+  })
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    error.hidden = true
+    submit.disabled = true
+    const { format, k } = form.elements
     try {
-      await downloadReport(asked, format)
-    } catch (error) {
-      onproblem(error)
+      await downloadReport((isKept) => asked(isKept, k.value), format.value)
+      dialog.close()
+    } catch (problem) {
+      error.textContent = problem.message
+      error.hidden = false
     } finally {
-      choice.disabled = false
+      submit.disabled = false
     }
   })
 }

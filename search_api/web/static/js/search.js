@@ -38,7 +38,6 @@ import {
 import { number, plural, t } from './texts.js'
 import { countCodes, loadVienna } from './vienna.js'
 
-const REPORTED = 50 // marks of a report
 
 const page = byId('content')
 const results = byId('results')
@@ -320,9 +319,9 @@ function startPage() {
   followIndexing(() => phaseOf(state) === 'empty' && !document.querySelector('dialog[open]'))
   startSheet()
   startExplain(() => answer?.query?.vienna ?? [], panel.seenAt)
-  startReport(reported, notifyOf)
+  startReport(reported)
   startWatch((isKept, isNew) => toWatch(sent(isKept), panel.files(), isNew))
-  startShortlist(desk, reported, shortlist, notifyOf)
+  startShortlist(desk, (isKept) => reported(isKept, 1), shortlist, notifyOf)
   startCodeInput((code) => chooseCode(code, 'any'), notifyOf)
   startIntake(searchPicture, addPicture, (text) => notify(new Problem(t('No picture in it'), text)))
   addEventListener('keydown', (event) => event.key === 'Escape' && dismiss())
@@ -341,7 +340,7 @@ function startPage() {
 
 /** The state whose pictures are sent by their handles, or else as they are. */
 const sent = (isKept) => (isKept || state.query?.kind !== 'picture' ? state : { ...state, query: { ...state.query, handles: [] } })
-const reported = (isKept) => toReport(sent(isKept), panel.files(), REPORTED)
+const reported = (isKept, k) => toReport(sent(isKept), panel.files(), k)
 
 /** Show what a step in the history asks for, and do what it takes with the marks worked on. */
 function arrive(changes) {
