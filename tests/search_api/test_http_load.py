@@ -217,9 +217,9 @@ def test_waiting_counts_from_when_all_of_the_request_had_come(
     came: list[float | None] = []
     make = marklens.queries.admission.patience
 
-    def noting() -> Patience:
+    def noting(*, alone: bool) -> Patience:
         came.append(arrived.get())
-        return make()
+        return make(alone=alone)
 
     monkeypatch.setattr(marklens.queries.admission, "patience", noting)
     request = httpx.Request("POST", "http://x/", files={"image": picture})
