@@ -111,7 +111,7 @@ def test_a_snapshot_of_an_earlier_format_is_noticed_and_replaced(register, folde
     (folder / "manifest.json").write_text(json.dumps({"sha256": digest, "body": body}))
     follower = reopened(register, folder)
     assert answers(register, follower) == truth(register)
-    assert "has format 2; this version reads 4" in caplog.text
+    assert "has format 2; this version reads 5" in caplog.text
     follower.save_snapshot()
     assert not list(folder.glob("*.npz"))
     assert reopened(register, folder).status.saved == register.sequence()

@@ -38,6 +38,7 @@ def as_change(written: EncodedMark, sequence: int, number: int) -> Change:
         status=record.status,
         office=record.office,
         filed=record.filed,
+        registered=record.registered,
     )
 
 
