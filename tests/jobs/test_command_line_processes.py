@@ -209,8 +209,8 @@ def test_the_demo_serves_while_it_indexes_once_and_leaves_other_registers_alone(
 def test_sigterm_ends_indexing_in_the_middle_of_endless_records(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """2 GB of records too large to be marks, which were read to their end, with exit code 0."""
-    record = gzip.compress(b"<TradeMark><a>" + b"x" * (17 * 2**20) + b"</a></TradeMark>\n", 1)
+    """5 GB of records that are too large to be marks: half a minute of reading, and exit code 0."""
+    record = gzip.compress(b"<TradeMark><a>" + b"x" * (40 * 2**20) + b"</a></TradeMark>\n", 1)
     path = tmp_path / "marks.xml.gz"
     with path.open("wb") as file:
         file.write(gzip.compress(b'<Transaction xmlns="http://euipo.europa.eu/trademark/data">\n'))

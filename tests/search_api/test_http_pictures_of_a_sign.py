@@ -51,7 +51,7 @@ def test_each_picture_of_a_sign_has_a_page_turn_and_crop_of_its_own(
     assert page.status_code == 200
     form = {"query": handles, "other_views": "page=2;turn=90", "format": "csv"}
     report = client.post("/api/v1/search/report", data=form).text
-    assert f"{hashlib.sha256(filing.getvalue()).hexdigest()}, page 2, turn 90" in report
+    assert f"{hashlib.sha256(filing.getvalue()).hexdigest()}, Page 2, Turn 90" in report
 
 
 @pytest.mark.parametrize(
