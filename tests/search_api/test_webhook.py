@@ -133,7 +133,7 @@ def test_a_webhook_that_drips_keeps_no_mark_from_being_compared_and_no_server_fr
 ) -> None:
     monkeypatch.setattr(webhook, "DEADLINE_S", 3600)
     settings = tiny_settings(tmp_path, webhook_private=True, poll_s=0.05)
-    content, hook = as_png(draw_mark(50)), Dripping()
+    content, hook, others = as_png(draw_mark(50)), Dripping(), set(threading.enumerate())
     new = NewWatch("w", 0.99, pictures=[("a.png", content)], webhook=hook.url)
     with MarkLens.open(settings) as own:
         Watching(own).add(new)
@@ -144,7 +144,10 @@ def test_a_webhook_that_drips_keeps_no_mark_from_being_compared_and_no_server_fr
             eventually(lambda: own.register.watches.get("w").unread == 2)
         assert not hook.has_ended
         hook.let_go.set()
-        eventually(lambda: "marklens-webhooks" not in {one.name for one in threading.enumerate()})
+        started = set(threading.enumerate()) - others
+        eventually(
+            lambda: not any(one.is_alive() for one in started if one.name == "marklens-webhooks")
+        )
 
 
 def eventually(true: Callable[[], bool]) -> None:
