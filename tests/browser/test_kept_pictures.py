@@ -342,6 +342,13 @@ def test_a_code_is_shown_on_the_picture_of_the_sign_in_which_it_is_seen_best(
     assert not all(on_second.values())
 
 
+def test_a_link_that_was_cut_is_told_from_a_start_page(page):
+    page.open(f"/?query={'9' * 30}")
+    page.until(lambda: "This link is not complete" in page.text("#notice"), "nothing is said")
+    page.open("/")
+    assert not page.all("#notice [role=alert]")
+
+
 def test_where_nothing_is_kept_the_picture_is_sent_each_time(
     page, picture, marklens, monkeypatch, encoded
 ):

@@ -32,7 +32,7 @@ import { startShortlist } from './shortlist.js'
 import { startWatch } from './watch.js'
 import { startWords } from './words.js'
 import {
-  askedOf, blank, fromAddress, isSortedByServer, namesOf, phaseOf, toAddress, toFacets, toReport,
+  askedOf, blank, fromAddress, isCut, isSortedByServer, namesOf, phaseOf, toAddress, toFacets, toReport,
   toWatch, WHOLE, withCode, withoutFilters, withPicture,
 } from './state.js'
 import { number, plural, t } from './texts.js'
@@ -335,6 +335,9 @@ function startPage() {
     scrollTo({ top: 0 })
   }, onsearch)
   arrive([])
+  if (isCut(location.href)) {
+    notify(new Problem(t('This link is not complete'), t('It names a picture, but not all of its name is there: copy the whole link.')))
+  }
   loadTitles()
 }
 

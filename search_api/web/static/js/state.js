@@ -132,6 +132,9 @@ export function toReport(state, pictures, k) {
 
 const nameOf = (picture) => picture.name ?? t('pasted picture')
 
+/** Whether an address names a picture by less, or more, than a whole handle: mail programs cut long links. */
+export const isCut = (address) => new URL(address).searchParams.getAll('query').some((handle) => !HANDLE.test(handle))
+
 /** The query of `GET /marks` for `k` marks that pass the filters, after the place that `after` names. */
 export function toList(state, k, after) {
   const query = new URLSearchParams([...filterFields(state), ['k', k]])
